@@ -1,0 +1,20 @@
+"""The two ways a run can be refused or stopped, each told in one sentence."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class ConfigError(ValueError):
+    """A setting that cannot work: names the field, its value and the remedy."""
+
+
+class NonFiniteLossError(ArithmeticError):
+    """A loss became NaN or infinite: names the update at which it appeared."""
+
+
+def unknown(kind: str, name: str, known: Iterable[str]) -> ConfigError:
+    """The error for a name that does not exist, with the nearest ones that do."""
+    names = sorted(known)
+    near = get_close_matches(name, names, n=3, cutoff=0.5)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"choose from {', '.join(names)}."
+    return ConfigError(f"unknown {kind} {name!r}: {hint}")
