@@ -211,6 +211,14 @@ class Masked(Space):
         return self.view.contains(x.view) & jnp.any(x.legal) & _all(x.legal.dtype == bool)
 
 
+def static_bound(value: Any, default: Any) -> float:
+    """A bound as a Python number, so that the space stays hashable.
+
+    The largest of `value` if it holds several worlds; `default` where `value` is being traced.
+    """
+    return float(default if isinstance(value, jax.core.Tracer) else np.max(value))
+
+
 def size(space: Space) -> int:
     """How many numbers one member of `space` holds."""
     leaves = jax.tree.leaves(jax.eval_shape(space.sample, jax.random.key(0)))

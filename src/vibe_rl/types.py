@@ -1,6 +1,6 @@
 """Records, aliases and the field marker that every floor shares."""
 
-from dataclasses import field
+from dataclasses import MISSING, field
 from typing import Any, NamedTuple
 
 import jaxtyping
@@ -30,6 +30,6 @@ class MaskedObs(NamedTuple):
     legal: Array  # bool, one entry per action
 
 
-def static(default: Any, **kwargs: Any) -> Any:
+def static(default: Any = MISSING) -> Any:
     """A dataclass field that fixes a shape or a program: part of the tree's structure, no leaf."""
-    return field(default=default, metadata={"static": True}, **kwargs)
+    return field(default=default, metadata={"static": True})

@@ -1,0 +1,350 @@
+"""Proximal policy optimisation (Schulman et al. 2017, arXiv:1707.06347).
+
+Details as in Huang et al. 2022, "The 37 implementation details of PPO", except: episodes that the
+clock ends are bootstrapped from their true last observation; values and advantages are computed in
+one batch after the rollout; minibatches are drawn by a bijective shuffle (`vibe_rl.shuffle`); the
+value loss is not clipped unless `value_clip_eps` is set.
+"""
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Float
+
+from vibe_rl.distributions import Distribution
+from vibe_rl.errors import ConfigError
+from vibe_rl.actor_critic import ActorCritic, PolicyHead, choices
+from vibe_rl.networks import Encoder, array_spaces, view
+from vibe_rl.returns import compute_gae
+from vibe_rl.schedule import interpolate
+from vibe_rl.shuffle import permutation
+from vibe_rl.spaces import Box, Space
+from vibe_rl.statistics import (
+    RunningStatistics,
+    initial_statistics,
+    normalize,
+    update_statistics,
+)
+from vibe_rl.types import Key, MaskedObs, PyTree, Transition, static
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class PPOConfig:
+    """Hyperparameters. Those that fix a shape or a program are static; the rest are numbers."""
+
+    hidden_sizes: tuple[int, ...] = static((64, 64))
+    """Widths of the dense layers."""
+    lr: float = 2.5e-4
+    """Adam's learning rate."""
+    gamma: float = 0.99
+    """Discount factor."""
+    gae_lambda: float = 0.95
+    """Lambda of the generalised advantage estimates."""
+    clip_eps: float = 0.2
+    """How far the probability ratio may move the surrogate objective."""
+    vf_coef: float = 0.5
+    """Weight of the critic's loss."""
+    ent_coef: float = 0.01
+    """Weight of the entropy bonus, per nat."""
+    max_grad_norm: float = 0.5
+    """Largest global norm of a gradient."""
+    n_steps: int = static(128)
+    """T, env steps per env in one rollout."""
+    n_minibatches: int = static(4)
+    """Minibatches in an epoch; must divide n_steps times num_envs."""
+    n_epochs: int = static(4)
+    """Passes over a rollout."""
+    num_envs: int = static(1)
+    """N, environments stepped side by side."""
+    shared_backbone: bool = static(False)
+    """Whether actor and critic share the encoder."""
+    activation: str = static("tanh")
+    """Of the dense layers: tanh, relu, silu, gelu or elu."""
+    conv_layers: tuple[tuple[int, int, int], ...] | None = static(None)
+    """Channels, kernel and stride of each convolution; None chooses by the image's size."""
+    squash: bool = static(False)
+    """Continuous actions: tanh-squashed normal instead of a clipped one."""
+    init_log_std: float = 0.0
+    """Continuous actions: log standard deviation at first, where the bounds are -1 and 1."""
+    value_clip_eps: float | None = None
+    """How far a value may move in one update; None leaves it free."""
+    target_kl: float | None = None
+    """Ends the epochs of an update once approx_kl exceeds 1.5 times this; None never does."""
+    normalize_obs: bool = static(False)
+    """Whether observations are standardised by running statistics kept in the agent's state."""
+    reward_scale: float = 1.0
+    """Factor on the rewards that are learned from; reported returns stay as they are."""
+    adam_eps: float = 1e-5
+    """Adam's epsilon."""
+    lr_end: float | None = None
+    """Learning rate at schedule_steps; None keeps it constant."""
+    clip_eps_end: float | None = None
+    """clip_eps at schedule_steps; None keeps it constant."""
+    ent_coef_end: float | None = None
+    """ent_coef at schedule_steps; None keeps it constant."""
+    schedule_steps: float | None = None
+    """Env steps over which the schedules run; None means the run's total_timesteps."""
+
+
+class PPOState(NamedTuple):
+    """All that PPO learns."""
+
+    params: ActorCritic
+    opt_state: PyTree
+    obs_statistics: RunningStatistics | None  # None unless normalize_obs
+    step: Array  # int32, updates made
+
+
+class Behaviour(NamedTuple):
+    """What the policy did, to be compared with what it would do later."""
+
+    sample: Array  # before clipping, squashing and scaling
+    log_prob: Array
+
+
+class Examples(NamedTuple):
+    """A rollout ready to be learned from; every leaf `[B, ...]`."""
+
+    obs: PyTree
+    behaviour: Behaviour
+    value: Array
+    advantage: Array
+    target: Array
+
+
+class Coefficients(NamedTuple):
+    """The numbers of one update, schedules applied."""
+
+    lr: Array
+    clip_eps: Array
+    ent_coef: Array
+
+
+class PPOMetrics(NamedTuple):
+    """Means over the minibatches of an update."""
+
+    total_loss: Array
+    actor_loss: Array
+    critic_loss: Array
+    entropy: Array  # nats
+    approx_kl: Array  # nats, (r - 1) - log r of Schulman 2020, "Approximating KL divergence"
+    clip_fraction: Array
+    grad_norm: Array  # before clipping
+
+
+def surrogate(ratio: Array, advantage: Array, clip_eps: Array | float) -> Array:
+    """The clipped objective (eq. 7), to be maximised."""
+    clipped = jnp.clip(ratio, 1.0 - clip_eps, 1.0 + clip_eps)
+    return jnp.minimum(ratio * advantage, clipped * advantage)
+
+
+def critic_loss(value: Array, old_value: Array, target: Array, clip_eps: float | None) -> Array:
+    """Half the squared error; with `clip_eps`, the worse of the free and the clipped value's."""
+    error = (value - target) ** 2
+    if clip_eps is not None:
+        clipped = old_value + jnp.clip(value - old_value, -clip_eps, clip_eps)
+        error = jnp.maximum(error, (clipped - target) ** 2)
+    return 0.5 * error
+
+
+def ppo_loss(
+    params: ActorCritic, batch: Examples, coefficients: Coefficients, config: PPOConfig
+) -> tuple[Float[Array, ""], PPOMetrics]:
+    """The loss of one minibatch: surrogate, critic and entropy (eq. 9)."""
+    policy = jax.vmap(params.policy)(batch.obs)
+    value = jax.vmap(params.value)(batch.obs)
+    log_ratio = _log_prob(policy, batch.behaviour.sample) - batch.behaviour.log_prob
+    ratio = jnp.exp(log_ratio)
+    advantage = batch.advantage
+    advantage = (advantage - advantage.mean()) / (advantage.std() + 1e-8)
+    actor = -surrogate(ratio, advantage, coefficients.clip_eps).mean()
+    critic = critic_loss(value, batch.value, batch.target, config.value_clip_eps).mean()
+    entropy = jax.vmap(lambda p: p.entropy())(policy).mean()
+    total = actor + config.vf_coef * critic - coefficients.ent_coef * entropy
+    metrics = PPOMetrics(
+        total_loss=total,
+        actor_loss=actor,
+        critic_loss=critic,
+        entropy=entropy,
+        approx_kl=(ratio - 1.0 - log_ratio).mean(),
+        clip_fraction=(jnp.abs(ratio - 1.0) > coefficients.clip_eps).mean(),
+        grad_norm=jnp.float32(0.0),
+    )
+    return total, metrics
+
+
+def _log_prob(policy: Distribution, sample: Array) -> Array:
+    return jax.vmap(lambda p, s: p.log_prob(s))(policy, sample)
+
+
+def optimizer(config: PPOConfig, lr: Array | float) -> optax.GradientTransformation:
+    """Adam on gradients clipped by their global norm."""
+    return optax.chain(
+        optax.clip_by_global_norm(config.max_grad_norm), optax.adam(lr, eps=config.adam_eps)
+    )
+
+
+def explained_variance(value: Array, target: Array) -> Float[Array, ""]:
+    """1 - Var[target - value] / Var[target]: 1 is a perfect critic, 0 a constant one."""
+    return 1.0 - jnp.var(target - value) / (jnp.var(target) + 1e-8)
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class PPO:
+    """PPO for discrete, multi-discrete and continuous actions, masks and any observation."""
+
+    config: PPOConfig
+    obs_space: Space = static()
+    action_space: Space = static()
+
+    @property
+    def rollout_length(self) -> int:
+        """T, the config's n_steps."""
+        return self.config.n_steps
+
+    def check(self, num_envs: int) -> None:
+        """Raises ConfigError for spaces PPO cannot serve and batches that do not divide."""
+        spaces = array_spaces(self.obs_space)
+        choices(self.action_space)
+        if self.config.normalize_obs and any(not isinstance(s, Box) for s in spaces):
+            raise ConfigError("normalize_obs True needs observations that are Boxes: turn it off.")
+        batch = self.config.n_steps * num_envs
+        if batch % self.config.n_minibatches:
+            raise ConfigError(
+                f"n_minibatches {self.config.n_minibatches} does not divide the batch of n_steps "
+                f"{self.config.n_steps} x num_envs {num_envs} = {batch}: choose a divisor of it."
+            )
+
+    def init(self, key: Key) -> PPOState:
+        """Fresh networks and optimiser."""
+        params = self.network(key)
+        example = jax.eval_shape(self.obs_space.sample, jax.random.key(0))
+        statistics = initial_statistics(view(example)) if self.config.normalize_obs else None
+        opt_state = optimizer(self.config, self.config.lr).init(params)
+        return PPOState(params, opt_state, statistics, jnp.int32(0))
+
+    def network(self, key: Key) -> ActorCritic:
+        """The actor and critic that the config describes."""
+        config = self.config
+        return ActorCritic(
+            key,
+            lambda k: Encoder(
+                k, self.obs_space, config.hidden_sizes, config.activation, config.conv_layers
+            ),
+            lambda k, width: PolicyHead(
+                k, width, self.action_space, config.squash, config.init_log_std
+            ),
+            config.shared_backbone,
+        )
+
+    def act(self, state: PPOState, obs: PyTree, key: Key) -> tuple[PyTree, Behaviour]:
+        """Samples the policy."""
+        policy = state.params.policy(_network_input(state, obs))
+        sample = policy.sample(key)
+        action = state.params.policy_head.action(sample)
+        return action, Behaviour(sample, policy.log_prob(sample))
+
+    def greedy(self, state: PPOState, obs: PyTree) -> PyTree:
+        """The policy's mode."""
+        policy = state.params.policy(_network_input(state, obs))
+        return state.params.policy_head.action(policy.mode())
+
+    def update(
+        self, state: PPOState, rollout: Transition, key: Key
+    ) -> tuple[PPOState, dict[str, Array]]:
+        """Some epochs of minibatch gradient steps on one rollout."""
+        n_steps, num_envs = rollout.reward.shape
+        coefficients = self.coefficients(state, n_steps * num_envs)
+        examples = self.examples(state, rollout)
+        state, metrics = self._learn(state, examples, coefficients, key)
+        metrics["explained_variance"] = explained_variance(examples.value, examples.target)
+        metrics["lr"] = coefficients.lr
+        statistics = state.obs_statistics
+        if statistics is not None:
+            statistics = update_statistics(statistics, view(rollout.obs))
+        return state._replace(obs_statistics=statistics, step=state.step + 1), metrics
+
+    def coefficients(self, state: PPOState, steps_per_update: int) -> Coefficients:
+        """The scheduled numbers at the env step where this update begins."""
+        config = self.config
+        step = state.step.astype(jnp.float32) * steps_per_update
+        fraction = 0.0 if config.schedule_steps is None else step / config.schedule_steps
+
+        def scheduled(start: Any, end: Any) -> Array:
+            return jnp.float32(start if end is None else interpolate(start, end, fraction))
+
+        return Coefficients(
+            lr=scheduled(config.lr, config.lr_end),
+            clip_eps=scheduled(config.clip_eps, config.clip_eps_end),
+            ent_coef=scheduled(config.ent_coef, config.ent_coef_end),
+        )
+
+    def examples(self, state: PPOState, rollout: Transition) -> Examples:
+        """Advantages and targets of a rollout `[T, N]`, flattened to `[T * N]`."""
+        obs = jax.vmap(jax.vmap(lambda o: _network_input(state, o)))(rollout.obs)
+        value, next_value = self._values(state, obs, rollout)
+        advantage, target = compute_gae(
+            rollout.reward * self.config.reward_scale,
+            value,
+            next_value,
+            rollout.terminated,
+            rollout.truncated,
+            self.config.gamma,
+            self.config.gae_lambda,
+        )
+        examples = Examples(obs, rollout.extras, value, advantage, target)
+        return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), examples)
+
+    def _values(self, state: PPOState, obs: PyTree, rollout: Transition) -> tuple[Array, Array]:
+        """V(obs) and V(next_obs), the latter shifted from the former where an episode goes on."""
+        evaluate = jax.vmap(state.params.value)
+        successor = jax.vmap(lambda o: state.params.value(_network_input(state, o)))
+        value = jax.vmap(evaluate)(obs)
+        last = successor(jax.tree.map(lambda x: x[-1], rollout.next_obs))
+        shifted = jnp.concatenate([value[1:], last[None]])
+        next_value = jax.lax.cond(
+            rollout.truncated[:-1].any(),
+            lambda: jnp.where(rollout.truncated, jax.vmap(successor)(rollout.next_obs), shifted),
+            lambda: shifted,
+        )
+        return value, next_value
+
+    def _learn(
+        self, state: PPOState, examples: Examples, coefficients: Coefficients, key: Key
+    ) -> tuple[PPOState, dict[str, Array]]:
+        config = self.config
+        n = examples.value.shape[0]
+        keys = jax.random.split(key, config.n_epochs)
+        order = jnp.concatenate([permutation(keys[i], n) for i in range(config.n_epochs)])
+        minibatches = order.reshape(config.n_epochs * config.n_minibatches, -1)
+        tx = optimizer(config, coefficients.lr)
+
+        def step(learner, indices):
+            params, opt_state, stopped = learner
+            batch = jax.tree.map(lambda x: x[indices], examples)
+            grads, metrics = jax.grad(ppo_loss, has_aux=True)(params, batch, coefficients, config)
+            metrics = metrics._replace(grad_norm=optax.global_norm(grads))
+            updates, new_opt_state = tx.update(grads, opt_state)
+            new = (optax.apply_updates(params, updates), new_opt_state)
+            if config.target_kl is not None:
+                stopped = stopped | (metrics.approx_kl > 1.5 * config.target_kl)
+                new = jax.tree.map(lambda o, n: jnp.where(stopped, o, n), (params, opt_state), new)
+            return (*new, stopped), metrics
+
+        learner = (state.params, state.opt_state, jnp.array(False))
+        (params, opt_state, _), metrics = jax.lax.scan(step, learner, minibatches)
+        means = {name: x.mean() for name, x in metrics._asdict().items()}
+        return state._replace(params=params, opt_state=opt_state), means
+
+
+def _network_input(state: PPOState, obs: PyTree) -> PyTree:
+    if state.obs_statistics is None:
+        return obs
+    if isinstance(obs, MaskedObs):
+        return obs._replace(view=normalize(state.obs_statistics, obs.view))
+    return normalize(state.obs_statistics, obs)

@@ -1,0 +1,110 @@
+"""Cart and pole: keep a hinged pole upright by pushing its cart left or right.
+
+Barto, Sutton and Anderson (1983), "Neuronlike adaptive elements that can solve difficult learning
+control problems", with the constants and the explicit Euler step of Gymnasium's `CartPole-v1`
+(2022). Unlike there, the time limit is part of the env, and the state is float32.
+"""
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int
+
+from vibe_rl.env.base import Step
+from vibe_rl.spaces import Box, Discrete, static_bound
+from vibe_rl.types import Key
+
+_f32: Any = np.float32  # NumPy scalars are strongly typed arrays that touch no device
+_i32: Any = np.int32
+
+
+class CartPoleParams(NamedTuple):
+    """The constants of the world, under Gymnasium's names; every one can be vmapped."""
+
+    gravity: Array = _f32(9.8)  # m/s^2
+    masscart: Array = _f32(1.0)  # kg
+    masspole: Array = _f32(0.1)  # kg
+    length: Array = _f32(0.5)  # m, half the pole
+    force_mag: Array = _f32(10.0)  # N
+    tau: Array = _f32(0.02)  # s
+    theta_threshold_radians: Array = _f32(12 * 2 * np.pi / 360)  # rad, 12 degrees
+    x_threshold: Array = _f32(2.4)  # m
+    max_steps: Array = _i32(500)  # env steps
+
+
+class CartPoleState(NamedTuple):
+    """Where cart and pole are."""
+
+    physics: Array  # float32[4]: x (m), x_dot (m/s), theta (rad, 0 upright), theta_dot (rad/s)
+    time: Array  # int32, env steps
+
+
+def accelerations(
+    physics: Float[Array, "4"], force: Float[Array, ""], params: CartPoleParams
+) -> tuple[Float[Array, ""], Float[Array, ""]]:
+    """The cart's (m/s^2) and the pole's (rad/s^2) accelerations; appendix of the 1983 paper, no friction."""
+    theta, theta_dot = physics[2], physics[3]
+    sin, cos = jnp.sin(theta), jnp.cos(theta)
+    total_mass = params.masscart + params.masspole
+    pole_moment = params.masspole * params.length
+    push = (force + pole_moment * theta_dot**2 * sin) / total_mass
+    inertia = params.length * (4.0 / 3.0 - params.masspole * cos**2 / total_mass)
+    theta_acc = (params.gravity * sin - cos * push) / inertia
+    return push - pole_moment * theta_acc * cos / total_mass, theta_acc
+
+
+@dataclass(frozen=True)
+class CartPole:
+    """`CartPole-v1`: reward 1 per step while |x| <= 2.4 m and |theta| <= 12 degrees.
+
+    Observation: float32[4] `x, x_dot, theta, theta_dot`. Action: 0 pushes left, 1 right.
+    The reward of the last step is 1 too; the clock truncates after `max_steps` (500).
+    """
+
+    def default_params(self) -> CartPoleParams:
+        """Gymnasium's constants."""
+        return CartPoleParams()
+
+    def observation_space(self, params: CartPoleParams) -> Box:
+        """Twice the thresholds, so that the last observation lies inside; speeds are unbounded.
+
+        Bounds are static: the widest of `params` if it holds several worlds, the defaults' where
+        `params` is being traced.
+        """
+        x = static_bound(params.x_threshold, CartPoleParams().x_threshold)
+        theta = static_bound(
+            params.theta_threshold_radians, CartPoleParams().theta_threshold_radians
+        )
+        high = np.array([2 * x, np.inf, 2 * theta, np.inf], np.float32)
+        return Box(-high, high)
+
+    def action_space(self, params: CartPoleParams) -> Discrete:
+        """Left or right."""
+        return Discrete(2)
+
+    def reset(self, key: Key, params: CartPoleParams) -> tuple[Float[Array, "4"], CartPoleState]:
+        """Every number uniform in +-0.05."""
+        physics = jax.random.uniform(key, (4,), jnp.float32, -0.05, 0.05)
+        return physics, CartPoleState(physics, jnp.zeros((), jnp.int32))
+
+    def step(
+        self, key: Key, state: CartPoleState, action: Int[Array, ""], params: CartPoleParams
+    ) -> Step:
+        """One explicit Euler step of `tau` seconds: positions move with the old speeds."""
+        x, x_dot, theta, theta_dot = state.physics
+        force = jnp.where(action == 1, params.force_mag, -params.force_mag)
+        x_acc, theta_acc = accelerations(state.physics, force, params)
+        change = jnp.stack([x_dot, x_acc, theta_dot, theta_acc])
+        state = CartPoleState(state.physics + params.tau * change, state.time + 1)
+        terminated = fallen(state.physics, params)
+        truncated = state.time >= params.max_steps
+        return Step(state.physics, state, jnp.ones((), jnp.float32), terminated, truncated, {})
+
+
+def fallen(physics: Float[Array, "4"], params: CartPoleParams) -> Bool[Array, ""]:
+    """Whether the cart or the pole is out of bounds."""
+    outside_track = jnp.abs(physics[0]) > params.x_threshold
+    return outside_track | (jnp.abs(physics[2]) > params.theta_threshold_radians)

@@ -1,0 +1,210 @@
+"""Networks about one example, whose leaves are all arrays: plain `jax.jit`, `grad` and optax work.
+
+Which encoder an observation gets follows from its space: images pass through convolutions, numbers
+are flattened, choices become one-hot vectors, and everything is joined before the dense layers.
+"""
+
+import math
+from collections.abc import Sequence
+from functools import partial
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from vibe_rl.errors import ConfigError, unknown
+from vibe_rl.spaces import ArraySpace, Box, Dict, Discrete, Image, Masked, MultiDiscrete, Space
+from vibe_rl.types import Key, MaskedObs, PyTree
+
+ACTIVATIONS = {
+    "tanh": jnp.tanh,
+    "relu": jax.nn.relu,
+    "silu": jax.nn.silu,
+    "gelu": jax.nn.gelu,
+    "elu": jax.nn.elu,
+}
+NATURE_CNN = ((32, 8, 4), (64, 4, 2), (64, 3, 1))  # channels, kernel, stride: Mnih et al. 2015
+SMALL_CNN = ((16, 3, 1), (32, 3, 1))
+NATURE_CNN_SIDE = 36  # pixels; smaller images get SMALL_CNN
+
+
+def orthogonal(key: Key, rows: int, columns: int, scale: float = 1.0) -> Array:
+    """A random matrix whose shorter side is orthonormal, times `scale` (Saxe et al. 2014).
+
+    The polar factor of a Gaussian matrix, found by Newton-Schulz iteration: the same law as the
+    usual QR decomposition, made of products alone, for batched QR can deadlock on a CPU.
+    """
+    tall = jax.random.normal(key, (max(rows, columns), min(rows, columns)))
+    x = tall / jnp.linalg.norm(tall)
+    identity = jnp.eye(x.shape[1])
+
+    def unfinished(carry):
+        i, error, _ = carry
+        return (error > 1e-5) & (i < 64)
+
+    def improve(carry):
+        i, _, x = carry
+        gram = jnp.matmul(x.T, x, precision="highest")
+        x = jnp.matmul(x, 1.5 * identity - 0.5 * gram, precision="highest")
+        return i + 1, jnp.abs(gram - identity).max(), x
+
+    x = jax.lax.while_loop(unfinished, improve, (0, jnp.float32(1.0), x))[2]
+    return scale * (x if rows >= columns else x.T)
+
+
+class Linear(eqx.Module):
+    """x W + b, orthogonal at first, without bias."""
+
+    weight: Array  # [in, out]
+    bias: Array  # [out]
+
+    def __init__(self, key: Key, n_in: int, n_out: int, scale: float = math.sqrt(2.0)):
+        self.weight = orthogonal(key, n_in, n_out, scale)
+        self.bias = jnp.zeros(n_out)
+
+    def __call__(self, x: Float[Array, " in"]) -> Float[Array, " out"]:
+        """The affine map of one example."""
+        return x @ self.weight + self.bias
+
+
+class MLP(eqx.Module):
+    """Dense layers, each followed by the activation."""
+
+    layers: tuple[Linear, ...]
+    activation: str = eqx.field(static=True)
+
+    def __init__(self, key: Key, n_in: int, hidden_sizes: Sequence[int], activation: str = "tanh"):
+        if activation not in ACTIVATIONS:
+            raise unknown("activation", activation, ACTIVATIONS)
+        sizes = (n_in, *hidden_sizes)
+        keys = jax.random.split(key, max(len(hidden_sizes), 1))
+        self.layers = tuple(Linear(keys[i], sizes[i], sizes[i + 1]) for i in range(len(sizes) - 1))
+        self.activation = activation
+
+    def __call__(self, x: Float[Array, " in"]) -> Float[Array, " out"]:
+        """The last layer's activations."""
+        for layer in self.layers:
+            x = ACTIVATIONS[self.activation](layer(x))
+        return x
+
+
+class CNN(eqx.Module):
+    """Convolutions over one image `[H, W, C]`, ReLU after each, flattened."""
+
+    kernels: tuple[Array, ...]  # [k, k, in, out]
+    strides: tuple[int, ...] = eqx.field(static=True)
+
+    def __init__(self, key: Key, shape: tuple[int, ...], layers: Sequence[tuple[int, int, int]]):
+        keys = jax.random.split(key, len(layers))
+        kernels, channels = [], shape[-1]
+        for layer_key, (n_out, side, _) in zip(keys, layers, strict=True):
+            flat = orthogonal(layer_key, side * side * channels, n_out, math.sqrt(2.0))
+            kernels.append(flat.reshape(side, side, channels, n_out))
+            channels = n_out
+        self.kernels = tuple(kernels)
+        self.strides = tuple(stride for _, _, stride in layers)
+
+    def __call__(self, image: Float[Array, " H W C"]) -> Float[Array, " out"]:
+        """The last feature map, flattened."""
+        x = image[None]
+        for kernel, stride in zip(self.kernels, self.strides, strict=True):
+            layout = ("NHWC", "HWIO", "NHWC")
+            x = jax.lax.conv_general_dilated(
+                x, kernel, (stride, stride), "VALID", dimension_numbers=layout
+            )
+            x = jax.nn.relu(x)
+        return x.ravel()
+
+
+def is_image(space: ArraySpace) -> bool:
+    """Whether the space's members are pictures: three axes, height, width and channels."""
+    return isinstance(space, Image) or (isinstance(space, Box) and len(space.shape) == 3)
+
+
+def array_spaces(space: Space) -> list[ArraySpace]:
+    """The single arrays of an observation, in the order of `jax.tree.leaves`."""
+    if isinstance(space, Masked):
+        return array_spaces(space.view)
+    if isinstance(space, Dict):
+        return [leaf for _, inner in space.items for leaf in array_spaces(inner)]
+    if isinstance(space, ArraySpace):
+        return [space]
+    raise ConfigError(f"observation space {space} has no encoder: use a space of vibe_rl.spaces.")
+
+
+def view(obs: PyTree) -> PyTree:
+    """What the networks see of an observation."""
+    return obs.view if isinstance(obs, MaskedObs) else obs
+
+
+def flat_vector(space: ArraySpace, x: Array) -> Float[Array, " n"]:
+    """One array of an observation as a vector of float32; choices become one-hot."""
+    if isinstance(space, Discrete):
+        return jax.nn.one_hot(x, space.n)
+    if isinstance(space, MultiDiscrete):
+        return jnp.concatenate([jax.nn.one_hot(x[i], n) for i, n in enumerate(space.nvec)])
+    return x.astype(jnp.float32).ravel()
+
+
+def pixels(x: Array) -> Float[Array, " H W C"]:
+    """An image as float32; integers 0 .. 255 become 0 .. 1."""
+    return x.astype(jnp.float32) / 255.0 if jnp.issubdtype(x.dtype, jnp.integer) else x
+
+
+def join(space: Space, cnns: Sequence[CNN | None], obs: PyTree) -> Float[Array, " n"]:
+    """What the dense layers get: every array of the observation as a vector, end to end."""
+    leaves = jax.tree.leaves(view(obs))
+    vectors = [
+        flat_vector(leaf_space, x) if cnn is None else cnn(pixels(x))
+        for leaf_space, cnn, x in zip(array_spaces(space), cnns, leaves, strict=True)
+    ]
+    return vectors[0] if len(vectors) == 1 else jnp.concatenate(vectors)
+
+
+class Encoder(eqx.Module):
+    """An observation of `space` -> features: convolutions where there are images, then an MLP."""
+
+    cnns: tuple[CNN | None, ...]  # one per array of the observation; None for vectors
+    mlp: MLP
+    space: Space = eqx.field(static=True)
+    n_in: int = eqx.field(static=True)  # width of the dense layers' input
+
+    def __init__(
+        self,
+        key: Key,
+        space: Space,
+        hidden_sizes: Sequence[int],
+        activation: str = "tanh",
+        conv_layers: Sequence[tuple[int, int, int]] | None = None,
+    ):
+        spaces = array_spaces(space)
+        keys = jax.random.split(key, len(spaces) + 1)
+        self.space = space
+        self.cnns = tuple(
+            CNN(keys[i], leaf.shape, conv_layers or default_cnn(leaf)) if is_image(leaf) else None
+            for i, leaf in enumerate(spaces)
+        )
+        example = jax.eval_shape(space.sample, jax.random.key(0))
+        self.n_in = jax.eval_shape(partial(join, space, self.cnns), example).shape[0]
+        self.mlp = MLP(keys[-1], self.n_in, hidden_sizes, activation)
+
+    @property
+    def width(self) -> int:
+        """How many features `__call__` returns."""
+        return self.n_in if not self.mlp.layers else self.mlp.layers[-1].bias.shape[0]
+
+    def __call__(self, obs: PyTree) -> Float[Array, " out"]:
+        """The features of one observation."""
+        return self.mlp(join(self.space, self.cnns, obs))
+
+
+def default_cnn(space: ArraySpace) -> tuple[tuple[int, int, int], ...]:
+    """The convolutions that suit an image of this size."""
+    return NATURE_CNN if min(space.shape[:2]) >= NATURE_CNN_SIDE else SMALL_CNN
+
+
+def count_parameters(network: PyTree) -> int:
+    """How many numbers a network holds."""
+    return sum(np.size(leaf) for leaf in jax.tree.leaves(network))

@@ -1,0 +1,56 @@
+"""Returns and advantages: pure functions of time-major arrays.
+
+Termination cuts the bootstrap, for the task has no future; truncation does not, for the clock is no
+part of the task (Pardo et al. 2018, arXiv:1712.00378). Either one cuts the lambda-trace, because
+what follows belongs to another episode.
+"""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
+
+
+def td_error(
+    reward: Float[Array, " *T"],
+    value: Float[Array, " *T"],
+    next_value: Float[Array, " *T"],
+    terminated: Bool[Array, " *T"],
+    gamma: Float[Array, ""] | float,
+) -> Float[Array, " *T"]:
+    """r + gamma V(s') - V(s), without the bootstrap where the task ended."""
+    return reward + gamma * jnp.where(terminated, 0.0, next_value) - value
+
+
+def gae(
+    delta: Float[Array, " T *N"], done: Bool[Array, " T *N"], decay: Float[Array, ""] | float
+) -> Float[Array, " T *N"]:
+    """Generalised advantage estimates (Schulman et al. 2016, arXiv:1506.02438, eq. 16).
+
+    Args:
+        delta: TD errors.
+        done: where an episode ended, for whatever reason.
+        decay: gamma times lambda.
+    """
+
+    def backward(advantage, step):
+        delta, continues = step
+        advantage = delta + continues * advantage
+        return advantage, advantage
+
+    continues = jnp.where(done, 0.0, decay)
+    return jax.lax.scan(backward, jnp.zeros_like(delta[0]), (delta, continues), reverse=True)[1]
+
+
+def compute_gae(  # noqa: PLR0913 - the five arrays and two numbers of the equation
+    reward: Float[Array, " T *N"],
+    value: Float[Array, " T *N"],
+    next_value: Float[Array, " T *N"],
+    terminated: Bool[Array, " T *N"],
+    truncated: Bool[Array, " T *N"],
+    gamma: Float[Array, ""] | float,
+    gae_lambda: Float[Array, ""] | float,
+) -> tuple[Float[Array, " T *N"], Float[Array, " T *N"]]:
+    """Advantages, and the targets that a critic is fitted to (advantage plus value)."""
+    delta = td_error(reward, value, next_value, terminated, gamma)
+    advantage = gae(delta, terminated | truncated, gamma * gae_lambda)
+    return advantage, advantage + value

@@ -1,0 +1,104 @@
+"""What a run does around its algorithm: budget, evaluation, logging, devices, files."""
+
+from dataclasses import dataclass, fields
+
+from vibe_rl.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class RunnerConfig:
+    """Settings of the outer loop; the algorithm's own live in its config."""
+
+    total_timesteps: int = 100_000
+    """Budget in env steps over all envs; whole updates that fit are made."""
+
+    eval_every: int = 5_000
+    """Env steps between evaluations; 0 evaluates at the end only."""
+    eval_episodes: int = 10
+    """Episodes per evaluation; 0 never evaluates."""
+    eval_max_steps: int = 10_000
+    """Env steps after which an episode of an evaluation is no longer watched."""
+
+    log_interval: int = 1_000
+    """Env steps between rows of metrics; 0 writes one row per update."""
+    progress_bar: bool = True
+    """Whether to show step, speed, time left and return while training."""
+
+    buffer_size: int = 100_000
+    """Replay capacity in transitions (off-policy algorithms)."""
+    warmup_steps: int = 1_000
+    """Uniformly random env steps before learning begins (off-policy algorithms)."""
+
+    num_devices: int | None = None
+    """Devices to train on; None takes all that the runner can use."""
+    num_envs: int = 1
+    """Environments per device, where the algorithm's config does not say."""
+    fsdp_devices: int = 1
+    """Devices over which large parameters are split."""
+    matmul_precision: str = "highest"
+    """Of float32 products: default (TF32 on recent GPUs), high or highest; no effect on a CPU."""
+
+    seed: int = 0
+    """Of everything random in the run; evaluations draw from a stream of their own."""
+
+    checkpoint_dir: str | None = None
+    """Directory of checkpoints; None saves none."""
+    checkpoint_interval: int = 5_000
+    """Env steps between checkpoints."""
+    max_checkpoints: int = 5
+    """Recent checkpoints that are kept."""
+    keep_period: int | None = None
+    """A checkpoint every so many env steps is kept for good."""
+    resume: bool = False
+    """Whether to go on from the latest checkpoint."""
+    overwrite: bool = False
+    """Whether to delete existing checkpoints."""
+
+    plot: bool = True
+    """Whether to draw the reward curve after training."""
+
+
+AT_LEAST = {
+    "total_timesteps": 1,
+    "eval_every": 0,
+    "eval_episodes": 0,
+    "eval_max_steps": 1,
+    "log_interval": 0,
+    "num_envs": 1,
+    "fsdp_devices": 1,
+    "seed": 0,
+}
+PRECISIONS = ("default", "high", "highest")
+SINGLE_DEVICE = {"num_devices": (None, 1), "fsdp_devices": (1,)}
+NOT_YET = ("checkpoint_dir", "keep_period", "resume", "overwrite")
+
+
+def check_runner(config: RunnerConfig) -> None:
+    """Raises ConfigError for a value that cannot work or that nothing would read."""
+    for name, least in AT_LEAST.items():
+        if getattr(config, name) < least:
+            raise ConfigError(f"runner.{name} {getattr(config, name)}: give at least {least}.")
+    if config.matmul_precision not in PRECISIONS:
+        raise ConfigError(
+            f"runner.matmul_precision {config.matmul_precision!r}: give {', '.join(PRECISIONS)}."
+        )
+    for name, allowed in SINGLE_DEVICE.items():
+        if getattr(config, name) not in allowed:
+            raise ConfigError(f"runner.{name} {getattr(config, name)}: this runner uses one device.")
+    defaults = {field.name: field.default for field in fields(RunnerConfig)}
+    for name in NOT_YET:
+        if getattr(config, name) != defaults[name]:
+            raise ConfigError(
+                f"runner.{name} {getattr(config, name)!r}: only the final policy is saved so far; "
+                "leave this field alone."
+            )
+
+
+def check_budget(total_timesteps: int, steps_per_update: int) -> int:
+    """How many updates the budget holds; ConfigError if not one."""
+    if total_timesteps < steps_per_update:
+        raise ConfigError(
+            f"total_timesteps {total_timesteps} is less than one update of {steps_per_update} env "
+            f"steps: give at least {steps_per_update}."
+        )
+    return total_timesteps // steps_per_update

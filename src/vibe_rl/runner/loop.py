@@ -1,0 +1,160 @@
+"""The one training loop: a generator of compiled chunks of updates.
+
+The device side. It knows environments and algorithms and nothing of files, logs or clocks; whatever
+the host does happens in the body of the `for` that consumes `training`. A chunk is dispatched and
+yielded at once, without waiting: the caller may look at the previous chunk's metrics meanwhile.
+"""
+
+from collections.abc import Iterable, Iterator
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array
+
+from vibe_rl.algorithms.base import Algorithm
+from vibe_rl.env.base import Environment
+from vibe_rl.statistics import EpisodeSummary, summarize_episodes
+from vibe_rl.types import Key, PyTree, Transition
+
+CHUNK_CAPACITY = 128  # most updates in one chunk; fixes the size of its table of metrics
+
+
+class TrainState(NamedTuple):
+    """All that a run needs to go on."""
+
+    agent_state: PyTree
+    env_state: PyTree  # leaves [N, ...]
+    obs: PyTree  # leaves [N, ...], to act on next
+    key: Key
+
+
+class Chunk(NamedTuple):
+    """Some updates in one compiled call; its arrays may still be under way."""
+
+    state: TrainState  # valid until the next chunk is asked for, then its memory is used again
+    metrics: dict[str, Array]  # [CHUNK_CAPACITY] each, the first n_updates entries count
+    n_updates: int
+
+
+class Experience(NamedTuple):
+    """One step of all envs, as the collector stacks it; leaves `[N, ...]`."""
+
+    transition: Transition
+    episode_return: Array
+    episode_length: Array
+    metrics: dict[str, Array]  # means over the envs of info["metrics"]
+
+
+def params_axes(env: Environment, env_params: PyTree) -> PyTree:
+    """0 for every leaf that has one entry per env, None for those that all envs share."""
+    default = env.default_params()
+    return jax.tree.map(lambda x, d: 0 if jnp.ndim(x) > jnp.ndim(d) else None, env_params, default)
+
+
+@partial(jax.jit, static_argnames=("env", "num_envs"))
+def start(
+    algorithm: Algorithm, env: Environment, env_params: PyTree, key: Key, *, num_envs: int
+) -> TrainState:
+    """The state before the first update: a fresh agent and `num_envs` fresh worlds."""
+    agent_key, env_key, key = jax.random.split(key, 3)
+    reset = jax.vmap(env.reset, in_axes=(0, params_axes(env, env_params)))
+    obs, env_state = reset(jax.random.split(env_key, num_envs), env_params)
+    return TrainState(algorithm.init(agent_key), env_state, obs, key)
+
+
+def collect(
+    algorithm: Algorithm, env: Environment, env_params: PyTree, state: TrainState, key: Key
+) -> tuple[TrainState, Experience]:
+    """Steps every env `rollout_length` times; experience has leaves `[T, N, ...]`."""
+    num_envs = jax.tree.leaves(state.obs)[0].shape[0]
+    act = jax.vmap(algorithm.act, in_axes=(None, 0, 0))
+    step_envs = jax.vmap(env.step, in_axes=(0, 0, 0, params_axes(env, env_params)))
+
+    def step(carry: tuple[PyTree, PyTree], keys: tuple[Key, Key]) -> tuple[Any, Experience]:
+        env_state, obs = carry
+        action, extras = act(state.agent_state, obs, keys[0])
+        after = step_envs(keys[1], env_state, action, env_params)
+        return (after.state, after.obs), experience(obs, action, extras, after)
+
+    keys = jax.random.split(key, (2, algorithm.rollout_length, num_envs))
+    carry = (state.env_state, state.obs)
+    (env_state, obs), rollout = jax.lax.scan(step, carry, (keys[0], keys[1]))
+    return state._replace(env_state=env_state, obs=obs), rollout
+
+
+def experience(obs: PyTree, action: PyTree, extras: PyTree, after: Any) -> Experience:
+    """What is kept of one step of all envs."""
+    transition = Transition(
+        obs=obs,
+        action=action,
+        reward=after.reward,
+        terminated=after.terminated,
+        truncated=after.truncated,
+        next_obs=after.info["final_obs"],
+        extras=extras,
+    )
+    return Experience(
+        transition,
+        after.info["episode_return"],
+        after.info["episode_length"],
+        jax.tree.map(jnp.mean, after.info.get("metrics", {})),
+    )
+
+
+def iteration(
+    algorithm: Algorithm, env: Environment, env_params: PyTree, state: TrainState
+) -> tuple[TrainState, dict[str, Array]]:
+    """Collects a rollout and learns from it; metrics are scalars."""
+    key, collect_key, update_key = jax.random.split(state.key, 3)
+    state, rollout = collect(algorithm, env, env_params, state, collect_key)
+    agent_state, metrics = algorithm.update(state.agent_state, rollout.transition, update_key)
+    done = rollout.transition.terminated | rollout.transition.truncated
+    episodes = summarize_episodes(done, rollout.episode_return, rollout.episode_length)
+    metrics |= episodes._asdict() | jax.tree.map(jnp.mean, rollout.metrics)
+    return state._replace(agent_state=agent_state, key=key), metrics
+
+
+@partial(jax.jit, static_argnames=("env",), donate_argnames=("state",))
+def run_chunk(
+    algorithm: Algorithm, env: Environment, env_params: PyTree, state: TrainState, n_updates: Array
+) -> tuple[TrainState, dict[str, Array]]:
+    """`n_updates` iterations; the number is traced, so one program serves every length."""
+    once = partial(iteration, algorithm, env, env_params)
+    shapes = jax.eval_shape(once, state)[1]
+    table = jax.tree.map(lambda x: jnp.zeros((CHUNK_CAPACITY, *x.shape), x.dtype), shapes)
+
+    def body(i: Array, carry: tuple[TrainState, Any]) -> tuple[TrainState, Any]:
+        state, metrics = once(carry[0])
+        return state, jax.tree.map(lambda rows, x: rows.at[i].set(x), carry[1], metrics)
+
+    return jax.lax.fori_loop(0, n_updates, body, (state, table))
+
+
+def training(
+    algorithm: Algorithm,
+    env: Environment,
+    state: TrainState,
+    schedule: Iterable[tuple[int, PyTree]],
+) -> Iterator[Chunk]:
+    """Runs the schedule's chunks, `(n_updates, env_params)` each, one after another.
+
+    A plain run repeats one world; fresh scenarios come from a loader; a curriculum is a list.
+    """
+    for n_updates, env_params in schedule:
+        state, metrics = run_chunk(algorithm, env, env_params, state, n_updates)
+        yield Chunk(state, metrics, n_updates)
+
+
+def episode_metrics(metrics: dict[str, Any]) -> dict[str, Any]:
+    """Replaces the sums of `EpisodeSummary` by what one reads: means, extremes and the number."""
+    sums = EpisodeSummary(**{name: metrics.pop(name) for name in EpisodeSummary._fields})
+    episodes = int(sums.episodes.sum())
+    metrics["episodes"] = episodes
+    if episodes:
+        metrics["episode_return"] = float(sums.return_sum.sum()) / episodes
+        metrics["episode_length"] = float(sums.length_sum.sum()) / episodes
+        metrics["episode_return_min"] = float(sums.return_min.min())
+        metrics["episode_return_max"] = float(sums.return_max.max())
+    return metrics

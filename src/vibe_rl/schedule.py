@@ -1,0 +1,19 @@
+"""Numbers that change with the env steps taken."""
+
+from collections.abc import Callable
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+
+def interpolate(start: float, end: float, fraction: Float[Array, ""] | float) -> Float[Array, ""]:
+    """The number `fraction` of the way from `start` to `end`, clamped to the two."""
+    return start + (end - start) * jnp.clip(fraction, 0.0, 1.0)
+
+
+def linear_schedule(start: float, end: float, steps: int) -> Callable[..., Float[Array, ""]]:
+    """A function of the step that goes from `start` to `end` in `steps` steps, then stays.
+
+    Fewer than one step counts as one.
+    """
+    return lambda step: interpolate(start, end, jnp.asarray(step, jnp.float32) / max(steps, 1))
