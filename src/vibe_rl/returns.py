@@ -41,7 +41,7 @@ def gae(
     return jax.lax.scan(backward, jnp.zeros_like(delta[0]), (delta, continues), reverse=True)[1]
 
 
-def compute_gae(  # noqa: PLR0913 - the five arrays and two numbers of the equation
+def compute_gae(
     reward: Float[Array, " T *N"],
     value: Float[Array, " T *N"],
     next_value: Float[Array, " T *N"],

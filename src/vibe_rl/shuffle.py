@@ -30,12 +30,13 @@ def permutation(key: Key, n: int) -> Int[Array, " {n}"]:
     a, b = grid(n)
     if a < SMALLEST_SIDE:
         return jax.random.permutation(key, n)
+    tables = jax.random.bits(key, (ROUNDS, b)).astype(jnp.int32) & jnp.iinfo(jnp.int32).max
     left, right = jnp.divmod(jnp.arange(n, dtype=jnp.int32), b)
-    for i, round_key in enumerate(jax.random.split(key, ROUNDS)):
+    for i in range(ROUNDS):
         if i % 2 == 0:
-            left = add_modulo(left, jax.random.randint(round_key, (b,), 0, a)[right], a)
+            left = add_modulo(left, (tables[i] % a)[right], a)
         else:
-            right = add_modulo(right, jax.random.randint(round_key, (a,), 0, b)[left], b)
+            right = add_modulo(right, (tables[i, :a] % b)[left], b)
     return left * b + right
 
 

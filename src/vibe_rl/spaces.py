@@ -2,13 +2,14 @@
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, Bool
 
 from vibe_rl.types import Key, MaskedObs, PyTree
@@ -55,7 +56,7 @@ class Discrete(ArraySpace):
 
     def contains(self, x: Any) -> Bool[Array, ""]:
         """Whether 0 <= x < n."""
-        return _all((0 <= x) & (x < self.n)) if self.fits(x) else _all(False)
+        return _all((x >= 0) & (x < self.n)) if self.fits(x) else _all(False)
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ class MultiDiscrete(ArraySpace):
 
     def contains(self, x: Any) -> Bool[Array, ""]:
         """Whether every choice is in its range."""
-        return _all((0 <= x) & (x < np.array(self.nvec))) if self.fits(x) else _all(False)
+        return _all((x >= 0) & (x < np.array(self.nvec))) if self.fits(x) else _all(False)
 
 
 @dataclass(frozen=True)
@@ -139,10 +140,11 @@ class Box(ArraySpace):
         """Uniform where both bounds are finite, else standard normal clipped into the bounds."""
         uniform_key, normal_key = jax.random.split(key)
         finite = np.isfinite(self.low) & np.isfinite(self.high)
-        low, high = np.where(finite, self.low, 0.0), np.where(finite, self.high, 1.0)
-        uniform = low + (high - low) * jax.random.uniform(uniform_key, self.shape)
-        normal = jnp.clip(jax.random.normal(normal_key, self.shape), self.low, self.high)
-        return jnp.where(finite, uniform, normal).astype(self.dtype)
+        low, high = np.where(finite, self.low, 0), np.where(finite, self.high, 0)
+        share = jax.random.uniform(uniform_key, self.shape)
+        uniform = (1 - share) * low + share * high  # high - low would overflow for huge bounds
+        sample = jnp.where(finite, uniform, jax.random.normal(normal_key, self.shape))
+        return jnp.clip(sample, self.low, self.high).astype(self.dtype)
 
     def contains(self, x: Any) -> Bool[Array, ""]:
         """Whether every entry lies within its bounds."""
@@ -211,12 +213,33 @@ class Masked(Space):
         return self.view.contains(x.view) & jnp.any(x.legal) & _all(x.legal.dtype == bool)
 
 
+def map_spaces(function: Callable[[Space], Space], space: Space) -> Space:
+    """`space` with every part that is seen replaced: inside `Dict` and `Masked`, masks kept."""
+    if isinstance(space, Masked):
+        return replace(space, view=map_spaces(function, space.view))
+    if isinstance(space, Dict):
+        return Dict({name: map_spaces(function, part) for name, part in space.items})
+    return function(space)
+
+
+def map_views(function: Callable[..., Array], obs: PyTree, *rest: PyTree) -> PyTree:
+    """`function` of every array that is seen, `rest` alongside; masks of `obs` are kept."""
+
+    def view(part: Any, *others: Any) -> Any:
+        if not isinstance(part, MaskedObs):
+            return function(part, *others)
+        views = [other.view for other in others]
+        return part._replace(view=map_views(function, part.view, *views))
+
+    return jax.tree.map(view, obs, *rest, is_leaf=lambda part: isinstance(part, MaskedObs))
+
+
 def static_bound(value: Any, default: Any) -> float:
     """A bound as a Python number, so that the space stays hashable.
 
     The largest of `value` if it holds several worlds; `default` where `value` is being traced.
     """
-    return float(default if isinstance(value, jax.core.Tracer) else np.max(value))
+    return float(default if isinstance(value, Tracer) else np.max(value))
 
 
 def size(space: Space) -> int:

@@ -1,0 +1,6 @@
+"""Algorithms, one file each, read from top to bottom as the paper is."""
+
+from vibe_rl.algorithms.base import Algorithm
+from vibe_rl.algorithms.ppo import PPO, PPOConfig, PPOMetrics, PPOState
+
+__all__ = ["PPO", "Algorithm", "PPOConfig", "PPOMetrics", "PPOState"]

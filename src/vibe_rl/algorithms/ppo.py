@@ -7,6 +7,7 @@ value loss is not clipped unless `value_clip_eps` is set.
 """
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -14,9 +15,9 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float
 
+from vibe_rl.actor_critic import ActorCritic, PolicyHead, choices
 from vibe_rl.distributions import Distribution
 from vibe_rl.errors import ConfigError
-from vibe_rl.actor_critic import ActorCritic, PolicyHead, choices
 from vibe_rl.networks import Encoder, array_spaces, view
 from vibe_rl.returns import compute_gae
 from vibe_rl.schedule import interpolate
@@ -319,9 +320,8 @@ class PPO:
     ) -> tuple[PPOState, dict[str, Array]]:
         config = self.config
         n = examples.value.shape[0]
-        keys = jax.random.split(key, config.n_epochs)
-        order = jnp.concatenate([permutation(keys[i], n) for i in range(config.n_epochs)])
-        minibatches = order.reshape(config.n_epochs * config.n_minibatches, -1)
+        epochs = jax.vmap(partial(permutation, n=n))(jax.random.split(key, config.n_epochs))
+        minibatches = epochs.reshape(config.n_epochs * config.n_minibatches, -1)
         tx = optimizer(config, coefficients.lr)
 
         def step(learner, indices):

@@ -1,0 +1,93 @@
+"""Environments, the layers around them, and the sets their observations and actions lie in.
+
+`env, env_params = make("CartPole-v1")` builds one; `AutoResetWrapper(env)` lets it run for ever
+inside a `scan`; `check_env(env)` says what is wrong with one of your own.
+"""
+
+from vibe_rl.env.adapters.five_valued import FiveValuedAdapter
+from vibe_rl.env.base import Environment, Step
+from vibe_rl.env.cart_pole import CartPole, CartPoleParams, CartPoleState
+from vibe_rl.env.checker import auto_resets, check_env, problems
+from vibe_rl.env.grid_world import GridWorld, GridWorldParams, GridWorldState, PixelGridWorld
+from vibe_rl.env.image_wrappers import (
+    FrameStackState,
+    FrameStackWrapper,
+    GrayscaleWrapper,
+    ImageNormWrapper,
+    ImageResizeWrapper,
+    ImageWrapper,
+)
+from vibe_rl.env.pendulum import Pendulum, PendulumParams, PendulumState
+from vibe_rl.env.registry import make, names, register
+from vibe_rl.env.wrappers import (
+    AutoResetWrapper,
+    EpisodeStatisticsState,
+    EpisodeStatisticsWrapper,
+    HookWrapper,
+    ObservationWrapper,
+    ObsNormParams,
+    ObsNormWrapper,
+    RewardScaleWrapper,
+    TimeLimitState,
+    TimeLimitWrapper,
+    Wrapper,
+    with_episode_statistics,
+)
+from vibe_rl.spaces import (
+    Box,
+    Dict,
+    Discrete,
+    Image,
+    Masked,
+    MultiBinary,
+    MultiDiscrete,
+    Space,
+)
+
+__all__ = [
+    "AutoResetWrapper",
+    "Box",
+    "CartPole",
+    "CartPoleParams",
+    "CartPoleState",
+    "Dict",
+    "Discrete",
+    "Environment",
+    "EpisodeStatisticsState",
+    "EpisodeStatisticsWrapper",
+    "FiveValuedAdapter",
+    "FrameStackState",
+    "FrameStackWrapper",
+    "GrayscaleWrapper",
+    "GridWorld",
+    "GridWorldParams",
+    "GridWorldState",
+    "HookWrapper",
+    "Image",
+    "ImageNormWrapper",
+    "ImageResizeWrapper",
+    "ImageWrapper",
+    "Masked",
+    "MultiBinary",
+    "MultiDiscrete",
+    "ObsNormParams",
+    "ObsNormWrapper",
+    "ObservationWrapper",
+    "Pendulum",
+    "PendulumParams",
+    "PendulumState",
+    "PixelGridWorld",
+    "RewardScaleWrapper",
+    "Space",
+    "Step",
+    "TimeLimitState",
+    "TimeLimitWrapper",
+    "Wrapper",
+    "auto_resets",
+    "check_env",
+    "make",
+    "names",
+    "problems",
+    "register",
+    "with_episode_statistics",
+]

@@ -45,7 +45,7 @@ class CartPoleState(NamedTuple):
 def accelerations(
     physics: Float[Array, "4"], force: Float[Array, ""], params: CartPoleParams
 ) -> tuple[Float[Array, ""], Float[Array, ""]]:
-    """The cart's (m/s^2) and the pole's (rad/s^2) accelerations; appendix of the 1983 paper, no friction."""
+    """Of the cart (m/s^2) and of the pole (rad/s^2): the paper's appendix, without friction."""
     theta, theta_dot = physics[2], physics[3]
     sin, cos = jnp.sin(theta), jnp.cos(theta)
     total_mass = params.masscart + params.masspole
@@ -94,7 +94,7 @@ class CartPole:
         self, key: Key, state: CartPoleState, action: Int[Array, ""], params: CartPoleParams
     ) -> Step:
         """One explicit Euler step of `tau` seconds: positions move with the old speeds."""
-        x, x_dot, theta, theta_dot = state.physics
+        _, x_dot, _, theta_dot = state.physics
         force = jnp.where(action == 1, params.force_mag, -params.force_mag)
         x_acc, theta_acc = accelerations(state.physics, force, params)
         change = jnp.stack([x_dot, x_acc, theta_dot, theta_acc])

@@ -9,11 +9,16 @@ import numpy as np
 
 from vibe_rl.env.base import Environment
 from vibe_rl.env.cart_pole import CartPole
+from vibe_rl.env.grid_world import GridWorld, PixelGridWorld
+from vibe_rl.env.pendulum import Pendulum
 from vibe_rl.errors import ConfigError, unknown
 from vibe_rl.types import PyTree
 
 _registry: dict[str, Callable[..., Environment]] = {
     "CartPole-v1": CartPole,
+    "GridWorld-v0": GridWorld,
+    "Pendulum-v1": Pendulum,
+    "PixelGridWorld-v0": PixelGridWorld,
 }
 
 
@@ -54,35 +59,38 @@ def make(name: str, **kwargs: Any) -> tuple[Environment, PyTree]:
     if name not in _registry:
         raise unknown("environment", name, names())
     cls = _registry[name]
-    parameters = inspect.signature(cls).parameters
-    env = cls(**{field: value for field, value in kwargs.items() if field in parameters})
+    arguments = inspect.signature(cls).parameters
+    env = cls(**{field: value for field, value in kwargs.items() if field in arguments})
     params = env.default_params()
-    numbers = {field: value for field, value in kwargs.items() if field not in parameters}
-    for field in numbers:
+    numbers = {field: value for field, value in kwargs.items() if field not in arguments}
+    for field, value in numbers.items():
         if field not in _fields(params):
-            raise unknown(f"argument of {name}", field, {*parameters, *_fields(params)})
-    return env, _replace(params, {field: _cast(name, field, params, numbers) for field in numbers})
+            raise unknown(f"argument of {name}", field, {*arguments, *_fields(params)})
+        numbers[field] = _cast(f"{field}={value!r} of {name}", value, getattr(params, field))
+    return env, _replace(params, numbers)
 
 
-def _fields(params: PyTree) -> tuple[str, ...]:
+def _fields(params: Any) -> tuple[str, ...]:
     if dataclasses.is_dataclass(params):
         return tuple(field.name for field in dataclasses.fields(params))
     return getattr(params, "_fields", ())
 
 
 def _replace(params: Any, values: dict[str, Any]) -> PyTree:
-    if dataclasses.is_dataclass(params) and not isinstance(params, type):
-        return dataclasses.replace(params, **values)
-    return params._replace(**values) if values else params
+    if not values:
+        return params  # which may be of any kind
+    replace = getattr(params, "_replace", None)
+    return replace(**values) if replace else dataclasses.replace(params, **values)
 
 
-def _cast(name: str, field: str, params: PyTree, values: dict[str, Any]) -> Any:
-    value, dtype = values[field], np.result_type(getattr(params, field))
-    kind = "a whole number" if np.issubdtype(dtype, np.integer) else "a number"
+def _cast(what: str, value: Any, default: Any) -> Any:
+    dtype = np.result_type(default)
+    integer = np.issubdtype(dtype, np.integer)
+    refusal = ConfigError(f"{what} must be a {'whole ' if integer else ''}number.")
     try:
         cast = np.asarray(value).astype(dtype)
     except (TypeError, ValueError, OverflowError):
-        raise ConfigError(f"{field}={value!r} of {name} must be {kind}.") from None
-    if np.issubdtype(dtype, np.integer) and (cast != np.asarray(value)).any():
-        raise ConfigError(f"{field}={value!r} of {name} must be {kind}.")
+        raise refusal from None
+    if integer and (cast != np.asarray(value)).any():
+        raise refusal
     return cast[()]

@@ -5,6 +5,7 @@ from `Wrapper` and override what changes, or from `ObservationWrapper` and say h
 is transformed; for a few lines of reward shaping, pass a function to `HookWrapper`.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -12,11 +13,11 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool
+from jaxtyping import Array, Bool, Float
 
 from vibe_rl.env.base import Environment, Step
 from vibe_rl.errors import ConfigError
-from vibe_rl.spaces import Space
+from vibe_rl.spaces import Box, Image, Space
 from vibe_rl.types import Key, PyTree
 
 
@@ -104,7 +105,8 @@ class EpisodeStatisticsWrapper(Wrapper):
     """Writes `info["episode_return"]` and `info["episode_length"]`, this step included.
 
     They are the finished episode's where `terminated | truncated`, and start from zero after that,
-    inside and outside `AutoResetWrapper` alike.
+    inside and outside `AutoResetWrapper` alike. Put it below layers that change the reward if the
+    statistics are to be in the task's own unit.
     """
 
     def reset(self, key: Key, params: PyTree) -> tuple[PyTree, EpisodeStatisticsState]:
@@ -113,17 +115,15 @@ class EpisodeStatisticsWrapper(Wrapper):
         zero = jnp.zeros((), jnp.float32), jnp.zeros((), jnp.int32)
         return obs, EpisodeStatisticsState(inner, *zero)
 
-    def step(
-        self, key: Key, state: EpisodeStatisticsState, action: PyTree, params: PyTree
-    ) -> Step:
+    def step(self, key: Key, state: EpisodeStatisticsState, action: PyTree, params: PyTree) -> Step:
         """One step of `env`, counted."""
         step = self.env.step(key, state.inner, action, params)
         sums = {
             "episode_return": state.episode_return + step.reward,
             "episode_length": state.episode_length + 1,
         }
-        running = ~(step.terminated | step.truncated)
-        kept = {name: value * running for name, value in sums.items()}
+        done = step.terminated | step.truncated
+        kept = {name: jnp.where(done, 0, value) for name, value in sums.items()}
         state = EpisodeStatisticsState(step.state, **kept)
         return step._replace(state=state, info=step.info | sums)
 
@@ -195,3 +195,77 @@ class TimeLimitWrapper(Wrapper):
         time = state.time + 1
         truncated = step.truncated | (time >= self.max_steps)
         return step._replace(state=TimeLimitState(step.state, time), truncated=truncated)
+
+
+@dataclass(frozen=True)
+class ObservationWrapper(Wrapper, ABC):
+    """The base of layers that transform single observations.
+
+    Every observation passes through `observation`: that of a reset, that of a step, and
+    `info["final_obs"]` where there is one. So such a layer is right inside and outside
+    `AutoResetWrapper`. Override `observation_space` too if the set changes.
+    """
+
+    @abstractmethod
+    def observation(self, obs: PyTree, params: PyTree) -> PyTree:
+        """`obs` of the layer below as this layer shows it; `params` are this layer's own."""
+
+    def reset(self, key: Key, params: PyTree) -> tuple[PyTree, PyTree]:
+        """A reset of `env`, seen through this layer."""
+        obs, state = super().reset(key, params)
+        return self.observation(obs, params), state
+
+    def step(self, key: Key, state: PyTree, action: PyTree, params: PyTree) -> Step:
+        """One step of `env`, seen through this layer."""
+        step = super().step(key, state, action, params)
+        info = dict(step.info)
+        if "final_obs" in info:
+            info["final_obs"] = self.observation(info["final_obs"], params)
+        return step._replace(obs=self.observation(step.obs, params), info=info)
+
+
+class ObsNormParams(NamedTuple):
+    """The constants below and the statistics to normalise by."""
+
+    inner: PyTree
+    mean: Array  # float32, of the observation's shape
+    var: Array  # float32, of the observation's shape
+
+
+@dataclass(frozen=True)
+class ObsNormWrapper(ObservationWrapper):
+    """Shows `(obs - mean) / sqrt(var + epsilon)`, clipped to +-10, as float32.
+
+    Mean and variance are constants, in `ObsNormParams`, 0 and 1 by default: use this layer where
+    they are known. Statistics that are learned while training belong to the agent
+    (`normalize_obs=True` in the algorithm's config): in an environment they would be lost at every
+    reset, differ from copy to copy, and be missing from a saved policy.
+    """
+
+    epsilon: float = 1e-8
+
+    def inner_params(self, params: ObsNormParams) -> PyTree:
+        """Without the statistics."""
+        return params.inner
+
+    def default_params(self) -> ObsNormParams:
+        """Those of `env`, mean 0 and variance 1."""
+        inner = self.env.default_params()
+        shape = _array_space(self.env.observation_space(inner)).shape
+        mean, var = np.zeros(shape, np.float32), np.ones(shape, np.float32)
+        return ObsNormParams(inner, mean, var)  # type: ignore[arg-type]
+
+    def observation_space(self, params: ObsNormParams) -> Box:
+        """Everything within the clipping."""
+        return Box(-10.0, 10.0, _array_space(super().observation_space(params)).shape)
+
+    def observation(self, obs: Array, params: ObsNormParams) -> Float[Array, "..."]:
+        """Centred, scaled and clipped."""
+        scaled = (obs - params.mean) / jnp.sqrt(params.var + np.float32(self.epsilon))
+        return jnp.clip(scaled, -10.0, 10.0)
+
+
+def _array_space(space: Space) -> Box | Image:
+    if not isinstance(space, (Box, Image)):
+        raise ConfigError(f"ObsNormWrapper normalises a Box or an Image, not {space}.")
+    return space

@@ -84,7 +84,9 @@ def check_runner(config: RunnerConfig) -> None:
         )
     for name, allowed in SINGLE_DEVICE.items():
         if getattr(config, name) not in allowed:
-            raise ConfigError(f"runner.{name} {getattr(config, name)}: this runner uses one device.")
+            raise ConfigError(
+                f"runner.{name} {getattr(config, name)}: this runner uses one device."
+            )
     defaults = {field.name: field.default for field in fields(RunnerConfig)}
     for name in NOT_YET:
         if getattr(config, name) != defaults[name]:

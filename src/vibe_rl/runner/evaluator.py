@@ -34,7 +34,11 @@ class _Episode(NamedTuple):
 
 
 def _run_episode(
-    policy: Callable[[PyTree], PyTree], env: Environment, env_params: PyTree, max_steps: int, key: Key
+    policy: Callable[[PyTree], PyTree],
+    env: Environment,
+    env_params: PyTree,
+    max_steps: int,
+    key: Key,
 ) -> _Episode:
     def unfinished(episode: _Episode) -> Array:
         return ~episode.done & (episode.length < max_steps)

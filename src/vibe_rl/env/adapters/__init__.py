@@ -1,0 +1,1 @@
+"""Environments of other makes, one module for each."""

@@ -1,0 +1,103 @@
+"""The command line: `vibe-rl train | evaluate | plot | envs`."""
+
+import sys
+from collections.abc import Callable, Sequence
+
+from vibe_rl.errors import ConfigError, NonFiniteLossError, unknown
+
+
+def train(args: Sequence[str]) -> None:
+    """Train a preset: vibe-rl train cartpole_ppo --algo.lr 1e-3 (--help lists presets)."""
+    from vibe_rl import experiment  # noqa: PLC0415 - each command imports what it needs
+    from vibe_rl.configs import cli  # noqa: PLC0415
+
+    config = cli(args)
+    run_dir, result = experiment.train(config)
+    print(f"Training complete | {result.step:,} env steps, {result.updates:,} updates")
+    if result.evaluation is not None:
+        print(f"Evaluation | {describe(result.evaluation)}")
+    print(f"Run | {run_dir}")
+    if config.runner.plot:
+        draw([str(run_dir)])
+
+
+def evaluate(args: Sequence[str]) -> None:
+    """Evaluate a run's saved agent: vibe-rl evaluate RUN [--episodes 128] [--seed 1]."""
+    import tyro  # noqa: PLC0415
+
+    from vibe_rl import experiment  # noqa: PLC0415
+
+    def options(
+        run: tyro.conf.Positional[str], episodes: int | None = None, seed: int | None = None
+    ):
+        """Greedy episodes of the final agent; by default those of the run's last evaluation."""
+        return experiment.evaluate_run(run, episodes, seed)
+
+    print(describe(tyro.cli(options, args=list(args), prog="vibe-rl evaluate")))
+
+
+def plot(args: Sequence[str]) -> None:
+    """Draw reward curves: vibe-rl plot RUN [RUN ...] (--output FILE)."""
+    import tyro  # noqa: PLC0415
+
+    def options(runs: tyro.conf.Positional[tuple[str, ...]], output: str | None = None):
+        """One run, many seeds of an algorithm, or several algorithms."""
+        draw(list(runs), output)
+
+    tyro.cli(options, args=list(args), prog="vibe-rl plot")
+
+
+def envs(args: Sequence[str]) -> None:
+    """List the environments that have a name."""
+    from vibe_rl.env.registry import names  # noqa: PLC0415
+
+    print("\n".join(names()))
+
+
+COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
+    "train": train,
+    "evaluate": evaluate,
+    "plot": plot,
+    "envs": envs,
+}
+
+
+def describe(evaluation) -> str:
+    """One line about an evaluation."""
+    mean, std = float(evaluation.mean_return), float(evaluation.std_return)
+    episodes = len(evaluation.episode_returns)
+    return (
+        f"return {mean:.2f} +- {std:.2f} over {episodes} greedy episodes, "
+        f"length {float(evaluation.mean_length):.1f}"
+    )
+
+
+def draw(runs: Sequence[str], output: str | None = None) -> None:
+    """Writes the reward curve of these runs, into the first one's artifacts by default."""
+    from vibe_rl.plotting import plot_reward_curve  # noqa: PLC0415
+    from vibe_rl.run_dir import RunDir  # noqa: PLC0415
+
+    path = output or RunDir.open(runs[0]).artifact_path("reward_curve.png")
+    plot_reward_curve(runs, save_path=path)
+    print(f"Reward curve | {path}")
+
+
+def usage() -> str:
+    """All commands, a line each."""
+    lines = [f"  {name:10s}{(command.__doc__ or '').strip()}" for name, command in COMMANDS.items()]
+    return "\n".join(["usage: vibe-rl COMMAND ...", "", *lines])
+
+
+def main(args: Sequence[str] | None = None) -> None:
+    """Runs one command; what the user got wrong ends it with one sentence and exit status 2."""
+    words = list(sys.argv[1:] if args is None else args)
+    if not words or words[0] in ("-h", "--help"):
+        print(usage())
+        return
+    try:
+        if words[0] not in COMMANDS:
+            raise unknown("command", words[0], COMMANDS)
+        COMMANDS[words[0]](words[1:])
+    except (ConfigError, NonFiniteLossError) as error:
+        print(f"vibe-rl: {error}", file=sys.stderr)
+        raise SystemExit(2 if isinstance(error, ConfigError) else 1) from None

@@ -1,0 +1,25 @@
+"""Tuned starting points, one per task: a name, a line about it, and a whole config."""
+
+from vibe_rl.algorithms.ppo import PPOConfig
+from vibe_rl.configs.train_config import TrainConfig
+from vibe_rl.runner.config import RunnerConfig
+
+PRESETS: dict[str, tuple[str, TrainConfig]] = {
+    "cartpole_ppo": (
+        "PPO balances CartPole-v1: 100k steps, seconds.",
+        TrainConfig(
+            env_id="CartPole-v1",
+            algo=PPOConfig(num_envs=4, lr=2.5e-3, lr_end=0.0),
+            runner=RunnerConfig(total_timesteps=100_000),
+        ),
+    ),
+    "pendulum_ppo": (
+        "PPO swings up Pendulum-v1 with continuous torques: 200k steps.",
+        TrainConfig(
+            env_id="Pendulum-v1",
+            algo=PPOConfig(num_envs=4),
+            runner=RunnerConfig(total_timesteps=200_000),
+        ),
+    ),
+}
+"""Mutable: a program may add its own before it calls the command line."""

@@ -1,0 +1,64 @@
+"""The description of a whole run: environment, algorithm, runner; to JSON and back."""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from vibe_rl.algorithms.ppo import PPOConfig
+from vibe_rl.errors import ConfigError, unknown
+from vibe_rl.runner.config import RunnerConfig
+from vibe_rl.runner.train_ppo import ppo
+
+ALGORITHMS = {"ppo": (PPOConfig, ppo)}
+"""Each algorithm's name, config class and builder: the one place that tells them apart."""
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Everything that a run is made from."""
+
+    env_id: str = "CartPole-v1"
+    """Name of the environment; `vibe-rl envs` lists them."""
+    env_kwargs: dict[str, float] = field(default_factory=dict)
+    """Arguments of the environment: constants of its physics, or what its class takes."""
+    algo: PPOConfig = field(default_factory=PPOConfig)
+    """The algorithm, chosen by the class of its config, and its hyperparameters."""
+    runner: RunnerConfig = field(default_factory=RunnerConfig)
+    """Budget, evaluation, logging, seed."""
+
+
+def algorithm_name(config: TrainConfig) -> str:
+    """The name of the config's algorithm in ALGORITHMS."""
+    return next(name for name, (kind, _) in ALGORITHMS.items() if type(config.algo) is kind)
+
+
+def to_dict(config: TrainConfig) -> dict[str, Any]:
+    """A plain dictionary that `from_dict` reads back; names the algorithm."""
+    return {"algorithm": algorithm_name(config), **dataclasses.asdict(config)}
+
+
+def from_dict(data: Mapping[str, Any]) -> TrainConfig:
+    """The config that `to_dict` described; ConfigError for a field that does not exist."""
+    data = dict(data)
+    name = data.pop("algorithm", None)
+    if name not in ALGORITHMS:
+        raise unknown("algorithm", str(name), ALGORITHMS)
+    data["algo"] = _build(ALGORITHMS[name][0], data["algo"])
+    data["runner"] = _build(RunnerConfig, data["runner"])
+    return _build(TrainConfig, data)
+
+
+def _build(kind: type, values: Mapping[str, Any]) -> Any:
+    names = [f.name for f in dataclasses.fields(kind)]
+    for name in values:
+        if name not in names:
+            raise unknown(f"field of {kind.__name__}", name, names)
+    try:
+        return kind(**{name: _tuples(value) for name, value in values.items()})
+    except TypeError as error:
+        raise ConfigError(f"{kind.__name__}: {error}") from error
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(_tuples(v) for v in value) if isinstance(value, list) else value

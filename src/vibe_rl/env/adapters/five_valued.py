@@ -1,0 +1,55 @@
+"""Environments whose `step` returns five values, `obs, state, reward, done, info`."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import jax.numpy as jnp
+from jaxtyping import Array
+
+from vibe_rl.env.base import Step
+from vibe_rl.spaces import Space
+from vibe_rl.types import Key, PyTree
+
+
+@dataclass(frozen=True)
+class FiveValuedAdapter:
+    """Makes an `Environment` of one whose `step` does not tell a death from a time limit.
+
+    `info["terminated"]` and `info["truncated"]` are used where they are there. Where neither is,
+    every `done` counts as a termination, which is wrong for time limits: values would not be
+    bootstrapped from the last state. `reset`, `default_params` and the spaces are passed on;
+    the spaces must be those of `vibe_rl.spaces`.
+    """
+
+    env: Any  # hashable, with the five methods of an Environment
+
+    def default_params(self) -> PyTree:
+        """The constants of `env`."""
+        return self.env.default_params()
+
+    def observation_space(self, params: PyTree) -> Space:
+        """The observations of `env`."""
+        return self.env.observation_space(params)
+
+    def action_space(self, params: PyTree) -> Space:
+        """The actions of `env`."""
+        return self.env.action_space(params)
+
+    def reset(self, key: Key, params: PyTree) -> tuple[PyTree, PyTree]:
+        """The first observation and state of a new episode."""
+        return self.env.reset(key, params)
+
+    def step(self, key: Key, state: PyTree, action: PyTree, params: PyTree) -> Step:
+        """One step of `env`, its end told as termination or truncation."""
+        obs, state, reward, done, info = self.env.step(key, state, action, params)
+        terminated, truncated = endings(jnp.asarray(done, bool), info)
+        return Step(obs, state, jnp.asarray(reward, jnp.float32), terminated, truncated, dict(info))
+
+
+def endings(done: Array, info: Any) -> tuple[Array, Array]:
+    """What ended the episode, if anything: `terminated, truncated`; `info` knows best."""
+    if "truncated" not in info and "terminated" in info:
+        terminated = jnp.asarray(info["terminated"], bool)
+        return terminated, done & ~terminated
+    truncated = jnp.asarray(info.get("truncated", False), bool)
+    return jnp.asarray(info.get("terminated", done & ~truncated), bool), truncated

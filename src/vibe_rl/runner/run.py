@@ -1,0 +1,93 @@
+"""`fit` with a run's files and words around it: what every `train_*` function shares."""
+
+from collections.abc import Mapping
+from contextlib import closing
+from typing import Any
+
+from vibe_rl.algorithms.base import Algorithm
+from vibe_rl.checkpoint import save_checkpoint
+from vibe_rl.env.base import Environment
+from vibe_rl.errors import ConfigError
+from vibe_rl.metrics import MetricsLogger
+from vibe_rl.run_dir import RunDir
+from vibe_rl.runner.compilation_cache import enable_compilation_cache
+from vibe_rl.runner.config import RunnerConfig, check_budget, check_runner
+from vibe_rl.runner.fit import Callback, FitResult, check_run, fit
+from vibe_rl.tracking.base import Tee
+from vibe_rl.tracking.console import ConsoleTracker
+from vibe_rl.types import PyTree
+
+
+def resolve_num_envs(algorithm_envs: int, runner_envs: int) -> int:
+    """The number of envs, which either config may give; ConfigError if they disagree."""
+    if 1 not in (algorithm_envs, runner_envs) and algorithm_envs != runner_envs:
+        raise ConfigError(
+            f"algo.num_envs {algorithm_envs} and runner.num_envs {runner_envs} disagree: "
+            "give one of them."
+        )
+    return max(algorithm_envs, runner_envs)
+
+
+def check_shape(name: str, given: Any, actual: Any) -> None:
+    """Raises ConfigError if an optional argument contradicts what the env says of itself."""
+    if given is not None and given != actual:
+        raise ConfigError(f"{name} {given} is not the environment's {actual}: leave it out.")
+
+
+def check_training(
+    algorithm: Algorithm,
+    env: Environment,
+    env_params: PyTree,
+    config: RunnerConfig,
+    num_envs: int,
+) -> int:
+    """How many updates the run makes; ConfigError if it cannot work. Compiles nothing."""
+    check_runner(config)
+    check_run(algorithm, env, env_params, num_envs)
+    return check_budget(config.total_timesteps, algorithm.rollout_length * num_envs)
+
+
+def run_training(
+    algorithm: Algorithm,
+    env: Environment,
+    env_params: PyTree,
+    config: RunnerConfig,
+    *,
+    num_envs: int,
+    run_dir: RunDir | None = None,
+    callback: Callback | None = None,
+    keep_history: bool = False,
+) -> FitResult:
+    """Trains, shows progress and, with a `run_dir`, writes metrics and the final agent there."""
+    check_training(algorithm, env, env_params, config, num_envs)
+    enable_compilation_cache()
+    with closing(Tee(*trackers(config, run_dir))) as tracker:
+        result = fit(
+            algorithm,
+            env,
+            env_params,
+            config,
+            num_envs=num_envs,
+            tracker=tracker,
+            callback=callback,
+            keep_history=keep_history,
+        )
+    if run_dir is not None:
+        save_agent(run_dir, result, config)
+    return result
+
+
+def trackers(config: RunnerConfig, run_dir: RunDir | None) -> list[Any]:
+    """Where a run's metrics go."""
+    files = [] if run_dir is None else [MetricsLogger(run_dir.log_path())]
+    if not config.progress_bar:
+        return files
+    console = ConsoleTracker(config.total_timesteps)
+    console.status("compiling ...")
+    return [*files, console]
+
+
+def save_agent(run_dir: RunDir, result: FitResult, config: RunnerConfig) -> None:
+    """Writes the agent's final state with what is needed to evaluate it again."""
+    notes: Mapping[str, Any] = {"update": result.updates, "seed": config.seed}
+    save_checkpoint(run_dir.checkpoints, result.state.agent_state, step=result.step, metadata=notes)

@@ -1,0 +1,92 @@
+"""Seed 001's `train_ppo`: PPO through `fit`, with the seed's signature and results."""
+
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+
+from vibe_rl.algorithms.ppo import PPO, PPOConfig, PPOState
+from vibe_rl.env.base import Environment
+from vibe_rl.run_dir import RunDir
+from vibe_rl.runner.config import RunnerConfig
+from vibe_rl.runner.fit import Callback
+from vibe_rl.runner.run import check_shape, resolve_num_envs, run_training
+from vibe_rl.types import Key, PyTree
+
+
+class PPOTrainState(NamedTuple):
+    """How training ended."""
+
+    agent_state: PPOState
+    env_obs: PyTree  # [N, ...], last observations
+    env_state: PyTree  # [N, ...]
+    rng: Key  # the training stream's
+
+
+class PPOMetricsHistory(NamedTuple):
+    """Every update's metrics, each `[n_updates]`."""
+
+    total_loss: np.ndarray
+    actor_loss: np.ndarray
+    critic_loss: np.ndarray
+    entropy: np.ndarray  # nats
+    approx_kl: np.ndarray  # nats
+
+
+def ppo(
+    env: Environment, env_params: PyTree, config: PPOConfig, runner_config: RunnerConfig
+) -> PPO:
+    """The algorithm for this env; schedules without a length last the whole run."""
+    if config.schedule_steps is None:
+        config = replace(config, schedule_steps=float(runner_config.total_timesteps))
+    return PPO(config, env.observation_space(env_params), env.action_space(env_params))
+
+
+def train_ppo(
+    env: Environment,
+    env_params: PyTree,
+    *,
+    ppo_config: PPOConfig,
+    runner_config: RunnerConfig,
+    obs_shape: tuple[int, ...] | None = None,
+    n_actions: int | None = None,
+    run_dir: RunDir | None = None,
+    callback: Callback | None = None,
+) -> tuple[PPOTrainState, PPOMetricsHistory]:
+    """Trains PPO from scratch.
+
+    Args:
+        env: must reset itself; see `AutoResetWrapper`.
+        env_params: constants of the world; leaves with a leading axis `[num_envs]` give each env
+            its own.
+        ppo_config: hyperparameters.
+        runner_config: budget, evaluation, logging, seed.
+        obs_shape: inferred; if given, it must be the env's.
+        n_actions: inferred; if given, it must be the env's.
+        run_dir: gets metrics while training goes on, and the agent at the end.
+        callback: `callback(step, agent_state, metrics)` every `log_interval` steps.
+
+    Returns:
+        The final state, and the metrics of every update (20 bytes each: the only thing that grows
+        with the length of the run).
+
+    Raises:
+        ConfigError: before anything is compiled or written, if the run cannot work.
+        NonFiniteLossError: a loss became NaN or infinite.
+    """
+    algorithm = ppo(env, env_params, ppo_config, runner_config)
+    check_shape("obs_shape", obs_shape, getattr(algorithm.obs_space, "shape", None))
+    check_shape("n_actions", n_actions, getattr(algorithm.action_space, "n", None))
+    result = run_training(
+        algorithm,
+        env,
+        env_params,
+        runner_config,
+        num_envs=resolve_num_envs(ppo_config.num_envs, runner_config.num_envs),
+        run_dir=run_dir,
+        callback=callback,
+        keep_history=True,
+    )
+    state = result.state
+    history = PPOMetricsHistory(*(result.history[name] for name in PPOMetricsHistory._fields))
+    return PPOTrainState(state.agent_state, state.obs, state.env_state, state.key), history

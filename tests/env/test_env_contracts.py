@@ -1,0 +1,128 @@
+"""What every registered environment promises, bare and wrapped."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from vibe_rl.env import (
+    AutoResetWrapper,
+    EpisodeStatisticsWrapper,
+    FrameStackWrapper,
+    TimeLimitWrapper,
+    make,
+    names,
+    problems,
+)
+from vibe_rl.env.checker import examine
+
+LAYERS = {
+    "bare": lambda env: env,
+    "auto_reset": AutoResetWrapper,
+    "stacked": lambda env: FrameStackWrapper(AutoResetWrapper(TimeLimitWrapper(env, 7)), 2),
+    "counted": lambda env: AutoResetWrapper(EpisodeStatisticsWrapper(env)),
+}
+BUILT_IN = ("CartPole-v1", "GridWorld-v0", "Pendulum-v1", "PixelGridWorld-v0")
+
+
+@pytest.fixture(params=names())
+def world(request):
+    return make(request.param)
+
+
+def rollout(env, params, key, n_steps=40):
+    """Random actions in one scan: first obs and state, actions, steps `[T, ...]`."""
+    reset_key, action_key, step_key = jax.random.split(key, 3)
+    obs, state = env.reset(reset_key, params)
+    sample = env.action_space(params).sample
+    actions = jax.vmap(sample)(jax.random.split(action_key, n_steps))
+
+    def body(state, inputs):
+        key, action = inputs
+        step = env.step(key, state, action, params)
+        return step.state, step
+
+    _, steps = jax.lax.scan(body, state, (jax.random.split(step_key, n_steps), actions))
+    return obs, state, actions, steps
+
+
+def assert_equal(a, b, **tolerance):
+    jax.tree.map(partial(np.testing.assert_allclose, **tolerance), a, b)
+
+
+def test_the_built_in_names_are_registered():
+    assert set(BUILT_IN) <= set(names())
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_check_env_finds_nothing(world, layer):
+    env, params = world
+    assert problems(LAYERS[layer](env), params) == []
+
+
+def test_only_the_grid_worlds_start_alike_every_time():
+    for name in BUILT_IN:
+        assert bool(examine(*make(name)).notes) == ("GridWorld" in name)
+
+
+def test_all_observations_and_actions_of_a_rollout_lie_in_their_spaces(world):
+    env, params = world
+    env = AutoResetWrapper(env)
+    obs, _, actions, steps = jax.jit(partial(rollout, env, params))(jax.random.key(0))
+    space = env.observation_space(params)
+    assert space.contains(obs)
+    assert jax.vmap(space.contains)(steps.obs).all()
+    assert jax.vmap(space.contains)(steps.info["final_obs"]).all()
+    assert jax.vmap(env.action_space(params).contains)(actions).all()
+
+
+def test_shapes_and_types_stay_the_same_in_a_scan(world):
+    env, params = world
+    obs, state, _, steps = jax.eval_shape(partial(rollout, env), params, jax.random.key(0))
+    for first, later in ((obs, steps.obs), (state, steps.state)):
+        aval = jax.tree.map(lambda x: (x.shape, x.dtype, x.weak_type), first)
+        assert aval == jax.tree.map(lambda x: (x.shape[1:], x.dtype, x.weak_type), later)
+    assert not any(leaf.weak_type for leaf in jax.tree.leaves((obs, state, steps)))
+    assert steps.reward.dtype == jnp.float32
+    assert steps.terminated.dtype == steps.truncated.dtype == jnp.bool_
+
+
+def test_compiled_is_the_same_as_not_compiled(world):
+    env, params = world
+    key, action_key, step_key = jax.random.split(jax.random.key(1), 3)
+    _, state = env.reset(key, params)
+    action = env.action_space(params).sample(action_key)
+    plain = env.step(step_key, state, action, params)
+    assert_equal(plain, jax.jit(env.step)(step_key, state, action, params), rtol=1e-6, atol=1e-6)
+
+
+def test_many_at_once_are_the_same_as_one_by_one_with_their_own_params(world):
+    env, params = world
+    env = AutoResetWrapper(env)
+    keys = jax.random.split(jax.random.key(2), 3)
+    several = jax.tree.map(lambda x: np.stack([x, x, x]), params)
+    together = jax.jit(jax.vmap(partial(rollout, env)))(several, keys)
+    alone = jax.jit(partial(rollout, env))
+    for i, key in enumerate(keys):
+        assert_equal(jax.tree.map(lambda x, i=i: x[i], together), alone(params, key), atol=1e-4)
+
+
+def test_params_are_arrays_on_no_device(world):
+    _, params = world
+    assert all(isinstance(leaf, (np.ndarray, np.generic)) for leaf in jax.tree.leaves(params))
+
+
+def test_no_key_is_used_twice(world):
+    env, params = world
+    env = AutoResetWrapper(EpisodeStatisticsWrapper(env))
+    with jax.debug_key_reuse(True):
+        jax.block_until_ready(jax.jit(partial(rollout, env, params))(jax.random.key(3)))
+
+
+def test_equal_environments_share_one_hash(world):
+    env, _ = world
+    wrapped = AutoResetWrapper(env)
+    assert wrapped == AutoResetWrapper(type(env)())
+    assert hash(wrapped) == hash(AutoResetWrapper(type(env)()))
