@@ -31,7 +31,8 @@ class Categorical(NamedTuple):
 
     def log_prob(self, sample: Array) -> Float[Array, ""]:
         """The log-probability of a choice."""
-        return jnp.take(jax.nn.log_softmax(self.logits), sample, mode="clip")
+        chosen = jnp.arange(self.logits.shape[0]) == sample  # faster than a gather and its gradient
+        return jnp.sum(jnp.where(chosen, jax.nn.log_softmax(self.logits), 0.0))
 
     def entropy(self) -> Float[Array, ""]:
         """Minus the expected log-probability; impossible choices count nothing."""

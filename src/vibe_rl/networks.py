@@ -173,7 +173,7 @@ class Encoder(eqx.Module):
         conv_layers: Sequence[tuple[int, int, int]] | None = None,
     ):
         spaces = array_spaces(space)
-        keys = jax.random.split(key, len(spaces) + 1)
+        keys = (key,) if not any(map(is_image, spaces)) else jax.random.split(key, len(spaces) + 1)
         self.space = space
         self.cnns = tuple(
             CNN(keys[i], leaf.shape, conv_layers or default_cnn(leaf)) if is_image(leaf) else None

@@ -51,7 +51,9 @@ def test_an_upright_pole_at_rest_is_pushed_as_the_paper_says():
 
 def test_positions_move_with_the_old_speeds():
     step = STEP(jax.random.key(0), state_at([1.0, 2.0, 0.1, -3.0]), jnp.int32(1), PARAMS)
-    np.testing.assert_allclose(step.obs[jnp.array([0, 2])], [1.04, 0.04], rtol=1e-5)  # + 0.02 * speed
+    np.testing.assert_allclose(
+        step.obs[jnp.array([0, 2])], [1.04, 0.04], rtol=1e-5
+    )  # + 0.02 * speed
 
 
 @pytest.mark.parametrize(

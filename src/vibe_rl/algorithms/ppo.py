@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import optax
+from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 
 from vibe_rl.actor_critic import ActorCritic, PolicyHead, choices
@@ -226,7 +227,7 @@ class PPO:
         params = self.network(key)
         example = jax.eval_shape(self.obs_space.sample, jax.random.key(0))
         statistics = initial_statistics(view(example)) if self.config.normalize_obs else None
-        opt_state = optimizer(self.config, self.config.lr).init(params)
+        opt_state = optimizer(self.config, self.config.lr).init(ravel_pytree(params)[0])
         return PPOState(params, opt_state, statistics, jnp.int32(0))
 
     def network(self, key: Key) -> ActorCritic:
@@ -328,9 +329,10 @@ class PPO:
             params, opt_state, stopped = learner
             batch = jax.tree.map(lambda x: x[indices], examples)
             grads, metrics = jax.grad(ppo_loss, has_aux=True)(params, batch, coefficients, config)
-            metrics = metrics._replace(grad_norm=optax.global_norm(grads))
-            updates, new_opt_state = tx.update(grads, opt_state)
-            new = (optax.apply_updates(params, updates), new_opt_state)
+            vector, tree = ravel_pytree(grads)  # one operation per step of Adam, not one per array
+            metrics = metrics._replace(grad_norm=optax.global_norm(vector))
+            updates, new_opt_state = tx.update(vector, opt_state)
+            new = (optax.apply_updates(params, tree(updates)), new_opt_state)
             if config.target_kl is not None:
                 stopped = stopped | (metrics.approx_kl > 1.5 * config.target_kl)
                 new = jax.tree.map(lambda o, n: jnp.where(stopped, o, n), (params, opt_state), new)

@@ -22,6 +22,7 @@ from vibe_rl.runner.evaluator import EvalMetrics, greedy_action, jit_evaluate
 from vibe_rl.runner.interrupt import StopRequest
 from vibe_rl.runner.loop import (
     CHUNK_CAPACITY,
+    MetricTable,
     TrainState,
     episode_metrics,
     params_axes,
@@ -84,7 +85,7 @@ def check_run(algorithm: Algorithm, env: Environment, env_params: PyTree, num_en
 class Pending(NamedTuple):
     """A chunk whose results may still be under way."""
 
-    metrics: dict[str, Any]
+    metrics: MetricTable
     n_updates: int
     update: int  # after the chunk
     evaluation: EvalMetrics | None
@@ -106,7 +107,7 @@ class Report:
         if pending is None:
             self.clock = time.perf_counter()
             return {}
-        table = {k: np.asarray(v)[: pending.n_updates] for k, v in pending.metrics.items()}
+        table = pending.metrics.columns(pending.n_updates)
         check_finite(table, pending.update - pending.n_updates, self.steps_per_update)
         if self.keep_history:
             self.history.append(table)

@@ -6,17 +6,19 @@ yielded at once, without waiting: the caller may look at the previous chunk's me
 """
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array
 
 from vibe_rl.algorithms.base import Algorithm
 from vibe_rl.env.base import Environment
 from vibe_rl.statistics import EpisodeSummary, summarize_episodes
-from vibe_rl.types import Key, PyTree, Transition
+from vibe_rl.types import Key, PyTree, Transition, static
 
 CHUNK_CAPACITY = 128  # most updates in one chunk; fixes the size of its table of metrics
 
@@ -30,11 +32,25 @@ class TrainState(NamedTuple):
     key: Key
 
 
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class MetricTable:
+    """Scalars of some updates, a row each; one array, so that a chunk writes and sends one."""
+
+    rows: Array  # float32 [CHUNK_CAPACITY, len(names)]
+    names: tuple[str, ...] = static()
+
+    def columns(self, n_updates: int) -> dict[str, np.ndarray]:
+        """The first `n_updates` entries of every metric, on the host; waits for the device."""
+        rows = np.asarray(self.rows)[:n_updates]
+        return {name: rows[:, i] for i, name in enumerate(self.names)}
+
+
 class Chunk(NamedTuple):
     """Some updates in one compiled call; its arrays may still be under way."""
 
     state: TrainState  # valid until the next chunk is asked for, then its memory is used again
-    metrics: dict[str, Array]  # [CHUNK_CAPACITY] each, the first n_updates entries count
+    metrics: MetricTable
     n_updates: int
 
 
@@ -119,17 +135,19 @@ def iteration(
 @partial(jax.jit, static_argnames=("env",), donate_argnames=("state",))
 def run_chunk(
     algorithm: Algorithm, env: Environment, env_params: PyTree, state: TrainState, n_updates: Array
-) -> tuple[TrainState, dict[str, Array]]:
+) -> tuple[TrainState, MetricTable]:
     """`n_updates` iterations; the number is traced, so one program serves every length."""
-    once = partial(iteration, algorithm, env, env_params)
-    shapes = jax.eval_shape(once, state)[1]
-    table = jax.tree.map(lambda x: jnp.zeros((CHUNK_CAPACITY, *x.shape), x.dtype), shapes)
+    once = jax.jit(partial(iteration, algorithm, env, env_params))  # traced once, used twice
+    names = tuple(jax.eval_shape(once, state)[1])
 
-    def body(i: Array, carry: tuple[TrainState, Any]) -> tuple[TrainState, Any]:
+    def body(i: Array, carry: tuple[TrainState, Array]) -> tuple[TrainState, Array]:
         state, metrics = once(carry[0])
-        return state, jax.tree.map(lambda rows, x: rows.at[i].set(x), carry[1], metrics)
+        row = jnp.stack([jnp.float32(metrics[name]) for name in names])
+        return state, jax.lax.dynamic_update_index_in_dim(carry[1], row, i, 0)
 
-    return jax.lax.fori_loop(0, n_updates, body, (state, table))
+    rows = jnp.zeros((CHUNK_CAPACITY, len(names)))
+    state, rows = jax.lax.fori_loop(0, n_updates, body, (state, rows))
+    return state, MetricTable(rows, names)
 
 
 def training(

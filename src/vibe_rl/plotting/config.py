@@ -1,0 +1,39 @@
+"""How a plot looks, apart from what is in it."""
+
+from dataclasses import dataclass
+
+from vibe_rl.errors import ConfigError
+
+HOUSE_STYLE = "vibe"
+
+
+@dataclass(frozen=True)
+class PlotConfig:
+    """Settings of `plot_reward_curve`; None lets the data decide."""
+
+    smooth_radius: int | None = None
+    """Rows on either side that enter a mean; None takes a fiftieth of the curve, at most 10."""
+    smooth_mode: str = "window"
+    """The "window", a centred mean, or "ema", an exponential one as wide (span 2 radius + 1)."""
+    shaded: str = "std"
+    """Around the mean of several runs: deviation "std", standard error "stderr", or "none"."""
+    figsize: tuple[float | int, float | int] = (8, 5)
+    """Width and height in inches."""
+    dpi: int = 150
+    """Dots per inch."""
+    style: str = HOUSE_STYLE
+    """The house's own, or any name matplotlib knows, such as "ggplot"."""
+    save_format: str = "png"
+    """The suffix for a `save_path` that has none."""
+    title: str | None = None
+    """None names the environment, and the algorithm where there is one."""
+    xlabel: str | None = None
+    """None names the quantity."""
+    ylabel: str | None = None
+    """None names the quantity and what is shaded."""
+
+    def __post_init__(self):
+        if self.smooth_mode not in ("window", "ema"):
+            raise ConfigError(f"smooth_mode {self.smooth_mode!r}: choose window or ema.")
+        if self.shaded not in ("std", "stderr", "none"):
+            raise ConfigError(f"shaded {self.shaded!r}: choose std, stderr or none.")

@@ -1,0 +1,152 @@
+"""The numbers behind a plot: a run's curve, its label, and several runs as a mean and a spread."""
+
+import json
+import os
+import re
+from collections.abc import Iterable, Sequence
+from numbers import Real
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from vibe_rl.errors import ConfigError
+from vibe_rl.metrics import read_metrics
+from vibe_rl.plotting.config import PlotConfig
+from vibe_rl.plotting.smooth import smooth_ema, smooth_window
+
+_TIMESTAMP = re.compile(r"_\d{8}_\d{6}(_\d+)?$")
+_LONGEST_LABEL = 48  # characters
+
+
+class Curve(NamedTuple):
+    """Points by rising `x`."""
+
+    x: np.ndarray  # [n] float64, env steps as a rule
+    y: np.ndarray  # [n] float64
+
+
+class Band(NamedTuple):
+    """The mean of several curves and how far they spread around it."""
+
+    x: np.ndarray  # [n]
+    mean: np.ndarray  # [n]
+    spread: np.ndarray | None  # [n], None for a single curve or where it is not wanted
+
+
+class Run(NamedTuple):
+    """What a plot needs of one run."""
+
+    name: str  # of its directory or file
+    label: str  # of its algorithm
+    env_id: str  # "" if not known
+    curve: Curve
+    evaluation: Curve  # empty if it was never evaluated
+
+
+def load_run(path: str | os.PathLike[str], x_key: str, y_key: str) -> Run:
+    """The run in a directory or in a JSONL file.
+
+    Raises:
+        ConfigError: It has no row with both keys.
+    """
+    path = Path(path)
+    rows = read_metrics(path)
+    curve = curve_of(rows, x_key, y_key)
+    if len(curve.x) == 0:
+        raise ConfigError(_nothing(path, rows, x_key, y_key))
+    root = _root(path)
+    config = _config(root)
+    env_id = config.get("env_id")
+    return Run(
+        name=root.name,
+        label=algorithm_of(config) or _TIMESTAMP.sub("", root.name).removesuffix(".jsonl"),
+        env_id=env_id if isinstance(env_id, str) else "",
+        curve=curve,
+        evaluation=curve_of(rows, x_key, "eval_return"),
+    )
+
+
+def curve_of(rows: Iterable[dict[str, Any]], x_key: str, y_key: str) -> Curve:
+    """The rows that have both numbers; of rows at the same x, which a resumed run has, the last."""
+    pairs = ((row.get(x_key), row.get(y_key)) for row in rows)
+    points = dict(pair for pair in pairs if isinstance(pair[0], Real) and isinstance(pair[1], Real))
+    x, y = np.array(sorted(points.items()), dtype=np.float64).reshape(-1, 2).T
+    return Curve(x, y)
+
+
+def algorithm_of(config: dict[str, Any]) -> str | None:
+    """The algorithm's name in a run's config, or None; never a whole section."""
+    for key in ("algorithm", "algo", "algo_name"):
+        section = config.get(key)
+        if isinstance(section, dict):
+            section = section.get("name") or section.get("algorithm")
+        if isinstance(section, str) and section:
+            return shorten(section)
+    return None
+
+
+def smoothed(curve: Curve, config: PlotConfig) -> Curve:
+    """The curve without its noise, at the same x."""
+    radius = smooth_radius(curve, config)
+    if config.smooth_mode == "ema":
+        return curve._replace(y=smooth_ema(curve.y, 2 * radius + 1))
+    return curve._replace(y=smooth_window(curve.y, radius))
+
+
+def smooth_radius(curve: Curve, config: PlotConfig) -> int:
+    """The radius asked for, or one that suits the number of points."""
+    if config.smooth_radius is not None:
+        return config.smooth_radius
+    return min(len(curve.x) // 50, 10)
+
+
+def band(curves: Sequence[Curve], shaded: str = "std") -> Band:
+    """Mean and spread where all curves have points, interpolated if their x differ.
+
+    Raises:
+        ConfigError: The curves have no x in common.
+    """
+    x = common_x(curves)
+    ys = np.stack([np.interp(x, *curve) for curve in curves])  # [runs, n]
+    if shaded == "none" or len(curves) == 1:
+        return Band(x, ys.mean(axis=0), None)
+    spread = ys.std(axis=0, ddof=1)
+    return Band(x, ys.mean(axis=0), spread / np.sqrt(len(curves)) if shaded == "stderr" else spread)
+
+
+def common_x(curves: Sequence[Curve]) -> np.ndarray:
+    """The curves' own x if they share it, else as many even points as the longest has."""
+    first = curves[0].x
+    if all(np.array_equal(curve.x, first) for curve in curves):
+        return first
+    low, high = max(curve.x[0] for curve in curves), min(curve.x[-1] for curve in curves)
+    if low > high:
+        raise ConfigError(
+            f"runs of one algorithm share no x (one begins at {low:g}, one ends at {high:g}): "
+            'plot them apart with group_by="none".'
+        )
+    return np.linspace(low, high, max(len(curve.x) for curve in curves))
+
+
+def shorten(text: str) -> str:
+    """`text`, cut where a legend could not hold it."""
+    return text if len(text) <= _LONGEST_LABEL else f"{text[: _LONGEST_LABEL - 1]}…"
+
+
+def _root(path: Path) -> Path:
+    """The run directory of a directory or a log in it; a file elsewhere stands for itself."""
+    path = path.absolute()  # "." has no name
+    return path.parent.parent if path.is_file() and path.parent.name == "logs" else path
+
+
+def _config(root: Path) -> dict[str, Any]:
+    path = root / "config.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+
+
+def _nothing(path: Path, rows: list[dict[str, Any]], x_key: str, y_key: str) -> str:
+    if not rows:
+        return f"{path} has no metrics: check the path, or leave the run out."
+    keys = ", ".join(sorted({key for row in rows for key in row}))
+    return f"{path} has no row with {x_key!r} and {y_key!r}: choose among its keys {keys}."

@@ -1,0 +1,223 @@
+"""Return against steps: one run with its evaluations, or algorithms as means over their runs."""
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from itertools import groupby
+from operator import attrgetter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from vibe_rl.errors import ConfigError, unknown
+from vibe_rl.plotting.config import HOUSE_STYLE, PlotConfig
+from vibe_rl.plotting.curves import Run, band, load_run, shorten, smooth_radius, smoothed
+from vibe_rl.plotting.palette import color_for
+
+if TYPE_CHECKING:
+    import matplotlib.figure
+
+PathLike = str | os.PathLike[str]
+
+_MINUS = "\N{MINUS SIGN}"
+_INK, _SOFT_INK, _GRID = "#1F2430", "#5B6472", "#E4E8EE"
+_STYLE = {
+    "axes.axisbelow": True,
+    "axes.edgecolor": _SOFT_INK,
+    "axes.grid": True,
+    "axes.labelcolor": _INK,
+    "axes.labelsize": 11,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlecolor": _INK,
+    "axes.titlelocation": "left",
+    "axes.titlepad": 12,
+    "axes.titlesize": 13,
+    "axes.titleweight": "bold",
+    "axes.unicode_minus": True,
+    "grid.color": _GRID,
+    "legend.fontsize": 10,
+    "legend.frameon": False,
+    "legend.labelcolor": _INK,
+    "lines.linewidth": 2,
+    "lines.solid_capstyle": "round",
+    "xtick.color": _SOFT_INK,
+    "ytick.color": _SOFT_INK,
+}
+_NAMES = {"wall_time": "Wall time [s]"}
+
+
+def plot_reward_curve(
+    run_dirs: PathLike | Sequence[PathLike],
+    *,
+    x_key: str = "step",
+    y_key: str = "episode_return",
+    smooth: int | None = None,
+    style: str | None = None,
+    group_by: str = "auto",
+    config: PlotConfig | None = None,
+    save_path: PathLike | None = None,
+) -> "matplotlib.figure.Figure":
+    """Draw `y_key` over `x_key` for one or many runs.
+
+    A single run shows its raw values faintly behind the smoothed ones, and its evaluations. Several
+    runs of one algorithm on one environment become a mean with a shaded spread over the shared x.
+
+    Args:
+        run_dirs: Run directories or JSONL files; the algorithm's name is read from `config.json`.
+        x_key: Horizontal quantity, env steps unless told.
+        y_key: Vertical quantity.
+        smooth: Takes the place of `config.smooth_radius`, in rows.
+        style: Takes the place of `config.style`.
+        group_by: "auto", or "none", which draws every run apart, named by its directory.
+        config: How the plot looks.
+        save_path: Where to write it too; folders are made.
+
+    Returns:
+        A figure that belongs to no window and no pyplot state.
+
+    Raises:
+        ConfigError: A run has no such data, a name is unknown, or matplotlib is not installed.
+    """
+    config = _overridden(config or PlotConfig(), smooth, style)
+    paths = [run_dirs] if isinstance(run_dirs, str | os.PathLike) else list(run_dirs)
+    if not paths:
+        raise ConfigError("run_dirs is empty: give at least one run directory.")
+    groups = _groups([load_run(path, x_key, y_key) for path in paths], group_by)
+    with _style(config.style):
+        figure, axes = _figure(config)
+        _draw(axes, groups, y_key, config)
+        _annotate(figure, axes, groups, (x_key, y_key), config)
+        figure.draw_without_rendering()  # ticks take their style now or never
+        if save_path is not None:
+            _save(figure, Path(save_path), config)
+    return figure
+
+
+def compact(value: float | int, least: float = 1e3) -> str:
+    """A number for an axis, such as 250k or 1.5M; below `least` in full."""
+    for size, letter in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
+        if abs(value) >= max(size, least):
+            return f"{value / size:.6g}{letter}".replace("-", _MINUS)
+    return f"{value:,.6g}".replace("-", _MINUS)
+
+
+def _overridden(config: PlotConfig, smooth: int | None, style: str | None) -> PlotConfig:
+    if smooth is not None:
+        config = replace(config, smooth_radius=smooth)
+    return config if style is None else replace(config, style=style)
+
+
+def _groups(runs: list[Run], group_by: str) -> dict[str, list[Run]]:
+    """Runs by the label they share, sorted; an environment is never mixed with another."""
+    if group_by not in ("auto", "none"):
+        raise unknown("group_by", group_by, ["auto", "none"])
+    if group_by == "none":
+        return _by_label(run._replace(label=run.name) for run in runs)
+    if len({run.env_id for run in runs}) > 1:
+        runs = [r._replace(label=f"{r.label} on {r.env_id}" if r.env_id else r.label) for r in runs]
+    return _by_label(runs)
+
+
+def _by_label(runs: Iterable[Run]) -> dict[str, list[Run]]:
+    label = attrgetter("label")
+    return {shorten(name): list(group) for name, group in groupby(sorted(runs, key=label), label)}
+
+
+def _matplotlib() -> Any:
+    try:
+        import matplotlib.figure  # noqa: PLC0415  plotting is optional
+        import matplotlib.style  # noqa: PLC0415
+    except ImportError as error:
+        raise ConfigError("plots need matplotlib: pip install 'vibe-rl[plot]'.") from error
+    return matplotlib
+
+
+def _style(name: str) -> Any:
+    style = _matplotlib().style
+    if name != HOUSE_STYLE and name not in style.available:
+        raise unknown("style", name, [HOUSE_STYLE, *style.available])
+    return style.context(_STYLE if name == HOUSE_STYLE else name)
+
+
+def _figure(config: PlotConfig) -> tuple[Any, Any]:
+    size = {"figsize": config.figsize, "dpi": config.dpi}
+    figure = _matplotlib().figure.Figure(**size, layout="constrained")
+    return figure, figure.subplots()
+
+
+def _draw(axes: Any, groups: dict[str, list[Run]], y_key: str, config: PlotConfig) -> None:
+    runs = [run for group in groups.values() for run in group]
+    if len(runs) == 1:
+        _draw_run(axes, runs[0], y_key, config)
+        return
+    for i, (label, group) in enumerate(groups.items()):
+        _draw_group(axes, label, group, color_for(i), config)
+
+
+def _draw_run(axes: Any, run: Run, y_key: str, config: PlotConfig) -> None:
+    color = color_for(0)
+    if smooth_radius(run.curve, config):
+        axes.plot(*run.curve, color=color, alpha=0.25, linewidth=1)
+    label = "training" if y_key == "episode_return" else _name(y_key).lower()
+    axes.plot(*smoothed(run.curve, config), color=color, label=label, **_dot(run.curve.x))
+    if len(run.evaluation.x) and y_key != "eval_return":
+        axes.plot(*run.evaluation, "o-", color=color_for(1), markersize=5, label="evaluation")
+
+
+def _draw_group(axes: Any, label: str, runs: list[Run], color: str, config: PlotConfig) -> None:
+    x, mean, spread = band([smoothed(run.curve, config) for run in runs], config.shaded)
+    axes.plot(x, mean, color=color, label=_counted(label, runs), **_dot(x))
+    if spread is not None:
+        axes.fill_between(x, mean - spread, mean + spread, color=color, alpha=0.18, linewidth=0)
+
+
+def _counted(label: str, runs: list[Run]) -> str:
+    return f"{label} ({len(runs)} runs)" if len(runs) > 1 else label
+
+
+def _dot(x: Any) -> dict[str, str]:
+    """A single point is no line and needs a marker to be seen."""
+    return {"marker": "o"} if len(x) == 1 else {}
+
+
+def _annotate(
+    figure: Any,
+    axes: Any,
+    groups: dict[str, list[Run]],
+    keys: tuple[str, str],
+    config: PlotConfig,
+) -> None:
+    axes.set_title(config.title if config.title is not None else _title(groups))
+    axes.set_xlabel(config.xlabel if config.xlabel is not None else _name(keys[0]))
+    axes.set_ylabel(
+        config.ylabel if config.ylabel is not None else _ylabel(keys[1], groups, config)
+    )
+    axes.xaxis.set_major_formatter(lambda value, _: compact(value))
+    axes.yaxis.set_major_formatter(lambda value, _: compact(value, least=1e4))
+    axes.margins(x=0.015)
+    if axes.dataLim.x0 >= 0:
+        axes.set_xlim(left=0)
+    handles, labels = axes.get_legend_handles_labels()
+    if len(handles) > 1:
+        columns = max(1, min(len(labels), 96 // (max(map(len, labels)) + 8)))
+        figure.legend(handles, labels, loc="outside lower center", ncols=columns)
+
+
+def _title(groups: dict[str, list[Run]]) -> str:
+    env_ids = {run.env_id for group in groups.values() for run in group}
+    labels = [_counted(*group) for group in groups.items()] if len(groups) == 1 else []
+    return " · ".join(filter(None, [*(env_ids if len(env_ids) == 1 else ()), *labels]))
+
+
+def _ylabel(y_key: str, groups: dict[str, list[Run]], config: PlotConfig) -> str:
+    shaded = config.shaded != "none" and any(len(group) > 1 for group in groups.values())
+    return f"{_name(y_key)} (mean ± {config.shaded})" if shaded else _name(y_key)
+
+
+def _name(key: str) -> str:
+    return _NAMES.get(key, key.replace("_", " ").capitalize())
+
+
+def _save(figure: Any, path: Path, config: PlotConfig) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path if path.suffix else path.with_suffix(f".{config.save_format}"))

@@ -1,0 +1,315 @@
+"""The checker: each planted defect is told in a sentence, and nothing else is."""
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jaxtyping import Array
+
+from vibe_rl.env import (
+    AutoResetWrapper,
+    Box,
+    CartPole,
+    Discrete,
+    GridWorld,
+    Masked,
+    Step,
+    Wrapper,
+    auto_resets,
+    check_env,
+    problems,
+)
+from vibe_rl.env.checker import examine
+from vibe_rl.errors import ConfigError
+from vibe_rl.types import MaskedObs
+
+calls = [0]  # what an impure environment counts
+
+
+class State(NamedTuple):
+    x: Array
+    time: Array
+
+
+class Params(NamedTuple):
+    speed: Array = np.float32(0.1)  # type: ignore[assignment]
+
+
+@dataclass(frozen=True)
+class Walk:
+    """Sound: from a random place, to the right for ten steps."""
+
+    def default_params(self):
+        return Params()
+
+    def observation_space(self, params):
+        return Box(0.0, 2.0, (1,))
+
+    def action_space(self, params):
+        return Discrete(2)
+
+    def reset(self, key, params):
+        state = State(jax.random.uniform(key, (1,)), jnp.int32(0))
+        return state.x, state
+
+    def step(self, key, state, action, params):
+        state = State(state.x + params.speed * action, state.time + 1)
+        reward, never = jnp.float32(1.0), jnp.array(False)
+        return Step(state.x, state, reward, state.time >= 10, never, {})
+
+
+class FiveValues(Walk):
+    def step(self, *args):
+        obs, state, reward, terminated, _, info = super().step(*args)
+        return obs, state, reward, terminated, info
+
+
+class PlainTuple(Walk):
+    def step(self, *args):
+        return tuple(super().step(*args))
+
+
+class WideReward(Walk):
+    def step(self, *args):
+        return super().step(*args)._replace(reward=jnp.ones(1))
+
+
+class WholeReward(Walk):
+    def step(self, *args):
+        return super().step(*args)._replace(reward=jnp.int32(1))
+
+
+class NumberFlag(Walk):
+    def step(self, *args):
+        return super().step(*args)._replace(truncated=jnp.float32(0))
+
+
+class NoReward(Walk):
+    def step(self, *args):
+        return super().step(*args)._replace(reward=None)
+
+
+class DriftingTime(Walk):
+    def step(self, *args):
+        step = super().step(*args)
+        return step._replace(state=step.state._replace(time=step.state.time + 0.5))
+
+
+class WeakState(Walk):
+    def reset(self, key, params):
+        obs, state = super().reset(key, params)
+        return obs, state._replace(time=0)
+
+
+class DriftingShape(Walk):
+    def step(self, *args):
+        step = super().step(*args)
+        return step._replace(obs=step.obs[0])
+
+
+class OtherTree(Walk):
+    def step(self, *args):
+        step = super().step(*args)
+        return step._replace(state=tuple(step.state))
+
+
+class WrongSpace(Walk):
+    def observation_space(self, params):
+        return Box(0.0, 2.0, (2,))
+
+
+class NarrowSpace(Walk):
+    def observation_space(self, params):
+        return Box(0.0, 0.9, (1,))
+
+
+class UnhashableSpace(Walk):
+    def action_space(self, params):
+        return Discrete(np.arange(2))  # type: ignore[arg-type]
+
+
+class NoSpace(Walk):
+    def action_space(self, params):
+        return 2
+
+
+class FloatParams(Walk):
+    def default_params(self):
+        return Params(0.1)  # type: ignore[arg-type]
+
+
+class ImpureStep(Walk):
+    def step(self, *args):
+        calls[0] += 1
+        return super().step(*args)._replace(reward=jnp.float32(calls[0]))
+
+
+class ImpureReset(Walk):
+    def reset(self, key, params):
+        state = State(jnp.float32(np.random.default_rng().uniform(size=1)), jnp.int32(0))  # noqa: NPY002
+        return state.x, state
+
+
+class Branching(Walk):
+    def step(self, key, state, action, params):
+        if state.time > 3:
+            action = 0 * action
+        return super().step(key, state, action, params)
+
+
+class Unbatchable(Walk):
+    def reset(self, key, params):
+        obs, state = super().reset(key, params)
+        return obs * one(params.speed), state
+
+
+@jax.custom_batching.custom_vmap
+def one(x):
+    return x / x
+
+
+@one.def_vmap
+def _refuse(axis_size, in_batched, x):
+    raise NotImplementedError("one at a time")
+
+
+class SilentReset(Walk):
+    def step(self, key, state, action, params):
+        step = super().step(key, state, action, params)
+        obs, fresh = self.reset(key, params)
+        keep = lambda a, b: jnp.where(step.terminated, a, b)  # noqa: E731
+        return step._replace(obs=keep(obs, step.obs), state=jax.tree.map(keep, fresh, step.state))
+
+
+class RawFinalObs(Wrapper):
+    """Adds a number to the observation and forgets that of final_obs."""
+
+    def observation_space(self, params):
+        return Box(0.0, 2.0, (2,))
+
+    def reset(self, key, params):
+        obs, state = super().reset(key, params)
+        return jnp.append(obs, 0.0), state
+
+    def step(self, *args):
+        step = super().step(*args)
+        return step._replace(obs=jnp.append(step.obs, 0.0))
+
+
+class ForgetfulWrapper(Wrapper):
+    def step(self, *args):
+        return super().step(*args)._replace(info={})
+
+
+@dataclass(frozen=True)
+class ListField(Walk):
+    sizes: list = field(default_factory=list)
+
+
+class Mutable:
+    def __init__(self):
+        self.speed = 1.0
+
+    default_params = Walk.default_params
+    observation_space = Walk.observation_space
+    action_space = Walk.action_space
+    reset = Walk.reset
+    step = Walk.step
+
+
+DEFECTS = {
+    FiveValues: "five values: wrap the environment in FiveValuedAdapter",
+    PlainTuple: "step must return vibe_rl.env.Step",
+    WideReward: "reward is float32[1], and must be a float32 scalar",
+    WholeReward: "reward is int32[], and must be a float32 scalar",
+    NumberFlag: "truncated is float32[], and must be a bool scalar",
+    NoReward: "reward must be one float32 scalar, not a NoneType",
+    DriftingTime: "state.time is int32[] after reset but float32[] after step",
+    WeakState: "state.time is weakly typed int32[] after reset but",
+    DriftingShape: "obs is float32[1] after reset but float32[] after step",
+    OtherTree: "state is PyTreeDef",
+    WrongSpace: "obs is float32[2] in observation_space but float32[1] after reset",
+    NarrowSpace: "lies outside its space",
+    UnhashableSpace: "action_space(env_params) is no hashable space",
+    FloatParams: "env_params.speed=0.1 is no array",
+    ImpureStep: "step gives two results for the same arguments",
+    ImpureReset: "reset gives two results for the same key",
+    Branching: "cannot be traced: TracerBoolConversionError",
+    Unbatchable: "cannot be vmapped: NotImplementedError: one at a time",
+    SilentReset: 'step resets by itself but has no info["final_obs"]',
+    ListField: "not hashable",
+    Mutable: "Mutable can be changed",
+}
+
+
+def test_a_sound_environment_has_no_problems():
+    assert problems(Walk()) == []
+    assert problems(AutoResetWrapper(Walk())) == []
+    check_env(Walk(), Params())
+
+
+@pytest.mark.parametrize("kind", DEFECTS, ids=lambda kind: kind.__name__)
+def test_a_planted_defect_is_told_and_nothing_else(kind):
+    found = problems(kind())
+    assert len(found) == 1
+    assert DEFECTS[kind] in found[0]
+
+
+def test_a_space_of_another_library_is_told():
+    assert "is 2, not a vibe_rl.spaces.Space" in problems(NoSpace())[0]
+
+
+def test_missing_methods_are_named():
+    assert problems(object()) == [
+        "it has no default_params, observation_space, action_space, reset, step."
+    ]
+
+
+def test_a_final_obs_that_an_outer_layer_lost_or_left_raw_is_told():
+    env = AutoResetWrapper(Walk())
+    assert [
+        'info["final_obs"] of AutoResetWrapper is lost' in p
+        for p in problems(ForgetfulWrapper(env))
+    ] == [True]
+    assert ['but float32[1] in info["final_obs"]' in p for p in problems(RawFinalObs(env))] == [
+        True
+    ]
+
+
+def test_check_env_raises_with_all_problems():
+    class Both(WideReward, NumberFlag):
+        pass
+
+    with pytest.raises(ConfigError, match=r"(?s)Both is no sound.*reward is.*truncated is"):
+        check_env(Both())
+
+
+def test_a_reset_that_ignores_its_key_is_a_note():
+    assert examine(GridWorld()).notes == ["reset ignores its key: every episode starts alike."]
+    assert examine(Walk()).notes == []
+
+
+def test_random_actions_respect_the_mask_of_legal_actions():
+    class OnlyRight(Walk):
+        def observation_space(self, params):
+            return Masked(super().observation_space(params), 2)
+
+        def reset(self, key, params):
+            obs, state = super().reset(key, params)
+            return MaskedObs(obs, jnp.array([False, True])), state
+
+        def step(self, key, state, action, params):
+            action = jnp.where(action == 0, jnp.nan, action)  # the illegal one leaves the space
+            step = super().step(key, state, action, params)
+            return step._replace(obs=MaskedObs(step.obs, jnp.array([False, True])))
+
+    assert problems(OnlyRight()) == []
+
+
+def test_auto_resets_tells_who_writes_final_obs():
+    params = CartPole().default_params()
+    assert not auto_resets(CartPole(), params)
+    assert auto_resets(AutoResetWrapper(CartPole()), params)

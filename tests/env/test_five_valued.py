@@ -1,0 +1,52 @@
+"""Five values into six: who says what ended the episode."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+from vibe_rl.env import CartPole, FiveValuedAdapter, problems
+from vibe_rl.env.adapters.five_valued import endings
+
+T, F = True, False
+
+
+class OldCartPole:
+    """CartPole as five values, telling its time limit."""
+
+    def __getattr__(self, name) -> Any:
+        return getattr(CartPole(), name)
+
+    def step(self, key, state, action, params):
+        obs, state, reward, terminated, truncated, _ = CartPole().step(key, state, action, params)
+        return obs, state, reward, terminated | truncated, {"truncated": truncated}
+
+
+@pytest.mark.parametrize(
+    ("done", "info", "terminated", "truncated"),
+    [
+        (T, {}, T, F),
+        (F, {}, F, F),
+        (T, {"truncated": T}, F, T),
+        (T, {"truncated": F}, T, F),
+        (T, {"terminated": T}, T, F),
+        (T, {"terminated": F}, F, T),
+        (F, {"terminated": F}, F, F),
+        (T, {"terminated": T, "truncated": T}, T, T),
+        (T, {"terminated": F, "truncated": T}, F, T),
+    ],
+)
+def test_info_knows_best_what_ended_the_episode(done, info, terminated, truncated):
+    assert [bool(x) for x in endings(jnp.array(done), info)] == [terminated, truncated]
+
+
+def test_an_adapted_environment_is_sound_and_steps_like_the_one_below():
+    env = FiveValuedAdapter(OldCartPole())
+    assert problems(env) == []
+    params, key = env.default_params(), jax.random.key(0)
+    _, state = env.reset(key, params)
+    state = state._replace(time=jnp.int32(499))
+    step = env.step(key, state, jnp.int32(0), params)
+    assert step.truncated
+    assert not step.terminated

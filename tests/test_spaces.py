@@ -1,0 +1,141 @@
+"""Spaces: every sample is a member, strangers are not, descriptions hash and compare."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from vibe_rl.spaces import (
+    Box,
+    Dict,
+    Discrete,
+    Image,
+    Masked,
+    MultiBinary,
+    MultiDiscrete,
+    map_spaces,
+    map_views,
+    size,
+    static_bound,
+)
+from vibe_rl.types import MaskedObs
+
+KEYS = jax.random.split(jax.random.key(0), 64)
+INF = np.inf
+SPACES = [
+    Discrete(5),
+    MultiDiscrete((2, 7, 1)),
+    MultiBinary(4),
+    Box(-2.0, 3.0, (2, 3)),
+    Box([-1.0, -INF, 0.0, -INF], [1.0, INF, INF, -5.0]),
+    Box(-3.4e38, 3.4e38, (2,)),
+    Box(0.1, 0.1, (3,)),
+    Box(0, 255, (2, 2), jnp.uint8),
+    Image(3, 4, 1),
+    Dict({"b": Box(0.0, 1.0, ()), "a": Dict({"c": Discrete(2)})}),
+    Masked(Box(0.0, 1.0, (3,)), 4),
+]
+
+
+@pytest.mark.parametrize("space", SPACES, ids=lambda space: type(space).__name__)
+def test_every_sample_is_a_member(space):
+    samples = jax.jit(jax.vmap(space.sample))(KEYS)
+    assert jax.jit(jax.vmap(space.contains))(samples).all()
+
+
+@pytest.mark.parametrize("space", SPACES, ids=lambda space: type(space).__name__)
+def test_equal_spaces_hash_alike(space):
+    twin = map_spaces(lambda part: part, space)
+    assert space == twin
+    assert hash(space) == hash(twin)
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    low=st.floats(-1e6, 1e6, width=32),
+    extent=st.floats(0, 1e6, width=32),
+    seed=st.integers(0, 2**31 - 1),
+)
+def test_rounding_never_carries_a_sample_over_its_bounds(low, extent, seed):
+    space = Box(low, np.float32(low) + np.float32(extent), (8,))
+    assert space.contains(space.sample(jax.random.key(seed)))
+
+
+@pytest.mark.parametrize(
+    ("space", "stranger"),
+    [
+        (Discrete(3), jnp.int32(3)),
+        (Discrete(3), jnp.int32(-1)),
+        (Discrete(3), jnp.float32(1)),
+        (Discrete(3), jnp.zeros(1, jnp.int32)),
+        (MultiDiscrete((2, 3)), jnp.array([0, 3])),
+        (MultiDiscrete((2, 3)), jnp.array([0, 1, 1])),
+        (MultiBinary(2), jnp.array([0, 2])),
+        (Box(0.0, 1.0, (2,)), jnp.array([0.5, 1.5])),
+        (Box(0.0, 1.0, (2,)), jnp.array([0.5, jnp.nan])),
+        (Box(0.0, 1.0, (2,)), jnp.array(0.5)),
+        (Box(0.0, 1.0, (2,)), jnp.array([0, 1])),
+        (Image(2, 2, 3), jnp.zeros((2, 2, 3))),
+        (Image(2, 2, 3), jnp.zeros((2, 3, 2), jnp.uint8)),
+        (Dict({"a": Discrete(2)}), {"b": jnp.int32(0)}),
+        (Dict({"a": Discrete(2)}), {"a": jnp.int32(2)}),
+        (Dict({"a": Discrete(2)}), jnp.int32(0)),
+        (Masked(Discrete(2), 3), MaskedObs(jnp.int32(0), jnp.zeros(3, bool))),
+        (Masked(Discrete(2), 3), MaskedObs(jnp.int32(0), jnp.ones(3))),
+        (Masked(Discrete(2), 3), MaskedObs(jnp.int32(2), jnp.ones(3, bool))),
+        (Masked(Discrete(2), 3), jnp.int32(0)),
+    ],
+)
+def test_strangers_are_no_members(space, stranger):
+    assert not space.contains(stranger)
+
+
+def test_discrete_samples_are_uniform():
+    counts = np.bincount(jax.vmap(Discrete(4).sample)(jax.random.split(KEYS[0], 4000)))
+    np.testing.assert_allclose(counts / 4000, 0.25, atol=0.03)
+
+
+def test_box_samples_fill_finite_bounds_and_are_normal_without():
+    samples = jax.vmap(Box([-1.0, -INF], [3.0, INF]).sample)(jax.random.split(KEYS[1], 4000))
+    np.testing.assert_allclose(samples.mean(0), [1.0, 0.0], atol=0.07)
+    np.testing.assert_allclose(samples.std(0), [4 / np.sqrt(12), 1.0], rtol=0.05)
+
+
+def test_a_box_knows_whether_it_is_bounded():
+    assert Box(0.0, 1.0, (2,)).bounded
+    assert not Box(0.0, [1.0, INF]).bounded
+
+
+def test_bounds_of_a_box_are_broadcast_to_its_shape():
+    box = Box(0.0, [1.0, 2.0])
+    assert box.shape == (2,)
+    np.testing.assert_array_equal(box.low, [0.0, 0.0])
+
+
+def test_the_size_of_a_space_counts_all_its_numbers():
+    assert [size(space) for space in SPACES] == [1, 3, 4, 6, 4, 2, 3, 4, 12, 2, 7]
+
+
+def test_mapping_reaches_every_part_that_is_seen():
+    space = Dict({"a": Masked(Box(0.0, 1.0, (2,)), 4), "b": Box(0.0, 1.0, (3,))})
+    mapped = map_spaces(lambda part: Discrete(part.shape[0]), space)
+    assert mapped == Dict({"a": Masked(Discrete(2), 4), "b": Discrete(3)})
+
+
+def test_mapping_observations_keeps_the_masks_of_the_first():
+    def observation(number):
+        return {"a": MaskedObs(jnp.full(2, number), jnp.array([number > 1])), "b": jnp.ones(1)}
+
+    mapped = map_views(jnp.add, observation(1.0), observation(2.0))
+    np.testing.assert_array_equal(mapped["a"].view, [3.0, 3.0])
+    np.testing.assert_array_equal(mapped["a"].legal, [False])
+    np.testing.assert_array_equal(mapped["b"], [2.0])
+
+
+def test_a_static_bound_is_the_largest_value_or_the_default_of_a_traced_one():
+    bounds = []
+    jax.jit(lambda x: bounds.append(static_bound(x, np.float32(2.0))))(1.0)
+    assert bounds == [2.0]
+    assert static_bound(np.float32([1.0, 3.0]), 2.0) == 3.0
