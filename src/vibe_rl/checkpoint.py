@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from vibe_rl.errors import ConfigError
@@ -71,9 +72,13 @@ def load_checkpoint(directory: str | Path, like: PyTree, *, step: int | None = N
         _compare(path, checkpointer, template)
         arguments = ocp.args.Composite(state=ocp.args.StandardRestore(template))
         restored = checkpointer.restore(path, arguments)["state"]
-    bad = [name for name, leaf in template.items() if restored[name].shape != leaf.shape]
-    _refuse(path, bad)
-    return jax.tree.unflatten(jax.tree.structure(like), [restored[name] for name in template])
+    leaves = [
+        jax.random.wrap_key_data(restored[name], impl=jax.random.key_impl(leaf))
+        if _is_key(leaf)
+        else restored[name]
+        for name, leaf in zip(template, jax.tree.leaves(like), strict=True)
+    ]
+    return jax.tree.unflatten(jax.tree.structure(like), leaves)
 
 
 def load_metadata(directory: str | Path, *, step: int | None = None) -> dict[str, Any]:
@@ -105,8 +110,25 @@ def _existing(directory: str | Path, step: int | None) -> Path:
     return path
 
 
+def _is_key(leaf: Any) -> bool:
+    return jax.dtypes.issubdtype(jnp.result_type(leaf), jax.dtypes.prng_key)
+
+
+def _raw(leaf: Any) -> Any:
+    """Keys as the integers they are made of; shapes of keys as shapes of those."""
+    if not _is_key(leaf):
+        return leaf
+    return (
+        jax.eval_shape(jax.random.key_data, leaf) if _is_shape(leaf) else jax.random.key_data(leaf)
+    )
+
+
+def _is_shape(leaf: Any) -> bool:
+    return isinstance(leaf, jax.ShapeDtypeStruct)
+
+
 def _named(tree: PyTree) -> dict[str, Any]:
-    return {jax.tree_util.keystr(path): x for path, x in jax.tree.leaves_with_path(tree)}
+    return {jax.tree_util.keystr(path): _raw(x) for path, x in jax.tree.leaves_with_path(tree)}
 
 
 def _compare(path: Path, checkpointer: Any, template: dict[str, Any]) -> None:
@@ -114,13 +136,14 @@ def _compare(path: Path, checkpointer: Any, template: dict[str, Any]) -> None:
     saved = getattr(saved, "tree", saved)
     bad = sorted(set(saved) ^ set(template))
     for name in set(saved) & set(template):
-        leaf = template[name]
-        if jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key):
-            continue
-        same_shape = tuple(saved[name].shape) == tuple(leaf.shape)
-        if not same_shape or np.dtype(saved[name].dtype) != np.dtype(leaf.dtype):
-            bad.append(f"{name} ({saved[name].shape} saved, {leaf.shape} expected)")
+        was, wanted = _describe(saved[name]), _describe(template[name])
+        if was != wanted:
+            bad.append(f"{name} ({was} saved, {wanted} expected)")
     _refuse(path, bad)
+
+
+def _describe(leaf: Any) -> str:
+    return f"{np.dtype(leaf.dtype)}{list(leaf.shape)}"
 
 
 def _refuse(path: Path, bad: list[str]) -> None:

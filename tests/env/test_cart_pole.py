@@ -43,7 +43,8 @@ def test_the_spaces_are_gymnasiums():
 
 
 def test_an_upright_pole_at_rest_is_pushed_as_the_paper_says():
-    # push = 10 / 1.1; theta_acc = -push / (0.5 * (4/3 - 0.1/1.1)); x_acc = push - 0.05 theta_acc / 1.1
+    # push = 10 / 1.1; theta_acc = -push / (0.5 * (4/3 - 0.1/1.1))
+    # x_acc = push - 0.05 * theta_acc / 1.1
     x_acc, theta_acc = accelerations(jnp.zeros(4), jnp.float32(10.0), PARAMS)
     np.testing.assert_allclose(theta_acc, -14.634146, rtol=1e-6)
     np.testing.assert_allclose(x_acc, 9.756098, rtol=1e-6)

@@ -30,7 +30,8 @@ def test_a_step_agrees_with_gymnasium_from_500_random_states():
         obs, reward, terminated, truncated, _ = theirs.step(actions[i])
         np.testing.assert_allclose(ours.obs[i], obs, rtol=1e-5, atol=1e-5)
         np.testing.assert_allclose(ours.reward[i], reward, rtol=1e-5, atol=1e-5)
-        assert not (terminated or truncated or ours.terminated[i] or ours.truncated[i])
+        assert ours.terminated[i] == terminated
+        assert ours.truncated[i] == truncated
 
 
 def test_the_spaces_are_gymnasiums():

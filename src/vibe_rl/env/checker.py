@@ -69,7 +69,10 @@ def examine(env: Any, env_params: PyTree = None) -> Report:
         missing = [name for name in _METHODS if not hasattr(env, name)]
         return Report([f"it has no {', '.join(missing)}."], [])
     params = env.default_params() if env_params is None else env_params
-    found = [*_unfrozen(env), *_params_without_arrays(params), *_unfit_spaces(env, params)]
+    found = [*_unfrozen(env), *_params_without_arrays(params)]
+    unfit = list(_unfit_spaces(env, params))
+    if unfit:
+        return Report([*found, *unfit], [])
     try:
         traced = trace(env, params)
     except Exception as error:  # whatever the user's code may raise
@@ -161,9 +164,8 @@ def _drift(traced: Traced) -> Iterator[str]:
 def _obs_unlike_space(traced: Traced) -> Iterator[str]:
     space = traced.env.observation_space(traced.params)
     sample = jax.eval_shape(space.sample, jax.random.key(0))
-    yield from _differences(
-        "obs", ("in observation_space", sample), ("after reset", traced.first[0])
-    )
+    here, there = ("in observation_space", sample), ("after reset", traced.first[0])
+    yield from _differences("obs", here, there)
 
 
 def _unfit_scalars(traced: Traced) -> Iterator[str]:
@@ -177,24 +179,22 @@ def _unfit_scalars(traced: Traced) -> Iterator[str]:
 
 def _unfit_final_obs(traced: Traced) -> Iterator[str]:
     if "final_obs" in traced.after.info:
-        final_obs = traced.after.info["final_obs"]
-        yield from _differences(
-            "obs", ("after step", traced.after.obs), ('in info["final_obs"]', final_obs)
-        )
+        there = 'in info["final_obs"]', traced.after.info["final_obs"]
+        yield from _differences("obs", ("after step", traced.after.obs), there)
     elif has_layer(traced.env, AutoResetWrapper):
         yield 'info["final_obs"] of AutoResetWrapper is lost: an outer layer must pass it on.'
 
 
 def _not_vmappable(traced: Traced) -> Iterator[str]:
-    env, params = traced.env, jax.tree.map(lambda x: np.stack([x, x]), traced.params)
+    env, sample = traced.env, traced.env.action_space(traced.params).sample
 
-    def two_steps(keys: Array, params: PyTree) -> Step:
+    def reset_and_step(keys: Array, params: PyTree) -> Step:
+        params = jax.tree.map(lambda x: jnp.stack([x, x]), params)
         _, state = jax.vmap(env.reset)(keys, params)
-        space = env.action_space(traced.params)
-        return jax.vmap(env.step)(keys, state, jax.vmap(space.sample)(keys), params)
+        return jax.vmap(env.step)(keys, state, jax.vmap(sample)(keys), params)
 
     try:
-        jax.eval_shape(two_steps, jax.random.split(jax.random.key(0), 2), params)
+        jax.eval_shape(reset_and_step, _keys(2), traced.params)
     except Exception as error:
         yield _raised("cannot be vmapped", error)
 
@@ -231,8 +231,7 @@ def _impure(traced: Traced) -> Iterator[str]:
         yield "reset gives two results for the same key: draw all that is random from the key."
     obs, state = resets[0]
     action = random_action(action_key, env.action_space(params), obs)
-    arguments = (key, state, action, params)
-    steps = [_afresh(env.step)(*arguments) for _ in range(2)]
+    steps = [_afresh(env.step)(key, state, action, params) for _ in range(2)]
     if not _same(*steps):
         yield "step gives two results for the same arguments: keep all that changes in the state."
 
@@ -249,19 +248,18 @@ def _keys(n: int) -> Array:
 
 
 def _constant_reset(traced: Traced) -> Iterator[str]:
-    reset = jax.jit(traced.env.reset)
-    if _same(*(reset(key, traced.params) for key in _keys(2))):
+    if _same(*(jax.jit(traced.env.reset)(key, traced.params) for key in _keys(2))):
         yield "reset ignores its key: every episode starts alike."
 
 
 def _strays(traced: Traced) -> Iterator[str]:
     """Plays until an episode ends, and looks whether all that is seen lies in its space."""
-    env, params, (reset_key, *keys) = traced.env, traced.params, _keys(MAX_STEPS + 1)
+    env, params, (reset_key, play_key) = traced.env, traced.params, _keys(2)
     obs_space, action_space = env.observation_space(params), env.action_space(params)
 
     @jax.jit
-    def visit(key: Key, obs: PyTree, state: PyTree) -> tuple[Step, dict[str, Array]]:
-        action_key, step_key = jax.random.split(key)
+    def visit(i: Any, obs: PyTree, state: PyTree) -> tuple[Step, dict[str, Array]]:
+        action_key, step_key = jax.random.split(jax.random.fold_in(play_key, i))
         action = random_action(action_key, action_space, obs)
         step = env.step(step_key, state, action, params)
         final_obs = step.info.get("final_obs", step.obs)
@@ -274,8 +272,8 @@ def _strays(traced: Traced) -> Iterator[str]:
     obs, state = jax.jit(env.reset)(reset_key, params)
     if not obs_space.contains(obs):
         yield "obs of reset lies outside its space: check the bounds."
-    for i, key in enumerate(keys, 1):
-        step, fits = visit(key, obs, state)
+    for i in range(1, MAX_STEPS + 1):
+        step, fits = visit(np.int32(i), obs, state)
         outside = [name for name, inside in fits.items() if not inside]
         if outside:
             yield f"{' and '.join(outside)} of step {i} lies outside its space: check the bounds."

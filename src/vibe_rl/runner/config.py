@@ -1,6 +1,6 @@
 """What a run does around its algorithm: budget, evaluation, logging, devices, files."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 from vibe_rl.errors import ConfigError
 
@@ -68,9 +68,16 @@ AT_LEAST = {
     "fsdp_devices": 1,
     "seed": 0,
 }
-PRECISIONS = ("default", "high", "highest")
-SINGLE_DEVICE = {"num_devices": (None, 1), "fsdp_devices": (1,)}
-NOT_YET = ("checkpoint_dir", "keep_period", "resume", "overwrite")
+ALLOWED = {
+    "matmul_precision": ("default", "high", "highest"),
+    "num_devices": (None, 1),
+    "fsdp_devices": (1,),
+    "checkpoint_dir": (None,),
+    "keep_period": (None,),
+    "resume": (False,),
+    "overwrite": (False,),
+}
+"""What each field may be; the last six hold only what the runners can do so far."""
 
 
 def check_runner(config: RunnerConfig) -> None:
@@ -78,22 +85,10 @@ def check_runner(config: RunnerConfig) -> None:
     for name, least in AT_LEAST.items():
         if getattr(config, name) < least:
             raise ConfigError(f"runner.{name} {getattr(config, name)}: give at least {least}.")
-    if config.matmul_precision not in PRECISIONS:
-        raise ConfigError(
-            f"runner.matmul_precision {config.matmul_precision!r}: give {', '.join(PRECISIONS)}."
-        )
-    for name, allowed in SINGLE_DEVICE.items():
+    for name, allowed in ALLOWED.items():
         if getattr(config, name) not in allowed:
-            raise ConfigError(
-                f"runner.{name} {getattr(config, name)}: this runner uses one device."
-            )
-    defaults = {field.name: field.default for field in fields(RunnerConfig)}
-    for name in NOT_YET:
-        if getattr(config, name) != defaults[name]:
-            raise ConfigError(
-                f"runner.{name} {getattr(config, name)!r}: only the final policy is saved so far; "
-                "leave this field alone."
-            )
+            choices = " or ".join(map(str, allowed))
+            raise ConfigError(f"runner.{name} {getattr(config, name)!r} is not served: {choices}.")
 
 
 def check_budget(total_timesteps: int, steps_per_update: int) -> int:

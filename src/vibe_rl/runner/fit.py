@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from vibe_rl import prng
 from vibe_rl.algorithms.base import Algorithm
 from vibe_rl.env.base import Environment
 from vibe_rl.env.checker import auto_resets
@@ -64,7 +65,7 @@ def reached(interval: int, before: int, after: int) -> bool:
 
 def stream(seed: int, name: str) -> Key:
     """The root of one of a run's two independent random streams, "training" and "evaluation"."""
-    return jax.random.fold_in(jax.random.key(seed), ("training", "evaluation").index(name))
+    return jax.random.fold_in(prng.key(seed), ("training", "evaluation").index(name))
 
 
 def evaluation_key(seed: int, update: int) -> Key:

@@ -1,0 +1,37 @@
+# Needs Python 3.11 or newer with venv, and nothing else.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test check bench docs clean
+
+demo: $(VENV)/demo  ## set up and train CartPole to a solved policy
+	$(BIN)/vibe-rl train cartpole_ppo
+
+test: $(VENV)/dev  ## set up and run every test
+	$(BIN)/python -m pytest
+
+check: $(VENV)/dev  ## lint, format, types, floors
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/pyright --pythonpath $(BIN)/python
+	$(BIN)/lint-imports
+
+bench: $(VENV)/dev  ## speed, side by side with a single-file script
+	$(BIN)/python bench/ppo_speed.py
+
+docs: $(VENV)/dev  ## run every code block of the documentation
+	$(BIN)/python -m pytest tests/test_docs.py
+
+clean:
+	rm -rf $(VENV)
+
+$(VENV)/demo: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet -c constraints.txt -e '.[plot]'
+	touch $@
+
+$(VENV)/dev: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet -c constraints.txt -e '.[dev]'
+	touch $@

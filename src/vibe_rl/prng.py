@@ -1,0 +1,85 @@
+"""Threefry-2x32 (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3") in one piece.
+
+JAX's own Threefry is lowered on a CPU to a loop of some eighty tiny operations per call, which
+takes most of the time of a rollout of few environments. This one is straight-line code that fuses
+with its surroundings; keys, splits and bits are the same as those of `jax.random.key`, bit for bit.
+"""
+
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.extend.random import define_prng_impl
+from jaxtyping import Array, UInt32
+
+from vibe_rl.types import Key
+
+ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
+PARITY = np.uint32(0x1BD11BDA)
+WORDS = {8: jnp.uint8, 16: jnp.uint16, 32: jnp.uint32}
+
+
+def rotate_left(x: UInt32[Array, " *n"], bits: int) -> UInt32[Array, " *n"]:
+    """The 32 bits of each number, turned."""
+    return (x << np.uint32(bits)) | (x >> np.uint32(32 - bits))
+
+
+def threefry(
+    key: UInt32[Array, "2"], high: UInt32[Array, " *n"], low: UInt32[Array, " *n"]
+) -> tuple[UInt32[Array, " *n"], UInt32[Array, " *n"]]:
+    """Encrypts 64-bit counters, given as two halves, in twenty rounds."""
+    schedule = (key[0], key[1], key[0] ^ key[1] ^ PARITY)
+    x, y = high + schedule[0], low + schedule[1]
+    for group in range(5):
+        for bits in ROTATIONS[group % 2]:
+            x = x + y
+            y = x ^ rotate_left(y, bits)
+        x = x + schedule[(group + 1) % 3]
+        y = y + schedule[(group + 2) % 3] + np.uint32(group + 1)
+    return x, y
+
+
+def _encrypted_counters(key: Array, shape: tuple[int, ...]) -> tuple[Array, Array]:
+    if math.prod(shape) >= 2**32:
+        raise NotImplementedError(f"random numbers of shape {shape}: draw fewer than 2^32 at once.")
+    low = jnp.arange(math.prod(shape), dtype=jnp.uint32).reshape(shape)
+    return threefry(key, jnp.zeros_like(low), low)
+
+
+def _seed(seed: Array) -> Array:
+    wide = jnp.asarray(seed)
+    bits = wide.dtype.itemsize * 8
+    high = (wide >> np.array(32, wide.dtype)).astype(jnp.uint32) if bits > 32 else jnp.uint32(0)
+    return jnp.stack([high, wide.astype(jnp.uint32)])
+
+
+def _split(key: Array, shape: tuple[int, ...]) -> Array:
+    return jnp.stack(_encrypted_counters(key, shape), axis=-1)
+
+
+def _fold_in(key: Array, data: Array) -> Array:
+    return jnp.stack(threefry(key, jnp.uint32(0), data))
+
+
+def _random_bits(key: Array, bit_width: int, shape: tuple[int, ...]) -> Array:
+    high, low = _encrypted_counters(key, shape)
+    if bit_width == 64:
+        return (high.astype(jnp.uint64) << np.uint64(32)) | low.astype(jnp.uint64)
+    return (high ^ low).astype(WORDS[bit_width])
+
+
+STRAIGHT_THREEFRY = define_prng_impl(
+    key_shape=(2,),
+    seed=_seed,
+    split=_split,
+    random_bits=_random_bits,
+    fold_in=_fold_in,
+    name="straight_threefry2x32",
+    tag="sfry",
+)
+
+
+def key(seed: int) -> Key:
+    """`jax.random.key(seed)`, with the same random numbers, made faster on a CPU."""
+    return jax.random.key(seed, impl=STRAIGHT_THREEFRY)

@@ -1,0 +1,246 @@
+"""The documentation is true: its code runs, its tables are the dataclasses', its links resolve.
+
+`python tests/test_docs.py` writes the tables anew after a field has changed.
+"""
+
+import ast
+import dataclasses
+import inspect
+import re
+import shlex
+import sys
+import textwrap
+from collections.abc import Iterator
+from glob import glob
+from pathlib import Path
+from types import ModuleType
+from typing import NamedTuple
+
+import pytest
+
+from vibe_rl import cli
+from vibe_rl.algorithms.ppo import PPOConfig, PPOMetrics
+from vibe_rl.configs import PRESETS, TrainConfig
+from vibe_rl.env import names, registry
+from vibe_rl.plotting import PlotConfig
+from vibe_rl.run_dir import find_runs
+from vibe_rl.runner import EvalMetrics, FitResult, PPOMetricsHistory, PPOTrainState, RunnerConfig
+
+DOCS = Path(__file__).parents[1] / "docs"
+PAGES = sorted(DOCS.glob("*.md"))
+
+BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\[[^\]]+\]\(([^)\s]+)\)")
+HEADING = re.compile(r"^#+ +(.+)$", re.MULTILINE)
+
+NOT_RUN = ("make", "git clone", "pip install", "cd", "source", "export")
+TINY = ["--runner.total_timesteps", "2048", "--runner.eval_episodes", "2"]
+TO_BE_COMPLETED = re.compile(r"runs/(.+)_\.\.\.")
+
+TABLES = {kind.__name__: kind for kind in (TrainConfig, PPOConfig, RunnerConfig, PlotConfig)}
+NAMES_TOLD = {
+    "configuration": tuple(PRESETS),
+    "environments": names(),
+    "evaluation": EvalMetrics._fields,
+    "training": (
+        *PPOMetrics._fields,
+        *PPOMetricsHistory._fields,
+        *PPOTrainState._fields,
+        *FitResult._fields,
+    ),
+}
+
+
+class Block(NamedTuple):
+    """A fenced block of a page."""
+
+    language: str
+    code: str
+    line: int  # of its first line of code in the page, counted from 1
+
+
+def blocks(text: str) -> Iterator[Block]:
+    for match in BLOCK.finditer(text):
+        yield Block(match[1], match[2], text.count("\n", 0, match.start()) + 2)
+
+
+def prose(text: str) -> str:
+    """The page without its blocks."""
+    return BLOCK.sub("", text)
+
+
+@pytest.fixture
+def clean_tables() -> Iterator[None]:
+    """What a page adds to the tables of presets and environments is gone afterwards."""
+    tables = (PRESETS, registry._registry)
+    before = [dict(table) for table in tables]
+    yield
+    for table, items in zip(tables, before, strict=True):
+        table.clear()
+        table.update(items)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("clean_tables")
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_every_code_block_of_the_page_runs(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    module = ModuleType("page_" + page.stem.replace("-", "_"))
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    for block in blocks(page.read_text(encoding="utf-8")):
+        if block.language == "python":
+            lines = "\n" * (block.line - 1) + block.code  # a failure names the page's own line
+            exec(compile(lines, str(page), "exec"), module.__dict__)
+        elif block.language == "bash":
+            run_lines(block.code)
+        else:
+            assert block.language in ("text", "json"), f"{page.name}:{block.line}: which language?"
+
+
+def run_lines(code: str) -> None:
+    for line in code.replace("\\\n", " ").splitlines():
+        words = shlex.split(line, comments=True)
+        if words and not any(f"{line} ".startswith(f"{name} ") for name in NOT_RUN):
+            run_command(command_line_arguments(words))
+
+
+def run_command(args: list[str]) -> None:
+    try:
+        cli.main(with_tiny_budget(args))
+    except SystemExit as end:  # --help ends this way too
+        assert not end.code, f"vibe-rl {shlex.join(args)} ended with exit status {end.code}"
+
+
+def command_line_arguments(words: list[str]) -> list[str]:
+    """What follows `vibe-rl` in a command, as a shell would pass it on."""
+    assert words[0] == "vibe-rl" or words[:2] == ["python", "scripts/train.py"], (
+        f"{shlex.join(words)!r} is no command that the documentation may use: "
+        "write `vibe-rl ...`, or add its first word to NOT_RUN."
+    )
+    head, rest = (["train"], words[2:]) if words[0] == "python" else ([], words[1:])
+    return [*head, *(path for word in rest for path in completed(word))]
+
+
+def completed(word: str) -> list[str]:
+    """`runs/NAME_...` becomes the newest run of that name; a star stands for all that match."""
+    run = TO_BE_COMPLETED.fullmatch(word)
+    if run:
+        return [str(find_runs("runs", run[1])[-1])]
+    return sorted(glob(word)) if "*" in word else [word]
+
+
+def with_tiny_budget(args: list[str]) -> list[str]:
+    """The last of two equal flags counts, so this takes the place of the page's own budget."""
+    return [*args, *TINY] if args[0] == "train" and "--help" not in args else args
+
+
+def test_a_command_that_is_not_known_fails():
+    with pytest.raises(AssertionError, match="no command that the documentation may use"):
+        run_lines("rm -r runs")
+
+
+def test_a_command_that_ends_with_an_error_fails():
+    with pytest.raises(AssertionError, match="exit status 2"):
+        run_lines("vibe-rl train no_such_preset")
+
+
+def test_a_train_command_gets_a_budget_that_takes_the_place_of_its_own():
+    words = shlex.split("python scripts/train.py pendulum_ppo --runner.total_timesteps 500000")
+    config = cli_config(with_tiny_budget(command_line_arguments(words)))
+    assert (config.runner.total_timesteps, config.runner.eval_episodes) == (2048, 2)
+
+
+def cli_config(args: list[str]) -> TrainConfig:
+    from vibe_rl.configs import cli as parse  # noqa: PLC0415 - `cli` is the command line here
+
+    return parse(args[1:])
+
+
+def table(kind: type) -> str:
+    """A Markdown table of a dataclass: every field, its type, default and meaning."""
+    fields = dataclasses.fields(kind)
+    meanings = field_meanings(kind)
+    kinds = any(field.metadata.get("static") for field in fields)
+    heads = ["field", "type", "default", *(["kind"] if kinds else []), "meaning"]
+    rows = [heads, ["---"] * len(heads)]
+    for field in fields:
+        sort = ["static" if field.metadata.get("static") else "number"] if kinds else []
+        shown = (field.name, type_text(field), default_text(field))
+        rows.append([*(f"`{cell}`" for cell in shown), *sort, meanings[field.name]])
+    return "\n".join("| " + " | ".join(cell.replace("|", r"\|") for cell in row) + " |" for row in rows)
+
+
+def field_meanings(kind: type) -> dict[str, str]:
+    """The string that stands under each field in the source."""
+    body = ast.parse(textwrap.dedent(inspect.getsource(kind))).body[0].body  # type: ignore[attr-defined]
+    pairs = [(a, b) for a, b in zip(body, body[1:], strict=False) if isinstance(a, ast.AnnAssign)]
+    return {
+        field.target.id: " ".join(text.value.value.split())  # type: ignore[attr-defined]
+        for field, text in pairs
+        if isinstance(text, ast.Expr)
+    }
+
+
+def type_text(field: dataclasses.Field) -> str:
+    return field.type.__name__ if type(field.type) is type else str(field.type)
+
+
+def default_text(field: dataclasses.Field) -> str:
+    if field.default_factory is not dataclasses.MISSING:
+        made = field.default_factory
+        return "{}" if made is dict else f"{made.__name__}()"  # type: ignore[attr-defined]
+    whole_number = isinstance(field.default, int) and not isinstance(field.default, bool)
+    return f"{field.default:_}" if whole_number else repr(field.default)
+
+
+def markers(name: str) -> tuple[str, str]:
+    return f"<!-- fields of {name} -->\n", "\n<!-- end of fields -->"
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_the_table_of_a_config_class_lists_every_field_with_its_default(name):
+    start, end = markers(name)
+    shown = [page for page in PAGES if f"{start}{table(TABLES[name])}{end}" in page.read_text("utf-8")]
+    assert shown, f"the table of {name} is not up to date: run `python tests/test_docs.py`."
+
+
+@pytest.mark.parametrize(("stem", "names"), NAMES_TOLD.items(), ids=NAMES_TOLD)
+def test_a_page_tells_every_name_of_its_subject(stem, names):
+    text = prose((DOCS / f"{stem}.md").read_text(encoding="utf-8"))
+    assert [name for name in names if f"`{name}`" not in text] == []
+
+
+def anchors(page: Path) -> set[str]:
+    """The fragments that a page's headings can be linked by."""
+    headings = HEADING.findall(prose(page.read_text(encoding="utf-8")))
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_every_relative_link_resolves(page):
+    for link in LINK.findall(prose(page.read_text(encoding="utf-8"))):
+        if link.startswith("https://"):
+            continue
+        path, _, fragment = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        assert target.exists(), f"{page.name} links to {link}, which does not exist"
+        assert not fragment or fragment in anchors(target), f"{page.name}: no heading for {link}"
+
+
+def test_the_index_links_to_every_page():
+    links = set(LINK.findall((DOCS / "README.md").read_text(encoding="utf-8")))
+    assert {page.name for page in PAGES} - {"README.md"} <= links
+
+
+def write_tables() -> None:
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        for name, kind in TABLES.items():
+            start, end = markers(name)
+            pattern = re.compile(re.escape(start) + ".*?" + re.escape(end), re.DOTALL)
+            text = pattern.sub(lambda _, new=start + table(kind) + end: new, text)
+        page.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    write_tables()
