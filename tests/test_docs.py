@@ -11,17 +11,19 @@ import shlex
 import sys
 import textwrap
 from collections.abc import Iterator
+from functools import partial
 from glob import glob
+from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
 from typing import NamedTuple
 
 import pytest
 
-from vibe_rl import cli
+from vibe_rl import cli, configs
 from vibe_rl.algorithms.ppo import PPOConfig, PPOMetrics
 from vibe_rl.configs import PRESETS, TrainConfig
-from vibe_rl.env import names, registry
+from vibe_rl.env import registry
 from vibe_rl.plotting import PlotConfig
 from vibe_rl.run_dir import find_runs
 from vibe_rl.runner import EvalMetrics, FitResult, PPOMetricsHistory, PPOTrainState, RunnerConfig
@@ -40,7 +42,7 @@ TO_BE_COMPLETED = re.compile(r"runs/(.+)_\.\.\.")
 TABLES = {kind.__name__: kind for kind in (TrainConfig, PPOConfig, RunnerConfig, PlotConfig)}
 NAMES_TOLD = {
     "configuration": tuple(PRESETS),
-    "environments": names(),
+    "environments": registry.names(),
     "evaluation": EvalMetrics._fields,
     "training": (
         *PPOMetrics._fields,
@@ -105,10 +107,12 @@ def run_lines(code: str) -> None:
 
 
 def run_command(args: list[str]) -> None:
+    status = None
     try:
         cli.main(with_tiny_budget(args))
     except SystemExit as end:  # --help ends this way too
-        assert not end.code, f"vibe-rl {shlex.join(args)} ended with exit status {end.code}"
+        status = end.code
+    assert not status, f"vibe-rl {shlex.join(args)} ended with exit status {status}"
 
 
 def command_line_arguments(words: list[str]) -> list[str]:
@@ -146,14 +150,9 @@ def test_a_command_that_ends_with_an_error_fails():
 
 def test_a_train_command_gets_a_budget_that_takes_the_place_of_its_own():
     words = shlex.split("python scripts/train.py pendulum_ppo --runner.total_timesteps 500000")
-    config = cli_config(with_tiny_budget(command_line_arguments(words)))
-    assert (config.runner.total_timesteps, config.runner.eval_episodes) == (2048, 2)
-
-
-def cli_config(args: list[str]) -> TrainConfig:
-    from vibe_rl.configs import cli as parse  # noqa: PLC0415 - `cli` is the command line here
-
-    return parse(args[1:])
+    _, *args = with_tiny_budget(command_line_arguments(words))
+    runner = configs.cli(args).runner
+    assert (runner.total_timesteps, runner.eval_episodes) == (2048, 2)
 
 
 def table(kind: type) -> str:
@@ -167,13 +166,15 @@ def table(kind: type) -> str:
         sort = ["static" if field.metadata.get("static") else "number"] if kinds else []
         shown = (field.name, type_text(field), default_text(field))
         rows.append([*(f"`{cell}`" for cell in shown), *sort, meanings[field.name]])
-    return "\n".join("| " + " | ".join(cell.replace("|", r"\|") for cell in row) + " |" for row in rows)
+    return "\n".join(
+        "| " + " | ".join(cell.replace("|", r"\|") for cell in row) + " |" for row in rows
+    )
 
 
 def field_meanings(kind: type) -> dict[str, str]:
     """The string that stands under each field in the source."""
     body = ast.parse(textwrap.dedent(inspect.getsource(kind))).body[0].body  # type: ignore[attr-defined]
-    pairs = [(a, b) for a, b in zip(body, body[1:], strict=False) if isinstance(a, ast.AnnAssign)]
+    pairs = [(a, b) for a, b in pairwise(body) if isinstance(a, ast.AnnAssign)]
     return {
         field.target.id: " ".join(text.value.value.split())  # type: ignore[attr-defined]
         for field, text in pairs
@@ -194,13 +195,15 @@ def default_text(field: dataclasses.Field) -> str:
 
 
 def markers(name: str) -> tuple[str, str]:
-    return f"<!-- fields of {name} -->\n", "\n<!-- end of fields -->"
+    return f"<!-- fields of {name} -->\n\n", "\n\n<!-- end of fields -->"
 
 
 @pytest.mark.parametrize("name", TABLES)
 def test_the_table_of_a_config_class_lists_every_field_with_its_default(name):
     start, end = markers(name)
-    shown = [page for page in PAGES if f"{start}{table(TABLES[name])}{end}" in page.read_text("utf-8")]
+    shown = [
+        page for page in PAGES if f"{start}{table(TABLES[name])}{end}" in page.read_text("utf-8")
+    ]
     assert shown, f"the table of {name} is not up to date: run `python tests/test_docs.py`."
 
 
@@ -237,9 +240,13 @@ def write_tables() -> None:
         text = page.read_text(encoding="utf-8")
         for name, kind in TABLES.items():
             start, end = markers(name)
-            pattern = re.compile(re.escape(start) + ".*?" + re.escape(end), re.DOTALL)
-            text = pattern.sub(lambda _, new=start + table(kind) + end: new, text)
+            old = re.compile(re.escape(start.strip()) + ".*?" + re.escape(end.strip()), re.DOTALL)
+            text = old.sub(partial(_first, start + table(kind) + end), text)
         page.write_text(text, encoding="utf-8")
+
+
+def _first(text: str, _: re.Match[str]) -> str:
+    return text
 
 
 if __name__ == "__main__":

@@ -20,6 +20,8 @@ from vibe_rl.shuffle import SMALLEST_SIDE, add_modulo, grid, permutation
 compiled = jax.jit(permutation, static_argnums=1)
 FAIR = 64, 256, 1024  # grids of 8 x 8, the smallest there is, 16 x 16 and 32 x 32
 
+NARROW = pytest.mark.xfail(strict=True, reason="rows of 8 x 127 agree too often: 2 x chance")
+
 
 @cache
 def many(n, count, shuffle=permutation):
@@ -33,16 +35,13 @@ def sorted_permutation(key, n):
     return jax.random.permutation(key, n)
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(n=st.integers(1, 3000), seed=st.integers(0, 2**31 - 1))
 @example(n=1, seed=0)
-@example(n=2, seed=0)
 @example(n=64, seed=0)  # the smallest grid
 @example(n=97, seed=0)  # a prime falls back to sorting
 @example(n=63, seed=0)  # 7 x 9 does too
 @example(n=8 * 1009, seed=0)  # the narrowest grid
-@example(n=1009, seed=0)
-@example(n=2048, seed=0)
 @example(n=45 * 77, seed=0)  # odd and composite
 @example(n=4096, seed=0)
 def test_every_number_appears_once(n, seed):
@@ -66,9 +65,9 @@ def test_sums_wrap_around_at_the_modulus():
 
 def test_only_narrow_grids_are_sorted():
     assert grid(8 * 9)[0] == SMALLEST_SIDE
-    assert "sort" not in compiled.lower(jax.random.key(0), 8 * 9).as_text()
-    assert "sort" in compiled.lower(jax.random.key(0), 7 * 9).as_text()
-    assert "sort" in compiled.lower(jax.random.key(0), 97).as_text()
+    assert "stablehlo.sort" not in compiled.lower(jax.random.key(0), 8 * 9).as_text()
+    assert "stablehlo.sort" in compiled.lower(jax.random.key(0), 7 * 9).as_text()
+    assert "stablehlo.sort" in compiled.lower(jax.random.key(0), 97).as_text()
 
 
 def test_equal_keys_shuffle_alike_and_others_do_not():
@@ -78,25 +77,26 @@ def test_equal_keys_shuffle_alike_and_others_do_not():
 
 
 def test_compilation_and_vmap_change_no_permutation():
-    keys = jax.random.split(jax.random.key(0), 3)
-    one_by_one = np.stack([permutation(key, 64) for key in keys])
-    np.testing.assert_array_equal([compiled(key, 64) for key in keys], one_by_one)
-    np.testing.assert_array_equal(jax.vmap(partial(permutation, n=64))(keys), one_by_one)
+    keys = jax.random.split(jax.random.key(64), 3)
+    one_by_one = [compiled(key, 64) for key in keys]
+    np.testing.assert_array_equal(permutation(keys[0], 64), one_by_one[0])
+    together = jax.jit(jax.vmap(partial(permutation, n=64)))(keys)
+    np.testing.assert_array_equal(together, one_by_one)
 
 
 def test_every_number_is_equally_likely_at_every_place():
-    # chi-square over the 64 x 64 table of (place, number), whose margins are fixed: 63^2 degrees
-    # of freedom, standard deviation sqrt(2 * 63^2) = 89
+    # Both margins of the 64 x 64 table of (place, number) are fixed: 63/64 of Pearson's statistic
+    # is chi-square with 63^2 degrees of freedom, standard deviation sqrt(2 * 63^2) = 89.
     shuffled = many(64, 8192)
     table = np.stack([np.bincount(column, minlength=64) for column in shuffled.T])
     expected = 8192 / 64
-    statistic = ((table - expected) ** 2 / expected).sum() * 63 / 64  # see below: E[chi2] = 64 * 63
+    statistic = ((table - expected) ** 2 / expected).sum() * 63 / 64
     assert abs(statistic - 63**2) < 5 * 89
     by_place = stats.chisquare(table, axis=1).pvalue
     assert by_place.min() > 1e-5  # of 64 places
 
 
-@pytest.mark.parametrize("n", FAIR)
+@pytest.mark.parametrize("n", [*FAIR, pytest.param(8 * 127, marks=NARROW)])
 def test_neighbours_stay_neighbours_no_more_than_chance(n):
     # 2 / n of the n - 1 pairs by chance. Neighbours in a row of the grid keep their distance if
     # all three rounds that move rows agree, 1 / a^3 more: 6 % of chance for 8 x 8, 2 % for 32 x 32.
@@ -141,8 +141,8 @@ BLOCKS = {
 @pytest.mark.parametrize("shuffle", [permutation, sorted_permutation])
 @pytest.mark.parametrize("block", BLOCKS)
 def test_minibatches_draw_from_a_block_as_from_an_urn(block, shuffle):
-    # Of K = 128 marked numbers among n = 1024, a minibatch of m = 256 holds hypergeometrically many:
-    # mean m K / n = 32, variance 32 (1 - K / n)(n - m) / (n - 1) = 21.02
+    # Of K = 128 marked numbers among n = 1024, a minibatch of m = 256 holds hypergeometrically
+    # many: mean m K / n = 32, variance 32 (1 - K / n)(n - m) / (n - 1) = 21.02
     marked = BLOCKS[block](many(1024, 2048, shuffle))
     law = stats.hypergeom(1024, BLOCKS[block](np.arange(1024)).sum(), 256)
     drawn = marked.reshape(len(marked), 4, 256).sum(2)

@@ -18,7 +18,7 @@ from vibe_rl.distributions import (
 from vibe_rl.errors import ConfigError
 from vibe_rl.networks import Encoder, Linear
 from vibe_rl.spaces import Box, Discrete, MultiBinary, MultiDiscrete, Space
-from vibe_rl.types import Key, MaskedObs, PyTree
+from vibe_rl.types import Key, MaskedObs, Number, PyTree
 
 SUPPORTED = "Discrete, MultiDiscrete, MultiBinary or a one-dimensional Box"
 
@@ -57,7 +57,7 @@ class PolicyHead(eqx.Module):
     squash: bool = eqx.field(static=True)
 
     def __init__(
-        self, key: Key, n_in: int, space: Space, squash: bool = False, log_std: float = 0.0
+        self, key: Key, n_in: int, space: Space, squash: bool = False, log_std: Number = 0.0
     ):
         options = choices(space)
         n_out = sum(options) if options else space.shape[0]  # type: ignore[attr-defined]

@@ -9,20 +9,22 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
+from vibe_rl.types import Number
+
 
 def td_error(
     reward: Float[Array, " *T"],
     value: Float[Array, " *T"],
     next_value: Float[Array, " *T"],
     terminated: Bool[Array, " *T"],
-    gamma: Float[Array, ""] | float,
+    gamma: Number,
 ) -> Float[Array, " *T"]:
     """r + gamma V(s') - V(s), without the bootstrap where the task ended."""
     return reward + gamma * jnp.where(terminated, 0.0, next_value) - value
 
 
 def gae(
-    delta: Float[Array, " T *N"], done: Bool[Array, " T *N"], decay: Float[Array, ""] | float
+    delta: Float[Array, " T *N"], done: Bool[Array, " T *N"], decay: Number
 ) -> Float[Array, " T *N"]:
     """Generalised advantage estimates (Schulman et al. 2016, arXiv:1506.02438, eq. 16).
 
@@ -47,8 +49,8 @@ def compute_gae(
     next_value: Float[Array, " T *N"],
     terminated: Bool[Array, " T *N"],
     truncated: Bool[Array, " T *N"],
-    gamma: Float[Array, ""] | float,
-    gae_lambda: Float[Array, ""] | float,
+    gamma: Number,
+    gae_lambda: Number,
 ) -> tuple[Float[Array, " T *N"], Float[Array, " T *N"]]:
     """Advantages, and the targets that a critic is fitted to (advantage plus value)."""
     delta = td_error(reward, value, next_value, terminated, gamma)

@@ -5,8 +5,10 @@ from collections.abc import Callable
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from vibe_rl.types import Number
 
-def interpolate(start: float, end: float, fraction: Float[Array, ""] | float) -> Float[Array, ""]:
+
+def interpolate(start: Number, end: Number, fraction: Number) -> Float[Array, ""]:
     """The number `fraction` of the way from `start` to `end`, clamped to the two."""
     return start + (end - start) * jnp.clip(fraction, 0.0, 1.0)
 

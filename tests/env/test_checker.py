@@ -84,6 +84,8 @@ WideReward = returning(reward=np.ones(1, np.float32))
 WholeReward = returning(reward=np.int32(1))
 NumberFlag = returning(truncated=np.float32(0))
 NoReward = returning(reward=None)
+DriftingShape = returning(obs=np.float32(0))
+OtherTree = returning(state=())
 
 
 class DriftingTime(Walk):
@@ -100,18 +102,6 @@ class WeakState(Walk):
     def step(self, key, state, action, params):
         state = state._replace(time=jnp.int32(state.time))
         return super().step(key, state, action, params)
-
-
-class DriftingShape(Walk):
-    def step(self, *args):
-        step = super().step(*args)
-        return step._replace(obs=step.obs[0])
-
-
-class OtherTree(Walk):
-    def step(self, *args):
-        step = super().step(*args)
-        return step._replace(state=tuple(step.state))
 
 
 class WrongSpace(Walk):

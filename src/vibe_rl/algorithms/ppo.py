@@ -8,7 +8,7 @@ value loss is not clipped unless `value_clip_eps` is set.
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -30,10 +30,10 @@ from vibe_rl.statistics import (
     normalize,
     update_statistics,
 )
-from vibe_rl.types import Key, MaskedObs, PyTree, Transition, static
+from vibe_rl.types import Key, MaskedObs, Number, PyTree, Transition, description, static
 
 
-@jax.tree_util.register_dataclass
+@description
 @dataclass(frozen=True)
 class PPOConfig:
     """Hyperparameters. Those that fix a shape or a program are static; the rest are numbers."""
@@ -138,13 +138,13 @@ class PPOMetrics(NamedTuple):
     grad_norm: Array  # before clipping
 
 
-def surrogate(ratio: Array, advantage: Array, clip_eps: Array | float) -> Array:
+def surrogate(ratio: Array, advantage: Array, clip_eps: Number) -> Array:
     """The clipped objective (eq. 7), to be maximised."""
     clipped = jnp.clip(ratio, 1.0 - clip_eps, 1.0 + clip_eps)
     return jnp.minimum(ratio * advantage, clipped * advantage)
 
 
-def critic_loss(value: Array, old_value: Array, target: Array, clip_eps: float | None) -> Array:
+def critic_loss(value: Array, old_value: Array, target: Array, clip_eps: Number | None) -> Array:
     """Half the squared error; with `clip_eps`, the worse of the free and the clipped value's."""
     error = (value - target) ** 2
     if clip_eps is not None:
@@ -183,7 +183,7 @@ def _log_prob(policy: Distribution, sample: Array) -> Array:
     return jax.vmap(lambda p, s: p.log_prob(s))(policy, sample)
 
 
-def optimizer(config: PPOConfig, lr: Array | float) -> optax.GradientTransformation:
+def optimizer(config: PPOConfig, lr: Number) -> optax.GradientTransformation:
     """Adam on gradients clipped by their global norm."""
     return optax.chain(
         optax.clip_by_global_norm(config.max_grad_norm), optax.adam(lr, eps=config.adam_eps)
@@ -195,7 +195,7 @@ def explained_variance(value: Array, target: Array) -> Float[Array, ""]:
     return 1.0 - jnp.var(target - value) / (jnp.var(target) + 1e-8)
 
 
-@jax.tree_util.register_dataclass
+@description
 @dataclass(frozen=True)
 class PPO:
     """PPO for discrete, multi-discrete and continuous actions, masks and any observation."""
@@ -277,7 +277,7 @@ class PPO:
         step = state.step.astype(jnp.float32) * steps_per_update
         fraction = 0.0 if config.schedule_steps is None else step / config.schedule_steps
 
-        def scheduled(start: Any, end: Any) -> Array:
+        def scheduled(start: Number, end: Number | None) -> Array:
             return jnp.float32(start if end is None else interpolate(start, end, fraction))
 
         return Coefficients(
@@ -330,7 +330,7 @@ class PPO:
             batch = jax.tree.map(lambda x: x[indices], examples)
             grads, metrics = jax.grad(ppo_loss, has_aux=True)(params, batch, coefficients, config)
             vector, tree = ravel_pytree(grads)  # one operation per step of Adam, not one per array
-            metrics = metrics._replace(grad_norm=optax.global_norm(vector))
+            metrics = metrics._replace(grad_norm=jnp.linalg.norm(vector))
             updates, new_opt_state = tx.update(vector, opt_state)
             new = (optax.apply_updates(params, tree(updates)), new_opt_state)
             if config.target_kl is not None:

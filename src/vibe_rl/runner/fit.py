@@ -33,7 +33,9 @@ from vibe_rl.runner.loop import (
 from vibe_rl.tracking.base import Tee, Tracker
 from vibe_rl.types import Key, PyTree
 
-Callback = Callable[[int, PyTree, dict[str, float]], None]
+Row = dict[str, Any]
+"""Named numbers of one moment of a run."""
+Callback = Callable[[int, PyTree, Row], None]
 """Called as `callback(step, agent_state, metrics)` after every chunk."""
 
 
@@ -103,7 +105,7 @@ class Report:
     evaluation: EvalMetrics | None = None
     clock: float = field(default_factory=time.perf_counter)
 
-    def __call__(self, pending: Pending | None) -> dict[str, float]:
+    def __call__(self, pending: Pending | None) -> Row:
         """Waits for the chunk, logs its row and returns it; None only starts the clock."""
         if pending is None:
             self.clock = time.perf_counter()
@@ -143,13 +145,13 @@ def check_finite(table: Mapping[str, np.ndarray], first: int, steps_per_update: 
             )
 
 
-def summarize(table: Mapping[str, np.ndarray]) -> dict[str, float]:
+def summarize(table: Mapping[str, np.ndarray]) -> Row:
     """Means over the updates of a chunk; episodes are weighed one by one."""
     metrics = episode_metrics(dict(table))
     return {k: float(np.mean(v)) if np.ndim(v) else v for k, v in metrics.items()}
 
 
-def evaluation_row(evaluation: EvalMetrics) -> dict[str, float]:
+def evaluation_row(evaluation: EvalMetrics) -> Row:
     """An evaluation as metrics."""
     return {
         "eval_return": float(evaluation.mean_return),

@@ -18,7 +18,7 @@ from jaxtyping import Array
 from vibe_rl.algorithms.base import Algorithm
 from vibe_rl.env.base import Environment
 from vibe_rl.statistics import EpisodeSummary, summarize_episodes
-from vibe_rl.types import Key, PyTree, Transition, static
+from vibe_rl.types import Key, PyTree, Transition, description, static
 
 CHUNK_CAPACITY = 128  # most updates in one chunk; fixes the size of its table of metrics
 
@@ -32,7 +32,7 @@ class TrainState(NamedTuple):
     key: Key
 
 
-@jax.tree_util.register_dataclass
+@description
 @dataclass(frozen=True)
 class MetricTable:
     """Scalars of some updates, a row each; one array, so that a chunk writes and sends one."""
@@ -69,7 +69,11 @@ def params_axes(env: Environment, env_params: PyTree) -> PyTree:
     return jax.tree.map(lambda x, d: 0 if jnp.ndim(x) > jnp.ndim(d) else None, env_params, default)
 
 
-@partial(jax.jit, static_argnames=("env", "num_envs"))
+RUN_ONCE = {"xla_backend_optimization_level": 0}
+"""Compiler options of a program that runs once: half the time to compile, the same numbers."""
+
+
+@partial(jax.jit, static_argnames=("env", "num_envs"), compiler_options=RUN_ONCE)
 def start(
     algorithm: Algorithm, env: Environment, env_params: PyTree, key: Key, *, num_envs: int
 ) -> TrainState:
@@ -88,7 +92,7 @@ def collect(
     act = jax.vmap(algorithm.act, in_axes=(None, 0, 0))
     step_envs = jax.vmap(env.step, in_axes=(0, 0, 0, params_axes(env, env_params)))
 
-    def step(carry: tuple[PyTree, PyTree], keys: tuple[Key, Key]) -> tuple[Any, Experience]:
+    def step(carry: Any, keys: tuple[Array, Array]) -> tuple[Any, Experience]:
         env_state, obs = carry
         action, extras = act(state.agent_state, obs, keys[0])
         after = step_envs(keys[1], env_state, action, env_params)
@@ -134,7 +138,7 @@ def iteration(
 
 @partial(jax.jit, static_argnames=("env",), donate_argnames=("state",))
 def run_chunk(
-    algorithm: Algorithm, env: Environment, env_params: PyTree, state: TrainState, n_updates: Array
+    algorithm: Algorithm, env: Environment, env_params: PyTree, state: TrainState, n_updates: int | Array
 ) -> tuple[TrainState, MetricTable]:
     """`n_updates` iterations; the number is traced, so one program serves every length."""
     once = jax.jit(partial(iteration, algorithm, env, env_params))  # traced once, used twice

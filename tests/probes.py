@@ -1,0 +1,163 @@
+"""Tiny environments whose optimal values are known in closed form, and envs of odd shapes."""
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from vibe_rl.env import Box, Dict, Discrete, Image, Masked, MultiDiscrete, Step
+from vibe_rl.types import MaskedObs
+
+
+class Clock(NamedTuple):
+    obs: Any
+    time: Any  # int32
+
+
+class Constants(NamedTuple):
+    reward: Any = np.float32(1.0)
+
+
+@dataclass(frozen=True)
+class Probe:
+    """One-number observations, two actions, episodes of `length` steps that end as `ends` says."""
+
+    length: int = 1
+    ends: str = "terminated"
+
+    def default_params(self):
+        return Constants()
+
+    def observation_space(self, params):
+        return Box(-1.0, 1.0, (1,))
+
+    def action_space(self, params):
+        return Discrete(2)
+
+    def reset(self, key, params):
+        obs = self.first(key)
+        return obs, Clock(obs, jnp.int32(0))
+
+    def first(self, key):
+        return jnp.zeros(1)
+
+    def reward(self, state, action, params):
+        return jnp.asarray(params.reward, jnp.float32)
+
+    def following(self, key, state):
+        return state.obs
+
+    def step(self, key, state, action, params):
+        reward = self.reward(state, action, params)
+        obs = self.following(key, state)
+        over = state.time + 1 >= self.length
+        never = jnp.array(False)
+        terminated, truncated = (over, never) if self.ends == "terminated" else (never, over)
+        state = Clock(obs, state.time + 1)
+        metrics = {"action_mean": jnp.mean(jnp.asarray(action, jnp.float32))}
+        return Step(obs, state, reward, terminated, truncated, {"metrics": metrics})
+
+
+class SignReward(Probe):
+    """The reward is the observation, +1 or -1: V = obs when every episode has one step."""
+
+    def first(self, key):
+        return jax.random.rademacher(key, (1,), jnp.float32)
+
+    def reward(self, state, action, params):
+        return state.obs[0]
+
+
+class DelayedReward(Probe):
+    """Two steps; only the second pays 1: V(start) = gamma, V(later) = 1."""
+
+    def following(self, key, state):
+        return jnp.ones(1)
+
+    def reward(self, state, action, params):
+        return jnp.where(state.time == 1, 1.0, 0.0)
+
+
+class MatchSign(SignReward):
+    """Action 1 is right where the observation is positive, action 0 where it is negative."""
+
+    def reward(self, state, action, params):
+        return jnp.where((action == 1) == (state.obs[0] > 0), 1.0, -1.0)
+
+
+class Continuous(Probe):
+    """The best action is 1.5, within bounds -2 and 3."""
+
+    def action_space(self, params):
+        return Box(-2.0, 3.0, (1,))
+
+    def reward(self, state, action, params):
+        return -((action[0] - 1.5) ** 2)
+
+
+class TwoChoices(Probe):
+    """The best pair of choices is (2, 1)."""
+
+    def action_space(self, params):
+        return MultiDiscrete((3, 2))
+
+    def reward(self, state, action, params):
+        return jnp.float32(action[0] == 2) + jnp.float32(action[1] == 1)
+
+
+class Forbidden(Probe):
+    """Action 1 pays most and is never legal; of the others, action 2 pays most."""
+
+    def observation_space(self, params):
+        return Masked(Box(-1.0, 1.0, (1,)), 3)
+
+    def action_space(self, params):
+        return Discrete(3)
+
+    def first(self, key):
+        return MaskedObs(jnp.zeros(1), jnp.array([True, False, True]))
+
+    def reward(self, state, action, params):
+        return jnp.array([0.0, 10.0, 1.0])[action]
+
+
+class Rooms(Probe):
+    """A dictionary of a choice and a vector; action 1 is right in room 2."""
+
+    def observation_space(self, params):
+        return Dict({"place": Box(-1.0, 1.0, (2,)), "room": Discrete(3)})
+
+    def first(self, key):
+        return {"place": jnp.zeros(2), "room": jax.random.randint(key, (), 0, 3)}
+
+    def reward(self, state, action, params):
+        return jnp.where((action == 1) == (state.obs["room"] == 2), 1.0, 0.0)
+
+
+class BlackOrWhite(Probe):
+    """An image, all black or all white; action 1 is right on white."""
+
+    def observation_space(self, params):
+        return Image(6, 6, 1)
+
+    def first(self, key):
+        return jnp.full((6, 6, 1), 255, jnp.uint8) * jax.random.bernoulli(key).astype(jnp.uint8)
+
+    def reward(self, state, action, params):
+        return jnp.where((action == 1) == (state.obs[0, 0, 0] > 0), 1.0, 0.0)
+
+
+@dataclass(frozen=True)
+class Counter(Probe):
+    """Observes the number of steps since the reset, divided by ten; resets to minus one."""
+
+    length: int = 3
+    ends: str = "truncated"
+
+    def first(self, key):
+        return -jnp.ones(1)
+
+    def following(self, key, state):
+        return (state.time + 1).astype(jnp.float32)[None] / 10.0
