@@ -54,7 +54,7 @@ class Contestant:
 
 
 def probe():
-    """Milliseconds of one 512 x 512 x 512 product in NumPy, the best of five: the machine's mood."""
+    """Milliseconds of one 512^3 product in NumPy, the best of five: the machine's mood."""
     a = np.ones((512, 512), np.float32)
     times = []
     for _ in range(5):

@@ -1,4 +1,4 @@
-"""A plain single-file PPO, as one writes it by hand: the script that a library must not be slower than.
+"""A plain single-file PPO, as one writes it by hand: what a library must not be slower than.
 
 One uninterrupted scan over updates, JAX's own Threefry, `random.permutation` in every epoch, values
 and log-probabilities inside the rollout, an auto-resetting CartPole of its own, nothing logged.
@@ -20,7 +20,7 @@ def reset(key):
 
 
 def step(key, state, action):
-    (x, x_dot, theta, theta_dot), time = state
+    (_, x_dot, theta, theta_dot), time = state
     force = jnp.where(action == 1, 10.0, -10.0)
     sin, cos = jnp.sin(theta), jnp.cos(theta)
     push = (force + 0.05 * theta_dot**2 * sin) / 1.1
@@ -71,7 +71,7 @@ def loss(params, batch):
     return actor + VF_COEF * critic - ENT_COEF * entropy
 
 
-def make_train(num_envs, n_updates):
+def make_train(num_envs, n_updates):  # noqa: C901, PLR0915 - as such scripts are written
     tx = optax.chain(optax.clip_by_global_norm(0.5), optax.adam(LR, eps=1e-5))
 
     def env_step(carry, _):

@@ -193,7 +193,7 @@ def test_pictures_are_seen_alone_and_side_by_side(space):
     encoder = filled(Encoder, space, (6,))
     obs = jax.vmap(space.sample)(KEYS)
     features = jax.jit(jax.vmap(encoder))(obs)
-    alone = jax.jit(encoder)
+    alone = jax.jit(lambda obs: encoder(obs))
     for i in range(2):
         one = alone(jax.tree.map(lambda x, i=i: x[i], obs))
         np.testing.assert_allclose(features[i], one, rtol=1e-4, atol=1e-5)

@@ -6,7 +6,8 @@ restored, because Orbax casts silently where they differ.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -39,15 +40,13 @@ def save_checkpoint(
     Raises:
         ConfigError: a checkpoint of that step is there already.
     """
-    import orbax.checkpoint as ocp  # noqa: PLC0415 - a third of a second that most commands save
-
     path = _path(directory, step)
     if path.exists() and (step is not None or any(path.iterdir())):
         raise ConfigError(f"checkpoint {path.name} exists already in {path.parent}: name another.")
     notes = {"format": FORMAT, "step": step, **(metadata or {})}
-    with ocp.Checkpointer(ocp.CompositeCheckpointHandler()) as checkpointer:
-        arguments = ocp.args.Composite(
-            state=ocp.args.StandardSave(_named(tree)), metadata=ocp.args.JsonSave(notes)
+    with _checkpointer() as (checkpointer, args):
+        arguments = args.Composite(
+            state=args.StandardSave(_named(tree)), metadata=args.JsonSave(notes)
         )
         checkpointer.save(path, arguments, force=step is None)
     return path
@@ -64,13 +63,11 @@ def load_checkpoint(directory: str | Path, like: PyTree, *, step: int | None = N
     Raises:
         ConfigError: no such checkpoint, or one of another shape.
     """
-    import orbax.checkpoint as ocp  # noqa: PLC0415
-
     path = _existing(directory, step)
     template = _named(like)
-    with ocp.Checkpointer(ocp.CompositeCheckpointHandler()) as checkpointer:
+    with _checkpointer() as (checkpointer, args):
         _compare(path, checkpointer, template)
-        arguments = ocp.args.Composite(state=ocp.args.StandardRestore(template))
+        arguments = args.Composite(state=args.StandardRestore(template))
         restored = checkpointer.restore(path, arguments)["state"]
     leaves = [
         jax.random.wrap_key_data(restored[name], impl=jax.random.key_impl(leaf))
@@ -83,10 +80,8 @@ def load_checkpoint(directory: str | Path, like: PyTree, *, step: int | None = N
 
 def load_metadata(directory: str | Path, *, step: int | None = None) -> dict[str, Any]:
     """What was said of a checkpoint when it was saved."""
-    import orbax.checkpoint as ocp  # noqa: PLC0415
-
-    with ocp.Checkpointer(ocp.CompositeCheckpointHandler()) as checkpointer:
-        arguments = ocp.args.Composite(metadata=ocp.args.JsonRestore())
+    with _checkpointer() as (checkpointer, args):
+        arguments = args.Composite(metadata=args.JsonRestore())
         return checkpointer.restore(_existing(directory, step), arguments)["metadata"]
 
 
@@ -94,6 +89,18 @@ def saved_steps(directory: str | Path) -> list[int]:
     """The steps of the complete checkpoints in `directory`, in order."""
     names = (STEP.fullmatch(path.name) for path in Path(directory).glob("step_*"))
     return sorted(int(name[1]) for name in names if name)
+
+
+@contextmanager
+def _checkpointer() -> Iterator[tuple[Any, Any]]:
+    """Orbax's writer and reader of a tree and its notes, and the namespace of its arguments."""
+    import orbax.checkpoint as ocp  # noqa: PLC0415 - a third of a second that most commands save
+
+    handler = ocp.CompositeCheckpointHandler(
+        state=ocp.StandardCheckpointHandler(), metadata=ocp.JsonCheckpointHandler()
+    )
+    with ocp.Checkpointer(handler) as checkpointer:
+        yield checkpointer, ocp.args
 
 
 def _path(directory: str | Path, step: int | None) -> Path:
@@ -111,7 +118,7 @@ def _existing(directory: str | Path, step: int | None) -> Path:
 
 
 def _is_key(leaf: Any) -> bool:
-    return jax.dtypes.issubdtype(jnp.result_type(leaf), jax.dtypes.prng_key)
+    return jnp.issubdtype(jnp.result_type(leaf), jax.dtypes.prng_key)
 
 
 def _raw(leaf: Any) -> Any:

@@ -13,12 +13,13 @@ def train(args: Sequence[str]) -> None:
 
     config = cli(args)
     run_dir, result = experiment.train(config)
-    print(f"Training complete | {result.step:,} env steps, {result.updates:,} updates")
-    if result.evaluation is not None:
+    ending = "interrupted" if result.interrupted else "complete"
+    print(f"Training {ending} | {result.step:,} env steps, {result.updates:,} updates")
+    if result.evaluation is not None and not result.interrupted:
         print(f"Evaluation | {describe(result.evaluation)}")
     print(f"Run | {run_dir}")
     if config.runner.plot:
-        draw([str(run_dir)])
+        try_to_draw(str(run_dir))
 
 
 def evaluate(args: Sequence[str]) -> None:
@@ -80,6 +81,14 @@ def draw(runs: Sequence[str], output: str | None = None) -> None:
     path = output or RunDir.open(runs[0]).artifact_path("reward_curve.png")
     plot_reward_curve(runs, save_path=path)
     print(f"Reward curve | {path}")
+
+
+def try_to_draw(run: str) -> None:
+    """Draws if it can; a finished run is no failure for want of matplotlib or of episodes."""
+    try:
+        draw([run])
+    except ConfigError as error:
+        print(f"Reward curve | none: {error}")
 
 
 def usage() -> str:

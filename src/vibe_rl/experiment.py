@@ -1,8 +1,8 @@
 """A run from its config to its files, and back: train, load the agent, evaluate it again."""
 
 import dataclasses
+import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
@@ -36,11 +36,13 @@ def build(config: TrainConfig) -> Experiment:
     builder = ALGORITHMS[algorithm_name(config)][1]
     algorithm = builder(env, env_params, config.algo, config.runner)
     num_envs = resolve_num_envs(config.algo.num_envs, config.runner.num_envs)
-    check_training(algorithm, env, env_params, config.runner, num_envs)
+    check_training(algorithm, env, config.runner, num_envs)
     return Experiment(algorithm, env, env_params, num_envs)
 
 
-def train(config: TrainConfig, base_dir: str | Path = "runs") -> tuple[RunDir, FitResult]:
+def train(
+    config: TrainConfig, base_dir: str | os.PathLike[str] = "runs"
+) -> tuple[RunDir, FitResult]:
     """Runs `config` in a new run directory; nothing is written if it cannot work."""
     experiment = build(config)
     run_dir = RunDir(f"{config.env_id}_{algorithm_name(config)}", base_dir)
@@ -59,7 +61,9 @@ def train(config: TrainConfig, base_dir: str | Path = "runs") -> tuple[RunDir, F
     return run_dir, result
 
 
-def load_run(path: str | Path) -> tuple[TrainConfig, Experiment, PyTree, Mapping[str, Any]]:
+def load_run(
+    path: str | os.PathLike[str],
+) -> tuple[TrainConfig, Experiment, PyTree, Mapping[str, Any]]:
     """A finished run's config, what it describes, the agent's final state, and its notes."""
     run_dir = RunDir.open(path)
     config = from_dict(run_dir.load_config())
@@ -70,7 +74,7 @@ def load_run(path: str | Path) -> tuple[TrainConfig, Experiment, PyTree, Mapping
 
 
 def evaluate_run(
-    path: str | Path, episodes: int | None = None, seed: int | None = None
+    path: str | os.PathLike[str], episodes: int | None = None, seed: int | None = None
 ) -> EvalMetrics:
     """Evaluates a run's saved agent greedily.
 

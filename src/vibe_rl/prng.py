@@ -58,8 +58,8 @@ def _split(key: Array, shape: tuple[int, ...]) -> Array:
     return jnp.stack(_encrypted_counters(key, shape), axis=-1)
 
 
-def _fold_in(key: Array, data: Array) -> Array:
-    return jnp.stack(threefry(key, jnp.uint32(0), data))
+def _fold_in(key: Array, data: Array | int) -> Array:
+    return jnp.stack(threefry(key, jnp.uint32(0), jnp.uint32(data)))
 
 
 def _random_bits(key: Array, bit_width: int, shape: tuple[int, ...]) -> Array:

@@ -56,3 +56,8 @@ def compute_gae(
     delta = td_error(reward, value, next_value, terminated, gamma)
     advantage = gae(delta, terminated | truncated, gamma * gae_lambda)
     return advantage, advantage + value
+
+
+def explained_variance(value: Float[Array, " *T"], target: Float[Array, " *T"]) -> Float[Array, ""]:
+    """1 - Var[target - value] / Var[target]: 1 is a perfect critic, 0 a constant one."""
+    return 1.0 - jnp.var(target - value) / (jnp.var(target) + 1e-8)

@@ -8,6 +8,7 @@ such a network a strong pseudo-random permutation.
 """
 
 import math
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -38,6 +39,12 @@ def permutation(key: Key, n: int) -> Int[Array, " {n}"]:
         else:
             right = add_modulo(right, (tables[i, :a] % b)[left], b)
     return left * b + right
+
+
+def minibatches(key: Key, n: int, n_epochs: int, n_minibatches: int) -> Int[Array, " M B"]:
+    """The indices of every minibatch of some epochs; each epoch sees each of 0 .. n-1 once."""
+    epochs = jax.vmap(partial(permutation, n=n))(jax.random.split(key, n_epochs))
+    return epochs.reshape(n_epochs * n_minibatches, -1)
 
 
 def add_modulo(x: Int[Array, " n"], y: Int[Array, " n"], modulus: int) -> Int[Array, " n"]:

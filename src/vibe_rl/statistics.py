@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from vibe_rl.types import PyTree
+from vibe_rl.types import MaskedObs, PyTree
 
 
 class RunningStatistics(NamedTuple):
@@ -48,6 +48,15 @@ def normalize(statistics: RunningStatistics, x: PyTree, clip: float = 10.0) -> P
         return jnp.clip((x - mean) * jax.lax.rsqrt(var + 1e-8), -clip, clip)
 
     return jax.tree.map(standardize, x, statistics.mean, statistics.var)
+
+
+def standardize_obs(statistics: RunningStatistics | None, obs: PyTree) -> PyTree:
+    """What the networks get: the view of `obs` normalised, or `obs` itself without statistics."""
+    if statistics is None:
+        return obs
+    if isinstance(obs, MaskedObs):
+        return obs._replace(view=normalize(statistics, obs.view))
+    return normalize(statistics, obs)
 
 
 class EpisodeSummary(NamedTuple):

@@ -14,8 +14,15 @@ class Algorithm(Protocol):
     `[T, N, ...]`, whether the algorithm forgets it afterwards or keeps it in a replay of its own.
     """
 
-    obs_space: Space
-    action_space: Space
+    @property
+    def obs_space(self) -> Space:
+        """What it can observe."""
+        ...
+
+    @property
+    def action_space(self) -> Space:
+        """What it can do."""
+        ...
 
     @property
     def rollout_length(self) -> int:

@@ -7,30 +7,28 @@ value loss is not clipped unless `value_clip_eps` is set.
 """
 
 from dataclasses import dataclass
-from functools import partial
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import optax
-from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 
 from vibe_rl.actor_critic import ActorCritic, PolicyHead, choices
 from vibe_rl.distributions import Distribution
 from vibe_rl.errors import ConfigError
+from vibe_rl.gradient_step import Adam
 from vibe_rl.networks import Encoder, array_spaces, view
-from vibe_rl.returns import compute_gae
+from vibe_rl.returns import compute_gae, explained_variance
 from vibe_rl.schedule import interpolate
-from vibe_rl.shuffle import permutation
+from vibe_rl.shuffle import minibatches
 from vibe_rl.spaces import Box, Space
 from vibe_rl.statistics import (
     RunningStatistics,
     initial_statistics,
-    normalize,
+    standardize_obs,
     update_statistics,
 )
-from vibe_rl.types import Key, MaskedObs, Number, PyTree, Transition, description, static
+from vibe_rl.types import Key, Number, PyTree, Transition, description, static
 
 
 @description
@@ -89,7 +87,8 @@ class PPOConfig:
     ent_coef_end: float | None = None
     """ent_coef at schedule_steps; None keeps it constant."""
     schedule_steps: float | None = None
-    """Env steps over which the schedules run; None means the run's total_timesteps."""
+    """Env steps over which the schedules run; None: `train_ppo` and the command line put the run's
+    total_timesteps here."""
 
 
 class PPOState(NamedTuple):
@@ -174,25 +173,13 @@ def ppo_loss(
         entropy=entropy,
         approx_kl=(ratio - 1.0 - log_ratio).mean(),
         clip_fraction=(jnp.abs(ratio - 1.0) > coefficients.clip_eps).mean(),
-        grad_norm=jnp.float32(0.0),
+        grad_norm=jnp.float32(0.0),  # known after the gradient
     )
     return total, metrics
 
 
 def _log_prob(policy: Distribution, sample: Array) -> Array:
     return jax.vmap(lambda p, s: p.log_prob(s))(policy, sample)
-
-
-def optimizer(config: PPOConfig, lr: Number) -> optax.GradientTransformation:
-    """Adam on gradients clipped by their global norm."""
-    return optax.chain(
-        optax.clip_by_global_norm(config.max_grad_norm), optax.adam(lr, eps=config.adam_eps)
-    )
-
-
-def explained_variance(value: Array, target: Array) -> Float[Array, ""]:
-    """1 - Var[target - value] / Var[target]: 1 is a perfect critic, 0 a constant one."""
-    return 1.0 - jnp.var(target - value) / (jnp.var(target) + 1e-8)
 
 
 @description
@@ -215,6 +202,13 @@ class PPO:
         choices(self.action_space)
         if self.config.normalize_obs and any(not isinstance(s, Box) for s in spaces):
             raise ConfigError("normalize_obs True needs observations that are Boxes: turn it off.")
+        config = self.config
+        scheduled = (config.lr_end, config.ent_coef_end, config.clip_eps_end)
+        if config.schedule_steps is None and any(end is not None for end in scheduled):
+            raise ConfigError(
+                "schedule_steps None: give the env steps over which lr_end, ent_coef_end or "
+                "clip_eps_end are reached."
+            )
         batch = self.config.n_steps * num_envs
         if batch % self.config.n_minibatches:
             raise ConfigError(
@@ -227,7 +221,7 @@ class PPO:
         params = self.network(key)
         example = jax.eval_shape(self.obs_space.sample, jax.random.key(0))
         statistics = initial_statistics(view(example)) if self.config.normalize_obs else None
-        opt_state = optimizer(self.config, self.config.lr).init(ravel_pytree(params)[0])
+        opt_state = self._optimizer(self.config.lr).init(params)
         return PPOState(params, opt_state, statistics, jnp.int32(0))
 
     def network(self, key: Key) -> ActorCritic:
@@ -246,14 +240,14 @@ class PPO:
 
     def act(self, state: PPOState, obs: PyTree, key: Key) -> tuple[PyTree, Behaviour]:
         """Samples the policy."""
-        policy = state.params.policy(_network_input(state, obs))
+        policy = state.params.policy(standardize_obs(state.obs_statistics, obs))
         sample = policy.sample(key)
         action = state.params.policy_head.action(sample)
         return action, Behaviour(sample, policy.log_prob(sample))
 
     def greedy(self, state: PPOState, obs: PyTree) -> PyTree:
         """The policy's mode."""
-        policy = state.params.policy(_network_input(state, obs))
+        policy = state.params.policy(standardize_obs(state.obs_statistics, obs))
         return state.params.policy_head.action(policy.mode())
 
     def update(
@@ -288,7 +282,7 @@ class PPO:
 
     def examples(self, state: PPOState, rollout: Transition) -> Examples:
         """Advantages and targets of a rollout `[T, N]`, flattened to `[T * N]`."""
-        obs = jax.vmap(jax.vmap(lambda o: _network_input(state, o)))(rollout.obs)
+        obs = jax.vmap(jax.vmap(lambda o: standardize_obs(state.obs_statistics, o)))(rollout.obs)
         value, next_value = self._values(state, obs, rollout)
         advantage, target = compute_gae(
             rollout.reward * self.config.reward_scale,
@@ -305,7 +299,7 @@ class PPO:
     def _values(self, state: PPOState, obs: PyTree, rollout: Transition) -> tuple[Array, Array]:
         """V(obs) and V(next_obs), the latter shifted from the former where an episode goes on."""
         evaluate = jax.vmap(state.params.value)
-        successor = jax.vmap(lambda o: state.params.value(_network_input(state, o)))
+        successor = jax.vmap(lambda o: state.params.value(standardize_obs(state.obs_statistics, o)))
         value = jax.vmap(evaluate)(obs)
         last = successor(jax.tree.map(lambda x: x[-1], rollout.next_obs))
         shifted = jnp.concatenate([value[1:], last[None]])
@@ -316,37 +310,28 @@ class PPO:
         )
         return value, next_value
 
+    def _optimizer(self, lr: Number) -> Adam:
+        return Adam(lr, self.config.max_grad_norm, self.config.adam_eps)
+
     def _learn(
         self, state: PPOState, examples: Examples, coefficients: Coefficients, key: Key
     ) -> tuple[PPOState, dict[str, Array]]:
         config = self.config
         n = examples.value.shape[0]
-        epochs = jax.vmap(partial(permutation, n=n))(jax.random.split(key, config.n_epochs))
-        minibatches = epochs.reshape(config.n_epochs * config.n_minibatches, -1)
-        tx = optimizer(config, coefficients.lr)
+        indices = minibatches(key, n, config.n_epochs, config.n_minibatches)
+        optimizer = self._optimizer(coefficients.lr)
 
-        def step(learner, indices):
+        def step(learner, chosen):
             params, opt_state, stopped = learner
-            batch = jax.tree.map(lambda x: x[indices], examples)
+            batch = jax.tree.map(lambda x: x[chosen], examples)
             grads, metrics = jax.grad(ppo_loss, has_aux=True)(params, batch, coefficients, config)
-            vector, tree = ravel_pytree(grads)  # one operation per step of Adam, not one per array
-            metrics = metrics._replace(grad_norm=jnp.linalg.norm(vector))
-            updates, new_opt_state = tx.update(vector, opt_state)
-            new = (optax.apply_updates(params, tree(updates)), new_opt_state)
+            *new, grad_norm = optimizer.step(params, opt_state, grads)
             if config.target_kl is not None:
                 stopped = stopped | (metrics.approx_kl > 1.5 * config.target_kl)
-                new = jax.tree.map(lambda o, n: jnp.where(stopped, o, n), (params, opt_state), new)
-            return (*new, stopped), metrics
+                new = jax.tree.map(lambda o, n: jnp.where(stopped, o, n), [params, opt_state], new)
+            return (*new, stopped), metrics._replace(grad_norm=grad_norm)
 
         learner = (state.params, state.opt_state, jnp.array(False))
-        (params, opt_state, _), metrics = jax.lax.scan(step, learner, minibatches)
+        (params, opt_state, _), metrics = jax.lax.scan(step, learner, indices)
         means = {name: x.mean() for name, x in metrics._asdict().items()}
         return state._replace(params=params, opt_state=opt_state), means
-
-
-def _network_input(state: PPOState, obs: PyTree) -> PyTree:
-    if state.obs_statistics is None:
-        return obs
-    if isinstance(obs, MaskedObs):
-        return obs._replace(view=normalize(state.obs_statistics, obs.view))
-    return normalize(state.obs_statistics, obs)

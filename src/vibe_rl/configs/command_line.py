@@ -2,12 +2,15 @@
 
 import ast
 import dataclasses
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from vibe_rl.configs.presets import PRESETS
 from vibe_rl.configs.train_config import TrainConfig
 from vibe_rl.errors import ConfigError, unknown
+
+WHOLE = re.compile(r"\d+(\.\d+)?[eE]\+?\d+")
 
 
 def cli(args: Sequence[str]) -> TrainConfig:
@@ -22,7 +25,7 @@ def cli(args: Sequence[str]) -> TrainConfig:
         raise unknown("preset", args[0], PRESETS)
     if args and not {"-h", "--help"} & set(args):
         check_fields(args, PRESETS[args[0]][1])
-    return tyro.extras.overridable_config_cli(PRESETS, args=plain(args))
+    return tyro.extras.overridable_config_cli(PRESETS, args=plain(args), prog="vibe-rl train")
 
 
 def check_fields(args: Sequence[str], config: TrainConfig) -> None:
@@ -51,9 +54,9 @@ def _negated(name: str) -> str:
 
 
 def plain(args: Sequence[str]) -> list[str]:
-    """The same words in the spelling that tyro takes: tuples unpacked, booleans as flags."""
+    """The same words as tyro takes them: tuples unpacked, booleans as flags, 1e6 as 1000000."""
     words: list[str] = []
-    for arg in args:
+    for arg in _separated(args):
         if arg.lower() == "false" and words and words[-1].startswith("--"):
             words[-1] = "--" + _negated(words[-1].removeprefix("--"))
         elif arg.lower() != "true":
@@ -61,7 +64,16 @@ def plain(args: Sequence[str]) -> list[str]:
     return words
 
 
+def _separated(args: Sequence[str]) -> Iterator[str]:
+    """`--field=value` as two words."""
+    for arg in args:
+        name, equals, value = arg.partition("=")
+        yield from (name, value) if equals and name.startswith("--") else (arg,)
+
+
 def _unpacked(arg: str) -> list[str]:
+    if WHOLE.fullmatch(arg) and float(arg).is_integer():
+        return [str(int(float(arg)))]
     if not arg.startswith(("(", "[")):
         return [arg]
     try:

@@ -129,10 +129,10 @@ class FrameStackState(NamedTuple):
 class FrameStackWrapper(Wrapper):
     """Shows the last `n_frames` observations, oldest first; a reset repeats its one.
 
-    Arrays of rank 3 (pictures) are joined along their last axis, as more channels; others are
-    stacked along a new first axis. Masks of legal actions are not stacked. Right inside and outside
-    `AutoResetWrapper`: no frame of an episode is shown in the next one, and `info["final_obs"]` is
-    the stack that ends with the true last observation.
+    Arrays of rank 3 (pictures) are joined along their last axis, as more channels, and matrices
+    stacked there; others are stacked along a new first axis. Masks of legal actions are not
+    stacked. Right inside and outside `AutoResetWrapper`: no frame of an episode is shown in the
+    next one, and `info["final_obs"]` is the stack that ends with the true last observation.
     """
 
     n_frames: int
@@ -181,12 +181,16 @@ class FrameStackWrapper(Wrapper):
 
 
 def _joined(arrays: list[Any], xp: Any = jnp) -> Any:
-    """Pictures channel after channel, other arrays along a new first axis."""
-    return xp.concatenate(arrays, -1) if arrays[0].ndim == 3 else xp.stack(arrays)
+    """Pictures channel after channel, matrices as the channels of one, others on a new axis."""
+    if arrays[0].ndim == 3:
+        return xp.concatenate(arrays, -1)
+    return xp.stack(arrays, -1 if arrays[0].ndim == 2 else 0)
 
 
 def _push(new: Array, frames: Array) -> Array:
     """`frames` without the oldest, and `new`."""
+    if new.ndim == 2:
+        new = new[..., None]
     if new.ndim == 3:
         return jnp.concatenate([frames[..., new.shape[-1] :], new], -1)
     return jnp.concatenate([frames[1:], new[None]])

@@ -60,7 +60,8 @@ def make(name: str, **kwargs: Any) -> tuple[Environment, PyTree]:
         raise unknown("environment", name, names())
     cls = _registry[name]
     arguments = inspect.signature(cls).parameters
-    env = cls(**{field: value for field, value in kwargs.items() if field in arguments})
+    shapes = {field: value for field, value in kwargs.items() if field in arguments}
+    env = cls(**{field: _like(arguments[field].default, value) for field, value in shapes.items()})
     params = env.default_params()
     numbers = {field: value for field, value in kwargs.items() if field not in arguments}
     for field, value in numbers.items():
@@ -68,6 +69,12 @@ def make(name: str, **kwargs: Any) -> tuple[Environment, PyTree]:
             raise unknown(f"argument of {name}", field, {*arguments, *_fields(params)})
         numbers[field] = _cast(f"{field}={value!r} of {name}", value, getattr(params, field))
     return env, _replace(params, numbers)
+
+
+def _like(default: Any, value: Any) -> Any:
+    """`value`, as an int where the default is one: command lines and JSON bring 4.0 for 4."""
+    whole = type(default) is int and isinstance(value, float) and value.is_integer()
+    return int(value) if whole else value
 
 
 def _fields(params: Any) -> tuple[str, ...]:

@@ -27,7 +27,7 @@ def cache_directory() -> Path:
 
 def enable_compilation_cache() -> None:
     """Turns the cache on for programs of any size; leaves a cache the user has set up alone."""
-    if jax.config.jax_compilation_cache_dir is not None:
+    if jax.config.values["jax_compilation_cache_dir"] is not None:
         return
     try:
         cache_directory().mkdir(parents=True, exist_ok=True)

@@ -4,9 +4,8 @@ The device is never waited for without need: while it computes a chunk, the host
 before. Only a callback, which sees the state and the metrics of the same step, makes it wait.
 """
 
-import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import jax
@@ -17,24 +16,15 @@ from vibe_rl.algorithms.base import Algorithm
 from vibe_rl.env.base import Environment
 from vibe_rl.env.checker import auto_resets
 from vibe_rl.env.wrappers import with_episode_statistics
-from vibe_rl.errors import ConfigError, NonFiniteLossError
+from vibe_rl.errors import ConfigError
 from vibe_rl.runner.config import RunnerConfig, check_budget, check_runner
 from vibe_rl.runner.evaluator import EvalMetrics, greedy_action, jit_evaluate
 from vibe_rl.runner.interrupt import StopRequest
-from vibe_rl.runner.loop import (
-    CHUNK_CAPACITY,
-    MetricTable,
-    TrainState,
-    episode_metrics,
-    params_axes,
-    start,
-    training,
-)
+from vibe_rl.runner.loop import CHUNK_CAPACITY, TrainState, params_axes, start, training
+from vibe_rl.runner.report import Pending, Report, Row
 from vibe_rl.tracking.base import Tee, Tracker
 from vibe_rl.types import Key, PyTree
 
-Row = dict[str, Any]
-"""Named numbers of one moment of a run."""
 Callback = Callable[[int, PyTree, Row], None]
 """Called as `callback(step, agent_state, metrics)` after every chunk."""
 
@@ -46,7 +36,8 @@ class FitResult(NamedTuple):
     step: int  # env steps taken
     updates: int
     history: dict[str, np.ndarray]  # one entry per update and metric; empty unless asked for
-    evaluation: EvalMetrics | None  # the last one, of the state returned unless interrupted
+    evaluation: EvalMetrics | None  # the last one; of the state returned unless interrupted
+    interrupted: bool  # whether a signal ended it before its budget
 
 
 def chunk_lengths(n_updates: int, steps_per_update: int, intervals: list[int]) -> Iterator[int]:
@@ -75,90 +66,14 @@ def evaluation_key(seed: int, update: int) -> Key:
     return jax.random.fold_in(stream(seed, "evaluation"), update)
 
 
-def check_run(algorithm: Algorithm, env: Environment, env_params: PyTree, num_envs: int) -> None:
+def check_run(algorithm: Algorithm, env: Environment, num_envs: int) -> None:
     """Raises ConfigError if this algorithm cannot be trained on this env; compiles nothing."""
     algorithm.check(num_envs)
-    if not auto_resets(env, env_params):
+    if not auto_resets(env, env.default_params()):
         raise ConfigError(
             f"environment {type(env).__name__} does not reset itself when an episode ends "
             '(no info["final_obs"]): wrap it in AutoResetWrapper.'
         )
-
-
-class Pending(NamedTuple):
-    """A chunk whose results may still be under way."""
-
-    metrics: MetricTable
-    n_updates: int
-    update: int  # after the chunk
-    evaluation: EvalMetrics | None
-
-
-@dataclass
-class Report:
-    """Turns finished chunks into rows of metrics for a tracker, and remembers what was asked."""
-
-    tracker: Tracker
-    steps_per_update: int
-    keep_history: bool = False
-    history: list[dict[str, np.ndarray]] = field(default_factory=list)
-    evaluation: EvalMetrics | None = None
-    clock: float = field(default_factory=time.perf_counter)
-
-    def __call__(self, pending: Pending | None) -> Row:
-        """Waits for the chunk, logs its row and returns it; None only starts the clock."""
-        if pending is None:
-            self.clock = time.perf_counter()
-            return {}
-        table = pending.metrics.columns(pending.n_updates)
-        check_finite(table, pending.update - pending.n_updates, self.steps_per_update)
-        if self.keep_history:
-            self.history.append(table)
-        step = pending.update * self.steps_per_update
-        row = {"step": step, "update": pending.update, **summarize(table)}
-        row["steps_per_second"] = self._speed(pending.n_updates * self.steps_per_update)
-        if pending.evaluation is not None:
-            self.evaluation = jax.tree.map(np.asarray, pending.evaluation)
-            row |= evaluation_row(self.evaluation)
-        self.tracker.log(row, step)
-        return row
-
-    def _speed(self, steps: int) -> float:
-        before, self.clock = self.clock, time.perf_counter()
-        return steps / max(self.clock - before, 1e-9)
-
-    def table(self) -> dict[str, np.ndarray]:
-        """The whole history, one array per metric with an entry per update."""
-        names = self.history[0] if self.history else ()
-        return {name: np.concatenate([part[name] for part in self.history]) for name in names}
-
-
-def check_finite(table: Mapping[str, np.ndarray], first: int, steps_per_update: int) -> None:
-    """Raises NonFiniteLossError naming the first update whose loss is NaN or infinite."""
-    for name in (name for name in table if name.endswith("loss")):
-        bad = np.flatnonzero(~np.isfinite(table[name]))
-        if bad.size:
-            update = first + int(bad[0]) + 1
-            raise NonFiniteLossError(
-                f"{name} became {table[name][bad[0]]} at update {update} (env step "
-                f"{update * steps_per_update}): try a smaller lr; what was written is intact."
-            )
-
-
-def summarize(table: Mapping[str, np.ndarray]) -> Row:
-    """Means over the updates of a chunk; episodes are weighed one by one."""
-    metrics = episode_metrics(dict(table))
-    return {k: float(np.mean(v)) if np.ndim(v) else v for k, v in metrics.items()}
-
-
-def evaluation_row(evaluation: EvalMetrics) -> Row:
-    """An evaluation as metrics."""
-    return {
-        "eval_return": float(evaluation.mean_return),
-        "eval_return_std": float(evaluation.std_return),
-        "eval_length": float(evaluation.mean_length),
-        "eval_finished": float(np.mean(evaluation.finished)),
-    }
 
 
 @dataclass(frozen=True)
@@ -231,7 +146,7 @@ def fit(
         NonFiniteLossError: a loss became NaN or infinite.
     """
     check_runner(config)
-    check_run(algorithm, env, env_params, num_envs)
+    check_run(algorithm, env, num_envs)
     steps_per_update = algorithm.rollout_length * num_envs
     n_updates = check_budget(config.total_timesteps, steps_per_update)
     env = with_episode_statistics(env)
@@ -258,4 +173,11 @@ def fit(
                 break
         if pending is not None:
             report(pending)
-    return FitResult(state, update * steps_per_update, update, report.table(), report.evaluation)
+    return FitResult(
+        state=state,
+        step=update * steps_per_update,
+        updates=update,
+        history=report.table(),
+        evaluation=report.evaluation,
+        interrupted=update < n_updates,
+    )

@@ -138,7 +138,11 @@ def iteration(
 
 @partial(jax.jit, static_argnames=("env",), donate_argnames=("state",))
 def run_chunk(
-    algorithm: Algorithm, env: Environment, env_params: PyTree, state: TrainState, n_updates: int | Array
+    algorithm: Algorithm,
+    env: Environment,
+    env_params: PyTree,
+    state: TrainState,
+    n_updates: int | Array,
 ) -> tuple[TrainState, MetricTable]:
     """`n_updates` iterations; the number is traced, so one program serves every length."""
     once = jax.jit(partial(iteration, algorithm, env, env_params))  # traced once, used twice

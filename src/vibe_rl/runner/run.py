@@ -35,15 +35,11 @@ def check_shape(name: str, given: Any, actual: Any) -> None:
 
 
 def check_training(
-    algorithm: Algorithm,
-    env: Environment,
-    env_params: PyTree,
-    config: RunnerConfig,
-    num_envs: int,
+    algorithm: Algorithm, env: Environment, config: RunnerConfig, num_envs: int
 ) -> int:
     """How many updates the run makes; ConfigError if it cannot work. Compiles nothing."""
     check_runner(config)
-    check_run(algorithm, env, env_params, num_envs)
+    check_run(algorithm, env, num_envs)
     return check_budget(config.total_timesteps, algorithm.rollout_length * num_envs)
 
 
@@ -59,7 +55,7 @@ def run_training(
     keep_history: bool = False,
 ) -> FitResult:
     """Trains, shows progress and, with a `run_dir`, writes metrics and the final agent there."""
-    check_training(algorithm, env, env_params, config, num_envs)
+    check_training(algorithm, env, config, num_envs)
     enable_compilation_cache()
     with closing(Tee(*trackers(config, run_dir))) as tracker:
         result = fit(
