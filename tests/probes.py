@@ -149,6 +149,13 @@ class BlackOrWhite(Probe):
         return jnp.where((action == 1) == (state.obs[0, 0, 0] > 0), 1.0, 0.0)
 
 
+class PoisonedLater(Probe):
+    """The 51st reward of an episode is infinite."""
+
+    def reward(self, state, action, params):
+        return jnp.where(state.time == 50, jnp.inf, 1.0)
+
+
 @dataclass(frozen=True)
 class Counter(Probe):
     """Observes the number of steps since the reset, divided by ten; resets to minus one."""

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vibe_rl.returns import compute_gae, gae, td_error
+from vibe_rl.returns import compute_gae, explained_variance, gae, td_error
 
 compute_gae_jit = jax.jit(compute_gae)
 NEVER = jnp.zeros(3, bool)
@@ -161,3 +161,24 @@ def test_environments_side_by_side_equal_environments_one_by_one():
     apart = [compute_gae_jit(*(x[:, n] for x in rollout), 0.99, 0.95)[0] for n in range(5)]
     np.testing.assert_allclose(together, np.stack(apart, 1), atol=1e-6)
     np.testing.assert_allclose(mapped, np.stack(apart, 1), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    # targets 0 2 4 6, variance 5; errors of variance 0, 5, 5 / 4 (half the target), 20 (reversed)
+    [
+        ([0.0, 2.0, 4.0, 6.0], 1.0),
+        ([9.0, 11.0, 13.0, 15.0], 1.0),
+        ([3.0, 3.0, 3.0, 3.0], 0.0),
+        ([0.0, 1.0, 2.0, 3.0], 0.75),
+        ([6.0, 4.0, 2.0, 0.0], -3.0),
+    ],
+)
+def test_explained_variance_is_one_for_a_critic_right_up_to_a_constant(value, expected):
+    explained = explained_variance(jnp.array(value), jnp.array([0.0, 2.0, 4.0, 6.0]))
+    np.testing.assert_allclose(explained, expected, atol=1e-6)
+
+
+def test_explained_variance_of_constant_targets_is_finite():
+    assert explained_variance(jnp.full(3, 2.0), jnp.full(3, 2.0)) == 1.0
+    assert jnp.isfinite(explained_variance(jnp.arange(3.0), jnp.full(3, 2.0)))

@@ -15,7 +15,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from vibe_rl.shuffle import SMALLEST_SIDE, add_modulo, grid, permutation
+from vibe_rl.shuffle import SMALLEST_SIDE, add_modulo, grid, minibatches, permutation
 
 compiled = jax.jit(permutation, static_argnums=1)
 FAIR = 64, 256, 1024  # grids of 8 x 8, the smallest there is, 16 x 16 and 32 x 32
@@ -68,6 +68,14 @@ def test_only_narrow_grids_are_sorted():
     assert "stablehlo.sort" not in compiled.lower(jax.random.key(0), 8 * 9).as_text()
     assert "stablehlo.sort" in compiled.lower(jax.random.key(0), 7 * 9).as_text()
     assert "stablehlo.sort" in compiled.lower(jax.random.key(0), 97).as_text()
+
+
+def test_every_epoch_sees_every_example_once_and_in_another_order():
+    indices = minibatches(jax.random.key(0), 64, 3, 4)
+    assert indices.shape == (12, 16)
+    epochs = np.asarray(indices).reshape(3, 64)
+    np.testing.assert_array_equal(np.sort(epochs, axis=1), np.tile(np.arange(64), (3, 1)))
+    assert (epochs[0] == epochs[1]).sum() < 12
 
 
 def test_equal_keys_shuffle_alike_and_others_do_not():

@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 from vibe_rl.statistics import (
     initial_statistics,
     normalize,
+    standardize_obs,
     summarize_episodes,
     update_statistics,
 )
+from vibe_rl.types import MaskedObs
 
 update = jax.jit(update_statistics)
 
@@ -139,6 +141,19 @@ def test_outliers_are_clipped(clip, expected):
 def test_an_entry_that_never_changes_becomes_zero():
     statistics = update(initial_statistics(jnp.zeros(1)), jnp.full((4, 4, 1), 7.0))
     np.testing.assert_array_equal(normalize(statistics, jnp.full(1, 7.0)), [0.0])
+
+
+def test_observations_are_standardised_where_there_are_statistics_and_masks_are_kept():
+    # mean 3, variance 4: (7 - 3) / 2 = 2
+    statistics = initial_statistics(jnp.zeros(1))._replace(
+        mean=jnp.full(1, 3.0), var=jnp.full(1, 4.0)
+    )
+    obs, legal = jnp.full(1, 7.0), jnp.array([True, False])
+    np.testing.assert_allclose(standardize_obs(statistics, obs), [2.0], rtol=1e-6)
+    masked = standardize_obs(statistics, MaskedObs(obs, legal))
+    np.testing.assert_allclose(masked.view, [2.0], rtol=1e-6)
+    np.testing.assert_array_equal(masked.legal, legal)
+    assert standardize_obs(None, obs) is obs
 
 
 def test_episodes_are_summed_where_they_finish():

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+
 from probes import (
     BlackOrWhite,
     Continuous,
@@ -15,10 +16,11 @@ from probes import (
     SignReward,
     TwoChoices,
 )
-
 from vibe_rl.algorithms.ppo import PPOConfig
+from vibe_rl.configs import PRESETS
 from vibe_rl.env import AutoResetWrapper, make
-from vibe_rl.runner import RunnerConfig, evaluate, train_ppo
+from vibe_rl.experiment import build, with_seed
+from vibe_rl.runner import RunnerConfig, evaluate, fit, train_ppo
 from vibe_rl.runner.evaluator import greedy_action
 from vibe_rl.runner.train_ppo import ppo
 
@@ -132,10 +134,6 @@ def test_pixels_are_learned_from():
 @pytest.mark.slow
 def test_the_cartpole_preset_solves_its_task():
     # measured over 20 seeds: every one reaches 500.0; the margin is for other versions of XLA
-    from vibe_rl.configs import PRESETS
-    from vibe_rl.experiment import build, with_seed
-    from vibe_rl.runner.fit import fit
-
     config = with_seed(PRESETS["cartpole_ppo"][1], 1)
     x = build(config)
     result = fit(x.algorithm, x.env, x.env_params, config.runner, num_envs=x.num_envs)

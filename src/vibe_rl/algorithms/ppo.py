@@ -209,6 +209,7 @@ class PPO:
                 "schedule_steps None: give the env steps over which lr_end, ent_coef_end or "
                 "clip_eps_end are reached."
             )
+        jax.eval_shape(self.network, jax.random.key(0))  # what it refuses, it refuses here
         batch = self.config.n_steps * num_envs
         if batch % self.config.n_minibatches:
             raise ConfigError(

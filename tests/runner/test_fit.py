@@ -1,0 +1,238 @@
+"""The host side of training: intervals, evaluation, callbacks, errors, interrupts."""
+
+import os
+import signal
+import threading
+from dataclasses import replace
+
+import jax
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from probes import Constants, PoisonedLater, Probe
+from vibe_rl.algorithms.ppo import PPOConfig
+from vibe_rl.env import AutoResetWrapper, make
+from vibe_rl.errors import ConfigError, NonFiniteLossError
+from vibe_rl.metrics import read_metrics
+from vibe_rl.run_dir import RunDir
+from vibe_rl.runner import RunnerConfig, fit, loop, train_ppo
+from vibe_rl.runner.evaluator import evaluate, greedy_action
+from vibe_rl.runner.fit import chunk_lengths, evaluation_key, reached
+from vibe_rl.runner.report import Speedometer
+from vibe_rl.runner.train_ppo import PPOMetricsHistory, ppo
+from vibe_rl.tracking import Tee
+
+CONFIG = PPOConfig(hidden_sizes=(8,), n_steps=8, num_envs=4)  # 32 env steps per update
+RUNNER = RunnerConfig(
+    total_timesteps=320, eval_every=96, eval_episodes=3, log_interval=64, progress_bar=False
+)
+
+
+class Tape(Tee):
+    """A tracker that remembers."""
+
+    def __init__(self):
+        super().__init__()
+        self.rows = []
+
+    def log(self, metrics, step):
+        self.rows.append((step, dict(metrics)))
+
+
+def run(env=None, runner=RUNNER, config=CONFIG, **kwargs):
+    env = AutoResetWrapper(env or make("CartPole-v1")[0])
+    params = kwargs.pop("env_params", env.default_params())
+    tape = Tape()
+    algorithm = ppo(env, params, config, runner)
+    result = fit(algorithm, env, params, runner, num_envs=4, tracker=tape, **kwargs)
+    return result, tape.rows
+
+
+def leaves(state):
+    return [np.asarray(x) for x in jax.tree.leaves(state.agent_state)]
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    st.integers(1, 500), st.integers(1, 300), st.lists(st.integers(0, 2000), min_size=1, max_size=3)
+)
+def test_chunks_cover_the_run_and_end_wherever_an_interval_does(n_updates, size, intervals):
+    lengths = list(chunk_lengths(n_updates, size, intervals))
+    ends = set(np.cumsum(lengths))
+    assert sum(lengths) == n_updates
+    assert all(0 < n <= loop.CHUNK_CAPACITY for n in lengths)
+    for n in intervals:
+        for update in range(1, n_updates + 1):
+            if reached(n, (update - 1) * size, update * size):
+                assert update in ends
+
+
+def test_rows_are_logged_at_every_interval_and_evaluations_too():
+    result, rows = run()
+    assert [step for step, _ in rows] == [64, 96, 128, 192, 256, 288, 320]
+    assert [step for step, row in rows if "eval_return" in row] == [96, 192, 288, 320]
+    assert (result.step, result.updates, result.interrupted) == (320, 10, False)
+    assert {"total_loss", "entropy", "clip_fraction", "grad_norm", "lr"} <= set(rows[0][1])
+
+
+def test_evaluating_more_often_changes_nothing_that_is_learned():
+    often, _ = run(runner=replace(RUNNER, eval_every=32))
+    never, _ = run(runner=replace(RUNNER, eval_episodes=0))
+    for a, b in zip(leaves(often.state), leaves(never.state), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_one_seed_gives_one_result_and_another_seed_another():
+    first, again, other = (run(runner=replace(RUNNER, seed=s))[0] for s in (1, 1, 2))
+    assert all(map(np.array_equal, leaves(first.state), leaves(again.state)))
+    assert not all(map(np.array_equal, leaves(first.state), leaves(other.state)))
+
+
+def test_the_last_evaluation_is_of_the_state_that_is_returned():
+    result, _ = run()
+    env, params = make("CartPole-v1")
+    env = AutoResetWrapper(env)
+    again = evaluate(
+        greedy_action,
+        (ppo(env, params, CONFIG, RUNNER), result.state.agent_state),
+        env,
+        params,
+        n_episodes=3,
+        max_steps=RUNNER.eval_max_steps,
+        rng=evaluation_key(RUNNER.seed, result.updates),
+    )
+    np.testing.assert_array_equal(again.episode_returns, result.evaluation.episode_returns)
+
+
+def test_callbacks_see_the_state_and_the_metrics_of_their_step():
+    seen = []
+
+    def callback(step, agent_state, metrics):
+        seen.append((step, int(agent_state.step), metrics["update"], metrics["step"]))
+
+    run(callback=callback)
+    assert seen == [(n, n // 32, n // 32, n) for n in (64, 96, 128, 192, 256, 288, 320)]
+
+
+def test_a_callback_changes_nothing_that_is_learned():
+    with_callback, _ = run(callback=lambda *_: None)
+    without, _ = run()
+    assert all(map(np.array_equal, leaves(with_callback.state), leaves(without.state)))
+
+
+def test_history_has_an_entry_per_update():
+    env = AutoResetWrapper(make("CartPole-v1")[0])
+    _, history = train_ppo(env, env.default_params(), ppo_config=CONFIG, runner_config=RUNNER)
+    assert isinstance(history, PPOMetricsHistory)
+    assert all(column.shape == (10,) for column in history)
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_update(tmp_path):
+    run_dir = RunDir("poisoned", tmp_path)
+    env = AutoResetWrapper(Probe())
+    runner = replace(RUNNER, eval_episodes=0)
+    train_ppo(
+        env, Constants(), ppo_config=CONFIG, runner_config=runner, run_dir=RunDir("fine", tmp_path)
+    )
+    with pytest.raises(NonFiniteLossError, match=r"at update 1 \(env step 32\)"):
+        train_ppo(
+            env,
+            Constants(reward=np.float32(np.inf)),
+            ppo_config=CONFIG,
+            runner_config=runner,
+            run_dir=run_dir,
+        )
+    assert read_metrics(run_dir.log_path()) == []
+    assert not list(run_dir.checkpoints.iterdir())
+
+
+def test_rows_before_a_loss_that_is_not_finite_are_kept(tmp_path):
+    run_dir = RunDir("poisoned", tmp_path)
+    env = AutoResetWrapper(PoisonedLater(length=1000))
+    runner = replace(RUNNER, eval_episodes=0, log_interval=0)
+    with pytest.raises(NonFiniteLossError, match=r"at update 7 \(env step 224\)"):
+        train_ppo(
+            env, env.default_params(), ppo_config=CONFIG, runner_config=runner, run_dir=run_dir
+        )
+    rows = read_metrics(run_dir.log_path())
+    assert [row["update"] for row in rows] == [1, 2, 3, 4, 5, 6]
+    assert all(np.isfinite(row["total_loss"]) for row in rows)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_run_after_its_chunk(number):
+    assert threading.current_thread() is threading.main_thread()
+
+    def callback(step, agent_state, metrics):
+        if step == 96:
+            os.kill(os.getpid(), number)
+
+    handler = signal.getsignal(number)
+    result, rows = run(callback=callback)
+    assert (result.step, result.interrupted) == (96, True)
+    assert rows[-1][0] == 96
+    assert signal.getsignal(number) is handler
+
+
+def test_worlds_of_their_own_are_evaluated_in_the_default_one():
+    params = Constants(reward=np.arange(4, dtype=np.float32))
+    _, rows = run(Probe(), env_params=params)
+    assert rows[-1][1]["eval_return"] == 1.0
+
+
+def test_the_speed_is_that_of_a_window_not_of_a_moment():
+    speed = Speedometer()
+    speed.start()
+    speed.since -= 2.0
+    assert speed(2000) == pytest.approx(1000.0, rel=0.01)
+    assert speed(2001) == pytest.approx(1000.0, rel=0.01)  # nothing new in a microsecond
+
+
+BAD = [
+    (CONFIG, {"total_timesteps": 31}, "total_timesteps 31 is less than one update of 32"),
+    (CONFIG, {"total_timesteps": 0}, "total_timesteps 0: give at least 1"),
+    (CONFIG, {"eval_episodes": -1}, "eval_episodes -1: give at least 0"),
+    (CONFIG, {"num_devices": 2}, "num_devices 2 is not served"),
+    (CONFIG, {"fsdp_devices": 2}, "fsdp_devices 2 is not served"),
+    (CONFIG, {"resume": True}, "resume True is not served"),
+    (CONFIG, {"checkpoint_dir": "x"}, "checkpoint_dir 'x' is not served"),
+    (CONFIG, {"num_envs": 3}, "algo.num_envs 4 and runner.num_envs 3 disagree"),
+    (CONFIG, {"matmul_precision": "half"}, "matmul_precision 'half' is not served"),
+    (replace(CONFIG, n_minibatches=5), {}, "n_minibatches 5 does not divide the batch"),
+    (replace(CONFIG, activation="sine"), {}, "unknown activation 'sine'"),
+]
+
+
+@pytest.mark.parametrize(("config", "changes", "sentence"), BAD)
+def test_bad_settings_are_refused_in_a_sentence_before_anything_compiles(config, changes, sentence):
+    env = AutoResetWrapper(make("CartPole-v1")[0])
+    before = loop.start._cache_size(), loop.run_chunk._cache_size()
+    with pytest.raises(ConfigError, match=sentence.replace("(", r"\(")):
+        train_ppo(
+            env,
+            env.default_params(),
+            ppo_config=config,
+            runner_config=replace(RUNNER, **changes),
+        )
+    assert (loop.start._cache_size(), loop.run_chunk._cache_size()) == before
+
+
+def test_an_env_that_does_not_reset_itself_is_refused():
+    env, params = make("CartPole-v1")
+    with pytest.raises(ConfigError, match="wrap it in AutoResetWrapper"):
+        train_ppo(env, params, ppo_config=CONFIG, runner_config=RUNNER)
+
+
+@pytest.mark.parametrize(("name", "value"), [("obs_shape", (3,)), ("n_actions", 7)])
+def test_shapes_that_contradict_the_env_are_refused(name, value):
+    env = AutoResetWrapper(make("CartPole-v1")[0])
+    with pytest.raises(ConfigError, match=f"{name} .* leave it out"):
+        train_ppo(
+            env,
+            env.default_params(),
+            ppo_config=CONFIG,
+            runner_config=RUNNER,
+            **{name: value},
+        )
