@@ -1,50 +1,45 @@
-"""vibe_rl's PPO on CartPole as a user runs it: chunked, with a row of metrics logged per chunk."""
+"""vibe_rl's PPO on CartPole as a user runs it: chunked, with rows written and progress shown."""
 
 import tempfile
+from contextlib import closing
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 
 import jax
+from worker import serve
 
 from vibe_rl.algorithms.ppo import PPOConfig
 from vibe_rl.configs import TrainConfig
 from vibe_rl.experiment import build
-from vibe_rl.metrics import MetricsLogger
+from vibe_rl.metrics import MetricsLogger, read_metrics
 from vibe_rl.runner import RunnerConfig, fit
 from vibe_rl.tracking import ConsoleTracker, Tee
-from worker import serve
 
 
 def prepare(num_envs, total_timesteps):
     runner = RunnerConfig(total_timesteps=total_timesteps, eval_episodes=0)
-    algo = PPOConfig(num_envs=num_envs)  # n_steps 128, 64x64 tanh, 4 epochs, 4 minibatches
+    algo = PPOConfig(num_envs=num_envs)  # n_steps 128, 64-64 tanh, 4 epochs, 4 minibatches
     x = build(TrainConfig(algo=algo, runner=runner))
 
     def train(runner):
+        """The last mean return of the episodes that ended while training."""
         with tempfile.TemporaryDirectory() as folder:
-            file = MetricsLogger(Path(folder) / "metrics.jsonl")
-            tracker = Tee(file, ConsoleTracker(runner.total_timesteps))
-            rows = Rows(tracker)
-            result = fit(x.algorithm, x.env, x.env_params, runner, num_envs=num_envs, tracker=rows)
-            jax.block_until_ready(result.state)
-            tracker.close()
-        return rows.episode_return
+            rows = Path(folder) / "metrics.jsonl"
+            trackers = MetricsLogger(rows), ConsoleTracker(runner.total_timesteps)
+            with closing(Tee(*trackers)) as tracker:
+                result = fit(
+                    x.algorithm, x.env, x.env_params, runner, num_envs=num_envs, tracker=tracker
+                )
+                jax.block_until_ready(result.state)
+            returns = [row["episode_return"] for row in read_metrics(rows) if row["episodes"]]
+        return lambda: returns[-1] if returns else None
 
     update = num_envs * algo.n_steps
     train(replace(runner, total_timesteps=update))  # compiles; other lengths compile nothing
     steps = total_timesteps // update * update
-    return lambda seed: train(replace(runner, seed=seed)), steps, {"jax": jax.__version__}
-
-
-class Rows:
-    """Passes rows on and remembers the last mean return."""
-
-    def __init__(self, tracker):
-        self.tracker, self.episode_return = tracker, None
-
-    def log(self, metrics, step):
-        self.episode_return = metrics.get("episode_return", self.episode_return)
-        self.tracker.log(metrics, step)
+    versions = {name: version(name) for name in ("jax", "numpy", "vibe_rl")}
+    return lambda seed: train(replace(runner, seed=seed)), steps, versions
 
 
 if __name__ == "__main__":

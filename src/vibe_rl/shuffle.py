@@ -8,7 +8,6 @@ such a network a strong pseudo-random permutation.
 """
 
 import math
-from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -43,7 +42,7 @@ def permutation(key: Key, n: int) -> Int[Array, " {n}"]:
 
 def minibatches(key: Key, n: int, n_epochs: int, n_minibatches: int) -> Int[Array, " M B"]:
     """The indices of every minibatch of some epochs; each epoch sees each of 0 .. n-1 once."""
-    epochs = jax.vmap(partial(permutation, n=n))(jax.random.split(key, n_epochs))
+    epochs = jax.vmap(lambda key: permutation(key, n))(jax.random.split(key, n_epochs))
     return epochs.reshape(n_epochs * n_minibatches, -1)
 
 

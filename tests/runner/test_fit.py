@@ -208,7 +208,7 @@ BAD = [
 @pytest.mark.parametrize(("config", "changes", "sentence"), BAD)
 def test_bad_settings_are_refused_in_a_sentence_before_anything_compiles(config, changes, sentence):
     env = AutoResetWrapper(make("CartPole-v1")[0])
-    before = loop.start._cache_size(), loop.run_chunk._cache_size()
+    before = loop.jit_start._cache_size(), loop.run_chunk._cache_size()
     with pytest.raises(ConfigError, match=sentence.replace("(", r"\(")):
         train_ppo(
             env,
@@ -216,7 +216,7 @@ def test_bad_settings_are_refused_in_a_sentence_before_anything_compiles(config,
             ppo_config=config,
             runner_config=replace(RUNNER, **changes),
         )
-    assert (loop.start._cache_size(), loop.run_chunk._cache_size()) == before
+    assert (loop.jit_start._cache_size(), loop.run_chunk._cache_size()) == before
 
 
 def test_an_env_that_does_not_reset_itself_is_refused():

@@ -22,7 +22,7 @@ def setup(env, config=CONFIG, seed=0):
     params = env.default_params()
     algorithm = PPO(config, env.observation_space(params), env.action_space(params))
     key = prng.key(seed)
-    state = loop.start(algorithm, env, params, key, num_envs=config.num_envs)
+    state = loop.jit_start(algorithm, env, params, key, num_envs=config.num_envs)
     return algorithm, env, params, state
 
 
@@ -54,10 +54,10 @@ def test_any_chunking_gives_the_same_bits(lengths):
 def test_numbers_seeds_and_lengths_compile_nothing_again():
     env, _ = make("CartPole-v1")
     run(*setup(env), [1])
-    chunks, starts = loop.run_chunk._cache_size(), loop.start._cache_size()
+    chunks, starts = loop.run_chunk._cache_size(), loop.jit_start._cache_size()
     config = replace(CONFIG, lr=1e-2, gamma=0.5, clip_eps=0.3, ent_coef=0.2, max_grad_norm=9.0)
     run(*setup(env, config, seed=7), [3, 2])
-    assert (loop.run_chunk._cache_size(), loop.start._cache_size()) == (chunks, starts)
+    assert (loop.run_chunk._cache_size(), loop.jit_start._cache_size()) == (chunks, starts)
 
 
 def test_no_key_is_used_twice_in_a_chunk():
@@ -68,7 +68,7 @@ def test_no_key_is_used_twice_in_a_chunk():
         params = env.default_params()
         algorithm = PPO(config, env.observation_space(params), env.action_space(params))
         # JAX follows the keys of its own generators only
-        state = loop.start(algorithm, env, params, jax.random.key(0), num_envs=4)
+        state = loop.jit_start(algorithm, env, params, jax.random.key(0), num_envs=4)
         state, _ = run(algorithm, env, params, state, [2])
     assert jnp.isfinite(state.obs).all()
 
@@ -130,8 +130,8 @@ def test_seeds_are_one_more_axis():
     singles = [run(*setup(env, seed=seed), [2])[0] for seed in (3, 4)]
     algorithm, env, params, _ = setup(env)
     keys = jnp.stack([prng.key(3), prng.key(4)])
-    states = jax.vmap(lambda key: loop.start(algorithm, env, params, key, num_envs=4))(keys)
-    many, _ = jax.vmap(lambda s: loop.run_chunk(algorithm, env, params, s, 2))(states)
+    start = jax.jit(jax.vmap(lambda key: loop.start(algorithm, env, params, key, num_envs=4)))
+    many, _ = jax.vmap(lambda s: loop.run_chunk(algorithm, env, params, s, 2))(start(keys))
     for i, single in enumerate(singles):
         for x, y in zip(
             jax.tree.leaves(many.agent_state), jax.tree.leaves(single.agent_state), strict=True

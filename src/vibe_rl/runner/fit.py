@@ -20,7 +20,7 @@ from vibe_rl.errors import ConfigError
 from vibe_rl.runner.config import RunnerConfig, check_budget, check_runner
 from vibe_rl.runner.evaluator import EvalMetrics, greedy_action, jit_evaluate
 from vibe_rl.runner.interrupt import StopRequest
-from vibe_rl.runner.loop import CHUNK_CAPACITY, TrainState, params_axes, start, training
+from vibe_rl.runner.loop import CHUNK_CAPACITY, TrainState, jit_start, params_axes, training
 from vibe_rl.runner.report import Pending, Report, Row
 from vibe_rl.tracking.base import Tee, Tracker
 from vibe_rl.types import Key, PyTree
@@ -159,7 +159,11 @@ def fit(
 
     with jax.default_matmul_precision(config.matmul_precision), StopRequest() as stop:
         key = stream(config.seed, "training")
-        state, update, pending = start(algorithm, env, env_params, key, num_envs=num_envs), 0, None
+        state, update, pending = (
+            jit_start(algorithm, env, env_params, key, num_envs=num_envs),
+            0,
+            None,
+        )
         for chunk in training(algorithm, env, state, schedule):
             before, update, state = update, update + chunk.n_updates, chunk.state
             due = evaluation.due(before, update)

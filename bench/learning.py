@@ -1,0 +1,96 @@
+"""What presets learn: many seeds in one compiled program, greedy evaluation of each.
+
+    python bench/learning.py cartpole_ppo pendulum_ppo --seeds 10 --episodes 128
+
+Seeds are vmapped, which changes the last bits of a run and not its law.
+`--shuffle sort` replaces the bijective shuffle by `jax.random.permutation`, to compare the two.
+"""
+
+import argparse
+import time
+from dataclasses import fields, replace
+from functools import partial
+from importlib.metadata import version
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from vibe_rl import prng, shuffle
+from vibe_rl.configs import PRESETS
+from vibe_rl.env.wrappers import with_episode_statistics
+from vibe_rl.experiment import build
+from vibe_rl.runner import loop
+from vibe_rl.runner.compilation_cache import enable_compilation_cache
+from vibe_rl.runner.config import check_budget
+from vibe_rl.runner.evaluator import evaluate, greedy_action
+
+
+def learn(config, seeds, episodes):
+    """Mean greedy return of every seed, `[seeds]`."""
+    algorithm, env, params, num_envs = build(config)
+    env = with_episode_statistics(env)
+    n_updates = check_budget(config.runner.total_timesteps, algorithm.rollout_length * num_envs)
+    start = partial(loop.start, algorithm, env, params, num_envs=num_envs)
+
+    def update(_, states):
+        return jax.vmap(lambda s: loop.iteration(algorithm, env, params, s)[0])(states)
+
+    def score(agent_state, key):
+        return evaluate(
+            greedy_action,
+            (algorithm, agent_state),
+            env,
+            params,
+            n_episodes=episodes,
+            max_steps=config.runner.eval_max_steps,
+            rng=key,
+        ).mean_return
+
+    states = jax.lax.map(start, jax.vmap(prng.key)(seeds))
+    states = jax.jit(lambda s: jax.lax.fori_loop(0, n_updates, update, s))(states)
+    keys = jax.random.split(prng.key(2**31), len(seeds))
+    return np.asarray(jax.jit(jax.vmap(score))(states.agent_state, keys))
+
+
+def changed(config, changes):
+    """The preset with some fields of its algorithm changed, as `name=value`."""
+    kinds = {field.name: type(getattr(config.algo, field.name)) for field in fields(config.algo)}
+    pairs = [change.split("=") for change in changes]
+    values = {name: kinds[name](float(value)) for name, value in pairs}
+    return replace(config, algo=replace(config.algo, **values))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("presets", nargs="+", choices=list(PRESETS))
+    parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--first-seed", type=int, default=0)
+    parser.add_argument("--episodes", type=int, default=128)
+    parser.add_argument("--steps", type=int, help="budget; the preset's by default")
+    parser.add_argument("--set", nargs="*", default=[], help="algorithm fields, name=value")
+    parser.add_argument("--shuffle", choices=["bijective", "sort"], default="bijective")
+    args = parser.parse_args()
+    enable_compilation_cache()
+    if args.shuffle == "sort":
+        shuffle.permutation = jax.random.permutation
+    seeds = jnp.arange(args.first_seed, args.first_seed + args.seeds)
+    print("| preset | steps | seeds | mean | s.e.m. | worst seed | seconds |")
+    print("|---|---|---|---|---|---|---|")
+    for name in args.presets:
+        config = changed(PRESETS[name][1], args.set)
+        steps = args.steps or config.runner.total_timesteps
+        config = replace(config, runner=replace(config.runner, total_timesteps=steps))
+        began = time.perf_counter()
+        returns = learn(config, seeds, args.episodes)
+        sem = returns.std(ddof=1) / np.sqrt(len(returns))
+        print(
+            f"| {name} | {steps:,} | {args.seeds} | {returns.mean():.2f} | {sem:.2f} "
+            f"| {returns.min():.2f} | {time.perf_counter() - began:.0f} |",
+            flush=True,
+        )
+    print(f"\njax {version('jax')}, {jax.devices()[0].device_kind}, shuffle {args.shuffle}")
+
+
+if __name__ == "__main__":
+    main()
