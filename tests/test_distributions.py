@@ -39,6 +39,11 @@ def samples(distribution):
 
 
 @jax.jit
+def log_prob_of(distribution, sample):
+    return distribution.log_prob(sample)
+
+
+@jax.jit
 def entropy_of(distribution):
     return distribution.entropy()
 
@@ -50,17 +55,17 @@ def log_probs(distribution, at):
 
 @pytest.mark.parametrize("distribution", DISTRIBUTIONS, ids=name)
 def test_the_entropy_is_the_mean_surprise_of_the_samples(distribution):
-    surprise = -log_probs(distribution, samples(distribution))
+    surprise = -np.asarray(log_probs(distribution, samples(distribution)))
     margin = 5 * surprise.std() / math.sqrt(len(KEYS))
     assert abs(surprise.mean() - entropy_of(distribution)) < margin + 1e-6
 
 
 @pytest.mark.parametrize("distribution", DISTRIBUTIONS, ids=name)
 def test_sample_and_mode_are_what_log_prob_takes(distribution):
-    sample, mode = distribution.sample(KEYS[0]), distribution.mode()
+    sample, mode = samples(distribution)[0], distribution.mode()
     assert (sample.shape, sample.dtype) == (mode.shape, mode.dtype)
-    assert jnp.isfinite(distribution.log_prob(mode))
-    assert distribution.log_prob(mode).shape == ()
+    assert np.isfinite(log_prob_of(distribution, mode))
+    assert log_prob_of(distribution, mode).shape == ()
 
 
 @pytest.mark.parametrize("distribution", DISTRIBUTIONS, ids=name)
@@ -69,10 +74,10 @@ def test_compilation_and_vmap_change_no_distribution(distribution):
         sample = distribution.sample(key)
         return sample, distribution.log_prob(sample), distribution.entropy(), distribution.mode()
 
-    batch = jax.tree.map(lambda x: jnp.stack([x, 2 * x, -x]), distribution)
+    batch = jax.tree.map(lambda x: np.stack([x, 2 * x, -x]), jax.tree.map(np.asarray, distribution))
     mapped = jax.jit(jax.vmap(everything))(batch, KEYS[:3])
     for i in range(3):
-        alone = everything(jax.tree.map(lambda x, i=i: x[i], batch), KEYS[i])
+        alone = everything(jax.tree.map(lambda x, i=i: jnp.asarray(x[i]), batch), KEYS[i])
         jax.tree.map(
             lambda x, y, i=i: np.testing.assert_allclose(x[i], y, rtol=2e-5, atol=1e-5),
             mapped,
@@ -118,7 +123,7 @@ def test_illegal_choices_are_never_sampled(scale):
     assert counts[0] > 1800
     assert counts[2] > 1800
     assert counts[0] + counts[2] == len(KEYS)
-    assert LEGAL[policy.mode()]
+    assert policy.mode() in (0, 2)
 
 
 def test_the_entropy_of_a_masked_categorical_is_that_of_the_legal_choices():
@@ -126,25 +131,27 @@ def test_the_entropy_of_a_masked_categorical_is_that_of_the_legal_choices():
     np.testing.assert_allclose(
         entropy_of(policy), entropy_of(Categorical(jnp.array([1.0, 0.0]))), rtol=1e-6
     )
-    np.testing.assert_allclose(jnp.exp(log_probs(policy, jnp.arange(4)))[~LEGAL], 0.0)
+    np.testing.assert_allclose(np.exp(log_probs(policy, jnp.arange(4)))[[1, 3]], 0.0)
 
 
 def test_a_single_legal_choice_is_certain():
     policy = Categorical(mask_logits(jnp.zeros(3), jnp.array([False, True, False])))
     assert (samples(policy) == 1).all()
-    np.testing.assert_allclose([policy.log_prob(jnp.int32(1)), entropy_of(policy)], 0.0, atol=1e-6)
+    np.testing.assert_allclose(
+        [log_prob_of(policy, jnp.int32(1)), entropy_of(policy)], 0.0, atol=1e-6
+    )
 
 
 @pytest.mark.parametrize("logits", [jnp.array([1.0, 5.0, 0.0, 3.0]), jnp.array([80.0, 0, -80, 0])])
 def test_gradients_of_a_masked_categorical_are_finite_and_leave_illegal_logits_alone(logits):
     def loss(logits):
         policy = Categorical(mask_logits(logits, LEGAL))
-        return entropy_of(policy) + policy.log_prob(jnp.int32(2))
+        return entropy_of(policy) + log_prob_of(policy, jnp.int32(2))
 
-    grads = jax.grad(loss)(logits)
-    assert jnp.isfinite(grads).all()
-    np.testing.assert_array_equal(grads[~LEGAL], 0.0)
-    assert (grads[LEGAL] != 0).all()
+    grads = np.asarray(jax.jit(jax.grad(loss))(logits))
+    assert np.isfinite(grads).all()
+    np.testing.assert_array_equal(grads[[1, 3]], 0.0)
+    assert (grads[[0, 2]] != 0).all()
 
 
 def test_the_gradient_of_a_log_prob_is_one_hot_minus_probabilities():
@@ -156,7 +163,7 @@ def test_the_gradient_of_a_log_prob_is_one_hot_minus_probabilities():
 def test_several_choices_multiply_their_probabilities_and_add_their_entropies():
     # 1/4 * 1/3 and 1.5 ln 2 + ln 3
     policy = MultiCategorical((Categorical(LOGITS), Categorical(jnp.zeros(3))))
-    np.testing.assert_allclose(policy.log_prob(jnp.array([1, 2])), math.log(1 / 12), rtol=1e-6)
+    np.testing.assert_allclose(log_prob_of(policy, jnp.array([1, 2])), math.log(1 / 12), rtol=1e-6)
     np.testing.assert_allclose(entropy_of(policy), 1.5 * math.log(2) + math.log(3), rtol=1e-6)
 
 
@@ -189,7 +196,7 @@ def test_the_log_prob_of_a_normal_is_scipys():
 
 def test_the_standard_normal_has_a_density_of_one_over_root_two_pi_at_zero():
     policy = Normal(jnp.zeros(1), jnp.zeros(1))
-    np.testing.assert_allclose(jnp.exp(policy.log_prob(jnp.zeros(1))), 0.3989423, rtol=1e-6)
+    np.testing.assert_allclose(jnp.exp(log_prob_of(policy, jnp.zeros(1))), 0.3989423, rtol=1e-6)
     # 1/2 ln(2 pi e) = 1.4189385
     np.testing.assert_allclose(entropy_of(policy), 1.4189385, rtol=1e-6)
 
@@ -212,7 +219,7 @@ def test_samples_of_a_normal_carry_gradients():
     def sample(mean, log_std):
         return Normal(mean, log_std).sample(KEYS[0]).sum()
 
-    by_mean, by_log_std = jax.grad(sample, (0, 1))(MEAN, LOG_STD)
+    by_mean, by_log_std = jax.jit(jax.grad(sample, (0, 1)))(MEAN, LOG_STD)
     np.testing.assert_allclose(by_mean, 1.0)
     deviation = Normal(MEAN, LOG_STD).sample(KEYS[0]) - MEAN
     np.testing.assert_allclose(by_log_std, deviation, rtol=1e-5)
@@ -276,7 +283,7 @@ def test_the_mode_of_a_tanh_normal_is_its_median_action():
 def test_gradients_of_a_tanh_normal_are_finite_far_out():
     def loss(mean, log_std):
         policy = TanhNormal(mean, log_std)
-        return policy.log_prob(jnp.array([30.0, -30.0])) + entropy_of(policy)
+        return log_prob_of(policy, jnp.array([30.0, -30.0])) + entropy_of(policy)
 
-    grads = jax.grad(loss, (0, 1))(jnp.array([20.0, -20.0]), jnp.array([1.0, -2.0]))
-    assert all(jnp.isfinite(g).all() for g in grads)
+    grads = jax.jit(jax.grad(loss, (0, 1)))(jnp.array([20.0, -20.0]), jnp.array([1.0, -2.0]))
+    assert all(np.isfinite(g).all() for g in grads)

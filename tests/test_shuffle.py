@@ -35,7 +35,7 @@ def sorted_permutation(key, n):
     return jax.random.permutation(key, n)
 
 
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=4, deadline=None)
 @given(n=st.integers(1, 3000), seed=st.integers(0, 2**31 - 1))
 @example(n=1, seed=0)
 @example(n=64, seed=0)  # the smallest grid
@@ -85,11 +85,10 @@ def test_equal_keys_shuffle_alike_and_others_do_not():
 
 
 def test_compilation_and_vmap_change_no_permutation():
-    keys = jax.random.split(jax.random.key(64), 3)
+    keys = jax.random.split(jax.random.key(64), 8192)[:3]
     one_by_one = [compiled(key, 64) for key in keys]
     np.testing.assert_array_equal(permutation(keys[0], 64), one_by_one[0])
-    together = jax.jit(jax.vmap(partial(permutation, n=64)))(keys)
-    np.testing.assert_array_equal(together, one_by_one)
+    np.testing.assert_array_equal(many(64, 8192)[:3], one_by_one)
 
 
 def test_every_number_is_equally_likely_at_every_place():

@@ -50,16 +50,16 @@ def orthogonal(key: Key, rows: int, columns: int, scale: float = 1.0) -> Array:
 class Linear(eqx.Module):
     """x W + b, orthogonal at first, without bias."""
 
-    weight: Array  # [in, out]
+    weight: Array  # [out, in]
     bias: Array  # [out]
 
     def __init__(self, key: Key, n_in: int, n_out: int, scale: float = math.sqrt(2.0)):
-        self.weight = orthogonal(key, n_in, n_out, scale)
+        self.weight = orthogonal(key, n_out, n_in, scale)
         self.bias = jnp.zeros(n_out)
 
     def __call__(self, x: Float[Array, " in"]) -> Float[Array, " out"]:
         """The affine map of one example."""
-        return x @ self.weight + self.bias
+        return self.weight @ x + self.bias
 
 
 class MLP(eqx.Module):

@@ -16,7 +16,7 @@ from jaxtyping import Array, Float
 from vibe_rl.actor_critic import ActorCritic, PolicyHead, choices
 from vibe_rl.distributions import Distribution
 from vibe_rl.errors import ConfigError
-from vibe_rl.gradient_step import Adam
+from vibe_rl.gradient_step import Adam, as_vector
 from vibe_rl.networks import Encoder, array_spaces, view
 from vibe_rl.returns import compute_gae, explained_variance
 from vibe_rl.schedule import interpolate
@@ -160,22 +160,32 @@ def ppo_loss(
     value = jax.vmap(params.value)(batch.obs)
     log_ratio = _log_prob(policy, batch.behaviour.sample) - batch.behaviour.log_prob
     ratio = jnp.exp(log_ratio)
-    advantage = batch.advantage
-    advantage = (advantage - advantage.mean()) / (advantage.std() + 1e-8)
-    actor = -surrogate(ratio, advantage, coefficients.clip_eps).mean()
-    critic = critic_loss(value, batch.value, batch.target, config.value_clip_eps).mean()
-    entropy = jax.vmap(lambda p: p.entropy())(policy).mean()
+    advantage = standardize(batch.advantage)
+    terms = (
+        -surrogate(ratio, advantage, coefficients.clip_eps),
+        critic_loss(value, batch.value, batch.target, config.value_clip_eps),
+        jax.vmap(lambda p: p.entropy())(policy),
+        ratio - 1.0 - log_ratio,
+        jnp.abs(ratio - 1.0) > coefficients.clip_eps,
+    )
+    actor, critic, entropy, approx_kl, clip_fraction = jnp.stack(terms).mean(1)  # in one reduction
     total = actor + config.vf_coef * critic - coefficients.ent_coef * entropy
     metrics = PPOMetrics(
         total_loss=total,
         actor_loss=actor,
         critic_loss=critic,
         entropy=entropy,
-        approx_kl=(ratio - 1.0 - log_ratio).mean(),
-        clip_fraction=(jnp.abs(ratio - 1.0) > coefficients.clip_eps).mean(),
+        approx_kl=approx_kl,
+        clip_fraction=clip_fraction,
         grad_norm=jnp.float32(0.0),  # known after the gradient
     )
     return total, metrics
+
+
+def standardize(advantage: Float[Array, " B"]) -> Float[Array, " B"]:
+    """Mean 0 and standard deviation 1."""
+    centred = advantage - advantage.mean()
+    return centred / (jnp.sqrt(jnp.mean(centred**2)) + 1e-8)
 
 
 def _log_prob(policy: Distribution, sample: Array) -> Array:
@@ -323,16 +333,19 @@ class PPO:
         optimizer = self._optimizer(coefficients.lr)
 
         def step(learner, chosen):
-            params, opt_state, stopped = learner
+            vector, opt_state, stopped = learner
             batch = jax.tree.map(lambda x: x[chosen], examples)
-            grads, metrics = jax.grad(ppo_loss, has_aux=True)(params, batch, coefficients, config)
-            *new, grad_norm = optimizer.step(params, opt_state, grads)
+            gradient = jax.grad(ppo_loss, has_aux=True)
+            grads, metrics = gradient(tree(vector), batch, coefficients, config)
+            *new, grad_norm = optimizer.step(vector, opt_state, grads)  # vector, opt_state
             if config.target_kl is not None:
                 stopped = stopped | (metrics.approx_kl > 1.5 * config.target_kl)
-                new = jax.tree.map(lambda o, n: jnp.where(stopped, o, n), [params, opt_state], new)
+                old = [vector, opt_state]
+                new = jax.tree.map(lambda o, n: jnp.where(stopped, o, n), old, new)
             return (*new, stopped), metrics._replace(grad_norm=grad_norm)
 
-        learner = (state.params, state.opt_state, jnp.array(False))
-        (params, opt_state, _), metrics = jax.lax.scan(step, learner, indices)
+        vector, tree = as_vector(state.params)
+        learner = (vector, state.opt_state, jnp.array(False))
+        (vector, opt_state, _), metrics = jax.lax.scan(step, learner, indices)
         means = {name: x.mean() for name, x in metrics._asdict().items()}
-        return state._replace(params=params, opt_state=opt_state), means
+        return state._replace(params=tree(jnp.asarray(vector)), opt_state=opt_state), means
