@@ -241,17 +241,16 @@ def test_convolutions_can_be_chosen():
     assert filled(Encoder, IMAGE, (8,), "relu", ((5, 4, 2),)).n_in == 80
 
 
-@pytest.mark.xfail(strict=True, reason="the network is blind: no feature is left, and none warns")
 @pytest.mark.parametrize("side", [1, 4])
 def test_a_picture_too_small_for_its_convolutions_is_refused(side):
     with pytest.raises(ConfigError, match="conv_layers"):
         filled(Encoder, Image(side, side, 1), (8,))
 
 
-@pytest.mark.xfail(strict=True, raises=ValueError, reason="array_spaces sees through inner masks")
-def test_a_mask_inside_a_dictionary_is_seen_through():
+def test_a_mask_inside_a_dictionary_is_refused():
     space = Dict({"a": Masked(Box(-1.0, 1.0, (2,)), 3)})
-    assert filled(Encoder, space, (4,)).n_in == 2
+    with pytest.raises(ConfigError, match="Masked outermost"):
+        array_spaces(space)
 
 
 def test_a_stranger_among_spaces_is_refused():

@@ -40,7 +40,7 @@ def rescale(space: Box, unit: Float[Array, " A"]) -> Float[Array, " A"]:
     """Maps -1 .. 1 to the bounds of `space`; unbounded entries stay as they are."""
     finite = jnp.isfinite(space.low) & jnp.isfinite(space.high)
     low, high = jnp.where(finite, space.low, -1.0), jnp.where(finite, space.high, 1.0)
-    scaled = low + 0.5 * (unit + 1.0) * (high - low)
+    scaled = 0.5 * (1.0 - unit) * low + 0.5 * (1.0 + unit) * high  # high - low may overflow
     return jnp.clip(scaled, space.low, space.high)
 
 

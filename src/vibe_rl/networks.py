@@ -96,6 +96,11 @@ class CNN(eqx.Module):
             flat = orthogonal(layer_key, side * side * channels, n_out, math.sqrt(2.0))
             kernels.append(flat.reshape(side, side, channels, n_out))
             channels = n_out
+        if min(feature_map(shape, layers)) < 1:
+            raise ConfigError(
+                f"conv_layers {tuple(layers)} leave nothing of an image of {shape[0]} x {shape[1]} "
+                "pixels: give smaller kernels or strides."
+            )
         self.kernels = tuple(kernels)
         self.strides = tuple(stride for _, _, stride in layers)
 
@@ -111,6 +116,14 @@ class CNN(eqx.Module):
         return x.ravel()
 
 
+def feature_map(shape: tuple[int, ...], layers: Sequence[tuple[int, int, int]]) -> tuple[int, int]:
+    """Height and width of what convolutions without padding leave of an image."""
+    height, width = shape[:2]
+    for _, side, stride in layers:
+        height, width = (height - side) // stride + 1, (width - side) // stride + 1
+    return height, width
+
+
 def is_image(space: ArraySpace) -> bool:
     """Whether the space's members are pictures: three axes, height, width and channels."""
     return isinstance(space, Image) or (isinstance(space, Box) and len(space.shape) == 3)
@@ -120,11 +133,14 @@ def array_spaces(space: Space) -> list[ArraySpace]:
     """The single arrays of an observation, in the order of `jax.tree.leaves`."""
     if isinstance(space, Masked):
         return array_spaces(space.view)
-    if isinstance(space, Dict):
-        return [leaf for _, inner in space.items for leaf in array_spaces(inner)]
+    if isinstance(space, Dict) and not any(isinstance(part, Masked) for _, part in space.items):
+        return [leaf for _, part in space.items for leaf in array_spaces(part)]
     if isinstance(space, ArraySpace):
         return [space]
-    raise ConfigError(f"observation space {space} has no encoder: use a space of vibe_rl.spaces.")
+    raise ConfigError(
+        f"observation space {space} has no encoder: use a space of "
+        "vibe_rl.spaces, with Masked outermost."
+    )
 
 
 def view(obs: PyTree) -> PyTree:
