@@ -18,20 +18,17 @@ import numpy as np
 
 from vibe_rl import prng, shuffle
 from vibe_rl.configs import PRESETS
-from vibe_rl.env.wrappers import with_episode_statistics
 from vibe_rl.experiment import build
 from vibe_rl.runner import loop
 from vibe_rl.runner.compilation_cache import enable_compilation_cache
-from vibe_rl.runner.config import check_budget
 from vibe_rl.runner.evaluator import evaluate, greedy_action
 
 
 def learn(config, seeds, episodes):
     """Mean greedy return of every seed, `[seeds]`."""
-    algorithm, env, params, num_envs = build(config)
-    env = with_episode_statistics(env)
-    n_updates = check_budget(config.runner.total_timesteps, algorithm.rollout_length * num_envs)
-    start = partial(loop.start, algorithm, env, params, num_envs=num_envs)
+    run = build(config)
+    algorithm, env, params = run.algorithm, run.env, run.env_params
+    start = partial(loop.start, algorithm, env, params, num_envs=run.num_envs)
 
     def update(_, states):
         return jax.vmap(lambda s: loop.iteration(algorithm, env, params, s)[0])(states)
@@ -48,7 +45,7 @@ def learn(config, seeds, episodes):
         ).mean_return
 
     states = jax.lax.map(start, jax.vmap(prng.key)(seeds))
-    states = jax.jit(lambda s: jax.lax.fori_loop(0, n_updates, update, s))(states)
+    states = jax.jit(lambda s: jax.lax.fori_loop(0, run.n_updates, update, s))(states)
     keys = jax.random.split(prng.key(2**31), len(seeds))
     return np.asarray(jax.jit(jax.vmap(score))(states.agent_state, keys))
 

@@ -20,26 +20,24 @@ from vibe_rl.tracking import ConsoleTracker, Tee
 def prepare(num_envs, total_timesteps):
     runner = RunnerConfig(total_timesteps=total_timesteps, eval_episodes=0)
     algo = PPOConfig(num_envs=num_envs)  # n_steps 128, 64-64 tanh, 4 epochs, 4 minibatches
-    x = build(TrainConfig(algo=algo, runner=runner))
+    run = build(TrainConfig(algo=algo, runner=runner))
 
-    def train(runner):
+    def train(seed, n_updates):
         """The last mean return of the episodes that ended while training."""
         with tempfile.TemporaryDirectory() as folder:
             rows = Path(folder) / "metrics.jsonl"
             trackers = MetricsLogger(rows), ConsoleTracker(runner.total_timesteps)
             with closing(Tee(*trackers)) as tracker:
                 result = fit(
-                    x.algorithm, x.env, x.env_params, runner, num_envs=num_envs, tracker=tracker
+                    replace(run, config=replace(runner, seed=seed), n_updates=n_updates), tracker
                 )
                 jax.block_until_ready(result.state)
             returns = [row["episode_return"] for row in read_metrics(rows) if row["episodes"]]
         return lambda: returns[-1] if returns else None
 
-    update = num_envs * algo.n_steps
-    train(replace(runner, total_timesteps=update))  # compiles; other lengths compile nothing
-    steps = total_timesteps // update * update
+    train(0, 1)  # compiles; other lengths compile nothing
     versions = {name: version(name) for name in ("jax", "numpy", "vibe_rl")}
-    return lambda seed: train(replace(runner, seed=seed)), steps, versions
+    return lambda seed: train(seed, run.n_updates), run.n_updates * run.steps_per_update, versions
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ from worker import serve
 from vibe_rl import prng
 from vibe_rl.algorithms.ppo import PPOConfig
 from vibe_rl.configs import TrainConfig
-from vibe_rl.env.wrappers import with_episode_statistics
 from vibe_rl.experiment import build
 from vibe_rl.runner import RunnerConfig, loop
 
@@ -16,25 +15,23 @@ from vibe_rl.runner import RunnerConfig, loop
 def prepare(num_envs, total_timesteps):
     algo, runner = PPOConfig(num_envs=num_envs), RunnerConfig(total_timesteps=total_timesteps)
     x = build(TrainConfig(algo=algo, runner=runner))
-    env = with_episode_statistics(x.env)
-    n_updates = total_timesteps // (algo.n_steps * num_envs)
 
     @jax.jit
     def train(key):
-        state = loop.start(x.algorithm, env, x.env_params, key, num_envs=num_envs)
+        state = loop.start(x.algorithm, x.env, x.env_params, key, num_envs=num_envs)
 
         def update(state, _):
-            state, metrics = loop.iteration(x.algorithm, env, x.env_params, state)
+            state, metrics = loop.iteration(x.algorithm, x.env, x.env_params, state)
             return state, metrics["total_loss"]
 
-        return jax.lax.scan(update, state, None, n_updates)
+        return jax.lax.scan(update, state, None, x.n_updates)
 
     train(prng.key(0))[1].block_until_ready()
 
     def run(seed):
         train(prng.key(seed))[1].block_until_ready()
 
-    return run, n_updates * algo.n_steps * num_envs, {"jax": version("jax")}
+    return run, x.n_updates * x.steps_per_update, {"jax": version("jax")}
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from typing import NamedTuple
 import pytest
 
 from vibe_rl import cli, configs
-from vibe_rl.algorithms.ppo import PPOConfig, PPOMetrics
+from vibe_rl.algorithms import PPOConfig, PPOMetrics
 from vibe_rl.configs import PRESETS, TrainConfig
 from vibe_rl.env import registry
 from vibe_rl.plotting import PlotConfig
@@ -29,13 +29,22 @@ from vibe_rl.run_dir import find_runs
 from vibe_rl.runner import EvalMetrics, FitResult, PPOMetricsHistory, PPOTrainState, RunnerConfig
 
 DOCS = Path(__file__).parents[1] / "docs"
-PAGES = sorted(DOCS.glob("*.md"))
+PAGES = [*sorted(DOCS.glob("*.md")), DOCS.parent / "README.md"]
 
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[[^\]]+\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#+ +(.+)$", re.MULTILINE)
 
-NOT_RUN = ("make", "git clone", "pip install", "cd", "source", "export")
+NOT_RUN = (
+    "make",
+    "python bench/learning.py",
+    "python bench/ppo_speed.py",
+    "git clone",
+    "pip install",
+    "cd",
+    "source",
+    "export",
+)
 TINY = ["--runner.total_timesteps", "2048", "--runner.eval_episodes", "2"]
 TO_BE_COMPLETED = re.compile(r"runs/(.+)_\.\.\.")
 
@@ -84,7 +93,7 @@ def clean_tables() -> Iterator[None]:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("clean_tables")
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: f"{page.parent.name}-{page.stem}")
 def test_every_code_block_of_the_page_runs(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     module = ModuleType("page_" + page.stem.replace("-", "_"))
@@ -219,7 +228,7 @@ def anchors(page: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: f"{page.parent.name}-{page.stem}")
 def test_every_relative_link_resolves(page):
     for link in LINK.findall(prose(page.read_text(encoding="utf-8"))):
         if link.startswith("https://"):

@@ -136,7 +136,7 @@ def test_the_cartpole_preset_solves_its_task():
     # measured over 20 seeds: every one reaches 500.0; the margin is for other versions of XLA
     config = with_seed(PRESETS["cartpole_ppo"][1], 1)
     x = build(config)
-    result = fit(x.algorithm, x.env, x.env_params, config.runner, num_envs=x.num_envs)
+    result = fit(x)
     assert greedy_return_of(x, result, 128) >= 475.0
 
 

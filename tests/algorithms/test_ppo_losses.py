@@ -12,28 +12,30 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
-from vibe_rl.algorithms.ppo import (
-    PPO,
+from vibe_rl.algorithms.ppo import PPO, PPOConfig
+from vibe_rl.algorithms.ppo_loss import (
     Behaviour,
     Coefficients,
     Examples,
-    PPOConfig,
     critic_loss,
     ppo_loss,
     surrogate,
 )
 from vibe_rl.errors import ConfigError
+from vibe_rl.shuffle import minibatches
 from vibe_rl.spaces import Box, Dict, Discrete, Image, Masked, MultiDiscrete
 from vibe_rl.statistics import initial_statistics, update_statistics
 from vibe_rl.types import MaskedObs, Transition
 
 KEY = jax.random.key(0)
 LN2 = math.log(2)
-COEFFICIENTS = Coefficients(jnp.float32(0.1), jnp.float32(0.2), jnp.float32(0.01))
+COEFFICIENTS = Coefficients(lr=0.1, clip_eps=0.2, ent_coef=0.01, vf_coef=0.5, value_clip_eps=None)
 OBS_SPACE, ACTION_SPACE = Box(-10.0, 10.0, (2,)), Discrete(2)
 LINEAR = PPOConfig(hidden_sizes=(), n_steps=8, num_envs=2, n_minibatches=1, n_epochs=1)
+MANY_STEPS = replace(LINEAR, n_minibatches=4, n_epochs=4, lr=0.05)
 
 loss = jax.jit(ppo_loss)
 surrogate_and_slope = jax.jit(
@@ -46,6 +48,18 @@ update = jax.jit(lambda algorithm, *args: algorithm.update(*args))
 act = jax.jit(
     lambda algorithm, state, obs, keys: jax.vmap(partial(algorithm.act, state))(obs, keys)
 )
+
+
+def optax_of(config):
+    return optax.chain(
+        optax.clip_by_global_norm(config.max_grad_norm), optax.adam(config.lr, eps=config.adam_eps)
+    )
+
+
+@jax.jit
+def optax_step(config, params, opt_state, grads):
+    updates, opt_state = optax_of(config).update(grads, opt_state)
+    return optax.apply_updates(params, updates), opt_state
 
 
 def floats(numbers):
@@ -61,6 +75,10 @@ def linear_agent(bias=0.0):
         params,
         [floats(np.eye(2)), floats([0.0, 0.0]), floats(first), floats([bias])],
     )
+
+
+def coefficients_of(config):
+    return COEFFICIENTS._replace(vf_coef=config.vf_coef, value_clip_eps=config.value_clip_eps)
 
 
 def algorithm_of(config=LINEAR, obs_space=OBS_SPACE, action_space=ACTION_SPACE):
@@ -165,7 +183,7 @@ def test_the_loss_of_two_examples_adds_up():
     #   total: -0.2 + 0.5 * 1.25 - 0.01 ln 2
     #   (r - 1) - ln r: 1 - ln 2 and -0.5 + ln 2, on average 0.25
     batch = batch_of([2.0, 0.5], [1.0, -1.0], [3.0, 0.0])
-    total, metrics = loss(linear_agent(1.0), batch, COEFFICIENTS, LINEAR)
+    total, metrics = loss(linear_agent(1.0), batch, COEFFICIENTS)
     np.testing.assert_allclose(metrics.actor_loss, -0.2, rtol=1e-5)
     np.testing.assert_allclose(metrics.critic_loss, 1.25, rtol=1e-5)
     np.testing.assert_allclose(metrics.entropy, LN2, rtol=1e-5)
@@ -177,8 +195,8 @@ def test_the_loss_of_two_examples_adds_up():
 
 def test_the_coefficients_weigh_the_terms():
     batch = batch_of([2.0, 0.5], [1.0, -1.0], [3.0, 0.0])
-    coefficients = COEFFICIENTS._replace(ent_coef=jnp.float32(0.5), clip_eps=jnp.float32(0.6))
-    total, metrics = loss(linear_agent(1.0), batch, coefficients, replace(LINEAR, vf_coef=2.0))
+    coefficients = COEFFICIENTS._replace(ent_coef=0.5, clip_eps=0.6, vf_coef=2.0)
+    total, metrics = loss(linear_agent(1.0), batch, coefficients)
     # surrogate with clips at 0.4 and 1.6: (1.6 - 0.5) / 2 = 0.55; only the 2 moved beyond
     np.testing.assert_allclose(total, -0.55 + 2.0 * 1.25 - 0.5 * LN2, rtol=1e-5)
     np.testing.assert_allclose(metrics.clip_fraction, 0.5)
@@ -188,13 +206,13 @@ def test_the_value_is_clipped_around_the_old_one_if_asked():
     # value 1, old value 0, so clipped 0.5; targets 3 and 0: max(4, 6.25) and max(1, 0.25)
     config = replace(LINEAR, value_clip_eps=0.5)
     batch = batch_of([1.0, 1.0], [1.0, -1.0], [3.0, 0.0])
-    _, metrics = loss(linear_agent(1.0), batch, COEFFICIENTS, config)
+    _, metrics = loss(linear_agent(1.0), batch, coefficients_of(config))
     np.testing.assert_allclose(metrics.critic_loss, (6.25 + 1.0) / 2 / 2, rtol=1e-5)
 
 
 def test_a_policy_that_has_not_moved_has_no_divergence_and_clips_nothing():
     batch = batch_of([1.0, 1.0, 1.0], [5.0, -1.0, 0.5], [0.0, 0.0, 0.0])
-    _, metrics = loss(linear_agent(), batch, COEFFICIENTS, LINEAR)
+    _, metrics = loss(linear_agent(), batch, COEFFICIENTS)
     np.testing.assert_allclose(metrics.approx_kl, 0.0, atol=1e-6)
     assert metrics.clip_fraction == 0.0
     np.testing.assert_allclose(metrics.actor_loss, 0.0, atol=1e-6)  # normal advantages cancel
@@ -203,7 +221,7 @@ def test_a_policy_that_has_not_moved_has_no_divergence_and_clips_nothing():
 def test_neither_scale_nor_offset_of_the_advantages_matters():
     batch = batch_of([1.1, 0.7, 1.0], [5.0, -1.0, 0.5], [0.0, 0.0, 0.0])
     scaled = batch._replace(advantage=floats(7.0 * np.asarray(batch.advantage) + 3.0))
-    one, other = (loss(linear_agent(), b, COEFFICIENTS, LINEAR)[0] for b in (batch, scaled))
+    one, other = (loss(linear_agent(), b, COEFFICIENTS)[0] for b in (batch, scaled))
     np.testing.assert_allclose(one, other, rtol=1e-4)
 
 
@@ -212,14 +230,14 @@ def test_the_gradient_of_an_unmoved_policy_is_the_policy_gradient():
     # logits by A (e_a - p) = (1/2, -1/2): the loss falls along it; the entropy is flat there.
     # The critic at value 0 and targets 3 and 1 falls along the mean of (target - value) / 2 = 1.
     batch = batch_of([1.0, 1.0], [1.0, -1.0], [3.0, 1.0])
-    grads, _ = loss_gradient(linear_agent(), batch, COEFFICIENTS, LINEAR)
+    grads, _ = loss_gradient(linear_agent(), batch, COEFFICIENTS)
     np.testing.assert_allclose(grads.policy_head.linear.bias, [-0.5, 0.5], rtol=1e-5)
     np.testing.assert_allclose(grads.value_head.bias, [-1.0], rtol=1e-5)
 
 
 def test_compilation_changes_no_loss():
     batch = batch_of([2.0, 0.5, 1.1], [1.0, -1.0, 0.3], [3.0, 0.0, 1.0])
-    args = (linear_agent(1.0), batch, COEFFICIENTS, LINEAR)
+    args = (linear_agent(1.0), batch, COEFFICIENTS)
     assert_trees_close(ppo_loss(*args), loss(*args), rtol=1e-5, atol=1e-7)
 
 
@@ -229,7 +247,7 @@ def test_illegal_actions_leave_every_gradient_finite():
     obs = MaskedObs(floats(np.ones((2, 2))), jnp.array([[True, False], [False, True]]))
     batch = batch_of([1.0, 1.0], [1.0, -1.0], [3.0, 0.0])._replace(obs=obs)
     params = filled_state(algorithm).params
-    grads, metrics = loss_gradient(params, batch, COEFFICIENTS, LINEAR)
+    grads, metrics = loss_gradient(params, batch, COEFFICIENTS)
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves((grads, metrics)))
     np.testing.assert_allclose(metrics.entropy, 0.0, atol=1e-6)  # one action is left
 
@@ -296,7 +314,7 @@ def test_an_update_is_one_step_of_adam_on_the_gradient_clipped_by_its_global_nor
     state = linear_state(algorithm)
     rollout = linear_rollout()
     batch = examples_of(algorithm, state, rollout)
-    grads, _ = loss_gradient(state.params, batch, COEFFICIENTS, config)
+    grads, _ = loss_gradient(state.params, batch, coefficients_of(config))
     norm = math.sqrt(sum(float((np.asarray(g) ** 2).sum()) for g in jax.tree.leaves(grads)))
     assert norm > 2 * config.max_grad_norm
     clipped = jax.tree.map(lambda g: np.asarray(g) * config.max_grad_norm / norm, grads)
@@ -321,7 +339,7 @@ def test_an_update_reports_the_loss_before_its_first_step():
 
 
 def test_updates_depend_on_their_arguments_alone():
-    algorithm = algorithm_of(replace(LINEAR, n_minibatches=4, lr=0.05))
+    algorithm = algorithm_of(replace(MANY_STEPS, target_kl=100.0))
     state = linear_state(algorithm)
     rollout = linear_rollout()
     one, same, other = (
@@ -348,6 +366,23 @@ def test_target_kl_stops_an_update():
     assert distance(unlimited, once) > 0.01
     assert_trees_close(generous, unlimited, atol=1e-6)
     assert metrics["approx_kl"] < unlimited_metrics["approx_kl"]
+
+
+@pytest.mark.parametrize("target_kl", [0.01, 0.05, 100.0])
+def test_an_update_that_has_stopped_stays_stopped(target_kl):
+    # Sixteen steps by hand; after the one that is refused, other minibatches look unmoved again.
+    algorithm = algorithm_of(replace(MANY_STEPS, target_kl=target_kl))
+    state, rollout = linear_state(algorithm), linear_rollout()
+    learned, _ = update(algorithm, state, rollout, KEY)
+    examples = examples_of(algorithm, state, rollout)
+    params, opt_state = state.params, optax_of(algorithm.config).init(state.params)
+    for indices in np.asarray(minibatches(KEY, 16, 4, 4)):
+        batch = jax.tree.map(lambda x, i=indices: np.asarray(x)[i], examples)
+        grads, metrics = loss_gradient(params, batch, coefficients_of(algorithm.config))
+        if metrics.approx_kl > 1.5 * target_kl:
+            break
+        params, opt_state = optax_step(algorithm.config, params, opt_state, grads)
+    assert_trees_close(learned.params, params, atol=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from vibe_rl.metrics import read_metrics
 from vibe_rl.run_dir import RunDir
 from vibe_rl.runner import RunnerConfig, fit, loop, train_ppo
 from vibe_rl.runner.evaluator import evaluate, greedy_action
-from vibe_rl.runner.fit import chunk_lengths, evaluation_key, reached
+from vibe_rl.runner.fit import chunk_lengths, evaluation_key, prepare, reached
 from vibe_rl.runner.report import Speedometer
 from vibe_rl.runner.train_ppo import PPOMetricsHistory, ppo
 from vibe_rl.tracking import Tee
@@ -46,7 +46,7 @@ def run(env=None, runner=RUNNER, config=CONFIG, **kwargs):
     params = kwargs.pop("env_params", env.default_params())
     tape = Tape()
     algorithm = ppo(env, params, config, runner)
-    result = fit(algorithm, env, params, runner, num_envs=4, tracker=tape, **kwargs)
+    result = fit(prepare(algorithm, env, params, runner, 4), tape, **kwargs)
     return result, tape.rows
 
 

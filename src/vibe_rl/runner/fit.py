@@ -6,7 +6,7 @@ before. Only a callback, which sees the state and the metrics of the same step, 
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -66,122 +66,119 @@ def evaluation_key(seed: int, update: int) -> Key:
     return jax.random.fold_in(stream(seed, "evaluation"), update)
 
 
-def check_run(algorithm: Algorithm, env: Environment, num_envs: int) -> None:
-    """Raises ConfigError if this algorithm cannot be trained on this env; compiles nothing."""
+@dataclass(frozen=True)
+class Run:
+    """What is fixed before a run begins; made by `prepare`, which refuses what cannot work."""
+
+    algorithm: Algorithm
+    env: Environment  # resets itself and counts its episodes
+    env_params: PyTree
+    config: RunnerConfig
+    num_envs: int
+    n_updates: int
+
+    @property
+    def steps_per_update(self) -> int:
+        """Env steps, over all envs."""
+        return self.algorithm.rollout_length * self.num_envs
+
+    def start(self) -> TrainState:
+        """The state before the first update."""
+        key = stream(self.config.seed, "training")
+        return jit_start(self.algorithm, self.env, self.env_params, key, num_envs=self.num_envs)
+
+    def schedule(self) -> Iterator[tuple[int, PyTree]]:
+        """The chunks: they end where something is to be logged or evaluated."""
+        intervals = [self.config.log_interval or self.steps_per_update, self.config.eval_every]
+        for length in chunk_lengths(self.n_updates, self.steps_per_update, intervals):
+            yield length, self.env_params
+
+    def evaluate_if_due(self, agent_state: PyTree, before: int, after: int) -> EvalMetrics | None:
+        """Greedy episodes of this very state, if an evaluation falls between two numbers of
+        updates; the last update always gets one. The result may still be under way.
+        """
+        steps = before * self.steps_per_update, after * self.steps_per_update
+        due = after == self.n_updates or reached(self.config.eval_every, *steps)
+        if not due or self.config.eval_episodes == 0:
+            return None
+        return jit_evaluate(
+            greedy_action,
+            (self.algorithm, agent_state),
+            self.env,
+            evaluation_world(self.env, self.env_params),
+            n_episodes=self.config.eval_episodes,
+            max_steps=self.config.eval_max_steps,
+            rng=evaluation_key(self.config.seed, after),
+        )
+
+
+def evaluation_world(env: Environment, env_params: PyTree) -> PyTree:
+    """The world that all envs share, or the env's own where every env has another."""
+    axes = jax.tree.leaves(params_axes(env, env_params))  # None is no leaf
+    return env.default_params() if axes else env_params
+
+
+def prepare(
+    algorithm: Algorithm,
+    env: Environment,
+    env_params: PyTree,
+    config: RunnerConfig,
+    num_envs: int,
+) -> Run:
+    """Checks everything that can be checked without compiling or writing.
+
+    Raises:
+        ConfigError: the run cannot work.
+    """
+    check_runner(config)
     algorithm.check(num_envs)
     if not auto_resets(env, env.default_params()):
         raise ConfigError(
             f"environment {type(env).__name__} does not reset itself when an episode ends "
             '(no info["final_obs"]): wrap it in AutoResetWrapper.'
         )
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """When and on what a run is evaluated."""
-
-    algorithm: Algorithm
-    env: Environment
-    env_params: PyTree
-    config: RunnerConfig
-    n_updates: int  # of the whole run
-    steps_per_update: int
-
-    def due(self, before: int, after: int) -> bool:
-        """Whether an evaluation falls between two numbers of updates; the last always does."""
-        steps = (before * self.steps_per_update, after * self.steps_per_update)
-        at_end = after == self.n_updates
-        return self.config.eval_episodes > 0 and (at_end or reached(self.config.eval_every, *steps))
-
-    def __call__(self, agent_state: PyTree, update: int) -> EvalMetrics:
-        """Greedy episodes of this very state; the result may still be under way."""
-        return jit_evaluate(
-            greedy_action,
-            (self.algorithm, agent_state),
-            self.env,
-            self.env_params,
-            n_episodes=self.config.eval_episodes,
-            max_steps=self.config.eval_max_steps,
-            rng=evaluation_key(self.config.seed, update),
-        )
-
-
-def evaluation_world(env: Environment, env_params: PyTree) -> PyTree:
-    """The world that all envs share, or the env's own where every env has another."""
-    shared = all(
-        axis is None for axis in jax.tree.leaves(params_axes(env, env_params), is_leaf=_none)
-    )
-    return env_params if shared else env.default_params()
-
-
-def _none(x: Any) -> bool:
-    return x is None
+    n_updates = check_budget(config.total_timesteps, algorithm.rollout_length * num_envs)
+    env = with_episode_statistics(env)
+    return Run(algorithm, env, env_params, config, num_envs, n_updates)
 
 
 def fit(
-    algorithm: Algorithm,
-    env: Environment,
-    env_params: PyTree,
-    config: RunnerConfig,
-    *,
-    num_envs: int,
+    run: Run,
     tracker: Tracker | None = None,
     callback: Callback | None = None,
     keep_history: bool = False,
 ) -> FitResult:
-    """Trains `algorithm` on `env` for the config's budget.
+    """Trains for the budget of a prepared run.
 
     Args:
-        algorithm: what learns.
-        env: must reset itself; see `AutoResetWrapper`.
-        env_params: the world, or one per env where leaves have a leading axis `[num_envs]`.
-        config: budget, intervals and seed.
-        num_envs: N, worlds stepped side by side.
+        run: see `prepare`.
         tracker: gets a row of metrics per chunk.
         callback: see `Callback`.
         keep_history: whether to keep every update's metrics in memory.
 
     Raises:
-        ConfigError: before anything is compiled or written, if the run cannot work.
         NonFiniteLossError: a loss became NaN or infinite.
     """
-    check_runner(config)
-    check_run(algorithm, env, num_envs)
-    steps_per_update = algorithm.rollout_length * num_envs
-    n_updates = check_budget(config.total_timesteps, steps_per_update)
-    env = with_episode_statistics(env)
-    world = evaluation_world(env, env_params)
-    evaluation = Evaluation(algorithm, env, world, config, n_updates, steps_per_update)
-    report = Report(tracker or Tee(), steps_per_update, keep_history)
-    intervals = [config.log_interval or steps_per_update, config.eval_every]
-    lengths = chunk_lengths(n_updates, steps_per_update, intervals)
-    schedule = ((length, env_params) for length in lengths)
-
-    with jax.default_matmul_precision(config.matmul_precision), StopRequest() as stop:
-        key = stream(config.seed, "training")
-        state, update, pending = (
-            jit_start(algorithm, env, env_params, key, num_envs=num_envs),
-            0,
-            None,
-        )
-        for chunk in training(algorithm, env, state, schedule):
+    report = Report(tracker or Tee(), run.steps_per_update, keep_history)
+    with jax.default_matmul_precision(run.config.matmul_precision), StopRequest() as stop:
+        state, update, pending = run.start(), 0, None
+        for chunk in training(run.algorithm, run.env, state, run.schedule()):
             before, update, state = update, update + chunk.n_updates, chunk.state
-            due = evaluation.due(before, update)
-            scores = evaluation(state.agent_state, update) if due else None
+            scores = run.evaluate_if_due(state.agent_state, before, update)
             report(pending)  # the chunk before this one, which the device has finished
             pending = Pending(chunk.metrics, chunk.n_updates, update, scores)
             if callback is not None:
                 row, pending = report(pending), None
-                callback(update * steps_per_update, state.agent_state, row)
+                callback(update * run.steps_per_update, state.agent_state, row)
             if stop.requested:
                 break
         if pending is not None:
             report(pending)
     return FitResult(
         state=state,
-        step=update * steps_per_update,
+        step=update * run.steps_per_update,
         updates=update,
         history=report.table(),
         evaluation=report.evaluation,
-        interrupted=update < n_updates,
+        interrupted=update < run.n_updates,
     )

@@ -4,18 +4,15 @@ from collections.abc import Mapping
 from contextlib import closing
 from typing import Any
 
-from vibe_rl.algorithms.base import Algorithm
 from vibe_rl.checkpoint import save_checkpoint
-from vibe_rl.env.base import Environment
 from vibe_rl.errors import ConfigError
 from vibe_rl.metrics import MetricsLogger
 from vibe_rl.run_dir import RunDir
 from vibe_rl.runner.compilation_cache import enable_compilation_cache
-from vibe_rl.runner.config import RunnerConfig, check_budget, check_runner
-from vibe_rl.runner.fit import Callback, FitResult, check_run, fit
+from vibe_rl.runner.config import RunnerConfig
+from vibe_rl.runner.fit import Callback, FitResult, Run, fit
 from vibe_rl.tracking.base import Tee
 from vibe_rl.tracking.console import ConsoleTracker
-from vibe_rl.types import PyTree
 
 
 def resolve_num_envs(algorithm_envs: int, runner_envs: int) -> int:
@@ -34,42 +31,19 @@ def check_shape(name: str, given: Any, actual: Any) -> None:
         raise ConfigError(f"{name} {given} is not the environment's {actual}: leave it out.")
 
 
-def check_training(
-    algorithm: Algorithm, env: Environment, config: RunnerConfig, num_envs: int
-) -> int:
-    """How many updates the run makes; ConfigError if it cannot work. Compiles nothing."""
-    check_runner(config)
-    check_run(algorithm, env, num_envs)
-    return check_budget(config.total_timesteps, algorithm.rollout_length * num_envs)
-
-
 def run_training(
-    algorithm: Algorithm,
-    env: Environment,
-    env_params: PyTree,
-    config: RunnerConfig,
+    run: Run,
     *,
-    num_envs: int,
     run_dir: RunDir | None = None,
     callback: Callback | None = None,
     keep_history: bool = False,
 ) -> FitResult:
     """Trains, shows progress and, with a `run_dir`, writes metrics and the final agent there."""
-    check_training(algorithm, env, config, num_envs)
     enable_compilation_cache()
-    with closing(Tee(*trackers(config, run_dir))) as tracker:
-        result = fit(
-            algorithm,
-            env,
-            env_params,
-            config,
-            num_envs=num_envs,
-            tracker=tracker,
-            callback=callback,
-            keep_history=keep_history,
-        )
+    with closing(Tee(*trackers(run.config, run_dir))) as tracker:
+        result = fit(run, tracker, callback, keep_history)
     if run_dir is not None:
-        save_agent(run_dir, result, config)
+        save_agent(run_dir, result, run.config)
     return result
 
 

@@ -9,7 +9,7 @@ from vibe_rl.algorithms.ppo import PPO, PPOConfig, PPOState
 from vibe_rl.env.base import Environment
 from vibe_rl.run_dir import RunDir
 from vibe_rl.runner.config import RunnerConfig
-from vibe_rl.runner.fit import Callback
+from vibe_rl.runner.fit import Callback, prepare
 from vibe_rl.runner.run import check_shape, resolve_num_envs, run_training
 from vibe_rl.types import Key, PyTree
 
@@ -77,16 +77,9 @@ def train_ppo(
     algorithm = ppo(env, env_params, ppo_config, runner_config)
     check_shape("obs_shape", obs_shape, getattr(algorithm.obs_space, "shape", None))
     check_shape("n_actions", n_actions, getattr(algorithm.action_space, "n", None))
-    result = run_training(
-        algorithm,
-        env,
-        env_params,
-        runner_config,
-        num_envs=resolve_num_envs(ppo_config.num_envs, runner_config.num_envs),
-        run_dir=run_dir,
-        callback=callback,
-        keep_history=True,
-    )
+    num_envs = resolve_num_envs(ppo_config.num_envs, runner_config.num_envs)
+    run = prepare(algorithm, env, env_params, runner_config, num_envs)
+    result = run_training(run, run_dir=run_dir, callback=callback, keep_history=True)
     state = result.state
     history = PPOMetricsHistory(*(result.history[name] for name in PPOMetricsHistory._fields))
     return PPOTrainState(state.agent_state, state.obs, state.env_state, state.key), history
