@@ -149,6 +149,17 @@ class BlackOrWhite(Probe):
         return jnp.where((action == 1) == (state.obs[0, 0, 0] > 0), 1.0, 0.0)
 
 
+@dataclass(frozen=True)
+class NamedMetric(Probe):
+    """Has one metric of the given name."""
+
+    name: str = "metric"
+
+    def step(self, key, state, action, params):
+        step = super().step(key, state, action, params)
+        return step._replace(info={"metrics": {self.name: jnp.float32(1.0)}})
+
+
 class PoisonedLater(Probe):
     """The 51st reward of an episode is infinite."""
 

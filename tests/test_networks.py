@@ -18,7 +18,6 @@ from vibe_rl.networks import (
     Encoder,
     Linear,
     array_spaces,
-    count_parameters,
     default_cnn,
     orthogonal,
     pixels,
@@ -268,11 +267,6 @@ def test_a_stranger_among_spaces_is_refused():
 def test_the_parts_of_a_space_come_in_the_order_of_the_leaves():
     space = Masked(Dict({"b": Discrete(2), "a": Dict({"d": MultiBinary(1), "c": IMAGE})}), 3)
     assert array_spaces(space) == [IMAGE, MultiBinary(1), Discrete(2)]
-
-
-def test_parameters_are_counted():
-    # weights 3 * 5 + 5 * 4, biases 5 + 4
-    assert count_parameters(filled(MLP, 3, (5, 4))) == 44
 
 
 def test_gradients_reach_every_parameter():

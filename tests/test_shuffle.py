@@ -59,7 +59,7 @@ def test_the_grid_has_the_fairest_factors(n):
 
 
 def test_sums_wrap_around_at_the_modulus():
-    x, y = jnp.array([0, 3, 4, 4, 2]), jnp.array([0, 1, 1, 4, 3])
+    x, y = jnp.uint32([0, 3, 4, 4, 2]), jnp.uint32([0, 1, 1, 4, 3])
     np.testing.assert_array_equal(add_modulo(x, y, 5), [0, 4, 0, 3, 0])
 
 

@@ -17,7 +17,6 @@ from vibe_rl.spaces import (
     MultiDiscrete,
     map_spaces,
     map_views,
-    size,
     static_bound,
 )
 from vibe_rl.types import MaskedObs
@@ -112,10 +111,6 @@ def test_bounds_of_a_box_are_broadcast_to_its_shape():
     box = Box(0.0, [1.0, 2.0])
     assert box.shape == (2,)
     np.testing.assert_array_equal(box.low, [0.0, 0.0])
-
-
-def test_the_size_of_a_space_counts_all_its_numbers():
-    assert [size(space) for space in SPACES] == [1, 3, 4, 6, 4, 2, 3, 4, 12, 2, 7]
 
 
 def test_mapping_reaches_every_part_that_is_seen():

@@ -17,7 +17,7 @@ from vibe_rl.distributions import (
 )
 from vibe_rl.errors import ConfigError
 from vibe_rl.networks import Encoder, Linear
-from vibe_rl.spaces import Box, Discrete, MultiBinary, MultiDiscrete, Space
+from vibe_rl.spaces import Box, Discrete, Masked, MultiBinary, MultiDiscrete, Space
 from vibe_rl.types import Key, MaskedObs, Number, PyTree
 
 SUPPORTED = "Discrete, MultiDiscrete, MultiBinary or a one-dimensional Box"
@@ -34,6 +34,18 @@ def choices(space: Space) -> tuple[int, ...]:
     if isinstance(space, Box) and len(space.shape) == 1:
         return ()
     raise ConfigError(f"action space {space} is not supported: use {SUPPORTED}.")
+
+
+def check_policy(obs_space: Space, action_space: Space, squash: bool) -> None:
+    """Raises ConfigError for actions that no policy head serves, and masks that do not fit them."""
+    options = choices(action_space)
+    if isinstance(obs_space, Masked) and obs_space.n_actions != sum(options):
+        raise ConfigError(
+            f"observations mask {obs_space.n_actions} actions and the action space {action_space} "
+            f"has {sum(options)}: masks need one entry per discrete action."
+        )
+    if squash and isinstance(action_space, Box) and not action_space.bounded:
+        raise ConfigError(f"squash True needs bounds, and {action_space} has none: turn it off.")
 
 
 def rescale(space: Box, unit: Float[Array, " A"]) -> Float[Array, " A"]:

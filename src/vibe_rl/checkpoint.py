@@ -87,7 +87,8 @@ def load_metadata(directory: str | Path, *, step: int | None = None) -> dict[str
 
 def saved_steps(directory: str | Path) -> list[int]:
     """The steps of the complete checkpoints in `directory`, in order."""
-    names = (STEP.fullmatch(path.name) for path in Path(directory).glob("step_*"))
+    folders = (path for path in Path(directory).glob("step_*") if (path / "state").is_dir())
+    names = (STEP.fullmatch(path.name) for path in folders)
     return sorted(int(name[1]) for name in names if name)
 
 

@@ -78,6 +78,8 @@ def draw(runs: Sequence[str], output: str | None = None) -> None:
     from vibe_rl.plotting import plot_reward_curve  # noqa: PLC0415
     from vibe_rl.run_dir import RunDir  # noqa: PLC0415
 
+    if not runs:
+        raise ConfigError("vibe-rl plot needs at least one run: vibe-rl plot RUN.")
     path = output or RunDir.open(runs[0]).artifact_path("reward_curve.png")
     plot_reward_curve(runs, save_path=path)
     print(f"Reward curve | {path}")

@@ -10,6 +10,7 @@ import jax
 from vibe_rl.checkpoint import load_checkpoint, load_metadata
 from vibe_rl.configs.train_config import ALGORITHMS, TrainConfig, algorithm_name, from_dict, to_dict
 from vibe_rl.env import AutoResetWrapper, make
+from vibe_rl.errors import ConfigError
 from vibe_rl.run_dir import RunDir
 from vibe_rl.runner.compilation_cache import enable_compilation_cache
 from vibe_rl.runner.evaluator import EvalMetrics, greedy_action, jit_evaluate
@@ -63,6 +64,8 @@ def evaluate_run(
         seed: of the episodes; None takes those of the run's last evaluation, which then gives the
             same returns again.
     """
+    if episodes is not None and episodes < 1:
+        raise ConfigError(f"episodes {episodes}: give at least 1.")
     run, agent_state, notes = load_run(path)
     enable_compilation_cache()
     runner = run.config

@@ -11,7 +11,6 @@ from functools import partial
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float
 
 from vibe_rl.errors import ConfigError, unknown
@@ -212,8 +211,3 @@ class Encoder(eqx.Module):
 def default_cnn(space: ArraySpace) -> tuple[tuple[int, int, int], ...]:
     """The convolutions that suit an image of this size."""
     return NATURE_CNN if min(space.shape[:2]) >= NATURE_CNN_SIDE else SMALL_CNN
-
-
-def count_parameters(network: PyTree) -> int:
-    """How many numbers a network holds."""
-    return sum(np.size(leaf) for leaf in jax.tree.leaves(network))

@@ -52,9 +52,9 @@ class RunDir:
         run_id: str | None = None,
     ):
         base = Path(base_dir)
-        base.mkdir(parents=True, exist_ok=True)
         stamped = f"{_slug(experiment_name)}_{datetime.now(UTC):%Y%m%d_%H%M%S}"
         names = _numbered(stamped) if run_id is None else [_plain_name(run_id)]
+        base.mkdir(parents=True, exist_ok=True)
         self._root = _claim(base, names)
         for name in _FOLDERS:
             (self._root / name).mkdir()
@@ -151,7 +151,10 @@ class RunDir:
         path = self._root / name
         if not path.exists():
             raise ConfigError(f"{path} does not exist: write it with save_config.")
-        return json.loads(path.read_text(encoding="utf-8"))
+        try:
+            return json.loads(path.read_text(encoding="utf-8"))
+        except json.JSONDecodeError as error:
+            raise ConfigError(f"{path} is damaged at line {error.lineno}: mend it.") from error
 
     def save_manifest(self, extra: Mapping[str, Any] | None = None) -> Path:
         """Write what the run ran on, and `extra` such as the seed, to manifest.json.

@@ -2,21 +2,22 @@
 
 Sorting random keys, as `jax.random.permutation` does, takes a quarter of a PPO update on a CPU. A
 Feistel network (Luby and Rackoff 1988) over the grid `a x b = n` is a bijection by construction:
-each round adds to one coordinate a random function of the other. Round functions are tables drawn
-from the key, so every round is as random as the generator, and six rounds are two more than make
-such a network a strong pseudo-random permutation.
+each round adds to one coordinate a random function of the other. That function is the finaliser of
+MurmurHash3 (Appleby 2011) of the coordinate and a random word; six rounds are two more than make a
+strong pseudo-random permutation of random functions. Tests compare its statistics with the sort's.
 """
 
 import math
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Int
+import numpy as np
+from jaxtyping import Array, Int, UInt32
 
 from vibe_rl.types import Key
 
 ROUNDS = 6
-SMALLEST_SIDE = 8  # a grid that is too narrow for tables to mix is sorted instead
+SMALLEST_SIDE, LARGEST_SIDE = 8, 2**16  # of a grid; any other is sorted instead
 
 
 def grid(n: int) -> tuple[int, int]:
@@ -25,19 +26,32 @@ def grid(n: int) -> tuple[int, int]:
     return side, n // side
 
 
+def mix(x: UInt32[Array, " n"], word: UInt32[Array, ""]) -> UInt32[Array, " n"]:
+    """A hash of each number: every bit depends on every bit of the number and of the word."""
+    x = x ^ word
+    x = (x ^ (x >> np.uint32(16))) * np.uint32(0x85EBCA6B)
+    x = (x ^ (x >> np.uint32(13))) * np.uint32(0xC2B2AE35)
+    return x ^ (x >> np.uint32(16))
+
+
+def below(bits: UInt32[Array, " n"], n: int) -> UInt32[Array, " n"]:
+    """Random bits as numbers 0 .. n-1, for n up to 2^16."""
+    return ((bits >> np.uint32(16)) * np.uint32(n)) >> np.uint32(16)
+
+
 def permutation(key: Key, n: int) -> Int[Array, " {n}"]:
     """A random permutation of 0 .. n-1, in time linear in `n` wherever `n` has two fair factors."""
     a, b = grid(n)
-    if a < SMALLEST_SIDE:
+    if a < SMALLEST_SIDE or b > LARGEST_SIDE:
         return jax.random.permutation(key, n)
-    tables = jax.random.bits(key, (ROUNDS, b)).astype(jnp.int32) & jnp.iinfo(jnp.int32).max
-    left, right = jnp.divmod(jnp.arange(n, dtype=jnp.int32), b)
+    words = jax.random.bits(key, (ROUNDS,))
+    left, right = jnp.divmod(jnp.arange(n, dtype=jnp.uint32), np.uint32(b))
     for i in range(ROUNDS):
         if i % 2 == 0:
-            left = add_modulo(left, (tables[i] % a)[right], a)
+            left = add_modulo(left, below(mix(right, words[i]), a), a)
         else:
-            right = add_modulo(right, (tables[i, :a] % b)[left], b)
-    return left * b + right
+            right = add_modulo(right, below(mix(left, words[i]), b), b)
+    return (left * np.uint32(b) + right).astype(jnp.int32)
 
 
 def minibatches(key: Key, n: int, n_epochs: int, n_minibatches: int) -> Int[Array, " M B"]:
@@ -46,7 +60,7 @@ def minibatches(key: Key, n: int, n_epochs: int, n_minibatches: int) -> Int[Arra
     return epochs.reshape(n_epochs * n_minibatches, -1)
 
 
-def add_modulo(x: Int[Array, " n"], y: Int[Array, " n"], modulus: int) -> Int[Array, " n"]:
+def add_modulo(x: UInt32[Array, " n"], y: UInt32[Array, " n"], modulus: int) -> UInt32[Array, " n"]:
     """(x + y) mod `modulus` for numbers already below it, without a division."""
     total = x + y
-    return jnp.where(total >= modulus, total - modulus, total)
+    return jnp.where(total >= modulus, total - np.uint32(modulus), total)

@@ -1,6 +1,5 @@
 """Sets of observations and actions: frozen, hashable descriptions, Gymnasium's names (2022)."""
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -240,9 +239,3 @@ def static_bound(value: Any, default: Any) -> float:
     The largest of `value` if it holds several worlds; `default` where `value` is being traced.
     """
     return float(default if isinstance(value, Tracer) else np.max(value))
-
-
-def size(space: Space) -> int:
-    """How many numbers one member of `space` holds."""
-    leaves = jax.tree.leaves(jax.eval_shape(space.sample, jax.random.key(0)))
-    return sum(math.prod(leaf.shape) for leaf in leaves)

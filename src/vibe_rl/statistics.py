@@ -12,7 +12,7 @@ from vibe_rl.types import MaskedObs, PyTree
 class RunningStatistics(NamedTuple):
     """Mean and variance of every number seen so far, entry by entry."""
 
-    count: Array  # float32; beyond 2^24 it stops growing, long after the moments have settled
+    count: Array  # float32; rounded, which shifts the moments by less than they vary
     mean: PyTree
     var: PyTree  # population variance
 

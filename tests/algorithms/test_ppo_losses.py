@@ -385,6 +385,10 @@ def test_an_update_that_has_stopped_stays_stopped(target_kl):
     assert_trees_close(learned.params, params, atol=1e-5)
 
 
+def scheduled(coefficients):
+    return coefficients.lr, coefficients.clip_eps, coefficients.ent_coef
+
+
 @pytest.mark.parametrize(
     ("updates", "share"), [(0, 0.0), (5, 0.5), (10, 1.0), (50, 1.0)]
 )  # 16 steps an update, 160 in all
@@ -392,16 +396,17 @@ def test_schedules_start_end_and_stay(updates, share):
     ends = {"lr_end": 0.0, "clip_eps_end": 0.05, "ent_coef_end": 0.1, "schedule_steps": 160.0}
     algorithm = algorithm_of(replace(LINEAR, lr=0.2, clip_eps=0.25, ent_coef=0.0, **ends))
     state = linear_state(algorithm)._replace(step=jnp.int32(updates))
-    coefficients = algorithm.coefficients(state, 16)
+    numbers = algorithm.coefficients(state, 16)
     expected = (0.2 - 0.2 * share, 0.25 - 0.2 * share, 0.1 * share)
-    np.testing.assert_allclose(coefficients, expected, rtol=1e-6)
+    np.testing.assert_allclose(scheduled(numbers), expected, rtol=1e-6)
 
 
 def test_without_an_end_the_numbers_stay_as_they_are():
     algorithm = algorithm_of(replace(LINEAR, lr_end=0.0, schedule_steps=160.0))
     state = linear_state(algorithm)._replace(step=jnp.int32(10))
     coefficients = algorithm.coefficients(state, 16)
-    np.testing.assert_allclose(coefficients, (0.0, LINEAR.clip_eps, LINEAR.ent_coef))
+    expected = (0.0, LINEAR.clip_eps, LINEAR.ent_coef)
+    np.testing.assert_allclose(scheduled(coefficients), expected)
 
 
 def test_a_learning_rate_that_has_run_out_learns_nothing():
@@ -506,7 +511,7 @@ def test_no_illegal_action_is_ever_taken():
 
 
 def test_settings_that_work_are_accepted():
-    algorithm_of(replace(LINEAR, n_minibatches=16)).check(2)
+    algorithm_of(replace(LINEAR, n_minibatches=8)).check(2)
     algorithm_of(replace(LINEAR, normalize_obs=True), Dict({"a": OBS_SPACE})).check(2)
     algorithm_of(replace(LINEAR, normalize_obs=True), Masked(OBS_SPACE, 2)).check(2)
     algorithm_of(replace(LINEAR, lr_end=0.0, schedule_steps=100.0)).check(2)
@@ -542,7 +547,6 @@ def test_settings_that_cannot_work_are_refused_with_a_remedy(algorithm, message)
         algorithm.check(2)
 
 
-@pytest.mark.xfail(strict=True, raises=ZeroDivisionError, reason="check divides by n_minibatches")
 def test_no_minibatch_at_all_is_refused():
     with pytest.raises(ConfigError, match="n_minibatches 0"):
         algorithm_of(replace(LINEAR, n_minibatches=0)).check(2)

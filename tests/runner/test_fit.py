@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+import time
 from dataclasses import replace
 
 import jax
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from probes import Constants, PoisonedLater, Probe
+from probes import Constants, NamedMetric, PoisonedLater, Probe
 from vibe_rl.algorithms.ppo import PPOConfig
 from vibe_rl.env import AutoResetWrapper, make
 from vibe_rl.errors import ConfigError, NonFiniteLossError
@@ -19,8 +20,8 @@ from vibe_rl.metrics import read_metrics
 from vibe_rl.run_dir import RunDir
 from vibe_rl.runner import RunnerConfig, fit, loop, train_ppo
 from vibe_rl.runner.evaluator import evaluate, greedy_action
-from vibe_rl.runner.fit import chunk_lengths, evaluation_key, prepare, reached
-from vibe_rl.runner.report import Speedometer
+from vibe_rl.runner.fit import evaluation_key, prepare
+from vibe_rl.runner.report import Report, Speedometer
 from vibe_rl.runner.train_ppo import PPOMetricsHistory, ppo
 from vibe_rl.tracking import Tee
 
@@ -50,23 +51,46 @@ def run(env=None, runner=RUNNER, config=CONFIG, **kwargs):
     return result, tape.rows
 
 
+PREPARED = prepare(
+    ppo(AutoResetWrapper(Probe()), Constants(), CONFIG, RUNNER),
+    AutoResetWrapper(Probe()),
+    Constants(),
+    RUNNER,
+    4,
+)
+
+
 def leaves(state):
     return [np.asarray(x) for x in jax.tree.leaves(state.agent_state)]
 
 
 @settings(max_examples=50, deadline=None)
-@given(
-    st.integers(1, 500), st.integers(1, 300), st.lists(st.integers(0, 2000), min_size=1, max_size=3)
-)
-def test_chunks_cover_the_run_and_end_wherever_an_interval_does(n_updates, size, intervals):
-    lengths = list(chunk_lengths(n_updates, size, intervals))
-    ends = set(np.cumsum(lengths))
-    assert sum(lengths) == n_updates
+@given(st.integers(1, 400), st.integers(0, 3000), st.integers(0, 3000), st.integers(0, 200))
+def test_chunks_cover_the_run_and_stop_at_evaluations(n_updates, log, evaluation, longest):
+    config = replace(RUNNER, log_interval=log, eval_every=evaluation)
+    run = replace(PREPARED, config=config, n_updates=n_updates)
+    lengths = [length for length, _ in run.schedule(lambda: longest)]
+    ends = np.cumsum(lengths)
+    assert ends[-1] == n_updates
     assert all(0 < n <= loop.CHUNK_CAPACITY for n in lengths)
-    for n in intervals:
-        for update in range(1, n_updates + 1):
-            if reached(n, (update - 1) * size, update * size):
-                assert update in ends
+    for update in range(1, n_updates + 1):
+        if run.evaluates_after(update):
+            assert update in ends
+
+
+@pytest.mark.parametrize("longest", [0, 1, 3, 100])
+def test_any_pace_gives_the_same_rows_and_the_same_bits(longest, monkeypatch):
+    monkeypatch.setattr(Report, "updates_at_once", lambda self: longest)
+    paced, rows = run()
+    monkeypatch.setattr(Report, "updates_at_once", lambda self: 1)
+    single, other_rows = run()
+    assert all(map(np.array_equal, leaves(paced.state), leaves(single.state)))
+    assert [without_speed(row) for row in rows] == [without_speed(row) for row in other_rows]
+
+
+def without_speed(row):
+    step, metrics = row
+    return step, {name: value for name, value in metrics.items() if name != "steps_per_second"}
 
 
 def test_rows_are_logged_at_every_interval_and_evaluations_too():
@@ -202,6 +226,12 @@ BAD = [
     (CONFIG, {"matmul_precision": "half"}, "matmul_precision 'half' is not served"),
     (replace(CONFIG, n_minibatches=5), {}, "n_minibatches 5 does not divide the batch"),
     (replace(CONFIG, activation="sine"), {}, "unknown activation 'sine'"),
+    (replace(CONFIG, n_minibatches=32), {}, "n_minibatches 32 of a batch of 32"),
+    (replace(CONFIG, n_minibatches=0), {}, "n_minibatches 0: give a number from 1"),
+    (replace(CONFIG, n_epochs=0), {}, "n_epochs 0: give a number from 1"),
+    (replace(CONFIG, gamma=1.5), {}, "gamma 1.5: give a number from 0.0 to 1.0"),
+    (replace(CONFIG, lr=-1.0), {}, "lr -1.0: give a number from 0.0"),
+    (CONFIG, {"buffer_size": 7}, "buffer_size 7 is not served"),
 ]
 
 
@@ -223,6 +253,22 @@ def test_an_env_that_does_not_reset_itself_is_refused():
     env, params = make("CartPole-v1")
     with pytest.raises(ConfigError, match="wrap it in AutoResetWrapper"):
         train_ppo(env, params, ppo_config=CONFIG, runner_config=RUNNER)
+
+
+def test_a_metric_of_the_env_may_not_hide_one_of_the_algorithm():
+    with pytest.raises(ConfigError, match="metric 'entropy' has the name"):
+        run(NamedMetric(name="entropy"))
+
+
+def test_worlds_for_another_number_of_envs_are_refused():
+    with pytest.raises(ConfigError, match=r"env_params.reward has a leading axis of 3 for 4 envs"):
+        run(Probe(), env_params=Constants(reward=np.zeros(3, np.float32)))
+
+
+def test_the_speed_is_true_with_a_callback():
+    rows = []
+    run(callback=lambda step, state, row: (rows.append(row), time.sleep(0.2)))
+    assert rows[-1]["steps_per_second"] < 2 * 96 / 0.2
 
 
 @pytest.mark.parametrize(("name", "value"), [("obs_shape", (3,)), ("n_actions", 7)])

@@ -6,6 +6,7 @@ one batch after the rollout; minibatches are drawn by a bijective shuffle (`vibe
 value loss is not clipped unless `value_clip_eps` is set.
 """
 
+import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -13,7 +14,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from vibe_rl.actor_critic import ActorCritic, PolicyHead, choices
+from vibe_rl.actor_critic import ActorCritic, PolicyHead, check_policy
 from vibe_rl.algorithms.ppo_loss import (
     Behaviour,
     Coefficients,
@@ -96,6 +97,18 @@ class PPOConfig:
     total_timesteps here."""
 
 
+ONE_OR_MORE, NOT_NEGATIVE, SHARE = (1, math.inf), (0.0, math.inf), (0.0, 1.0)
+LIMITS = (
+    dict.fromkeys(
+        ("n_steps", "n_minibatches", "n_epochs", "num_envs", "schedule_steps"), ONE_OR_MORE
+    )
+    | dict.fromkeys(("lr", "lr_end", "clip_eps", "clip_eps_end", "vf_coef"), NOT_NEGATIVE)
+    | dict.fromkeys(("max_grad_norm", "value_clip_eps", "target_kl", "adam_eps"), NOT_NEGATIVE)
+    | dict.fromkeys(("gamma", "gae_lambda"), SHARE)
+)
+"""What each number of a config may be, both ends included."""
+
+
 class PPOState(NamedTuple):
     """All that PPO learns."""
 
@@ -121,8 +134,9 @@ class PPO:
 
     def check(self, num_envs: int) -> None:
         """Raises ConfigError for spaces PPO cannot serve and batches that do not divide."""
+        self._check_numbers()
+        check_policy(self.obs_space, self.action_space, self.config.squash)
         spaces = array_spaces(self.obs_space)
-        choices(self.action_space)
         if self.config.normalize_obs and any(not isinstance(s, Box) for s in spaces):
             raise ConfigError("normalize_obs True needs observations that are Boxes: turn it off.")
         config = self.config
@@ -134,11 +148,22 @@ class PPO:
             )
         jax.eval_shape(self.network, jax.random.key(0))  # what it refuses, it refuses here
         batch = self.config.n_steps * num_envs
+        if batch < 2 * self.config.n_minibatches:
+            raise ConfigError(
+                f"n_minibatches {self.config.n_minibatches} of a batch of {batch} leave fewer than "
+                "two examples to normalise advantages over: give fewer."
+            )
         if batch % self.config.n_minibatches:
             raise ConfigError(
                 f"n_minibatches {self.config.n_minibatches} does not divide the batch of n_steps "
                 f"{self.config.n_steps} x num_envs {num_envs} = {batch}: choose a divisor of it."
             )
+
+    def _check_numbers(self) -> None:
+        for name, (least, most) in LIMITS.items():
+            value = getattr(self.config, name)
+            if value is not None and not least <= value <= most:
+                raise ConfigError(f"{name} {value}: give a number from {least} to {most}.")
 
     def init(self, key: Key) -> PPOState:
         """Fresh networks and optimiser."""

@@ -21,9 +21,11 @@ def cli(args: Sequence[str]) -> TrainConfig:
     """
     import tyro  # noqa: PLC0415 - only the command line needs it
 
-    if args and not args[0].startswith("-") and args[0] not in PRESETS:
-        raise unknown("preset", args[0], PRESETS)
-    if args and not {"-h", "--help"} & set(args):
+    if not args:
+        raise ConfigError(f"name a preset first: {', '.join(PRESETS)}.")
+    if not {"-h", "--help"} & set(args):
+        if args[0] not in PRESETS:
+            raise unknown("preset", args[0], PRESETS)
         check_fields(args, PRESETS[args[0]][1])
     return tyro.extras.overridable_config_cli(PRESETS, args=plain(args), prog="vibe-rl train")
 

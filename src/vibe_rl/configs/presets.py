@@ -13,6 +13,14 @@ PRESETS: dict[str, tuple[str, TrainConfig]] = {
             runner=RunnerConfig(total_timesteps=100_000),
         ),
     ),
+    "gridworld_ppo": (
+        "PPO walks the shortest way through GridWorld-v0: 50k steps.",
+        TrainConfig(
+            env_id="GridWorld-v0",
+            algo=PPOConfig(num_envs=8, n_steps=32, lr=3e-3, lr_end=0.0),
+            runner=RunnerConfig(total_timesteps=50_000),
+        ),
+    ),
     "pendulum_ppo": (
         "PPO swings up Pendulum-v1 with continuous torques: 200k steps.",
         TrainConfig(

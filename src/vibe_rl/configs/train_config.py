@@ -61,4 +61,7 @@ def _build(kind: type, values: Mapping[str, Any]) -> Any:
 
 
 def _tuples(value: Any) -> Any:
+    """Lists as tuples, and the infinities that strict JSON holds as words as numbers."""
+    if value in ("inf", "-inf"):
+        return float(value)
     return tuple(_tuples(v) for v in value) if isinstance(value, list) else value

@@ -5,6 +5,7 @@ looks at shapes and types, then plays one random episode of at most `MAX_STEPS` 
 """
 
 import dataclasses
+import warnings
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -48,7 +49,9 @@ def check_env(env: Any, env_params: PyTree = None) -> None:
     Raises:
         ConfigError: It has problems; the message lists them all.
     """
-    found = problems(env, env_params)
+    found, notes = examine(env, env_params)
+    for note in notes:
+        warnings.warn(f"{type(env).__name__}: {note}", stacklevel=2)
     if found:
         raise ConfigError("\n- ".join([f"{type(env).__name__} is no sound environment:", *found]))
 

@@ -73,8 +73,11 @@ def make(name: str, **kwargs: Any) -> tuple[Environment, PyTree]:
 
 def _like(default: Any, value: Any) -> Any:
     """`value`, as an int where the default is one: command lines and JSON bring 4.0 for 4."""
-    whole = type(default) is int and isinstance(value, float) and value.is_integer()
-    return int(value) if whole else value
+    if type(default) is not int or not isinstance(value, float):
+        return value
+    if not value.is_integer():
+        raise ConfigError(f"an environment's argument {value} must be a whole number.")
+    return int(value)
 
 
 def _fields(params: Any) -> tuple[str, ...]:

@@ -87,6 +87,8 @@ class AutoResetWrapper(Wrapper):
         """One step of `env`, followed by a reset if the episode is over."""
         step_key, reset_key = jax.random.split(key)
         step = self.env.step(step_key, state, action, params)
+        if "final_obs" in step.info:
+            raise ConfigError(f"{self.env} resets itself already: leave out AutoResetWrapper.")
         fresh = self.env.reset(reset_key, params)
         obs, state = select(step.terminated | step.truncated, fresh, (step.obs, step.state))
         return step._replace(obs=obs, state=state, info=step.info | {"final_obs": step.obs})

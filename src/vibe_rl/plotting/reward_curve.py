@@ -120,7 +120,11 @@ def _groups(runs: list[Run], group_by: str) -> dict[str, list[Run]]:
 
 def _by_label(runs: Iterable[Run]) -> dict[str, list[Run]]:
     label = attrgetter("label")
-    return {shorten(name): list(group) for name, group in groupby(sorted(runs, key=label), label)}
+    groups = {name: list(group) for name, group in groupby(sorted(runs, key=label), label)}
+    short = [shorten(name) for name in groups]
+    return (
+        dict(zip(short, groups.values(), strict=True)) if len(set(short)) == len(short) else groups
+    )
 
 
 def _matplotlib() -> Any:

@@ -76,8 +76,12 @@ ALLOWED = {
     "keep_period": (None,),
     "resume": (False,),
     "overwrite": (False,),
+    "checkpoint_interval": (5_000,),
+    "max_checkpoints": (5,),
+    "buffer_size": (100_000,),
+    "warmup_steps": (1_000,),
 }
-"""What each field may be; the last six hold only what the runners can do so far."""
+"""What each field may be; all but the first hold only what the runners can do so far."""
 
 
 def check_runner(config: RunnerConfig) -> None:

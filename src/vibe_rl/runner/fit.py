@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from vibe_rl import prng
@@ -20,7 +21,7 @@ from vibe_rl.errors import ConfigError
 from vibe_rl.runner.config import RunnerConfig, check_budget, check_runner
 from vibe_rl.runner.evaluator import EvalMetrics, greedy_action, jit_evaluate
 from vibe_rl.runner.interrupt import StopRequest
-from vibe_rl.runner.loop import CHUNK_CAPACITY, TrainState, jit_start, params_axes, training
+from vibe_rl.runner.loop import CHUNK_CAPACITY, TrainState, jit_start, training
 from vibe_rl.runner.report import Pending, Report, Row
 from vibe_rl.tracking.base import Tee, Tracker
 from vibe_rl.types import Key, PyTree
@@ -38,17 +39,6 @@ class FitResult(NamedTuple):
     history: dict[str, np.ndarray]  # one entry per update and metric; empty unless asked for
     evaluation: EvalMetrics | None  # the last one; of the state returned unless interrupted
     interrupted: bool  # whether a signal ended it before its budget
-
-
-def chunk_lengths(n_updates: int, steps_per_update: int, intervals: list[int]) -> Iterator[int]:
-    """Updates per chunk: a chunk ends with the update that reaches a multiple of an interval."""
-    done = 0
-    while done < n_updates:
-        step = done * steps_per_update
-        ends = [-(-(step // n + 1) * n // steps_per_update) for n in intervals if n > 0]
-        end = min(n_updates, done + CHUNK_CAPACITY, *ends)
-        yield end - done
-        done = end
 
 
 def reached(interval: int, before: int, after: int) -> bool:
@@ -87,19 +77,32 @@ class Run:
         key = stream(self.config.seed, "training")
         return jit_start(self.algorithm, self.env, self.env_params, key, num_envs=self.num_envs)
 
-    def schedule(self) -> Iterator[tuple[int, PyTree]]:
-        """The chunks: they end where something is to be logged or evaluated."""
-        intervals = [self.config.log_interval or self.steps_per_update, self.config.eval_every]
-        for length in chunk_lengths(self.n_updates, self.steps_per_update, intervals):
-            yield length, self.env_params
+    def logs_after(self, update: int) -> bool:
+        """Whether a row of metrics ends with this update."""
+        end = update * self.steps_per_update
+        interval = self.config.log_interval or self.steps_per_update
+        return reached(interval, end - self.steps_per_update, end) or self.evaluates_after(update)
 
-    def evaluate_if_due(self, agent_state: PyTree, before: int, after: int) -> EvalMetrics | None:
-        """Greedy episodes of this very state, if an evaluation falls between two numbers of
-        updates; the last update always gets one. The result may still be under way.
+    def evaluates_after(self, update: int) -> bool:
+        """Whether the agent is evaluated after this update; after the last one it always is."""
+        end = update * self.steps_per_update
+        due = reached(self.config.eval_every, end - self.steps_per_update, end)
+        return update == self.n_updates or (due and self.config.eval_episodes > 0)
+
+    def schedule(self, longest: Callable[[], int]) -> Iterator[tuple[int, PyTree]]:
+        """The chunks: as many rows in each as `longest()` updates hold, at least one.
+
+        How updates are cut into chunks changes no bit of what is learned or logged.
         """
-        steps = before * self.steps_per_update, after * self.steps_per_update
-        due = after == self.n_updates or reached(self.config.eval_every, *steps)
-        if not due or self.config.eval_episodes == 0:
+        begun = 0
+        while begun < self.n_updates:
+            end = chunk_end(self, begun, min(longest(), CHUNK_CAPACITY))
+            yield end - begun, self.env_params
+            begun = end
+
+    def evaluate(self, agent_state: PyTree, update: int) -> EvalMetrics | None:
+        """Greedy episodes of this very state, if it is time; the result may be under way."""
+        if self.config.eval_episodes == 0 or not self.evaluates_after(update):
             return None
         return jit_evaluate(
             greedy_action,
@@ -108,14 +111,51 @@ class Run:
             evaluation_world(self.env, self.env_params),
             n_episodes=self.config.eval_episodes,
             max_steps=self.config.eval_max_steps,
-            rng=evaluation_key(self.config.seed, after),
+            rng=evaluation_key(self.config.seed, update),
         )
 
 
+def chunk_end(run: Run, begun: int, longest: int) -> int:
+    """The update that ends the chunk: the end of the last row that fits, or an evaluation."""
+    end = begun
+    for update in range(begun + 1, begun + CHUNK_CAPACITY + 1):
+        if end > begun and update > begun + longest:
+            break
+        if run.logs_after(update):
+            end = update
+        if run.evaluates_after(update):
+            break
+    return end if end > begun else begun + CHUNK_CAPACITY
+
+
 def evaluation_world(env: Environment, env_params: PyTree) -> PyTree:
-    """The world that all envs share, or the env's own where every env has another."""
-    axes = jax.tree.leaves(params_axes(env, env_params))  # None is no leaf
-    return env.default_params() if axes else env_params
+    """The world that all envs share; where each has a number of its own, the env's default."""
+    return jax.tree.map(
+        lambda x, d: d if jnp.ndim(x) > jnp.ndim(d) else x, env_params, env.default_params()
+    )
+
+
+def check_hashable(env: Environment) -> None:
+    """Raises ConfigError for an environment that `jax.jit` cannot take as a static argument."""
+    try:
+        hash(env)
+    except TypeError:
+        raise ConfigError(
+            f"environment {type(env).__name__} is not hashable: make it a frozen dataclass."
+        ) from None
+
+
+def check_worlds(env: Environment, env_params: PyTree, num_envs: int) -> None:
+    """Raises ConfigError if there are worlds for another number of envs."""
+    pairs = zip(
+        jax.tree.leaves_with_path(env_params), jax.tree.leaves(env.default_params()), strict=True
+    )
+    for (path, leaf), default in pairs:
+        if jnp.ndim(leaf) > jnp.ndim(default) and jnp.shape(leaf)[0] != num_envs:
+            raise ConfigError(
+                f"env_params{jax.tree_util.keystr(path)} has a leading axis of "
+                f"{jnp.shape(leaf)[0]} for {num_envs} envs: give one entry per env, or one number."
+            )
 
 
 def prepare(
@@ -132,11 +172,13 @@ def prepare(
     """
     check_runner(config)
     algorithm.check(num_envs)
+    check_hashable(env)
     if not auto_resets(env, env.default_params()):
         raise ConfigError(
             f"environment {type(env).__name__} does not reset itself when an episode ends "
             '(no info["final_obs"]): wrap it in AutoResetWrapper.'
         )
+    check_worlds(env, env_params, num_envs)
     n_updates = check_budget(config.total_timesteps, algorithm.rollout_length * num_envs)
     env = with_episode_statistics(env)
     return Run(algorithm, env, env_params, config, num_envs, n_updates)
@@ -159,12 +201,13 @@ def fit(
     Raises:
         NonFiniteLossError: a loss became NaN or infinite.
     """
-    report = Report(tracker or Tee(), run.steps_per_update, keep_history)
+    report = Report(tracker or Tee(), run.steps_per_update, run.logs_after, keep_history)
+    longest = report.updates_at_once if callback is None else lambda: 1
     with jax.default_matmul_precision(run.config.matmul_precision), StopRequest() as stop:
         state, update, pending = run.start(), 0, None
-        for chunk in training(run.algorithm, run.env, state, run.schedule()):
-            before, update, state = update, update + chunk.n_updates, chunk.state
-            scores = run.evaluate_if_due(state.agent_state, before, update)
+        for chunk in training(run.algorithm, run.env, state, run.schedule(longest)):
+            update, state = update + chunk.n_updates, chunk.state
+            scores = run.evaluate(state.agent_state, update)
             report(pending)  # the chunk before this one, which the device has finished
             pending = Pending(chunk.metrics, chunk.n_updates, update, scores)
             if callback is not None:

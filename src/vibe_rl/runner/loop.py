@@ -17,6 +17,7 @@ from jaxtyping import Array
 
 from vibe_rl.algorithms.base import Algorithm
 from vibe_rl.env.base import Environment
+from vibe_rl.errors import ConfigError
 from vibe_rl.statistics import EpisodeSummary, summarize_episodes
 from vibe_rl.types import Key, PyTree, Transition, description, static
 
@@ -42,8 +43,8 @@ class MetricTable:
 
     def columns(self, n_updates: int) -> dict[str, np.ndarray]:
         """The first `n_updates` entries of every metric, on the host; waits for the device."""
-        rows = np.asarray(self.rows)[:n_updates]
-        return {name: rows[:, i] for i, name in enumerate(self.names)}
+        rows = np.asarray(self.rows)[:n_updates].T.copy()  # a view would keep the whole table
+        return dict(zip(self.names, rows, strict=True))
 
 
 class Chunk(NamedTuple):
@@ -135,7 +136,9 @@ def iteration(
     agent_state, metrics = algorithm.update(state.agent_state, rollout.transition, update_key)
     done = rollout.transition.terminated | rollout.transition.truncated
     episodes = summarize_episodes(done, rollout.episode_return, rollout.episode_length)
-    metrics |= episodes._asdict() | jax.tree.map(jnp.mean, rollout.metrics)
+    of_env = {name: jnp.mean(metric) for name, metric in rollout.metrics.items()}
+    refuse_clashes(of_env, {*metrics, *episodes._fields, *EPISODE_COLUMNS})
+    metrics |= episodes._asdict() | of_env
     return state._replace(agent_state=agent_state, key=key), metrics
 
 
@@ -172,8 +175,29 @@ def training(
     A plain run repeats one world; fresh scenarios come from a loader; a curriculum is a list.
     """
     for n_updates, env_params in schedule:
+        if not 0 < n_updates <= CHUNK_CAPACITY:
+            raise ConfigError(f"n_updates {n_updates} of a chunk: give 1 to {CHUNK_CAPACITY}.")
         state, metrics = run_chunk(algorithm, env, env_params, state, n_updates)
         yield Chunk(state, metrics, n_updates)
+
+
+EPISODE_COLUMNS = (
+    "episodes",
+    "episode_return",
+    "episode_length",
+    "episode_return_min",
+    "episode_return_max",
+)
+
+
+def refuse_clashes(of_env: Iterable[str], taken: Iterable[str]) -> None:
+    """Raises ConfigError if a metric of the environment has the name of another metric."""
+    clashes = sorted(set(of_env) & set(taken))
+    if clashes:
+        raise ConfigError(
+            f"the environment's metric {clashes[0]!r} has the name of one of the algorithm's: "
+            'rename it in info["metrics"].'
+        )
 
 
 def episode_metrics(metrics: dict[str, Any]) -> dict[str, Any]:

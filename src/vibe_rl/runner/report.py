@@ -1,8 +1,9 @@
 """From the device's numbers to rows of metrics; a loss that is not finite stops the run here."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import jax
@@ -14,6 +15,7 @@ from vibe_rl.runner.loop import MetricTable, episode_metrics
 from vibe_rl.tracking.base import Tracker
 
 WINDOW = 0.5  # seconds
+CHUNK_SECONDS = 0.2
 Row = dict[str, Any]
 """Named numbers of one moment of a run."""
 
@@ -34,11 +36,12 @@ class Speedometer:
     since: float = field(default_factory=time.perf_counter)
     step: int = 0
     speed: float = 0.0
+    started: bool = False
 
     def start(self) -> None:
-        """Begins to measure, if nothing has been measured yet."""
-        if self.step == 0:
-            self.since = time.perf_counter()
+        """Begins to measure; a second call does nothing."""
+        if not self.started:
+            self.since, self.started = time.perf_counter(), True
 
     def __call__(self, step: int) -> float:
         """The speed at `step`; short moments are too uncertain to replace the last figure."""
@@ -56,28 +59,42 @@ class Report:
 
     tracker: Tracker
     steps_per_update: int
+    ends_row: Callable[[int], bool]  # whether a row ends with this update
     keep_history: bool = False
     history: list[dict[str, np.ndarray]] = field(default_factory=list)
     evaluation: EvalMetrics | None = None
     speedometer: Speedometer = field(default_factory=Speedometer)
 
     def __call__(self, pending: Pending | None) -> Row:
-        """Waits for the chunk, logs its row and returns it; None only starts the clock."""
+        """Waits for the chunk, logs its rows and returns the last; None only starts the clock."""
         if pending is None:
             self.speedometer.start()
             return {}
         table = pending.metrics.columns(pending.n_updates)
-        check_finite(table, pending.update - pending.n_updates, self.steps_per_update)
+        first = pending.update - pending.n_updates
+        speed = self.speedometer(pending.update * self.steps_per_update)
         if self.keep_history:
             self.history.append(table)
-        step = pending.update * self.steps_per_update
-        row = {"step": step, "update": pending.update, **summarize(table)}
-        row["steps_per_second"] = self.speedometer(step)
-        if pending.evaluation is not None:
-            self.evaluation = jax.device_get(pending.evaluation)
-            row |= evaluation_row(pending.evaluation)
-        self.tracker.log(row, step)
+        row: Row = {}
+        for begin, end in self._rows(first, pending.update):
+            part = {name: column[begin - first : end - first] for name, column in table.items()}
+            check_finite(part, begin, self.steps_per_update)
+            row = {"step": end * self.steps_per_update, "update": end, **summarize(part)}
+            row["steps_per_second"] = speed
+            if end == pending.update and pending.evaluation is not None:
+                self.evaluation = jax.device_get(pending.evaluation)
+                row |= evaluation_row(pending.evaluation)
+            self.tracker.log(row, row["step"])
         return row
+
+    def _rows(self, first: int, last: int) -> Iterator[tuple[int, int]]:
+        """The updates (begin, end] of each row of a chunk."""
+        ends = [u for u in range(first + 1, last + 1) if u == last or self.ends_row(u)]
+        yield from pairwise([first, *ends])
+
+    def updates_at_once(self) -> int:
+        """How many updates take about `CHUNK_SECONDS`: long enough to dispatch them for nothing."""
+        return int(CHUNK_SECONDS * self.speedometer.speed / self.steps_per_update)
 
     def table(self) -> dict[str, np.ndarray]:
         """The whole history, one array per metric with an entry per update."""

@@ -1,5 +1,6 @@
 """`fit` with a run's files and words around it: what every `train_*` function shares."""
 
+import dataclasses
 from collections.abc import Mapping
 from contextlib import closing
 from typing import Any
@@ -40,19 +41,26 @@ def run_training(
 ) -> FitResult:
     """Trains, shows progress and, with a `run_dir`, writes metrics and the final agent there."""
     enable_compilation_cache()
-    with closing(Tee(*trackers(run.config, run_dir))) as tracker:
+    with closing(Tee(*trackers(run, run_dir))) as tracker:
+        tracker.log_config(settings(run))
         result = fit(run, tracker, callback, keep_history)
     if run_dir is not None:
         save_agent(run_dir, result, run.config)
     return result
 
 
-def trackers(config: RunnerConfig, run_dir: RunDir | None) -> list[Any]:
+def settings(run: Run) -> dict[str, Any]:
+    """What trackers are told of a run before its first metrics."""
+    algorithm = {"algo": dataclasses.asdict(run.algorithm.config)}
+    return algorithm | {"runner": dataclasses.asdict(run.config), "num_envs": run.num_envs}
+
+
+def trackers(run: Run, run_dir: RunDir | None) -> list[Any]:
     """Where a run's metrics go."""
     files = [] if run_dir is None else [MetricsLogger(run_dir.log_path())]
-    if not config.progress_bar:
+    if not run.config.progress_bar:
         return files
-    console = ConsoleTracker(config.total_timesteps)
+    console = ConsoleTracker(run.n_updates * run.steps_per_update)
     console.status("compiling ...")
     return [*files, console]
 

@@ -64,11 +64,11 @@ def train_ppo(
         obs_shape: inferred; if given, it must be the env's.
         n_actions: inferred; if given, it must be the env's.
         run_dir: gets metrics while training goes on, and the agent at the end.
-        callback: `callback(step, agent_state, metrics)` every `log_interval` steps.
+        callback: `callback(step, agent_state, metrics)` every `log_interval` steps and at evaluations.
 
     Returns:
-        The final state, and the metrics of every update (20 bytes each: the only thing that grows
-        with the length of the run).
+        The final state, and the metrics of every update: the one thing that grows with the length
+        of the run, by four bytes per metric and update.
 
     Raises:
         ConfigError: before anything is compiled or written, if the run cannot work.
