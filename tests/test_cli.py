@@ -134,7 +134,7 @@ def test_usage_and_environments_are_listed(capsys):
 
 BAD = [
     (["trian"], "unknown command 'trian': did you mean train?"),
-    (["train", "cartpole_pp"], "unknown preset 'cartpole_pp': did you mean cartpole_ppo?"),
+    (["train", "cartpole_pp"], "unknown preset 'cartpole_pp': did you mean cartpole_ppo"),
     (
         ["train", "cartpole_ppo", "--algo.lrr", "1"],
         "unknown field 'algo.lrr': did you mean algo.lr",

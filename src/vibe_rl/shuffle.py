@@ -17,7 +17,7 @@ from jaxtyping import Array, Int, UInt32
 from vibe_rl.types import Key
 
 ROUNDS = 6
-SMALLEST_SIDE, LARGEST_SIDE = 8, 2**16  # of a grid; any other is sorted instead
+SMALLEST_SIDE, LARGEST_SIDE = 16, 2**16  # of a grid; any other mixes badly and is sorted
 
 
 def grid(n: int) -> tuple[int, int]:

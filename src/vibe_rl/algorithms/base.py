@@ -1,6 +1,6 @@
 """What an algorithm is: pure functions over an immutable state."""
 
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from vibe_rl.spaces import Space
 from vibe_rl.types import Key, PyTree, Transition
@@ -13,6 +13,11 @@ class Algorithm(Protocol):
     `act` and `greedy` speak about one example; the loop `vmap`s them. A rollout always has shape
     `[T, N, ...]`, whether the algorithm forgets it afterwards or keeps it in a replay of its own.
     """
+
+    @property
+    def config(self) -> Any:
+        """The hyperparameters, a frozen dataclass."""
+        ...
 
     @property
     def obs_space(self) -> Space:

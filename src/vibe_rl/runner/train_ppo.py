@@ -64,7 +64,8 @@ def train_ppo(
         obs_shape: inferred; if given, it must be the env's.
         n_actions: inferred; if given, it must be the env's.
         run_dir: gets metrics while training goes on, and the agent at the end.
-        callback: `callback(step, agent_state, metrics)` every `log_interval` steps and at evaluations.
+        callback: `callback(step, agent_state, metrics)` every `log_interval` steps, and where the
+            agent is evaluated.
 
     Returns:
         The final state, and the metrics of every update: the one thing that grows with the length
