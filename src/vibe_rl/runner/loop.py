@@ -18,7 +18,7 @@ from jaxtyping import Array
 from vibe_rl.algorithms.base import Algorithm
 from vibe_rl.env.base import Environment
 from vibe_rl.errors import ConfigError
-from vibe_rl.statistics import EpisodeSummary, summarize_episodes
+from vibe_rl.statistics import summarize_episodes
 from vibe_rl.types import Key, PyTree, Transition, description, static
 
 CHUNK_CAPACITY = 128  # most updates in one chunk; fixes the size of its table of metrics
@@ -41,10 +41,13 @@ class MetricTable:
     rows: Array  # float32 [CHUNK_CAPACITY, len(names)]
     names: tuple[str, ...] = static()
 
+    def on_host(self, n_updates: int) -> np.ndarray:
+        """The first `n_updates` rows; waits for the device."""
+        return np.asarray(self.rows)[:n_updates].copy()  # a view would keep the whole table
+
     def columns(self, n_updates: int) -> dict[str, np.ndarray]:
-        """The first `n_updates` entries of every metric, on the host; waits for the device."""
-        rows = np.asarray(self.rows)[:n_updates].T.copy()  # a view would keep the whole table
-        return dict(zip(self.names, rows, strict=True))
+        """The first `n_updates` entries of every metric."""
+        return dict(zip(self.names, self.on_host(n_updates).T, strict=True))
 
 
 class Chunk(NamedTuple):
@@ -198,16 +201,3 @@ def refuse_clashes(of_env: Iterable[str], taken: Iterable[str]) -> None:
             f"the environment's metric {clashes[0]!r} has the name of one of the algorithm's: "
             'rename it in info["metrics"].'
         )
-
-
-def episode_metrics(metrics: dict[str, Any]) -> dict[str, Any]:
-    """Replaces the sums of `EpisodeSummary` by what one reads: means, extremes and the number."""
-    sums = EpisodeSummary(**{name: metrics.pop(name) for name in EpisodeSummary._fields})
-    episodes = int(sums.episodes.sum())
-    metrics["episodes"] = episodes
-    if episodes:
-        metrics["episode_return"] = float(sums.return_sum.sum()) / episodes
-        metrics["episode_length"] = float(sums.length_sum.sum()) / episodes
-        metrics["episode_return_min"] = float(sums.return_min.min())
-        metrics["episode_return_max"] = float(sums.return_max.max())
-    return metrics

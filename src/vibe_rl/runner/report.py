@@ -1,7 +1,7 @@
 """From the device's numbers to rows of metrics; a loss that is not finite stops the run here."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -11,7 +11,8 @@ import numpy as np
 
 from vibe_rl.errors import NonFiniteLossError
 from vibe_rl.runner.evaluator import EvalMetrics
-from vibe_rl.runner.loop import MetricTable, episode_metrics
+from vibe_rl.runner.loop import MetricTable
+from vibe_rl.statistics import EpisodeSummary
 from vibe_rl.tracking.base import Tracker
 
 WINDOW = 0.5  # seconds
@@ -61,7 +62,8 @@ class Report:
     steps_per_update: int
     ends_row: Callable[[int], bool]  # whether a row ends with this update
     keep_history: bool = False
-    history: list[dict[str, np.ndarray]] = field(default_factory=list)
+    names: tuple[str, ...] = ()
+    history: list[np.ndarray] = field(default_factory=list)  # [updates, names] of each chunk
     evaluation: EvalMetrics | None = None
     speedometer: Speedometer = field(default_factory=Speedometer)
 
@@ -70,16 +72,17 @@ class Report:
         if pending is None:
             self.speedometer.start()
             return {}
-        table = pending.metrics.columns(pending.n_updates)
+        rows, self.names = pending.metrics.on_host(pending.n_updates), pending.metrics.names
         first = pending.update - pending.n_updates
         speed = self.speedometer(pending.update * self.steps_per_update)
         if self.keep_history:
-            self.history.append(table)
+            self.history.append(rows)
         row: Row = {}
         for begin, end in self._rows(first, pending.update):
-            part = {name: column[begin - first : end - first] for name, column in table.items()}
-            check_finite(part, begin, self.steps_per_update)
-            row = {"step": end * self.steps_per_update, "update": end, **summarize(part)}
+            part = rows[begin - first : end - first]
+            check_finite(part, self.names, begin, self.steps_per_update)
+            row = {"step": end * self.steps_per_update, "update": end}
+            row |= summarize(part, self.names)
             row["steps_per_second"] = speed
             if end == pending.update and pending.evaluation is not None:
                 self.evaluation = jax.device_get(pending.evaluation)
@@ -98,26 +101,45 @@ class Report:
 
     def table(self) -> dict[str, np.ndarray]:
         """The whole history, one array per metric with an entry per update."""
-        names = self.history[0] if self.history else ()
-        return {name: np.concatenate([part[name] for part in self.history]) for name in names}
+        if not self.history:
+            return {}
+        return dict(zip(self.names, np.concatenate(self.history).T, strict=True))
 
 
-def check_finite(table: Mapping[str, np.ndarray], first: int, steps_per_update: int) -> None:
+def check_finite(rows: np.ndarray, names: Sequence[str], first: int, steps_per_update: int) -> None:
     """Raises NonFiniteLossError naming the first update whose loss is NaN or infinite."""
-    for name in (name for name in table if name.endswith("loss")):
-        bad = np.flatnonzero(~np.isfinite(table[name]))
-        if bad.size:
-            update = first + int(bad[0]) + 1
-            raise NonFiniteLossError(
-                f"{name} became {table[name][bad[0]]} at update {update} (env step "
-                f"{update * steps_per_update}): try a smaller lr; what was written is intact."
-            )
+    losses = [i for i, name in enumerate(names) if name.endswith("loss")]
+    bad = np.argwhere(~np.isfinite(rows[:, losses]))
+    if bad.size:
+        row, column = bad[0]
+        update = first + int(row) + 1
+        raise NonFiniteLossError(
+            f"{names[losses[column]]} became {rows[row, losses[column]]} at update {update} (env "
+            f"step {update * steps_per_update}): try a smaller lr; what was written is intact."
+        )
 
 
-def summarize(table: Mapping[str, np.ndarray]) -> Row:
-    """Means over the updates of a chunk; episodes are weighed one by one."""
-    metrics = episode_metrics(dict(table))
-    return {k: float(np.mean(v)) if np.ndim(v) else v for k, v in metrics.items()}
+def summarize(rows: np.ndarray, names: Sequence[str]) -> Row:
+    """Means over some updates; episodes are weighed one by one."""
+    metrics = dict(zip(names, rows.mean(0).tolist(), strict=True))
+    for name in EpisodeSummary._fields:
+        del metrics[name]
+    return metrics | episode_metrics(rows, names)
+
+
+def episode_metrics(rows: np.ndarray, names: Sequence[str]) -> Row:
+    """What the sums of `EpisodeSummary` come to; only their number if no episode ended."""
+    sums = EpisodeSummary(*(rows[:, names.index(name)] for name in EpisodeSummary._fields))
+    episodes = int(sums.episodes.sum())
+    if not episodes:
+        return {"episodes": 0}
+    return {
+        "episodes": episodes,
+        "episode_return": float(sums.return_sum.sum()) / episodes,
+        "episode_length": float(sums.length_sum.sum()) / episodes,
+        "episode_return_min": float(sums.return_min.min()),
+        "episode_return_max": float(sums.return_max.max()),
+    }
 
 
 def evaluation_row(evaluation: EvalMetrics) -> Row:
