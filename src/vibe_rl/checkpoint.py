@@ -70,7 +70,7 @@ def load_checkpoint(directory: str | Path, like: PyTree, *, step: int | None = N
         arguments = args.Composite(state=args.StandardRestore(template))
         restored = checkpointer.restore(path, arguments)["state"]
     leaves = [
-        jax.random.wrap_key_data(restored[name], impl=jax.random.key_impl(leaf))
+        jax.random.wrap_key_data(restored[name], impl=_key_impl(leaf))
         if _is_key(leaf)
         else restored[name]
         for name, leaf in zip(template, jax.tree.leaves(like), strict=True)
@@ -120,6 +120,13 @@ def _existing(directory: str | Path, step: int | None) -> Path:
 
 def _is_key(leaf: Any) -> bool:
     return jnp.issubdtype(jnp.result_type(leaf), jax.dtypes.prng_key)
+
+
+def _key_impl(leaf: Any) -> Any:
+    """The generator of a key, or of the shape of one."""
+    found = []
+    jax.eval_shape(lambda key: found.append(jax.random.key_impl(key)), leaf)
+    return found[0]
 
 
 def _raw(leaf: Any) -> Any:

@@ -18,4 +18,6 @@ def linear_schedule(start: float, end: float, steps: int) -> Callable[..., Float
 
     Fewer than one step counts as one.
     """
-    return lambda step: interpolate(start, end, jnp.asarray(step, jnp.float32) / max(steps, 1))
+    return lambda step: interpolate(
+        start, end, jnp.asarray(step, jnp.float32) / float(max(steps, 1))
+    )

@@ -17,7 +17,7 @@ from jaxtyping import Array, Int, UInt32
 from vibe_rl.types import Key
 
 ROUNDS = 6
-SMALLEST_SIDE, LARGEST_SIDE = 16, 2**16  # of a grid; any other mixes badly and is sorted
+SMALLEST_SIDE, LARGEST_SIDE, LARGEST_RATIO = 16, 2**12, 8  # of a grid that mixes well
 
 
 def grid(n: int) -> tuple[int, int]:
@@ -42,7 +42,7 @@ def below(bits: UInt32[Array, " n"], n: int) -> UInt32[Array, " n"]:
 def permutation(key: Key, n: int) -> Int[Array, " {n}"]:
     """A random permutation of 0 .. n-1, in time linear in `n` wherever `n` has two fair factors."""
     a, b = grid(n)
-    if a < SMALLEST_SIDE or b > LARGEST_SIDE:
+    if a < SMALLEST_SIDE or b > LARGEST_SIDE or LARGEST_RATIO * b > a * a:  # sorted instead
         return jax.random.permutation(key, n)
     words = jax.random.bits(key, (ROUNDS,))
     left, right = jnp.divmod(jnp.arange(n, dtype=jnp.uint32), np.uint32(b))

@@ -129,16 +129,16 @@ def summarize(rows: np.ndarray, names: Sequence[str]) -> Row:
 
 def episode_metrics(rows: np.ndarray, names: Sequence[str]) -> Row:
     """What the sums of `EpisodeSummary` come to; only their number if no episode ended."""
-    sums = EpisodeSummary(*(rows[:, names.index(name)] for name in EpisodeSummary._fields))
-    episodes = int(sums.episodes.sum())
+    sums = {name: rows[:, names.index(name)] for name in EpisodeSummary._fields}
+    episodes = int(sums["episodes"].sum())
     if not episodes:
         return {"episodes": 0}
     return {
         "episodes": episodes,
-        "episode_return": float(sums.return_sum.sum()) / episodes,
-        "episode_length": float(sums.length_sum.sum()) / episodes,
-        "episode_return_min": float(sums.return_min.min()),
-        "episode_return_max": float(sums.return_max.max()),
+        "episode_return": float(sums["return_sum"].sum()) / episodes,
+        "episode_length": float(sums["length_sum"].sum()) / episodes,
+        "episode_return_min": float(sums["return_min"].min()),
+        "episode_return_max": float(sums["return_max"].max()),
     }
 
 
