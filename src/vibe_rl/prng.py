@@ -6,6 +6,7 @@ with its surroundings; keys, splits and bits are the same as those of `jax.rando
 """
 
 import math
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -40,6 +41,10 @@ def threefry(
     return x, y
 
 
+inlined = partial(jax.jit, inline=True)
+"""One call outside `jit`, instead of a hundred; no trace of itself inside."""
+
+
 def _encrypted_counters(key: Array, shape: tuple[int, ...]) -> tuple[Array, Array]:
     if math.prod(shape) >= 2**32:
         raise NotImplementedError(f"random numbers of shape {shape}: draw fewer than 2^32 at once.")
@@ -47,6 +52,7 @@ def _encrypted_counters(key: Array, shape: tuple[int, ...]) -> tuple[Array, Arra
     return threefry(key, jnp.zeros_like(low), low)
 
 
+@inlined
 def _seed(seed: Array) -> Array:
     wide = jnp.asarray(seed)
     bits = wide.dtype.itemsize * 8
@@ -54,14 +60,17 @@ def _seed(seed: Array) -> Array:
     return jnp.stack([high, wide.astype(jnp.uint32)])
 
 
+@partial(jax.jit, static_argnums=1, inline=True)
 def _split(key: Array, shape: tuple[int, ...]) -> Array:
     return jnp.stack(_encrypted_counters(key, shape), axis=-1)
 
 
+@inlined
 def _fold_in(key: Array, data: Array | int) -> Array:
     return jnp.stack(threefry(key, jnp.uint32(0), jnp.uint32(data)))
 
 
+@partial(jax.jit, static_argnums=(1, 2), inline=True)
 def _random_bits(key: Array, bit_width: int, shape: tuple[int, ...]) -> Array:
     high, low = _encrypted_counters(key, shape)
     if bit_width == 64:
