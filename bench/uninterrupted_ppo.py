@@ -22,14 +22,14 @@ def prepare(num_envs, total_timesteps):
 
         def update(state, _):
             state, metrics = loop.iteration(x.algorithm, x.env, x.env_params, state)
-            return state, metrics["total_loss"]
+            return state, metrics  # all of them, or XLA would leave the others out
 
         return jax.lax.scan(update, state, None, x.n_updates)
 
-    train(prng.key(0))[1].block_until_ready()
+    jax.block_until_ready(train(prng.key(0)))
 
     def run(seed):
-        train(prng.key(seed))[1].block_until_ready()
+        jax.block_until_ready(train(prng.key(seed)))
 
     return run, x.n_updates * x.steps_per_update, {"jax": version("jax")}
 
