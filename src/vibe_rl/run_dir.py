@@ -1,9 +1,7 @@
 """Where the files of one run live: paths and small JSON files, nothing else.
 
-```
 <base_dir>/<experiment_name>_<UTC time>/
   config.json  manifest.json  checkpoints/  logs/  videos/  artifacts/
-```
 """
 
 import dataclasses
@@ -146,7 +144,7 @@ class RunDir:
         """The config as plain dicts, lists, strings and numbers.
 
         Raises:
-            ConfigError: The run has no such file.
+            ConfigError: The file is missing or damaged.
         """
         path = self._root / name
         if not path.exists():

@@ -40,11 +40,7 @@ class Traced(NamedTuple):
 
 
 def check_env(env: Any, env_params: PyTree = None) -> None:
-    """Examine an environment.
-
-    Args:
-        env: The environment, wrapped or not.
-        env_params: Its parameters; by default `env.default_params()`.
+    """Examine an environment, wrapped or not; warn of what may be what you meant.
 
     Raises:
         ConfigError: It has problems; the message lists them all.
