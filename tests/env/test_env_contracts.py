@@ -20,7 +20,15 @@ from vibe_rl.env import (
 )
 from vibe_rl.env.checker import examine
 
-BUILT_IN = ("CartPole-v1", "GridWorld-v0", "Pendulum-v1", "PixelGridWorld-v0")
+BUILT_IN = (
+    "Acrobot-v1",
+    "CartPole-v1",
+    "GridWorld-v0",
+    "MountainCar-v0",
+    "MountainCarContinuous-v0",
+    "Pendulum-v1",
+    "PixelGridWorld-v0",
+)
 
 
 @pytest.fixture(params=names())

@@ -4,6 +4,7 @@
 inside a `scan`; `check_env(env)` says what is wrong with one of your own.
 """
 
+from vibe_rl.env.acrobot import Acrobot, AcrobotParams, AcrobotState
 from vibe_rl.env.adapters.five_valued import FiveValuedAdapter
 from vibe_rl.env.base import Environment, Step
 from vibe_rl.env.cart_pole import CartPole, CartPoleParams, CartPoleState
@@ -16,6 +17,12 @@ from vibe_rl.env.image_wrappers import (
     ImageNormWrapper,
     ImageResizeWrapper,
     ImageWrapper,
+)
+from vibe_rl.env.mountain_car import (
+    MountainCar,
+    MountainCarContinuous,
+    MountainCarParams,
+    MountainCarState,
 )
 from vibe_rl.env.pendulum import Pendulum, PendulumParams, PendulumState
 from vibe_rl.env.registry import make, names, register
@@ -45,6 +52,9 @@ from vibe_rl.spaces import (
 )
 
 __all__ = [
+    "Acrobot",
+    "AcrobotParams",
+    "AcrobotState",
     "AutoResetWrapper",
     "Box",
     "CartPole",
@@ -68,6 +78,10 @@ __all__ = [
     "ImageResizeWrapper",
     "ImageWrapper",
     "Masked",
+    "MountainCar",
+    "MountainCarContinuous",
+    "MountainCarParams",
+    "MountainCarState",
     "MultiBinary",
     "MultiDiscrete",
     "ObsNormParams",

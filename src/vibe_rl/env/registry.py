@@ -7,16 +7,21 @@ from typing import Any
 
 import numpy as np
 
+from vibe_rl.env.acrobot import Acrobot
 from vibe_rl.env.base import Environment
 from vibe_rl.env.cart_pole import CartPole
 from vibe_rl.env.grid_world import GridWorld, PixelGridWorld
+from vibe_rl.env.mountain_car import MountainCar, MountainCarContinuous
 from vibe_rl.env.pendulum import Pendulum
 from vibe_rl.errors import ConfigError, unknown
 from vibe_rl.types import PyTree
 
 _registry: dict[str, Callable[..., Environment]] = {
+    "Acrobot-v1": Acrobot,
     "CartPole-v1": CartPole,
     "GridWorld-v0": GridWorld,
+    "MountainCar-v0": MountainCar,
+    "MountainCarContinuous-v0": MountainCarContinuous,
     "Pendulum-v1": Pendulum,
     "PixelGridWorld-v0": PixelGridWorld,
 }
