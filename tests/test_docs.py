@@ -21,12 +21,20 @@ from typing import NamedTuple
 import pytest
 
 from vibe_rl import cli, configs
-from vibe_rl.algorithms import PPOConfig, PPOMetrics
+from vibe_rl.algorithms import DQNConfig, DQNMetrics, PPOConfig, PPOMetrics, SACConfig, SACMetrics
 from vibe_rl.configs import PRESETS, TrainConfig
 from vibe_rl.env import registry
 from vibe_rl.plotting import PlotConfig
 from vibe_rl.run_dir import find_runs
-from vibe_rl.runner import EvalMetrics, FitResult, PPOMetricsHistory, PPOTrainState, RunnerConfig
+from vibe_rl.runner import (
+    DQNTrainResult,
+    EvalMetrics,
+    FitResult,
+    PPOMetricsHistory,
+    PPOTrainState,
+    RunnerConfig,
+    SACTrainResult,
+)
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGES = [*sorted(DOCS.glob("*.md")), DOCS.parent / "README.md"]
@@ -38,7 +46,7 @@ HEADING = re.compile(r"^#+ +(.+)$", re.MULTILINE)
 NOT_RUN = (
     "make",
     "python bench/learning.py",
-    "python bench/ppo_speed.py",
+    "python bench/speed.py",
     "git clone",
     "pip install",
     "cd",
@@ -48,11 +56,20 @@ NOT_RUN = (
 TINY = ["--runner.total_timesteps", "2048", "--runner.eval_episodes", "2"]
 TO_BE_COMPLETED = re.compile(r"runs/(.+)_\.\.\.")
 
-TABLES = {kind.__name__: kind for kind in (TrainConfig, PPOConfig, RunnerConfig, PlotConfig)}
+TABLES = {
+    kind.__name__: kind
+    for kind in (TrainConfig, PPOConfig, DQNConfig, SACConfig, RunnerConfig, PlotConfig)
+}
 NAMES_TOLD = {
     "configuration": tuple(PRESETS),
     "environments": registry.names(),
     "evaluation": EvalMetrics._fields,
+    "off-policy": (
+        *DQNMetrics._fields,
+        *SACMetrics._fields,
+        *DQNTrainResult._fields,
+        *SACTrainResult._fields,
+    ),
     "training": (
         *PPOMetrics._fields,
         *PPOMetricsHistory._fields,
@@ -181,18 +198,19 @@ def table(kind: type) -> str:
 
 
 def field_meanings(kind: type) -> dict[str, str]:
-    """The string that stands under each field in the source."""
-    body = ast.parse(textwrap.dedent(inspect.getsource(kind))).body[0].body  # type: ignore[attr-defined]
-    pairs = [(a, b) for a, b in pairwise(body) if isinstance(a, ast.AnnAssign)]
-    return {
-        field.target.id: " ".join(text.value.value.split())  # type: ignore[attr-defined]
-        for field, text in pairs
-        if isinstance(text, ast.Expr)
-    }
+    """The string that stands under each field in the source, or where it is inherited from."""
+    meanings = {}
+    for base in filter(dataclasses.is_dataclass, reversed(kind.__mro__)):
+        body = ast.parse(textwrap.dedent(inspect.getsource(base))).body[0].body  # type: ignore[attr-defined]
+        for field, text in pairwise(body):
+            if isinstance(field, ast.AnnAssign) and isinstance(text, ast.Expr):
+                meanings[field.target.id] = " ".join(text.value.value.split())  # type: ignore[attr-defined]
+    return meanings
 
 
 def type_text(field: dataclasses.Field) -> str:
-    return field.type.__name__ if type(field.type) is type else str(field.type)
+    shown = field.type.__name__ if type(field.type) is type else str(field.type)
+    return re.sub(r"\w+\.", "", shown)  # classes without their modules
 
 
 def default_text(field: dataclasses.Field) -> str:

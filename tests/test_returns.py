@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vibe_rl.returns import compute_gae, explained_variance, gae, td_error
+from vibe_rl.returns import compute_gae, explained_variance, gae, n_step_return, td_error
 
 compute_gae_jit = jax.jit(compute_gae)
 NEVER = jnp.zeros(3, bool)
@@ -161,6 +161,82 @@ def test_environments_side_by_side_equal_environments_one_by_one():
     apart = [compute_gae_jit(*(x[:, n] for x in rollout), 0.99, 0.95)[0] for n in range(5)]
     np.testing.assert_allclose(together, np.stack(apart, 1), atol=1e-6)
     np.testing.assert_allclose(mapped, np.stack(apart, 1), atol=1e-6)
+
+
+def n_step(rewards, story, gamma=0.5):
+    """`n_step_return` of steps that go on (.), terminate (T), truncate (C) or are unknown (?)."""
+
+    def where(letters):
+        return [jnp.array(letter in letters) for letter in story]
+
+    reward = [jnp.float32(reward) for reward in rewards]
+    found = jax.jit(n_step_return)(reward, where("T"), where(".TC"), where("."), gamma)
+    assert found[2].dtype == jnp.int32
+    return [x.item() for x in found]
+
+
+@pytest.mark.parametrize(
+    ("story", "total", "discount", "length"),
+    # rewards 8 4 2, gamma 0.5: 8; 8 + .5 * 4 = 10; 8 + .5 * 4 + .25 * 2 = 10.5
+    [
+        (".", 8.0, 0.5, 1),
+        ("T", 8.0, 0.0, 1),
+        ("C", 8.0, 0.5, 1),
+        ("...", 10.5, 0.125, 3),
+        ("..T", 10.5, 0.0, 3),
+        ("..C", 10.5, 0.125, 3),
+        # the episode ends on the way, and another one follows
+        (".T.", 10.0, 0.0, 2),
+        (".C.", 10.0, 0.25, 2),
+        ("T..", 8.0, 0.0, 1),
+        ("C..", 8.0, 0.5, 1),
+        ("C.T", 8.0, 0.5, 1),
+        ("CT.", 8.0, 0.5, 1),
+        # what is there has not happened yet, or long ago
+        (".?.", 8.0, 0.5, 1),
+        (".?T", 8.0, 0.5, 1),
+        ("..?", 10.0, 0.25, 2),
+        ("T?T", 8.0, 0.0, 1),
+        ("C?T", 8.0, 0.5, 1),
+    ],
+)
+def test_n_rewards_are_summed_until_the_episode_ends_or_nothing_is_known(
+    story, total, discount, length
+):
+    assert n_step([8.0, 4.0, 2.0][: len(story)], story) == [total, discount, length]
+
+
+def test_without_discount_n_rewards_are_just_added():
+    assert n_step([8.0, 4.0, 2.0], "...", gamma=1.0) == [14.0, 1.0, 3]
+    assert n_step([8.0, 4.0, 2.0], "..T", gamma=1.0) == [14.0, 0.0, 3]
+    assert n_step([8.0, 4.0, 2.0], "...", gamma=0.0) == [8.0, 0.0, 3]
+
+
+def test_n_step_returns_of_many_steps_equal_those_of_each():
+    rng = np.random.default_rng(4)
+    stories = ["".join(rng.choice(list(".TC?"), 5, p=[0.7, 0.1, 0.1, 0.1])) for _ in range(20)]
+    stories = ["." + story for story in stories]
+    rewards = rng.normal(size=(6, 4, 5)).astype(np.float32)
+    letters = np.array([list(story) for story in stories]).T.reshape(6, 4, 5)
+    flags = [list(jnp.asarray(x)) for x in (letters == "T", letters != "?", letters == ".")]
+    many = n_step_return(list(jnp.asarray(rewards)), *flags, 0.9)
+    for i, story in enumerate(stories):
+        one = n_step(rewards.reshape(6, 20)[:, i], story, 0.9)
+        np.testing.assert_allclose([x.ravel()[i] for x in many], one, rtol=1e-5)
+
+
+@settings(max_examples=10, deadline=None)
+@given(seed=st.integers(0, 2**31 - 1), gamma=st.floats(0, 1))
+def test_n_step_returns_and_a_value_are_what_gae_says_at_lambda_one(seed, gamma):
+    # the whole rest of a rollout, bootstrapped: the target at its first step
+    reward, value, next_value, terminated, truncated = random_rollout(seed)
+    value = jnp.concatenate([value[:1], next_value[:-1]])  # so that those on the way cancel
+    _, target = compute_gae_jit(reward, value, next_value, terminated, truncated, gamma, 1.0)
+    done = terminated | truncated
+    known = jnp.ones_like(done)
+    total, discount, length = n_step_return(*map(list, (reward, terminated, known, ~done)), gamma)
+    last = jnp.take_along_axis(next_value, length[None] - 1, axis=0)[0]
+    np.testing.assert_allclose(total + discount * last, target[0], atol=1e-4)
 
 
 @pytest.mark.parametrize(

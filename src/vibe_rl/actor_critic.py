@@ -56,6 +56,13 @@ def rescale(space: Box, unit: Float[Array, " A"]) -> Float[Array, " A"]:
     return jnp.clip(scaled, space.low, space.high)
 
 
+def to_unit(space: Box, action: Float[Array, " *B A"]) -> Float[Array, " *B A"]:
+    """Maps the bounds of `space`, which must be finite, to -1 .. 1; the inverse of `rescale`."""
+    middle, half = 0.5 * (space.low + space.high), 0.5 * (space.high - space.low)
+    middle, half = (jnp.broadcast_to(x, action.shape) for x in (middle, half))
+    return (action - middle) / half
+
+
 class PolicyHead(eqx.Module):
     """A linear layer and, for continuous actions, standard deviations that no input moves.
 
@@ -130,7 +137,19 @@ class ActorCritic(eqx.Module):
         """The distribution of actions."""
         return self.policy_head(self.actor(obs), obs)
 
+    @property
+    def value_encoder(self) -> Encoder:
+        """The critic's own encoder, or the actor's."""
+        return self.actor if self.critic is None else self.critic
+
     def value(self, obs: PyTree) -> Float[Array, ""]:
         """The expected discounted return."""
-        encoder = self.actor if self.critic is None else self.critic
-        return self.value_head(encoder(obs))[0]
+        return self.value_head(self.value_encoder(obs))[0]
+
+    def policies(self, obs: PyTree) -> Distribution:
+        """The distributions of actions at a batch of observations `[B, ...]`."""
+        return jax.vmap(self.policy_head, in_axes=(-1, 0))(self.actor.batch(obs), obs)
+
+    def values(self, obs: PyTree) -> Float[Array, " B"]:
+        """The expected discounted returns of a batch of observations `[B, ...]`."""
+        return self.value_head(self.value_encoder.batch(obs))[0]

@@ -40,7 +40,7 @@ class Categorical(NamedTuple):
         return -jnp.sum(jnp.exp(log_p) * log_p)
 
 
-def mask_logits(logits: Float[Array, " A"], legal: Bool[Array, " A"]) -> Float[Array, " A"]:
+def mask_logits(logits: Float[Array, " *A"], legal: Bool[Array, " *A"]) -> Float[Array, " *A"]:
     """Logits under which an illegal choice has probability zero."""
     return jnp.where(legal, logits, jnp.finfo(logits.dtype).min)
 

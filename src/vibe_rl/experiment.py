@@ -7,6 +7,7 @@ from typing import Any
 
 import jax
 
+from vibe_rl.algorithms.off_policy import without_ring
 from vibe_rl.checkpoint import load_checkpoint, load_metadata
 from vibe_rl.configs.train_config import ALGORITHMS, TrainConfig, algorithm_name, from_dict, to_dict
 from vibe_rl.env import AutoResetWrapper, make
@@ -48,7 +49,7 @@ def load_run(
     """A finished run as its config describes it, the agent's final state, and its notes."""
     run_dir = RunDir.open(path)
     run = build(from_dict(run_dir.load_config()))
-    like = jax.eval_shape(run.algorithm.init, jax.random.key(0))
+    like = without_ring(jax.eval_shape(run.algorithm.init, jax.random.key(0)))
     agent_state = load_checkpoint(run_dir.checkpoints, like)
     return run, agent_state, load_metadata(run_dir.checkpoints)
 

@@ -6,6 +6,7 @@ with its surroundings; keys, splits and bits are the same as those of `jax.rando
 """
 
 import math
+from collections.abc import Callable
 from functools import partial
 
 import jax
@@ -14,10 +15,11 @@ import numpy as np
 from jax.extend.random import define_prng_impl
 from jaxtyping import Array, UInt32
 
-from vibe_rl.types import Key
+from vibe_rl.types import Key, PyTree
 
 ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 PARITY = np.uint32(0x1BD11BDA)
+MANY = 256  # numbers from which on a draw is worth a loop
 WORDS = {8: jnp.uint8, 16: jnp.uint16, 32: jnp.uint32}
 
 
@@ -70,9 +72,25 @@ def _fold_in(key: Array, data: Array | int) -> Array:
     return jnp.stack(threefry(key, jnp.uint32(0), jnp.uint32(data)))
 
 
+def once(key: Array, numbers: Callable[[], PyTree]) -> PyTree:
+    """`numbers()`, computed one time and kept.
+
+    XLA computes straight-line code anew inside every operation that reads it, which does not take
+    long but makes programs that use noise in many places twice as long to compile. It does not look
+    into a loop, though, unless it sees that the loop has a single round.
+    """
+    rounds = (key[0] | np.uint32(1)) & np.uint32(1)  # 1, which XLA does not find out
+    start = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), jax.eval_shape(numbers))
+    carry = (np.uint32(0), start)
+    return jax.lax.while_loop(
+        lambda carry: carry[0] < rounds, lambda carry: (carry[0] + np.uint32(1), numbers()), carry
+    )[1]
+
+
 @partial(jax.jit, static_argnums=(1, 2), inline=True)
 def _random_bits(key: Array, bit_width: int, shape: tuple[int, ...]) -> Array:
-    high, low = _encrypted_counters(key, shape)
+    draw = partial(_encrypted_counters, key, shape)
+    high, low = once(key, draw) if math.prod(shape) >= MANY else draw()
     if bit_width == 64:
         return (high.astype(jnp.uint64) << np.uint64(32)) | low.astype(jnp.uint64)
     return (high ^ low).astype(WORDS[bit_width])

@@ -5,11 +5,14 @@ part of the task (Pardo et al. 2018, arXiv:1712.00378). Either one cuts the lamb
 what follows belongs to another episode.
 """
 
+from collections.abc import Sequence
+
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float
 
-from vibe_rl.types import Number
+from vibe_rl.types import AnyArray, Number
 
 
 def td_error(
@@ -56,6 +59,39 @@ def compute_gae(
     delta = td_error(reward, value, next_value, terminated, gamma)
     advantage = gae(delta, terminated | truncated, gamma * gae_lambda)
     return advantage, advantage + value
+
+
+def n_step_return(
+    reward: Sequence[AnyArray],
+    terminated: Sequence[AnyArray],
+    known: Sequence[AnyArray],
+    goes_on: Sequence[AnyArray],
+    gamma: Number,
+) -> tuple[AnyArray, AnyArray, AnyArray]:
+    """Discounted sums of up to n rewards of one episode (Sutton and Barto 2018, eq. 7.1).
+
+    The sum ends with the episode, and before a step that is not known yet.
+
+    Args:
+        reward: of n successive steps, each of any shape.
+        terminated: where the task ended with the step.
+        known: where the step has happened; the first always has.
+        goes_on: where the episode has not ended with the step.
+        gamma: discount factor.
+
+    Returns:
+        The sums, the discounts of the value of what follows (0 after termination), and how many
+        steps were summed, int32.
+    """
+    total, discount, length = reward[0] * 1.0, gamma * ~terminated[0], known[0].astype(np.int32)
+    reached = goes_on[0]
+    for k in range(1, len(reward)):
+        reached = reached & known[k]
+        total = total + reached * discount * reward[k]
+        discount = discount * (gamma * ~terminated[k] * reached + ~reached)
+        length = length + reached.astype(np.int32)
+        reached = reached & goes_on[k]
+    return total, discount, length
 
 
 def explained_variance(value: Float[Array, " *T"], target: Float[Array, " *T"]) -> Float[Array, ""]:

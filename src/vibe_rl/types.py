@@ -10,8 +10,12 @@ from jaxtyping import Array
 PyTree = Any
 Number = float | int | Array
 """A number of a config: a Python number outside `jit`, a traced scalar inside."""
+AnyArray = Any
+"""On the device, or in the host's memory."""
 Key = jaxtyping.Key[Array, ""]
 """A typed PRNG key (`jax.random.key`), consumed by whoever receives it."""
+Keys = jaxtyping.Key[Array, " T N"]
+"""One for every step of every env of a rollout."""
 
 
 class Transition(NamedTuple):

@@ -20,7 +20,7 @@ from vibe_rl.metrics import read_metrics
 from vibe_rl.run_dir import RunDir
 from vibe_rl.runner import RunnerConfig, fit, loop, train_ppo
 from vibe_rl.runner.evaluator import evaluate, greedy_action
-from vibe_rl.runner.fit import evaluation_key, prepare
+from vibe_rl.runner.fit import evaluation_key, next_due, prepare
 from vibe_rl.runner.report import Report, Speedometer
 from vibe_rl.runner.train_ppo import PPOMetricsHistory, ppo
 from vibe_rl.tracking import Tee
@@ -69,13 +69,40 @@ def leaves(state):
 def test_chunks_cover_the_run_and_stop_at_evaluations(n_updates, log, evaluation, longest):
     config = replace(RUNNER, log_interval=log, eval_every=evaluation)
     run = replace(PREPARED, config=config, n_updates=n_updates)
-    lengths = [length for length, _ in run.schedule(lambda: longest)]
-    ends = np.cumsum(lengths)
-    assert ends[-1] == n_updates
-    assert all(0 < n <= loop.CHUNK_CAPACITY for n in lengths)
-    for update in range(1, n_updates + 1):
-        if run.evaluates_after(update):
-            assert update in ends
+    for whole_rows in (False, True):
+        schedule = run.schedule(0, n_updates, lambda: longest, whole_rows)
+        lengths = [length for length, _ in schedule]
+        ends = np.cumsum(lengths)
+        assert ends[-1] == n_updates
+        assert all(0 < n <= max(longest, 1) for n in lengths)
+        assert {u for u in range(1, n_updates + 1) if run.evaluates_after(u)} <= set(ends)
+        if whole_rows:
+            assert rows_end(run) <= set(ends)
+
+
+def rows_end(run):
+    ends = [run.next_row(0)]
+    while ends[-1] < run.n_updates:
+        ends.append(run.next_row(ends[-1]))
+    return set(ends)
+
+
+@pytest.mark.parametrize(
+    ("interval", "steps", "update", "due"),
+    [
+        (64, 32, 0, 2),
+        (64, 32, 1, 2),
+        (64, 32, 2, 4),
+        (10, 32, 0, 1),
+        (10, 32, 1, 2),
+        (65, 32, 0, 3),
+    ],
+)
+def test_an_interval_is_due_with_the_update_that_reaches_its_next_multiple(
+    interval, steps, update, due
+):
+    # 65 env steps are reached by the third update of 32; 10 by every one
+    assert next_due(interval, steps, update) == due
 
 
 @pytest.mark.parametrize("longest", [0, 1, 3, 100])
@@ -229,9 +256,9 @@ BAD = [
     (replace(CONFIG, n_minibatches=32), {}, "n_minibatches 32 of a batch of 32"),
     (replace(CONFIG, n_minibatches=0), {}, "n_minibatches 0: give a number from 1"),
     (replace(CONFIG, n_epochs=0), {}, "n_epochs 0: give a number from 1"),
-    (replace(CONFIG, gamma=1.5), {}, "gamma 1.5: give a number from 0.0 to 1.0"),
-    (replace(CONFIG, lr=-1.0), {}, "lr -1.0: give a number from 0.0"),
-    (CONFIG, {"buffer_size": 7}, "buffer_size 7 is not served"),
+    (replace(CONFIG, gamma=1.5), {}, "gamma 1.5: give a number from 0 to 1"),
+    (replace(CONFIG, lr=-1.0), {}, "lr -1.0: give a number from 0"),
+    (CONFIG, {"buffer_size": 7}, "buffer_size 7 is read by algorithms with a replay only"),
 ]
 
 

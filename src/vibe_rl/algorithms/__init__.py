@@ -1,7 +1,23 @@
 """Algorithms, one file each, read from top to bottom as the paper is."""
 
 from vibe_rl.algorithms.base import Algorithm
+from vibe_rl.algorithms.dqn import DQN, DQNConfig, DQNMetrics, DQNState
 from vibe_rl.algorithms.ppo import PPO, PPOConfig, PPOState
 from vibe_rl.algorithms.ppo_loss import PPOMetrics
+from vibe_rl.algorithms.sac import SAC, SACConfig, SACMetrics, SACState
 
-__all__ = ["PPO", "Algorithm", "PPOConfig", "PPOMetrics", "PPOState"]
+__all__ = [
+    "DQN",
+    "PPO",
+    "SAC",
+    "Algorithm",
+    "DQNConfig",
+    "DQNMetrics",
+    "DQNState",
+    "PPOConfig",
+    "PPOMetrics",
+    "PPOState",
+    "SACConfig",
+    "SACMetrics",
+    "SACState",
+]

@@ -6,8 +6,8 @@ one batch after the rollout; minibatches are drawn by a bijective shuffle (`vibe
 value loss is not clipped unless `value_clip_eps` is set.
 """
 
-import math
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -23,6 +23,7 @@ from vibe_rl.algorithms.ppo_loss import (
 )
 from vibe_rl.errors import ConfigError
 from vibe_rl.gradient_step import Adam, as_vector
+from vibe_rl.limits import NOT_NEGATIVE, ONE_OR_MORE, SHARE, Limits, check_numbers
 from vibe_rl.networks import Encoder, array_spaces, view
 from vibe_rl.returns import compute_gae, explained_variance
 from vibe_rl.schedule import interpolate
@@ -34,7 +35,7 @@ from vibe_rl.statistics import (
     standardize_obs,
     update_statistics,
 )
-from vibe_rl.types import Key, Number, PyTree, Transition, description, static
+from vibe_rl.types import Key, Keys, Number, PyTree, Transition, description, static
 
 
 @description
@@ -97,16 +98,24 @@ class PPOConfig:
     total_timesteps here."""
 
 
-ONE_OR_MORE, NOT_NEGATIVE, SHARE = (1, math.inf), (0.0, math.inf), (0.0, 1.0)
-LIMITS = (
-    dict.fromkeys(
-        ("n_steps", "n_minibatches", "n_epochs", "num_envs", "schedule_steps"), ONE_OR_MORE
-    )
-    | dict.fromkeys(("lr", "lr_end", "clip_eps", "clip_eps_end", "vf_coef"), NOT_NEGATIVE)
-    | dict.fromkeys(("max_grad_norm", "value_clip_eps", "target_kl", "adam_eps"), NOT_NEGATIVE)
-    | dict.fromkeys(("gamma", "gae_lambda"), SHARE)
-)
-"""What each number of a config may be, both ends included."""
+LIMITS: Limits = {
+    "n_steps": ONE_OR_MORE,
+    "n_minibatches": ONE_OR_MORE,
+    "n_epochs": ONE_OR_MORE,
+    "num_envs": ONE_OR_MORE,
+    "schedule_steps": ONE_OR_MORE,
+    "lr": NOT_NEGATIVE,
+    "lr_end": NOT_NEGATIVE,
+    "clip_eps": NOT_NEGATIVE,
+    "clip_eps_end": NOT_NEGATIVE,
+    "vf_coef": NOT_NEGATIVE,
+    "max_grad_norm": NOT_NEGATIVE,
+    "value_clip_eps": NOT_NEGATIVE,
+    "target_kl": NOT_NEGATIVE,
+    "adam_eps": NOT_NEGATIVE,
+    "gamma": SHARE,
+    "gae_lambda": SHARE,
+}
 
 
 class PPOState(NamedTuple):
@@ -134,7 +143,7 @@ class PPO:
 
     def check(self, num_envs: int) -> None:
         """Raises ConfigError for spaces PPO cannot serve and batches that do not divide."""
-        self._check_numbers()
+        check_numbers(self.config, LIMITS)
         check_policy(self.obs_space, self.action_space, self.config.squash)
         spaces = array_spaces(self.obs_space)
         if self.config.normalize_obs and any(not isinstance(s, Box) for s in spaces):
@@ -159,12 +168,6 @@ class PPO:
                 f"{self.config.n_steps} x num_envs {num_envs} = {batch}: choose a divisor of it."
             )
 
-    def _check_numbers(self) -> None:
-        for name, (least, most) in LIMITS.items():
-            value = getattr(self.config, name)
-            if value is not None and not least <= value <= most:
-                raise ConfigError(f"{name} {value}: give a number from {least} to {most}.")
-
     def init(self, key: Key) -> PPOState:
         """Fresh networks and optimiser."""
         params = self.network(key)
@@ -186,6 +189,10 @@ class PPO:
             ),
             config.shared_backbone,
         )
+
+    def act_keys(self, state: PPOState, fresh: Keys) -> Keys:
+        """Fresh ones."""
+        return fresh
 
     def act(self, state: PPOState, obs: PyTree, key: Key) -> tuple[PyTree, Behaviour]:
         """Samples the policy."""
@@ -249,14 +256,21 @@ class PPO:
 
     def _values(self, state: PPOState, obs: PyTree, rollout: Transition) -> tuple[Array, Array]:
         """V(obs) and V(next_obs), the latter shifted from the former where an episode goes on."""
-        evaluate = jax.vmap(state.params.value)
-        successor = jax.vmap(lambda o: state.params.value(standardize_obs(state.obs_statistics, o)))
-        value = jax.vmap(evaluate)(obs)
-        last = successor(jax.tree.map(lambda x: x[-1], rollout.next_obs))
-        shifted = jnp.concatenate([value[1:], last[None]])
+
+        def values(seen: PyTree) -> Array:  # [T, N] at once
+            flat = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), seen)
+            return state.params.values(flat).reshape(-1, rollout.reward.shape[1])
+
+        def successors(next_obs: PyTree) -> Array:
+            see = jax.vmap(jax.vmap(partial(standardize_obs, state.obs_statistics)))
+            return values(see(next_obs))
+
+        value = values(obs)
+        last = successors(jax.tree.map(lambda x: x[-1:], rollout.next_obs))
+        shifted = jnp.concatenate([value[1:], last])
         next_value = jax.lax.cond(
             rollout.truncated[:-1].any(),
-            lambda: jnp.where(rollout.truncated, jax.vmap(successor)(rollout.next_obs), shifted),
+            lambda: jnp.where(rollout.truncated, successors(rollout.next_obs), shifted),
             lambda: shifted,
         )
         return value, next_value

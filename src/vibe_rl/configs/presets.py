@@ -1,6 +1,8 @@
 """Tuned starting points, one per task: a name, a line about it, and a whole config."""
 
+from vibe_rl.algorithms.dqn import DQNConfig
 from vibe_rl.algorithms.ppo import PPOConfig
+from vibe_rl.algorithms.sac import SACConfig
 from vibe_rl.configs.train_config import TrainConfig
 from vibe_rl.runner.config import RunnerConfig
 
@@ -38,6 +40,115 @@ PRESETS: dict[str, tuple[str, TrainConfig]] = {
                 reward_scale=0.1,
             ),
             runner=RunnerConfig(total_timesteps=200_000),
+        ),
+    ),
+    "cartpole_dqn": (
+        "DQN balances CartPole-v1: 50k steps.",
+        TrainConfig(
+            env_id="CartPole-v1",
+            algo=DQNConfig(
+                hidden_sizes=(128, 128),
+                lr=5e-4,
+                lr_end=0.0,
+                batch_size=128,
+                n_step=10,
+                target_update_freq=1,
+                tau=0.02,
+                epsilon_end=0.05,
+                epsilon_decay_steps=10_000.0,
+                num_envs=4,
+                replay_ratio=0.5,
+            ),
+            runner=RunnerConfig(total_timesteps=50_000, buffer_size=50_000),
+        ),
+    ),
+    "gridworld_dqn": (
+        "DQN walks the shortest way through GridWorld-v0: 50k steps.",
+        TrainConfig(
+            env_id="GridWorld-v0",
+            algo=DQNConfig(
+                hidden_sizes=(64, 64),
+                lr=5e-4,
+                batch_size=32,
+                target_update_freq=500,
+                epsilon_decay_steps=20_000.0,
+            ),
+            runner=RunnerConfig(total_timesteps=50_000, buffer_size=50_000, warmup_steps=500),
+        ),
+    ),
+    "acrobot_dqn": (
+        "DQN swings Acrobot-v1 up: 100k steps.",
+        TrainConfig(
+            env_id="Acrobot-v1",
+            algo=DQNConfig(
+                hidden_sizes=(128, 128),
+                lr=1e-3,
+                lr_end=0.0,
+                batch_size=128,
+                n_step=5,
+                target_update_freq=1,
+                tau=0.01,
+                epsilon_end=0.05,
+                epsilon_decay_steps=20_000.0,
+                num_envs=4,
+                replay_ratio=0.25,
+            ),
+            runner=RunnerConfig(total_timesteps=100_000),
+        ),
+    ),
+    "mountaincar_dqn": (
+        "DQN drives MountainCar-v0 out of the valley: 120k steps.",
+        TrainConfig(
+            env_id="MountainCar-v0",
+            algo=DQNConfig(
+                hidden_sizes=(64, 64),
+                lr=1e-3,
+                lr_end=0.0,
+                batch_size=128,
+                n_step=3,
+                target_update_freq=1,
+                tau=0.01,
+                exploration_hold=12,
+                epsilon_end=0.05,
+                epsilon_decay_steps=40_000.0,
+                num_envs=8,
+                replay_ratio=0.25,
+                normalize_obs=True,
+            ),
+            runner=RunnerConfig(total_timesteps=120_000),
+        ),
+    ),
+    "pendulum_sac": (
+        "SAC swings up Pendulum-v1: 20k steps.",
+        TrainConfig(
+            env_id="Pendulum-v1",
+            algo=SACConfig(
+                hidden_sizes=(64, 64),
+                batch_size=128,
+                actor_lr=1e-3,
+                critic_lr=1e-3,
+                alpha_lr=1e-3,
+                init_alpha=0.2,
+            ),
+            runner=RunnerConfig(total_timesteps=20_000),
+        ),
+    ),
+    "mountaincar_continuous_sac": (
+        "SAC drives MountainCarContinuous-v0 out of the valley: 50k steps.",
+        TrainConfig(
+            env_id="MountainCarContinuous-v0",
+            algo=SACConfig(
+                hidden_sizes=(64, 64),
+                batch_size=128,
+                n_step=5,
+                critic_lr=1e-3,
+                init_alpha=0.1,
+                exploration_hold=16,
+                num_envs=4,
+                replay_ratio=0.25,
+                normalize_obs=True,
+            ),
+            runner=RunnerConfig(total_timesteps=50_000),
         ),
     ),
 }

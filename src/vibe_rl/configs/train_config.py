@@ -5,12 +5,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from vibe_rl.algorithms.dqn import DQNConfig
 from vibe_rl.algorithms.ppo import PPOConfig
+from vibe_rl.algorithms.sac import SACConfig
 from vibe_rl.errors import ConfigError, unknown
 from vibe_rl.runner.config import RunnerConfig
+from vibe_rl.runner.train_dqn import dqn
 from vibe_rl.runner.train_ppo import ppo
+from vibe_rl.runner.train_sac import sac
 
-ALGORITHMS = {"ppo": (PPOConfig, ppo)}
+ALGORITHMS: dict[str, tuple[type, Any]] = {
+    "ppo": (PPOConfig, ppo),
+    "dqn": (DQNConfig, dqn),
+    "sac": (SACConfig, sac),
+}
 """Each algorithm's name, config class and builder: the one place that tells them apart."""
 
 
@@ -22,7 +30,7 @@ class TrainConfig:
     """Name of the environment; `vibe-rl envs` lists them."""
     env_kwargs: dict[str, float] = field(default_factory=dict)
     """Arguments of the environment: constants of its physics, or what its class takes."""
-    algo: PPOConfig = field(default_factory=PPOConfig)
+    algo: PPOConfig | DQNConfig | SACConfig = field(default_factory=PPOConfig)
     """The algorithm, chosen by the class of its config, and its hyperparameters."""
     runner: RunnerConfig = field(default_factory=RunnerConfig)
     """Budget, evaluation, logging, seed."""

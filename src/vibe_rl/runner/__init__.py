@@ -3,18 +3,24 @@
 from vibe_rl.runner.config import RunnerConfig
 from vibe_rl.runner.evaluator import EvalMetrics, evaluate, jit_evaluate
 from vibe_rl.runner.fit import FitResult, Run, fit, prepare
+from vibe_rl.runner.train_dqn import DQNTrainResult, train_dqn
 from vibe_rl.runner.train_ppo import PPOMetricsHistory, PPOTrainState, train_ppo
+from vibe_rl.runner.train_sac import SACTrainResult, train_sac
 
 __all__ = [
+    "DQNTrainResult",
     "EvalMetrics",
     "FitResult",
     "PPOMetricsHistory",
     "PPOTrainState",
     "Run",
     "RunnerConfig",
+    "SACTrainResult",
     "evaluate",
     "fit",
     "jit_evaluate",
     "prepare",
+    "train_dqn",
     "train_ppo",
+    "train_sac",
 ]

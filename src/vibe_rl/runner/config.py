@@ -28,6 +28,8 @@ class RunnerConfig:
     """Replay capacity in transitions (off-policy algorithms)."""
     warmup_steps: int = 1_000
     """Uniformly random env steps before learning begins (off-policy algorithms)."""
+    replay_on: str = "device"
+    """Whose memory holds the replay: device, or host where the device's is too small."""
 
     num_devices: int | None = None
     """Devices to train on; None takes all that the runner can use."""
@@ -64,11 +66,14 @@ AT_LEAST = {
     "eval_episodes": 0,
     "eval_max_steps": 1,
     "log_interval": 0,
+    "buffer_size": 1,
+    "warmup_steps": 0,
     "num_envs": 1,
     "fsdp_devices": 1,
     "seed": 0,
 }
 ALLOWED = {
+    "replay_on": ("device", "host"),
     "matmul_precision": ("default", "high", "highest"),
     "num_devices": (None, 1),
     "fsdp_devices": (1,),
@@ -78,8 +83,6 @@ ALLOWED = {
     "overwrite": (False,),
     "checkpoint_interval": (5_000,),
     "max_checkpoints": (5,),
-    "buffer_size": (100_000,),
-    "warmup_steps": (1_000,),
 }
 """What each field may be; all but the first hold only what the runners can do so far."""
 
@@ -93,6 +96,16 @@ def check_runner(config: RunnerConfig) -> None:
         if getattr(config, name) not in allowed:
             choices = " or ".join(map(str, allowed))
             raise ConfigError(f"runner.{name} {getattr(config, name)!r} is not served: {choices}.")
+
+
+def check_replay_unused(config: RunnerConfig) -> None:
+    """Raises ConfigError for settings of a replay, where the algorithm has none."""
+    for name in ("buffer_size", "warmup_steps", "replay_on"):
+        if getattr(config, name) != getattr(RunnerConfig, name):
+            raise ConfigError(
+                f"runner.{name} {getattr(config, name)} is read by algorithms with a replay only: "
+                "leave it out."
+            )
 
 
 def check_budget(total_timesteps: int, steps_per_update: int) -> int:

@@ -6,7 +6,7 @@ before. Only a callback, which sees the state and the metrics of the same step, 
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -14,20 +14,35 @@ import numpy as np
 
 from vibe_rl import prng
 from vibe_rl.algorithms.base import Algorithm
+from vibe_rl.algorithms.off_policy import OffPolicy, without_ring
+from vibe_rl.algorithms.warmup import Warmup
 from vibe_rl.env.base import Environment
 from vibe_rl.env.checker import auto_resets
 from vibe_rl.env.wrappers import with_episode_statistics
 from vibe_rl.errors import ConfigError
-from vibe_rl.runner.config import RunnerConfig, check_budget, check_runner
+from vibe_rl.runner.config import (
+    RunnerConfig,
+    check_budget,
+    check_replay_unused,
+    check_runner,
+)
 from vibe_rl.runner.evaluator import EvalMetrics, greedy_action, jit_evaluate
+from vibe_rl.runner.hybrid import run_chunk_on_host
 from vibe_rl.runner.interrupt import StopRequest
-from vibe_rl.runner.loop import CHUNK_CAPACITY, TrainState, jit_start, training
+from vibe_rl.runner.loop import (
+    Chunk,
+    TrainState,
+    chunk_capacity,
+    jit_start,
+    run_chunk,
+    training,
+)
 from vibe_rl.runner.report import Pending, Report, Row
 from vibe_rl.tracking.base import Tee, Tracker
 from vibe_rl.types import Key, PyTree
 
 Callback = Callable[[int, PyTree, Row], None]
-"""Called as `callback(step, agent_state, metrics)` after every chunk."""
+"""Called as `callback(step, agent_state, metrics)` after every row of metrics."""
 
 
 class FitResult(NamedTuple):
@@ -41,9 +56,10 @@ class FitResult(NamedTuple):
     interrupted: bool  # whether a signal ended it before its budget
 
 
-def reached(interval: int, before: int, after: int) -> bool:
-    """Whether a multiple of `interval` lies in (before, after]."""
-    return interval > 0 and after // interval > before // interval
+def next_due(interval: int, steps_per_update: int, update: int) -> int:
+    """The first update after `update` whose env steps reach the next multiple of `interval`."""
+    next_step = (update * steps_per_update // interval + 1) * interval
+    return -(-next_step // steps_per_update)
 
 
 def stream(seed: int, name: str) -> Key:
@@ -72,60 +88,94 @@ class Run:
         """Env steps, over all envs."""
         return self.algorithm.rollout_length * self.num_envs
 
+    @property
+    def off_policy(self) -> OffPolicy | None:
+        """The algorithm, if it has a replay."""
+        return self.algorithm if isinstance(self.algorithm, OffPolicy) else None
+
+    @property
+    def on_host(self) -> bool:
+        """Whether there is a replay and the host's memory holds it."""
+        return self.off_policy is not None and self.off_policy.on_host
+
+    @property
+    def warmup_updates(self) -> int:
+        """Updates at the beginning that act at random and learn nothing."""
+        return 0 if self.off_policy is None else self.off_policy.warmup_updates
+
     def start(self) -> TrainState:
         """The state before the first update."""
         key = stream(self.config.seed, "training")
-        return jit_start(self.algorithm, self.env, self.env_params, key, num_envs=self.num_envs)
+        state = jit_start(self.algorithm, self.env, self.env_params, key, num_envs=self.num_envs)
+        if self.off_policy is None or not self.on_host:
+            return state
+        return state._replace(agent_state=self.off_policy.with_host_ring(state.agent_state))
 
-    def logs_after(self, update: int) -> bool:
-        """Whether a row of metrics ends with this update."""
-        end = update * self.steps_per_update
+    def next_row(self, update: int) -> int:
+        """The next update with which a row of metrics ends."""
         interval = self.config.log_interval or self.steps_per_update
-        return reached(interval, end - self.steps_per_update, end) or self.evaluates_after(update)
+        logged = next_due(interval, self.steps_per_update, update)
+        return min(logged, self.next_evaluation(update))
+
+    def next_evaluation(self, update: int) -> int:
+        """The next update after which the agent is evaluated; after the last one it always is."""
+        if not (self.config.eval_every and self.config.eval_episodes):
+            return self.n_updates
+        due = next_due(self.config.eval_every, self.steps_per_update, update)
+        return min(due, self.n_updates)
 
     def evaluates_after(self, update: int) -> bool:
-        """Whether the agent is evaluated after this update; after the last one it always is."""
-        end = update * self.steps_per_update
-        due = reached(self.config.eval_every, end - self.steps_per_update, end)
-        return update == self.n_updates or (due and self.config.eval_episodes > 0)
+        """Whether the agent is evaluated after this update."""
+        return self.config.eval_episodes > 0 and self.next_evaluation(update - 1) == update
 
-    def schedule(self, longest: Callable[[], int]) -> Iterator[tuple[int, PyTree]]:
-        """The chunks: as many rows in each as `longest()` updates hold, at least one.
+    def stages(self) -> list[tuple[Any, int, int]]:
+        """What runs from which update to which: the warm-up, if there is one, and the algorithm."""
+        learning = (self.algorithm, self.warmup_updates, self.n_updates)
+        if self.off_policy is None:
+            return [learning]
+        return [(Warmup(self.off_policy), 0, self.warmup_updates), learning]
 
-        How updates are cut into chunks changes no bit of what is learned or logged.
+    def chunks(
+        self, state: TrainState, longest: Callable[[], int], whole_rows: bool
+    ) -> Iterator[Chunk]:
+        """Runs the warm-up, if there is one, and then learns; see `schedule`."""
+        for algorithm, begin, end in self.stages():
+            schedule = self.schedule(begin, end, longest, whole_rows)
+            run = run_chunk_on_host if self.on_host else run_chunk
+            each_episode = self.off_policy is not None
+            for chunk in training(algorithm, self.env, state, schedule, each_episode, run):
+                state = chunk.state
+                yield chunk
+
+    def schedule(
+        self, begin: int, end: int, longest: Callable[[], int], whole_rows: bool
+    ) -> Iterator[tuple[int, PyTree]]:
+        """Chunks of the updates from `begin` to `end`, at most `longest()` at once.
+
+        None goes on past an evaluation, nor past the end of a row if they are to be whole. How
+        updates are cut into chunks changes no bit of what is learned or logged.
         """
-        begun = 0
-        while begun < self.n_updates:
-            end = chunk_end(self, begun, min(longest(), CHUNK_CAPACITY))
-            yield end - begun, self.env_params
-            begun = end
+        stop = self.next_row if whole_rows else self.next_evaluation
+        capacity = chunk_capacity(self.steps_per_update)
+        while begin < end:
+            most = min(max(longest(), 1), capacity)
+            n_updates = min(begin + most, end, stop(begin)) - begin
+            yield n_updates, self.env_params
+            begin += n_updates
 
     def evaluate(self, agent_state: PyTree, update: int) -> EvalMetrics | None:
         """Greedy episodes of this very state, if it is time; the result may be under way."""
-        if self.config.eval_episodes == 0 or not self.evaluates_after(update):
+        if not self.evaluates_after(update):
             return None
         return jit_evaluate(
             greedy_action,
-            (self.algorithm, agent_state),
+            (self.algorithm, without_ring(agent_state)),
             self.env,
             evaluation_world(self.env, self.env_params),
             n_episodes=self.config.eval_episodes,
             max_steps=self.config.eval_max_steps,
             rng=evaluation_key(self.config.seed, update),
         )
-
-
-def chunk_end(run: Run, begun: int, longest: int) -> int:
-    """The update that ends the chunk: the end of the last row that fits, or an evaluation."""
-    end = begun
-    for update in range(begun + 1, begun + CHUNK_CAPACITY + 1):
-        if end > begun and update > begun + longest:
-            break
-        if run.logs_after(update):
-            end = update
-        if run.evaluates_after(update):
-            break
-    return end if end > begun else begun + CHUNK_CAPACITY
 
 
 def evaluation_world(env: Environment, env_params: PyTree) -> PyTree:
@@ -171,6 +221,8 @@ def prepare(
         ConfigError: the run cannot work.
     """
     check_runner(config)
+    if not isinstance(algorithm, OffPolicy):
+        check_replay_unused(config)
     algorithm.check(num_envs)
     check_hashable(env)
     if not auto_resets(env, env.default_params()):
@@ -180,8 +232,13 @@ def prepare(
         )
     check_worlds(env, env_params, num_envs)
     n_updates = check_budget(config.total_timesteps, algorithm.rollout_length * num_envs)
-    env = with_episode_statistics(env)
-    return Run(algorithm, env, env_params, config, num_envs, n_updates)
+    run = Run(algorithm, with_episode_statistics(env), env_params, config, num_envs, n_updates)
+    if run.warmup_updates >= n_updates:
+        raise ConfigError(
+            f"warmup_steps {config.warmup_steps} leave nothing of total_timesteps "
+            f"{config.total_timesteps} to learn in: give a shorter warm-up or a larger budget."
+        )
+    return run
 
 
 def fit(
@@ -194,29 +251,32 @@ def fit(
 
     Args:
         run: see `prepare`.
-        tracker: gets a row of metrics per chunk.
+        tracker: gets rows of metrics, and of single episodes where the algorithm has a replay.
         callback: see `Callback`.
         keep_history: whether to keep every update's metrics in memory.
 
     Raises:
         NonFiniteLossError: a loss became NaN or infinite.
     """
-    report = Report(tracker or Tee(), run.steps_per_update, run.logs_after, keep_history)
-    longest = report.updates_at_once if callback is None else lambda: 1
+    each_episode = run.off_policy is not None
+    report = Report(
+        tracker or Tee(), run.steps_per_update, run.next_row, each_episode, keep_history
+    )
     with jax.default_matmul_precision(run.config.matmul_precision), StopRequest() as stop:
         state, update, pending = run.start(), 0, None
-        for chunk in training(run.algorithm, run.env, state, run.schedule(longest)):
+        for chunk in run.chunks(state, report.updates_at_once, callback is not None):
             update, state = update + chunk.n_updates, chunk.state
             scores = run.evaluate(state.agent_state, update)
             report(pending)  # the chunk before this one, which the device has finished
             pending = Pending(chunk.metrics, chunk.n_updates, update, scores)
             if callback is not None:
                 row, pending = report(pending), None
-                callback(update * run.steps_per_update, state.agent_state, row)
+                if row:
+                    callback(update * run.steps_per_update, state.agent_state, row)
             if stop.requested:
                 break
-        if pending is not None:
-            report(pending)
+        report(pending)
+        report.close(update)
     return FitResult(
         state=state,
         step=update * run.steps_per_update,

@@ -5,7 +5,7 @@ the host does happens in the body of the `for` that consumes `training`. A chunk
 yielded at once, without waiting: the caller may look at the previous chunk's metrics meanwhile.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
@@ -15,13 +15,18 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from vibe_rl.algorithms.base import Algorithm
+from vibe_rl.algorithms.base import Algorithm, Stage
 from vibe_rl.env.base import Environment
 from vibe_rl.errors import ConfigError
 from vibe_rl.statistics import summarize_episodes
-from vibe_rl.types import Key, PyTree, Transition, description, static
+from vibe_rl.types import AnyArray, Key, PyTree, Transition, description, static
 
-CHUNK_CAPACITY = 128  # most updates in one chunk; fixes the size of its table of metrics
+MOST_UPDATES, FEWEST_UPDATES, MOST_STEPS = 4096, 128, 2**20
+
+
+def chunk_capacity(steps_per_update: int) -> int:
+    """The most updates in one chunk; fixes the size of its tables."""
+    return min(MOST_UPDATES, max(FEWEST_UPDATES, MOST_STEPS // steps_per_update))
 
 
 class TrainState(NamedTuple):
@@ -38,12 +43,19 @@ class TrainState(NamedTuple):
 class MetricTable:
     """Scalars of some updates, a row each; one array, so that a chunk writes and sends one."""
 
-    rows: Array  # float32 [CHUNK_CAPACITY, len(names)]
+    rows: AnyArray  # float32 [capacity, len(names)]
+    episodes: AnyArray  # float32 [capacity, 2, T * N], return and length where one ended, else 0
     names: tuple[str, ...] = static()
 
     def on_host(self, n_updates: int) -> np.ndarray:
         """The first `n_updates` rows; waits for the device."""
         return np.asarray(self.rows)[:n_updates].copy()  # a view would keep the whole table
+
+    def ended(self, updates: slice) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Env step within these updates, return and length of every episode that ended in them."""
+        returns, lengths = np.moveaxis(np.asarray(self.episodes)[updates], 1, 0)
+        update, step = np.nonzero(lengths)
+        return update * lengths.shape[1] + step, returns[update, step], lengths[update, step]
 
     def columns(self, n_updates: int) -> dict[str, np.ndarray]:
         """The first `n_updates` entries of every metric."""
@@ -92,7 +104,7 @@ jit_start = jax.jit(
 
 
 def collect(
-    algorithm: Algorithm, env: Environment, env_params: PyTree, state: TrainState, key: Key
+    algorithm: Stage, env: Environment, env_params: PyTree, state: TrainState, key: Key
 ) -> tuple[TrainState, Experience]:
     """Steps every env `rollout_length` times; experience has leaves `[T, N, ...]`."""
     num_envs = jax.tree.leaves(state.obs)[0].shape[0]
@@ -105,9 +117,10 @@ def collect(
         after = step_envs(keys[1], env_state, action, env_params)
         return (after.state, after.obs), experience(obs, action, extras, after)
 
-    keys = jax.random.split(key, (2, algorithm.rollout_length, num_envs))
+    fresh, step_keys = jax.random.split(key, (2, algorithm.rollout_length, num_envs))
+    act_keys = algorithm.act_keys(state.agent_state, fresh)
     carry = (state.env_state, state.obs)
-    (env_state, obs), rollout = jax.lax.scan(step, carry, (keys[0], keys[1]))
+    (env_state, obs), rollout = jax.lax.scan(step, carry, (act_keys, step_keys))
     return state._replace(env_state=env_state, obs=obs), rollout
 
 
@@ -130,57 +143,81 @@ def experience(obs: PyTree, action: PyTree, extras: PyTree, after: Any) -> Exper
     )
 
 
+class Outcome(NamedTuple):
+    """What the host may want to know of one update."""
+
+    metrics: dict[str, Array]  # scalars
+    episodes: Array  # float32 [2, T * N], return and length of the episodes that ended, else 0
+
+
 def iteration(
-    algorithm: Algorithm, env: Environment, env_params: PyTree, state: TrainState
-) -> tuple[TrainState, dict[str, Array]]:
-    """Collects a rollout and learns from it; metrics are scalars."""
+    algorithm: Stage, env: Environment, env_params: PyTree, state: TrainState
+) -> tuple[TrainState, Outcome]:
+    """Collects a rollout and learns from it."""
     key, collect_key, update_key = jax.random.split(state.key, 3)
     state, rollout = collect(algorithm, env, env_params, state, collect_key)
     agent_state, metrics = algorithm.update(state.agent_state, rollout.transition, update_key)
+    return state._replace(agent_state=agent_state, key=key), measure(rollout, metrics)
+
+
+def measure(rollout: Experience, metrics: dict[str, Array]) -> Outcome:
+    """What the host may want to know of a rollout and of what was learned from it."""
     done = rollout.transition.terminated | rollout.transition.truncated
     episodes = summarize_episodes(done, rollout.episode_return, rollout.episode_length)
     of_env = {name: jnp.mean(metric) for name, metric in rollout.metrics.items()}
     refuse_clashes(of_env, {*metrics, *episodes._fields, *EPISODE_COLUMNS})
-    metrics |= episodes._asdict() | of_env
-    return state._replace(agent_state=agent_state, key=key), metrics
+    each = jnp.stack([rollout.episode_return, rollout.episode_length.astype(jnp.float32)])
+    each = jnp.where(done, each, 0.0).reshape(2, -1)
+    return Outcome(metrics | episodes._asdict() | of_env, each)
 
 
-@partial(jax.jit, static_argnames=("env",), donate_argnames=("state",))
+@partial(jax.jit, static_argnames=("env", "each_episode"), donate_argnames=("state",))
 def run_chunk(
-    algorithm: Algorithm,
+    algorithm: Stage,
     env: Environment,
     env_params: PyTree,
     state: TrainState,
     n_updates: int | Array,
+    each_episode: bool = False,
 ) -> tuple[TrainState, MetricTable]:
     """`n_updates` iterations; the number is traced, so one program serves every length."""
     once = jax.jit(partial(iteration, algorithm, env, env_params))  # traced once, used twice
-    names = tuple(jax.eval_shape(once, state)[1])
+    outcome = jax.eval_shape(once, state)[1]
+    names, steps = tuple(outcome.metrics), outcome.episodes.shape[1]
 
-    def body(i: Array, carry: tuple[TrainState, Array]) -> tuple[TrainState, Array]:
-        state, metrics = once(carry[0])
-        row = jnp.stack([jnp.float32(metrics[name]) for name in names])
-        return state, jax.lax.dynamic_update_index_in_dim(carry[1], row, i, 0)
+    def body(i: Array, carry: tuple[TrainState, Any]) -> tuple[TrainState, Any]:
+        state, outcome = once(carry[0])
+        row = jnp.stack([jnp.float32(outcome.metrics[name]) for name in names])
+        new = MetricTable(row, outcome.episodes[:, : steps * each_episode], names)
+        write = partial(jax.lax.dynamic_update_index_in_dim, index=i, axis=0)
+        return state, jax.tree.map(write, carry[1], new)
 
-    rows = jnp.zeros((CHUNK_CAPACITY, len(names)))
-    state, rows = jax.lax.fori_loop(0, n_updates, body, (state, rows))
-    return state, MetricTable(rows, names)
+    capacity = chunk_capacity(steps)
+    episodes = jnp.zeros((capacity, 2, steps * each_episode))
+    tables = MetricTable(jnp.zeros((capacity, len(names))), episodes, names)
+    return jax.lax.fori_loop(0, n_updates, body, (state, tables))
 
 
 def training(
-    algorithm: Algorithm,
+    algorithm: Stage,
     env: Environment,
     state: TrainState,
     schedule: Iterable[tuple[int, PyTree]],
+    each_episode: bool = False,
+    run_chunk: Callable[..., tuple[TrainState, MetricTable]] = run_chunk,
 ) -> Iterator[Chunk]:
     """Runs the schedule's chunks, `(n_updates, env_params)` each, one after another.
 
-    A plain run repeats one world; fresh scenarios come from a loader; a curriculum is a list.
+    A plain run repeats one world; fresh scenarios come from a loader; a curriculum is a list. With
+    `each_episode` the return and length of every single episode is reported, not sums alone.
+    `run_chunk` is what runs a chunk, on the device unless it says otherwise.
     """
+    num_envs = jax.tree.leaves(state.obs)[0].shape[0]
+    capacity = chunk_capacity(algorithm.rollout_length * num_envs)
     for n_updates, env_params in schedule:
-        if not 0 < n_updates <= CHUNK_CAPACITY:
-            raise ConfigError(f"n_updates {n_updates} of a chunk: give 1 to {CHUNK_CAPACITY}.")
-        state, metrics = run_chunk(algorithm, env, env_params, state, n_updates)
+        if not 0 < n_updates <= capacity:
+            raise ConfigError(f"n_updates {n_updates} of a chunk: give 1 to {capacity}.")
+        state, metrics = run_chunk(algorithm, env, env_params, state, n_updates, each_episode)
         yield Chunk(state, metrics, n_updates)
 
 

@@ -1,9 +1,8 @@
 """From the device's numbers to rows of metrics; a loss that is not finite stops the run here."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import Any, NamedTuple
 
 import jax
@@ -17,6 +16,9 @@ from vibe_rl.tracking.base import Tracker
 
 WINDOW = 0.5  # seconds
 CHUNK_SECONDS = 0.2
+FIRST_UPDATES = 128  # at most so many at once before the speed is known
+COUNTERS = ("gradient_steps",)
+"""Metrics of which a row has the last instead of the mean."""
 Row = dict[str, Any]
 """Named numbers of one moment of a run."""
 
@@ -60,43 +62,74 @@ class Report:
 
     tracker: Tracker
     steps_per_update: int
-    ends_row: Callable[[int], bool]  # whether a row ends with this update
+    next_row: Callable[[int], int]  # the next update with which a row ends
+    each_episode: bool = False  # whether single episodes have rows of their own
     keep_history: bool = False
     names: tuple[str, ...] = ()
     history: list[np.ndarray] = field(default_factory=list)  # [updates, names] of each chunk
+    unfinished: list[Row] = field(default_factory=list)  # columns of the row that has not ended
     evaluation: EvalMetrics | None = None
     speedometer: Speedometer = field(default_factory=Speedometer)
 
     def __call__(self, pending: Pending | None) -> Row:
-        """Waits for the chunk, logs its rows and returns the last; None only starts the clock."""
+        """Waits for the chunk, logs the rows that end in it and returns the last, if there is one.
+
+        None only starts the clock.
+        """
         if pending is None:
             self.speedometer.start()
             return {}
-        rows, self.names = pending.metrics.on_host(pending.n_updates), pending.metrics.names
-        first = pending.update - pending.n_updates
-        speed = self.speedometer(pending.update * self.steps_per_update)
+        self.speedometer(pending.update * self.steps_per_update)
         if self.keep_history:
-            self.history.append(rows)
+            self.names = pending.metrics.names
+            self.history.append(pending.metrics.on_host(pending.n_updates))
+        begin = first = pending.update - pending.n_updates
+        columns = pending.metrics.columns(pending.n_updates)
         row: Row = {}
-        for begin, end in self._rows(first, pending.update):
-            part = rows[begin - first : end - first]
-            check_finite(part, self.names, begin, self.steps_per_update)
-            row = {"step": end * self.steps_per_update, "update": end}
-            row |= summarize(part, self.names)
-            row["steps_per_second"] = speed
-            if end == pending.update and pending.evaluation is not None:
-                self.evaluation = jax.device_get(pending.evaluation)
-                row |= evaluation_row(pending.evaluation)
-            self.tracker.log(row, row["step"])
+        while begin < pending.update:
+            row_end = self.next_row(begin)
+            end = min(row_end, pending.update)
+            here = slice(begin - first, end - first)
+            part = {name: column[here] for name, column in columns.items()}
+            check_finite(part, begin, self.steps_per_update)
+            self.unfinished.append(part)
+            self._log_episodes(pending.metrics, here, begin)
+            evaluation = pending.evaluation if end == pending.update else None
+            row = self._finish(end, evaluation) if end == row_end else {}
+            begin = end
         return row
 
-    def _rows(self, first: int, last: int) -> Iterator[tuple[int, int]]:
-        """The updates (begin, end] of each row of a chunk."""
-        ends = [u for u in range(first + 1, last + 1) if u == last or self.ends_row(u)]
-        yield from pairwise([first, *ends])
+    def _log_episodes(self, metrics: MetricTable, updates: slice, first: int) -> None:
+        """A row for each single episode that ended, where the loop tells them one by one."""
+        for step, episode_return, length in zip(*metrics.ended(updates), strict=True):
+            row = {
+                "step": first * self.steps_per_update + int(step) + 1,
+                "episode_return": float(episode_return),
+                "episode_length": int(length),
+            }
+            self.tracker.log(row, row["step"])
+
+    def _finish(self, update: int, evaluation: EvalMetrics | None) -> Row:
+        """Logs the row that ends with `update`."""
+        row: Row = {"step": update * self.steps_per_update, "update": update}
+        row |= summarize(self.unfinished, self.each_episode)
+        row["steps_per_second"] = self.speedometer.speed
+        if evaluation is not None:
+            self.evaluation = jax.device_get(evaluation)
+            row |= evaluation_row(evaluation)
+        self.tracker.log(row, row["step"])
+        self.unfinished = []
+        return row
+
+    def close(self, update: int) -> None:
+        """Logs what an interrupt left of a row."""
+        if self.unfinished:
+            self._finish(update, None)
 
     def updates_at_once(self) -> int:
         """How many updates take about `CHUNK_SECONDS`: long enough to dispatch them for nothing."""
+        if self.speedometer.speed == 0.0:
+            return min(self.next_row(0), FIRST_UPDATES)
         return int(CHUNK_SECONDS * self.speedometer.speed / self.steps_per_update)
 
     def table(self) -> dict[str, np.ndarray]:
@@ -106,37 +139,42 @@ class Report:
         return dict(zip(self.names, np.concatenate(self.history).T, strict=True))
 
 
-def check_finite(rows: np.ndarray, names: Sequence[str], first: int, steps_per_update: int) -> None:
+def check_finite(columns: Mapping[str, np.ndarray], first: int, steps_per_update: int) -> None:
     """Raises NonFiniteLossError naming the first update whose loss is NaN or infinite."""
-    losses = [i for i, name in enumerate(names) if name.endswith("loss")]
-    bad = np.argwhere(~np.isfinite(rows[:, losses]))
-    if bad.size:
-        row, column = bad[0]
-        update = first + int(row) + 1
+    losses = {name: column for name, column in columns.items() if name.endswith("loss")}
+    bad = {name: np.flatnonzero(~np.isfinite(column)) for name, column in losses.items()}
+    rows = {name: int(where[0]) for name, where in bad.items() if where.size}
+    if rows:
+        name = min(rows, key=lambda name: rows[name])
+        update = first + rows[name] + 1
         raise NonFiniteLossError(
-            f"{names[losses[column]]} became {rows[row, losses[column]]} at update {update} (env "
-            f"step {update * steps_per_update}): try a smaller lr; what was written is intact."
+            f"{name} became {columns[name][rows[name]]} at update {update} (env step "
+            f"{update * steps_per_update}): try a smaller lr; what was written is intact."
         )
 
 
-def summarize(rows: np.ndarray, names: Sequence[str]) -> Row:
-    """Means over some updates; episodes are weighed one by one."""
-    metrics = dict(zip(names, rows.mean(0).tolist(), strict=True))
-    for name in EpisodeSummary._fields:
-        del metrics[name]
-    return metrics | episode_metrics(rows, names)
+def summarize(parts: Sequence[Mapping[str, np.ndarray]], each_episode: bool) -> Row:
+    """Means over some updates; episodes are weighed one by one.
+
+    Where single episodes have rows of their own, which take the plain names, means are called so.
+    """
+    names = dict.fromkeys(name for part in parts for name in part)
+    columns = {n: np.concatenate([part[n] for part in parts if n in part]) for n in names}
+    sums = {name: columns.pop(name) for name in EpisodeSummary._fields}
+    metrics = {name: float(column.mean()) for name, column in columns.items()}
+    metrics |= {name: float(columns[name][-1]) for name in COUNTERS if name in columns}
+    return metrics | episode_metrics(sums, "_mean" if each_episode else "")
 
 
-def episode_metrics(rows: np.ndarray, names: Sequence[str]) -> Row:
+def episode_metrics(sums: Mapping[str, np.ndarray], suffix: str) -> Row:
     """What the sums of `EpisodeSummary` come to; only their number if no episode ended."""
-    sums = {name: rows[:, names.index(name)] for name in EpisodeSummary._fields}
     episodes = int(sums["episodes"].sum())
     if not episodes:
         return {"episodes": 0}
     return {
         "episodes": episodes,
-        "episode_return": float(sums["return_sum"].sum()) / episodes,
-        "episode_length": float(sums["length_sum"].sum()) / episodes,
+        f"episode_return{suffix}": float(sums["return_sum"].sum()) / episodes,
+        f"episode_length{suffix}": float(sums["length_sum"].sum()) / episodes,
         "episode_return_min": float(sums["return_min"].min()),
         "episode_return_max": float(sums["return_max"].max()),
     }

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from contextlib import closing
 from typing import Any
 
+from vibe_rl.algorithms.off_policy import without_ring
 from vibe_rl.checkpoint import save_checkpoint
 from vibe_rl.errors import ConfigError
 from vibe_rl.metrics import MetricsLogger
@@ -12,7 +13,7 @@ from vibe_rl.run_dir import RunDir
 from vibe_rl.runner.compilation_cache import enable_compilation_cache
 from vibe_rl.runner.config import RunnerConfig
 from vibe_rl.runner.fit import Callback, FitResult, Run, fit
-from vibe_rl.tracking.base import Tee
+from vibe_rl.tracking.base import Tee, Tracker
 from vibe_rl.tracking.console import ConsoleTracker
 
 
@@ -37,13 +38,18 @@ def run_training(
     *,
     run_dir: RunDir | None = None,
     callback: Callback | None = None,
+    tracker: Tracker | None = None,
     keep_history: bool = False,
 ) -> FitResult:
-    """Trains, shows progress and, with a `run_dir`, writes metrics and the final agent there."""
+    """Trains, shows progress and, with a `run_dir`, writes metrics and the final agent there.
+
+    `tracker` is told whatever the others are.
+    """
     enable_compilation_cache()
-    with closing(Tee(*trackers(run, run_dir))) as tracker:
-        tracker.log_config(settings(run))
-        result = fit(run, tracker, callback, keep_history)
+    more = () if tracker is None else (tracker,)
+    with closing(Tee(*more, *trackers(run, run_dir))) as tee:
+        tee.log_config(settings(run))
+        result = fit(run, tee, callback, keep_history)
     if run_dir is not None:
         save_agent(run_dir, result, run.config)
     return result
@@ -61,11 +67,13 @@ def trackers(run: Run, run_dir: RunDir | None) -> list[Any]:
     if not run.config.progress_bar:
         return files
     console = ConsoleTracker(run.n_updates * run.steps_per_update)
-    console.status("compiling ...")
+    size = "" if run.off_policy is None else f"replay of {run.off_policy.describe_replay()}; "
+    console.status(f"{size}compiling ...")
     return [*files, console]
 
 
 def save_agent(run_dir: RunDir, result: FitResult, config: RunnerConfig) -> None:
     """Writes the agent's final state with what is needed to evaluate it again."""
     notes: Mapping[str, Any] = {"update": result.updates, "seed": config.seed}
-    save_checkpoint(run_dir.checkpoints, result.state.agent_state, step=result.step, metadata=notes)
+    agent_state = without_ring(result.state.agent_state)
+    save_checkpoint(run_dir.checkpoints, agent_state, step=result.step, metadata=notes)

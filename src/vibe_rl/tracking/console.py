@@ -16,7 +16,8 @@ from typing import Any
 from tqdm import tqdm
 
 LOGGER = "vibe_rl"
-LABELS = {"episode_return": "return", "eval_return": "eval"}  # what a display shows, and as what
+LABELS = {"episode_return": "return", "episode_return_mean": "return", "eval_return": "eval"}
+"""What a display shows, and as what; of two with one label the later."""
 _FIXED_LETTERS = 39  # of the progress line: without prefix, bar, step/total and metrics
 
 
@@ -115,7 +116,8 @@ class _Display:
     def _flush(self) -> None:
         self._due = time.monotonic() + self._interval
         self._pending = False
-        self._show([f"{LABELS[key]} {_text(value)}" for key, value in self._latest.items()])
+        known = {LABELS[key]: self._latest[key] for key in LABELS if key in self._latest}
+        self._show([f"{label} {_text(value)}" for label, value in known.items()])
 
     def _show(self, metrics: list[str]) -> None:
         raise NotImplementedError

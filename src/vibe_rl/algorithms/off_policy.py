@@ -1,0 +1,306 @@
+"""What DQN and SAC share: experience is kept in a replay ring and learned from many times.
+
+An update writes a rollout into the ring inside the agent's state, draws `replay_ratio` batches per
+env step from it and learns from them. Before the first one comes a warm-up (`vibe_rl.algorithms.
+warmup`).
+"""
+
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array
+
+from vibe_rl import available_memory, value_check
+from vibe_rl.errors import ConfigError
+from vibe_rl.limits import NOT_NEGATIVE, ONE_OR_MORE, SHARE, Limits, check_numbers
+from vibe_rl.networks import Encoder, array_spaces, view
+from vibe_rl.replay import AnyKey, Batch, HostReplay, Replay, Ring
+from vibe_rl.schedule import interpolate
+from vibe_rl.spaces import Box, Space
+from vibe_rl.statistics import (
+    RunningStatistics,
+    initial_statistics,
+    standardize_obs,
+    update_statistics,
+)
+from vibe_rl.types import Key, Keys, Number, PyTree, Transition, description, static
+from vibe_rl.value_check import ValueCheck
+
+
+@description
+@dataclass(frozen=True)
+class OffPolicyConfig:
+    """Hyperparameters of learning from replay."""
+
+    gamma: float = 0.99
+    """Discount factor."""
+    batch_size: int = static(64)
+    """Examples in a gradient step."""
+    replay_ratio: float = static(1.0)
+    """Gradient steps per env step, counted over all envs."""
+    train_every: int = static(1)
+    """T, env steps per env between two updates."""
+    num_envs: int = static(1)
+    """N, environments stepped side by side."""
+    n_step: int = static(1)
+    """Rewards summed before the bootstrap."""
+    exploration_hold: int = static(1)
+    """Env steps for which an env keeps a random choice; more than 1 explores further (Dabney et al.
+    2021, arXiv:2006.01782)."""
+    prioritized: bool = static(False)
+    """Whether transitions are drawn in proportion to their last TD error."""
+    priority_alpha: float = 0.6
+    """Exponent of the TD error: 0 is uniform."""
+    priority_beta: float = 0.4
+    """Exponent of the importance weights at first; 1, the whole correction, at schedule_steps."""
+    max_grad_norm: float = 10.0
+    """Largest global norm of a gradient."""
+    activation: str = static("relu")
+    """Of the dense layers: tanh, relu, silu, gelu or elu."""
+    conv_layers: tuple[tuple[int, int, int], ...] | None = static(None)
+    """Channels, kernel and stride of each convolution; None chooses by the image's size."""
+    normalize_obs: bool = static(False)
+    """Whether observations are standardised by running statistics kept in the agent's state."""
+    schedule_steps: float | None = None
+    """Env steps over which schedules run; None: the runners put the run's total_timesteps here."""
+
+
+LIMITS: Limits = {
+    "batch_size": ONE_OR_MORE,
+    "train_every": ONE_OR_MORE,
+    "num_envs": ONE_OR_MORE,
+    "n_step": ONE_OR_MORE,
+    "exploration_hold": ONE_OR_MORE,
+    "priority_alpha": NOT_NEGATIVE,
+    "max_grad_norm": NOT_NEGATIVE,
+    "gamma": SHARE,
+    "priority_beta": SHARE,
+    "schedule_steps": ONE_OR_MORE,
+}
+
+
+class Memory(NamedTuple):
+    """All that is kept of experience."""
+
+    ring: Ring  # None where the state has been left without, see `without_ring`
+    obs_statistics: RunningStatistics | None  # None unless normalize_obs
+    step: Array  # int32, rollouts seen, those of the warm-up included
+    exploration_key: Key  # of the random choices that are held
+    check: ValueCheck
+
+
+@description
+@dataclass(frozen=True)
+class OffPolicy:
+    """The base of algorithms with a replay ring; derived ones say how to act and how to learn.
+
+    Their state is a NamedTuple with a field `memory`. `act` returns the value of the action taken
+    as its extras. `learn(state, batches, key)` makes a gradient step on each of `[U, B]` examples
+    and returns the state, metrics and the sizes of the TD errors `[U, B]`.
+    """
+
+    config: Any
+    obs_space: Space = static()
+    action_space: Space = static()
+    replay: Replay = static()
+    warmup_steps: int = static()
+
+    @property
+    def rollout_length(self) -> int:
+        """T, the config's train_every."""
+        return self.config.train_every
+
+    @property
+    def steps_per_update(self) -> int:
+        """Env steps, over all envs."""
+        return self.config.train_every * self.replay.num_envs
+
+    @property
+    def warmup_updates(self) -> int:
+        """Rollouts of random actions before the first update."""
+        return -(-self.warmup_steps // self.steps_per_update)
+
+    @property
+    def gradient_steps(self) -> int:
+        """U, the gradient steps of one update."""
+        return round(self.config.replay_ratio * self.steps_per_update)
+
+    def encoder(self, key: Key, hidden_sizes: tuple[int, ...]) -> Encoder:
+        """The layers that turn an observation into features."""
+        config = self.config
+        return Encoder(key, self.obs_space, hidden_sizes, config.activation, config.conv_layers)
+
+    def init_memory(self, key: Key) -> Memory:
+        """No experience; a host ring is not made here, for this runs on the device."""
+        example = jax.eval_shape(self.obs_space.sample, jax.random.key(0))
+        statistics = initial_statistics(view(example)) if self.config.normalize_obs else None
+        ring = None if self.on_host else self.replay.init(self.obs_space, self.action_space)
+        return Memory(
+            ring=ring,  # type: ignore[arg-type]
+            obs_statistics=statistics,
+            step=jnp.int32(0),
+            exploration_key=key,
+            check=value_check.init(self.replay.num_envs),
+        )
+
+    def act_keys(self, state: Any, fresh: Keys) -> Keys:
+        """The keys `[T, N]` of a rollout's random choices: `fresh` ones, or each held for a while.
+
+        With an `exploration_hold` of k, an env's key changes every k steps, and the envs' keys not
+        all at once.
+        """
+        hold, memory = self.config.exploration_hold, state.memory
+        if hold == 1:
+            return fresh
+        n_steps, num_envs = fresh.shape
+        step = memory.step * n_steps + jnp.arange(n_steps)
+        env = jnp.arange(num_envs)
+        block = (step[:, None] + (env * hold // num_envs)[None, :]) // hold
+        of_env = jax.vmap(jax.random.fold_in, (None, 0))(memory.exploration_key, env)
+        return jax.vmap(jax.vmap(jax.random.fold_in), (None, 0))(of_env, block)
+
+    def with_host_ring(self, state: Any) -> Any:
+        """The state with an empty ring in the host's memory."""
+        ring = self.replay.init(self.obs_space, self.action_space)
+        return state._replace(memory=state.memory._replace(ring=ring))
+
+    @property
+    def on_host(self) -> bool:
+        """Whether the ring is in the host's memory."""
+        return isinstance(self.replay, HostReplay)
+
+    def observe(self, memory: Memory, rollout: Transition) -> Memory:
+        """The memory after a rollout, but for the ring."""
+        done = rollout.terminated | rollout.truncated
+        if rollout.extras is None:
+            check = value_check.skip(memory.check, done)
+        else:
+            q, gamma = rollout.extras, self.config.gamma
+            check = value_check.update(memory.check, q, rollout.reward, done, gamma)
+        statistics = memory.obs_statistics
+        if statistics is not None:
+            statistics = update_statistics(statistics, view(rollout.obs))
+        return memory._replace(obs_statistics=statistics, step=memory.step + 1, check=check)
+
+    def remember(self, memory: Memory, rollout: Transition) -> Memory:
+        """The memory with a rollout added."""
+        ring = self.replay.insert(memory.ring, rollout)
+        return self.observe(memory, rollout)._replace(ring=ring)
+
+    def env_steps(self, memory: Memory) -> Array:
+        """Env steps seen, as float32."""
+        return memory.step.astype(jnp.float32) * self.steps_per_update
+
+    def fraction(self, memory: Memory) -> Array:
+        """How far the run's schedules have come, from 0 to 1."""
+        if self.config.schedule_steps is None:
+            return jnp.float32(1.0)
+        return jnp.clip(self.env_steps(memory) / self.config.schedule_steps, 0.0, 1.0)
+
+    def update(self, state: Any, rollout: Transition, key: Key) -> tuple[Any, dict[str, Array]]:
+        """Remembers a rollout and learns from replayed batches."""
+        sample_key, learn_key = jax.random.split(key)
+        memory = self.remember(state.memory, rollout)
+        batches = self.draw(memory.ring, sample_key, self.beta(memory))
+        state, metrics, td_error = self.study(state._replace(memory=memory), batches, learn_key)
+        priority = (td_error + 1e-6) ** self.config.priority_alpha
+        ring = self.replay.reprioritize(memory.ring, batches, priority)
+        metrics |= {"buffer_fill": memory.ring.filled / self.replay.length}
+        return state._replace(memory=state.memory._replace(ring=ring)), metrics
+
+    def draw(self, ring: Ring, key: AnyKey, beta: Number = 1.0) -> Batch:
+        """Examples `[U, B]` as they were seen."""
+        shape = self.gradient_steps, self.config.batch_size
+        return self.replay.sample(ring, key, shape, self.config.gamma, beta)
+
+    def beta(self, memory: Memory) -> Array:
+        """The exponent of the importance weights at this moment."""
+        return interpolate(self.config.priority_beta, 1.0, self.fraction(memory))
+
+    def study(self, state: Any, batches: Batch, key: Key) -> tuple[Any, dict[str, Array], Array]:
+        """Learns from examples `[U, B]`, whatever ring they come from."""
+        statistics = state.memory.obs_statistics
+        if statistics is not None:
+            see = jax.vmap(jax.vmap(partial(standardize_obs, statistics)))
+            batches = batches._replace(obs=see(batches.obs), next_obs=see(batches.next_obs))
+        state, metrics, td_error = self.learn(state, batches, key)
+        check = state.memory.check
+        promised = {"q_promised": check.last_promised, "q_paid": check.last_paid}
+        return state, metrics | promised, td_error
+
+    def init(self, key: Key) -> Any:
+        """The state before any experience."""
+        raise NotImplementedError
+
+    def act(self, state: Any, obs: PyTree, key: Key) -> tuple[PyTree, Array]:
+        """An exploring action and its value."""
+        raise NotImplementedError
+
+    def greedy(self, state: Any, obs: PyTree) -> PyTree:
+        """The action thought best."""
+        raise NotImplementedError
+
+    def learn(self, state: Any, batches: Batch, key: Key) -> tuple[Any, dict[str, Array], Array]:
+        """Gradient steps on batches `[U, B]`."""
+        raise NotImplementedError
+
+    def check(self, num_envs: int) -> None:
+        """Raises ConfigError for settings that cannot work together."""
+        check_numbers(self.config, LIMITS)
+        config, capacity = self.config, self.replay.capacity
+        spaces = array_spaces(self.obs_space)
+        if config.normalize_obs and any(not isinstance(s, Box) for s in spaces):
+            raise ConfigError("normalize_obs True needs observations that are Boxes: turn it off.")
+        if config.batch_size > self.warmup_steps:
+            raise ConfigError(
+                f"batch_size {config.batch_size} is larger than the {self.warmup_steps} "
+                "transitions of warmup_steps: give a smaller batch or a longer warm-up."
+            )
+        if capacity < max(config.batch_size, num_envs * max(config.n_step, config.train_every)):
+            raise ConfigError(
+                f"buffer_size {capacity} holds less than a batch of {config.batch_size} or than "
+                f"n_step {config.n_step} and train_every {config.train_every} steps of {num_envs} "
+                "envs: give a larger buffer."
+            )
+        self._check_replay_ratio()
+        self._check_memory()
+
+    def _check_memory(self) -> None:
+        needed = self.replay.nbytes(self.obs_space, self.action_space)
+        free = available_memory.of_host() if self.on_host else available_memory.of_device()
+        if needed > free:
+            place = "host" if self.on_host else "device"
+            raise ConfigError(
+                f"buffer_size {self.replay.capacity:,} takes {self.describe_replay()}, and the "
+                f"{place} has {available_memory.describe(free)} free: give a smaller one"
+                + (", or replay_on host." if not self.on_host else ".")
+            )
+        if self.on_host and self.config.prioritized:
+            raise ConfigError("prioritized True needs replay_on device: a host ring has none.")
+
+    def describe_replay(self) -> str:
+        """The ring's size with the arithmetic."""
+        n_slots = self.replay.num_envs * self.replay.length
+        n_bytes = self.replay.nbytes(self.obs_space, self.action_space)
+        each = round(n_bytes / n_slots)
+        return f"{n_slots:,} slots x {each} B = {available_memory.describe(n_bytes)}"
+
+    def _check_replay_ratio(self) -> None:
+        wanted = self.config.replay_ratio * self.steps_per_update
+        if self.gradient_steps < 1 or abs(wanted - self.gradient_steps) > 1e-6 * wanted:
+            raise ConfigError(
+                f"replay_ratio {self.config.replay_ratio} means {wanted:g} gradient steps for the "
+                f"{self.steps_per_update} env steps of an update (train_every "
+                f"{self.config.train_every} x num_envs {self.replay.num_envs}): choose numbers "
+                "whose product is whole, such as a larger train_every."
+            )
+
+
+def without_ring(agent_state: Any) -> Any:
+    """The state without its experience: all that acting needs."""
+    if not isinstance(getattr(agent_state, "memory", None), Memory):
+        return agent_state
+    return agent_state._replace(memory=agent_state.memory._replace(ring=None))

@@ -1,0 +1,82 @@
+"""What `train_dqn` and `train_sac` share: replay from the runner's settings, and rows in memory."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
+
+from vibe_rl.algorithms.off_policy import OffPolicy, OffPolicyConfig
+from vibe_rl.env.base import Environment
+from vibe_rl.replay import HostReplay, Replay
+from vibe_rl.run_dir import RunDir
+from vibe_rl.runner.config import RunnerConfig, check_runner
+from vibe_rl.runner.fit import Callback, prepare
+from vibe_rl.runner.run import resolve_num_envs, run_training
+from vibe_rl.types import PyTree
+
+REPLAYS = {"device": Replay, "host": HostReplay}
+Kind = TypeVar("Kind", bound=OffPolicy)
+
+
+def off_policy(
+    kind: type[Kind],
+    env: Environment,
+    env_params: PyTree,
+    config: OffPolicyConfig,
+    runner_config: RunnerConfig,
+) -> Kind:
+    """The algorithm of this kind, its replay and warm-up as the runner's settings say."""
+    check_runner(runner_config)
+    if config.schedule_steps is None:
+        config = replace(config, schedule_steps=float(runner_config.total_timesteps))
+    ring = REPLAYS[runner_config.replay_on](
+        capacity=runner_config.buffer_size,
+        num_envs=resolve_num_envs(config.num_envs, runner_config.num_envs),
+        n_step=config.n_step,
+        prioritized=config.prioritized,
+    )
+    return kind(
+        config,
+        env.observation_space(env_params),
+        env.action_space(env_params),
+        ring,
+        runner_config.warmup_steps,
+    )
+
+
+@dataclass
+class Rows:
+    """A tracker that keeps rows in memory: single episodes' returns, and all others whole."""
+
+    episode_returns: list[float] = field(default_factory=list)
+    metrics_log: list[dict[str, Any]] = field(default_factory=list)
+
+    def log(self, metrics: Mapping[str, Any], step: int) -> None:
+        """Keeps one row."""
+        if "episode_return" in metrics:
+            self.episode_returns.append(metrics["episode_return"])
+        else:
+            self.metrics_log.append(dict(metrics))
+
+    def log_config(self, config: Mapping[str, Any]) -> None:
+        """Nothing."""
+
+    def log_file(self, path: Any) -> None:
+        """Nothing."""
+
+    def close(self) -> None:
+        """Nothing."""
+
+
+def train_off_policy(
+    algorithm: OffPolicy,
+    env: Environment,
+    env_params: PyTree,
+    runner_config: RunnerConfig,
+    callback: Callback | None,
+    run_dir: RunDir | None,
+) -> tuple[Any, list[float], list[dict[str, Any]]]:
+    """The final agent, every episode's return, and the rows of metrics."""
+    run = prepare(algorithm, env, env_params, runner_config, algorithm.replay.num_envs)
+    rows = Rows()
+    result = run_training(run, run_dir=run_dir, callback=callback, tracker=rows)
+    return result.state.agent_state, rows.episode_returns, rows.metrics_log

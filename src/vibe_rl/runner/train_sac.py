@@ -1,0 +1,65 @@
+"""Seed 001's `train_sac`: SAC through `fit`, with the seed's signature and results."""
+
+from typing import Any, NamedTuple
+
+from vibe_rl.algorithms.sac import SAC, SACConfig, SACState
+from vibe_rl.env.base import Environment
+from vibe_rl.run_dir import RunDir
+from vibe_rl.runner.config import RunnerConfig
+from vibe_rl.runner.fit import Callback
+from vibe_rl.runner.off_policy import off_policy, train_off_policy
+from vibe_rl.runner.run import check_shape
+from vibe_rl.types import PyTree
+
+
+class SACTrainResult(NamedTuple):
+    """How training ended."""
+
+    agent_state: SACState
+    episode_returns: list[float]  # of every episode that ended, in their order
+    metrics_log: list[dict[str, Any]]  # a row per log_interval
+
+
+def sac(
+    env: Environment, env_params: PyTree, config: SACConfig, runner_config: RunnerConfig
+) -> SAC:
+    """The algorithm for this env, with the runner's buffer and warm-up."""
+    return off_policy(SAC, env, env_params, config, runner_config)
+
+
+def train_sac(
+    env: Environment,
+    env_params: PyTree,
+    *,
+    sac_config: SACConfig,
+    runner_config: RunnerConfig,
+    obs_shape: tuple[int, ...] | None = None,
+    action_dim: int | None = None,
+    callback: Callback | None = None,
+    run_dir: RunDir | None = None,
+) -> SACTrainResult:
+    """Trains SAC from scratch.
+
+    Args:
+        env: must reset itself; see `AutoResetWrapper`.
+        env_params: constants of the world; leaves with a leading axis `[num_envs]` give each env
+            its own.
+        sac_config: hyperparameters.
+        runner_config: budget, replay, evaluation, logging, seed.
+        obs_shape: inferred; if given, it must be the env's.
+        action_dim: how many numbers an action has; inferred; if given, it must be the env's.
+        callback: `callback(step, agent_state, metrics)` every `log_interval` steps, and where the
+            agent is evaluated.
+        run_dir: gets metrics while training goes on, and the agent at the end.
+
+    Raises:
+        ConfigError: before anything is compiled or written, if the run cannot work.
+        NonFiniteLossError: a loss became NaN or infinite.
+    """
+    algorithm = sac(env, env_params, sac_config, runner_config)
+    check_shape("obs_shape", obs_shape, getattr(algorithm.obs_space, "shape", None))
+    action_shape = None if action_dim is None else (action_dim,)
+    check_shape("action_dim", action_shape, getattr(algorithm.action_space, "shape", None))
+    return SACTrainResult(
+        *train_off_policy(algorithm, env, env_params, runner_config, callback, run_dir)
+    )
