@@ -18,7 +18,7 @@ check: $(VENV)/dev  ## lint, format, types, floors
 	$(BIN)/lint-imports
 
 bench: $(VENV)/dev  ## speed, side by side with a single-file script
-	$(BIN)/python bench/ppo_speed.py
+	$(BIN)/python bench/speed.py ppo-64 dqn-1 sac-1 --repeats 3
 
 docs: $(VENV)/dev  ## run every code block of the documentation
 	$(BIN)/python -m pytest tests/test_docs.py

@@ -2,11 +2,12 @@
 
     python bench/learning.py cartpole_ppo pendulum_ppo --seeds 10 --episodes 128
 
-Seeds are vmapped, which changes the last bits of a run and not its law.
+Each seed is a run of its own, one after another in one compiled program.
 `--shuffle sort` replaces the bijective shuffle by `jax.random.permutation`, to compare the two.
 """
 
 import argparse
+import ast
 import time
 from dataclasses import fields, replace
 from functools import partial
@@ -30,8 +31,13 @@ def learn(config, seeds, episodes):
     algorithm, env, params = run.algorithm, run.env, run.env_params
     start = partial(loop.start, algorithm, env, params, num_envs=run.num_envs)
 
-    def update(_, states):
-        return jax.vmap(lambda s: loop.iteration(algorithm, env, params, s)[0])(states)
+    def learned(key):
+        """One whole run, warm-up included."""
+        state = start(key)
+        for algorithm, begin, end in run.stages():
+            once = partial(loop.iteration, algorithm, env, params)
+            state = jax.lax.fori_loop(begin, end, lambda _, s, once=once: once(s)[0], state)
+        return state.agent_state
 
     def score(agent_state, key):
         return evaluate(
@@ -44,18 +50,20 @@ def learn(config, seeds, episodes):
             rng=key,
         ).mean_return
 
-    states = jax.lax.map(start, jax.vmap(prng.key)(seeds))
-    states = jax.jit(lambda s: jax.lax.fori_loop(0, run.n_updates, update, s))(states)
-    keys = jax.random.split(prng.key(2**31), len(seeds))
-    return np.asarray(jax.jit(jax.vmap(score))(states.agent_state, keys))
+    def scored(keys):
+        return score(learned(keys[0]), keys[1])
+
+    keys = jax.vmap(prng.key)(seeds), jax.random.split(prng.key(2**31), len(seeds))
+    return np.asarray(jax.jit(partial(jax.lax.map, scored))(keys))
 
 
 def changed(config, changes):
-    """The preset with some fields of its algorithm changed, as `name=value`."""
-    kinds = {field.name: type(getattr(config.algo, field.name)) for field in fields(config.algo)}
+    """The preset with some fields of its algorithm or runner changed, as `name=value`."""
     pairs = [change.split("=") for change in changes]
-    values = {name: kinds[name](float(value)) for name, value in pairs}
-    return replace(config, algo=replace(config.algo, **values))
+    values = {name: ast.literal_eval(value) for name, value in pairs}
+    of_algorithm = {field.name for field in fields(config.algo)} & set(values)
+    algo = replace(config.algo, **{name: values.pop(name) for name in of_algorithm})
+    return replace(config, algo=algo, runner=replace(config.runner, **values))
 
 
 def main():
@@ -65,7 +73,9 @@ def main():
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--episodes", type=int, default=128)
     parser.add_argument("--steps", type=int, help="budget; the preset's by default")
-    parser.add_argument("--set", nargs="*", default=[], help="algorithm fields, name=value")
+    parser.add_argument(
+        "--set", nargs="*", default=[], help="fields of algorithm or runner, name=value"
+    )
     parser.add_argument("--shuffle", choices=["bijective", "sort"], default="bijective")
     args = parser.parse_args()
     enable_compilation_cache()
