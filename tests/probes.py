@@ -70,6 +70,28 @@ class SignReward(Probe):
         return state.obs[0]
 
 
+class EitherEnd(SignReward):
+    """Reward 1 for ever; where -1 is observed death ends it, where +1 is the clock does."""
+
+    def reward(self, state, action, params):
+        return jnp.float32(1.0)
+
+    def step(self, key, state, action, params):
+        step = super().step(key, state, action, params)
+        over, dies = step.terminated | step.truncated, state.obs[0] < 0
+        return step._replace(terminated=over & dies, truncated=over & ~dies)
+
+
+class RandomEnds(Probe):
+    """Rewards of any size; every step is the last of its episode with probability 1/4."""
+
+    def step(self, key, state, action, params):
+        reward_key, end_key = jax.random.split(key)
+        step = super().step(key, state, action, params)
+        terminated = jax.random.bernoulli(end_key, 0.25)
+        return step._replace(reward=jax.random.normal(reward_key), terminated=terminated)
+
+
 class DelayedReward(Probe):
     """Two steps; only the second pays 1: V(start) = gamma, V(later) = 1."""
 

@@ -137,19 +137,7 @@ class ActorCritic(eqx.Module):
         """The distribution of actions."""
         return self.policy_head(self.actor(obs), obs)
 
-    @property
-    def value_encoder(self) -> Encoder:
-        """The critic's own encoder, or the actor's."""
-        return self.actor if self.critic is None else self.critic
-
     def value(self, obs: PyTree) -> Float[Array, ""]:
         """The expected discounted return."""
-        return self.value_head(self.value_encoder(obs))[0]
-
-    def policies(self, obs: PyTree) -> Distribution:
-        """The distributions of actions at a batch of observations `[B, ...]`."""
-        return jax.vmap(self.policy_head, in_axes=(-1, 0))(self.actor.batch(obs), obs)
-
-    def values(self, obs: PyTree) -> Float[Array, " B"]:
-        """The expected discounted returns of a batch of observations `[B, ...]`."""
-        return self.value_head(self.value_encoder.batch(obs))[0]
+        encoder = self.actor if self.critic is None else self.critic
+        return self.value_head(encoder(obs))[0]

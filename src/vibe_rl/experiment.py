@@ -35,6 +35,7 @@ def train(
 ) -> tuple[RunDir, FitResult]:
     """Runs `config` in a new run directory; nothing is written if it cannot work."""
     run = build(config)
+    run.check_memory()
     run_dir = RunDir(f"{config.env_id}_{algorithm_name(config)}", base_dir)
     run_dir.save_config(to_dict(config))
     run_dir.save_manifest(

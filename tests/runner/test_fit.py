@@ -235,7 +235,7 @@ def test_worlds_of_their_own_are_evaluated_in_the_default_one():
 
 def test_the_speed_is_that_of_a_window_not_of_a_moment():
     speed = Speedometer()
-    speed.start()
+    speed.restart(0)
     speed.since -= 2.0
     assert speed(2000) == pytest.approx(1000.0, rel=0.01)
     assert speed(2001) == pytest.approx(1000.0, rel=0.01)  # nothing new in a microsecond
@@ -254,10 +254,10 @@ BAD = [
     (replace(CONFIG, n_minibatches=5), {}, "n_minibatches 5 does not divide the batch"),
     (replace(CONFIG, activation="sine"), {}, "unknown activation 'sine'"),
     (replace(CONFIG, n_minibatches=32), {}, "n_minibatches 32 of a batch of 32"),
-    (replace(CONFIG, n_minibatches=0), {}, "n_minibatches 0: give a number from 1"),
-    (replace(CONFIG, n_epochs=0), {}, "n_epochs 0: give a number from 1"),
+    (replace(CONFIG, n_minibatches=0), {}, "n_minibatches 0: give at least 1"),
+    (replace(CONFIG, n_epochs=0), {}, "n_epochs 0: give at least 1"),
     (replace(CONFIG, gamma=1.5), {}, "gamma 1.5: give a number from 0 to 1"),
-    (replace(CONFIG, lr=-1.0), {}, "lr -1.0: give a number from 0"),
+    (replace(CONFIG, lr=-1.0), {}, "lr -1.0: give at least 0"),
     (CONFIG, {"buffer_size": 7}, "buffer_size 7 is read by algorithms with a replay only"),
 ]
 

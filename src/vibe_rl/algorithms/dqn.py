@@ -14,7 +14,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from vibe_rl.algorithms.off_policy import Memory, OffPolicy, OffPolicyConfig
+from vibe_rl.algorithms.off_policy import Memory, OffPolicy
+from vibe_rl.algorithms.off_policy_config import OffPolicyConfig
 from vibe_rl.algorithms.warmup import random_action
 from vibe_rl.distributions import mask_logits
 from vibe_rl.errors import ConfigError, unknown
@@ -40,7 +41,7 @@ class DQNConfig(OffPolicyConfig):
     lr_end: float | None = None
     """Learning rate at schedule_steps; None keeps it constant."""
     target_update_freq: int = 1000
-    """Gradient steps between two updates of the target network."""
+    """Gradient steps between two updates of the target network; 1 where tau is Polyak's."""
     tau: float = 1.0
     """Share of the network that an update mixes into the target: 1 copies it, less is Polyak's."""
     epsilon_start: float = 1.0
@@ -145,6 +146,10 @@ class DQN(OffPolicy):
             raise unknown("loss", self.config.loss, LOSSES)
         if self.config.dueling and not self.config.hidden_sizes:
             raise ConfigError("dueling True needs a dense layer: give hidden_sizes.")
+        if self.config.lr_end is not None and self.config.schedule_steps is None:
+            raise ConfigError(
+                "schedule_steps None: give the env steps over which lr_end is reached."
+            )
         check_numbers(self.config, LIMITS)
         super().check(num_envs)
         jax.eval_shape(self.network, jax.random.key(0))  # what it refuses, it refuses here

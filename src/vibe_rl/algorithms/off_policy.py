@@ -5,6 +5,7 @@ env step from it and learns from them. Before the first one comes a warm-up (`vi
 warmup`).
 """
 
+import math
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
@@ -14,8 +15,9 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from vibe_rl import available_memory, value_check
+from vibe_rl.algorithms.off_policy_config import LIMITS
 from vibe_rl.errors import ConfigError
-from vibe_rl.limits import NOT_NEGATIVE, ONE_OR_MORE, SHARE, Limits, check_numbers
+from vibe_rl.limits import check_numbers
 from vibe_rl.networks import Encoder, array_spaces, view
 from vibe_rl.replay import AnyKey, Batch, HostReplay, Replay, Ring
 from vibe_rl.schedule import interpolate
@@ -28,58 +30,6 @@ from vibe_rl.statistics import (
 )
 from vibe_rl.types import Key, Keys, Number, PyTree, Transition, description, static
 from vibe_rl.value_check import ValueCheck
-
-
-@description
-@dataclass(frozen=True)
-class OffPolicyConfig:
-    """Hyperparameters of learning from replay."""
-
-    gamma: float = 0.99
-    """Discount factor."""
-    batch_size: int = static(64)
-    """Examples in a gradient step."""
-    replay_ratio: float = static(1.0)
-    """Gradient steps per env step, counted over all envs."""
-    train_every: int = static(1)
-    """T, env steps per env between two updates."""
-    num_envs: int = static(1)
-    """N, environments stepped side by side."""
-    n_step: int = static(1)
-    """Rewards summed before the bootstrap."""
-    exploration_hold: int = static(1)
-    """Env steps for which an env keeps a random choice; more than 1 explores further (Dabney et al.
-    2021, arXiv:2006.01782)."""
-    prioritized: bool = static(False)
-    """Whether transitions are drawn in proportion to their last TD error."""
-    priority_alpha: float = 0.6
-    """Exponent of the TD error: 0 is uniform."""
-    priority_beta: float = 0.4
-    """Exponent of the importance weights at first; 1, the whole correction, at schedule_steps."""
-    max_grad_norm: float = 10.0
-    """Largest global norm of a gradient."""
-    activation: str = static("relu")
-    """Of the dense layers: tanh, relu, silu, gelu or elu."""
-    conv_layers: tuple[tuple[int, int, int], ...] | None = static(None)
-    """Channels, kernel and stride of each convolution; None chooses by the image's size."""
-    normalize_obs: bool = static(False)
-    """Whether observations are standardised by running statistics kept in the agent's state."""
-    schedule_steps: float | None = None
-    """Env steps over which schedules run; None: the runners put the run's total_timesteps here."""
-
-
-LIMITS: Limits = {
-    "batch_size": ONE_OR_MORE,
-    "train_every": ONE_OR_MORE,
-    "num_envs": ONE_OR_MORE,
-    "n_step": ONE_OR_MORE,
-    "exploration_hold": ONE_OR_MORE,
-    "priority_alpha": NOT_NEGATIVE,
-    "max_grad_norm": NOT_NEGATIVE,
-    "gamma": SHARE,
-    "priority_beta": SHARE,
-    "schedule_steps": ONE_OR_MORE,
-}
 
 
 class Memory(NamedTuple):
@@ -251,6 +201,10 @@ class OffPolicy:
         """Raises ConfigError for settings that cannot work together."""
         check_numbers(self.config, LIMITS)
         config, capacity = self.config, self.replay.capacity
+        if num_envs != self.replay.num_envs:
+            raise ConfigError(
+                f"num_envs {num_envs} is not the replay's {self.replay.num_envs}: give the same."
+            )
         spaces = array_spaces(self.obs_space)
         if config.normalize_obs and any(not isinstance(s, Box) for s in spaces):
             raise ConfigError("normalize_obs True needs observations that are Boxes: turn it off.")
@@ -265,10 +219,16 @@ class OffPolicy:
                 f"n_step {config.n_step} and train_every {config.train_every} steps of {num_envs} "
                 "envs: give a larger buffer."
             )
+        if self.on_host and config.prioritized:
+            raise ConfigError(
+                "prioritized True needs replay_on device: a ring on the host keeps no priorities."
+            )
         self._check_replay_ratio()
-        self._check_memory()
 
-    def _check_memory(self) -> None:
+    def check_memory(self) -> None:
+        """Raises ConfigError for a ring that does not fit; only training needs one."""
+        if self.replay.num_envs * self.replay.length >= 2**31:
+            raise ConfigError(f"buffer_size {self.replay.capacity:,}: give fewer than 2^31.")
         needed = self.replay.nbytes(self.obs_space, self.action_space)
         free = available_memory.of_host() if self.on_host else available_memory.of_device()
         if needed > free:
@@ -278,8 +238,6 @@ class OffPolicy:
                 f"{place} has {available_memory.describe(free)} free: give a smaller one"
                 + (", or replay_on host." if not self.on_host else ".")
             )
-        if self.on_host and self.config.prioritized:
-            raise ConfigError("prioritized True needs replay_on device: a host ring has none.")
 
     def describe_replay(self) -> str:
         """The ring's size with the arithmetic."""
@@ -289,6 +247,8 @@ class OffPolicy:
         return f"{n_slots:,} slots x {each} B = {available_memory.describe(n_bytes)}"
 
     def _check_replay_ratio(self) -> None:
+        if not 0.0 < self.config.replay_ratio < math.inf:
+            raise ConfigError(f"replay_ratio {self.config.replay_ratio}: give more than 0.")
         wanted = self.config.replay_ratio * self.steps_per_update
         if self.gradient_steps < 1 or abs(wanted - self.gradient_steps) > 1e-6 * wanted:
             raise ConfigError(

@@ -7,7 +7,6 @@ value loss is not clipped unless `value_clip_eps` is set.
 """
 
 from dataclasses import dataclass
-from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -256,21 +255,14 @@ class PPO:
 
     def _values(self, state: PPOState, obs: PyTree, rollout: Transition) -> tuple[Array, Array]:
         """V(obs) and V(next_obs), the latter shifted from the former where an episode goes on."""
-
-        def values(seen: PyTree) -> Array:  # [T, N] at once
-            flat = jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), seen)
-            return state.params.values(flat).reshape(-1, rollout.reward.shape[1])
-
-        def successors(next_obs: PyTree) -> Array:
-            see = jax.vmap(jax.vmap(partial(standardize_obs, state.obs_statistics)))
-            return values(see(next_obs))
-
-        value = values(obs)
-        last = successors(jax.tree.map(lambda x: x[-1:], rollout.next_obs))
-        shifted = jnp.concatenate([value[1:], last])
+        evaluate = jax.vmap(state.params.value)
+        successor = jax.vmap(lambda o: state.params.value(standardize_obs(state.obs_statistics, o)))
+        value = jax.vmap(evaluate)(obs)
+        last = successor(jax.tree.map(lambda x: x[-1], rollout.next_obs))
+        shifted = jnp.concatenate([value[1:], last[None]])
         next_value = jax.lax.cond(
             rollout.truncated[:-1].any(),
-            lambda: jnp.where(rollout.truncated, successors(rollout.next_obs), shifted),
+            lambda: jnp.where(rollout.truncated, jax.vmap(successor)(rollout.next_obs), shifted),
             lambda: shifted,
         )
         return value, next_value

@@ -69,7 +69,8 @@ def ppo_loss(
     params: ActorCritic, batch: Examples, coefficients: Coefficients
 ) -> tuple[Float[Array, ""], PPOMetrics]:
     """The loss of one minibatch: surrogate, critic and entropy (eq. 9)."""
-    policy, value = params.policies(batch.obs), params.values(batch.obs)
+    policy = jax.vmap(params.policy)(batch.obs)
+    value = jax.vmap(params.value)(batch.obs)
     log_ratio = _log_prob(policy, batch.behaviour.sample) - batch.behaviour.log_prob
     ratio = jnp.exp(log_ratio)
     advantage = standardize(batch.advantage)

@@ -16,7 +16,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from vibe_rl.algorithms.off_policy import Memory, OffPolicy, OffPolicyConfig
+from vibe_rl.algorithms.off_policy import Memory, OffPolicy
+from vibe_rl.algorithms.off_policy_config import OffPolicyConfig
 from vibe_rl.errors import ConfigError
 from vibe_rl.gradient_step import Adam, as_vector
 from vibe_rl.limits import NOT_NEGATIVE, ONE_OR_MORE, SHARE, Limits, check_numbers
@@ -74,7 +75,8 @@ LIMITS: Limits = {
     "actor_lr": NOT_NEGATIVE,
     "critic_lr": NOT_NEGATIVE,
     "alpha_lr": NOT_NEGATIVE,
-    "init_alpha": NOT_NEGATIVE,
+    "init_alpha": (1e-6, math.inf),
+    "target_entropy_scale": NOT_NEGATIVE,
     "tau": SHARE,
     "n_critics": ONE_OR_MORE,
 }

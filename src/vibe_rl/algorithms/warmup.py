@@ -19,7 +19,8 @@ from vibe_rl.types import Key, Keys, MaskedObs, PyTree, Transition, description
 def random_action(space: Space, obs: PyTree, key: Key) -> PyTree:
     """A uniformly random action; among the legal ones where `obs` says which they are."""
     if isinstance(obs, MaskedObs):
-        return Categorical(mask_logits(jnp.zeros(obs.legal.shape), obs.legal)).sample(key)
+        legal = Categorical(mask_logits(jnp.zeros(obs.legal.shape), obs.legal)).sample(key)
+        return legal.astype(space.dtype)  # type: ignore[attr-defined]
     return space.sample(key)
 
 

@@ -42,7 +42,7 @@ from vibe_rl.tracking.base import Tee, Tracker
 from vibe_rl.types import Key, PyTree
 
 Callback = Callable[[int, PyTree, Row], None]
-"""Called as `callback(step, agent_state, metrics)` after every row of metrics."""
+"""Called as `callback(step, agent_state, metrics)` after every row, once learning has begun."""
 
 
 class FitResult(NamedTuple):
@@ -102,6 +102,11 @@ class Run:
     def warmup_updates(self) -> int:
         """Updates at the beginning that act at random and learn nothing."""
         return 0 if self.off_policy is None else self.off_policy.warmup_updates
+
+    def check_memory(self) -> None:
+        """Raises ConfigError if there is a replay and it does not fit."""
+        if self.off_policy is not None:
+            self.off_policy.check_memory()
 
     def start(self) -> TrainState:
         """The state before the first update."""
@@ -259,6 +264,7 @@ def fit(
         NonFiniteLossError: a loss became NaN or infinite.
     """
     each_episode = run.off_policy is not None
+    run.check_memory()
     report = Report(
         tracker or Tee(), run.steps_per_update, run.next_row, each_episode, keep_history
     )
@@ -267,11 +273,13 @@ def fit(
         for chunk in run.chunks(state, report.updates_at_once, callback is not None):
             update, state = update + chunk.n_updates, chunk.state
             scores = run.evaluate(state.agent_state, update)
+            if chunk.first:  # the clock does not run while training is compiled
+                report.speedometer.restart((update - chunk.n_updates) * run.steps_per_update)
             report(pending)  # the chunk before this one, which the device has finished
             pending = Pending(chunk.metrics, chunk.n_updates, update, scores)
             if callback is not None:
                 row, pending = report(pending), None
-                if row:
+                if row and update > run.warmup_updates:
                     callback(update * run.steps_per_update, state.agent_state, row)
             if stop.requested:
                 break

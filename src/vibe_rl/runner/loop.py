@@ -68,6 +68,7 @@ class Chunk(NamedTuple):
     state: TrainState  # valid until the next chunk is asked for, then its memory is used again
     metrics: MetricTable
     n_updates: int
+    first: bool  # of its schedule, so that its program may just have been compiled
 
 
 class Experience(NamedTuple):
@@ -214,11 +215,11 @@ def training(
     """
     num_envs = jax.tree.leaves(state.obs)[0].shape[0]
     capacity = chunk_capacity(algorithm.rollout_length * num_envs)
-    for n_updates, env_params in schedule:
+    for i, (n_updates, env_params) in enumerate(schedule):
         if not 0 < n_updates <= capacity:
             raise ConfigError(f"n_updates {n_updates} of a chunk: give 1 to {capacity}.")
         state, metrics = run_chunk(algorithm, env, env_params, state, n_updates, each_episode)
-        yield Chunk(state, metrics, n_updates)
+        yield Chunk(state, metrics, n_updates, first=i == 0)
 
 
 EPISODE_COLUMNS = (

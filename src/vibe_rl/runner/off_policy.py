@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
-from vibe_rl.algorithms.off_policy import OffPolicy, OffPolicyConfig
+from vibe_rl.algorithms.off_policy import OffPolicy
+from vibe_rl.algorithms.off_policy_config import OffPolicyConfig
 from vibe_rl.env.base import Environment
 from vibe_rl.replay import HostReplay, Replay
 from vibe_rl.run_dir import RunDir
@@ -45,8 +46,9 @@ def off_policy(
 
 @dataclass
 class Rows:
-    """A tracker that keeps rows in memory: single episodes' returns, and all others whole."""
+    """A tracker that keeps single episodes' returns in memory, and rows once learning has begun."""
 
+    warmup_steps: int
     episode_returns: list[float] = field(default_factory=list)
     metrics_log: list[dict[str, Any]] = field(default_factory=list)
 
@@ -54,7 +56,7 @@ class Rows:
         """Keeps one row."""
         if "episode_return" in metrics:
             self.episode_returns.append(metrics["episode_return"])
-        else:
+        elif step > self.warmup_steps:
             self.metrics_log.append(dict(metrics))
 
     def log_config(self, config: Mapping[str, Any]) -> None:
@@ -77,6 +79,6 @@ def train_off_policy(
 ) -> tuple[Any, list[float], list[dict[str, Any]]]:
     """The final agent, every episode's return, and the rows of metrics."""
     run = prepare(algorithm, env, env_params, runner_config, algorithm.replay.num_envs)
-    rows = Rows()
+    rows = Rows(run.warmup_updates * run.steps_per_update)
     result = run_training(run, run_dir=run_dir, callback=callback, tracker=rows)
     return result.state.agent_state, rows.episode_returns, rows.metrics_log

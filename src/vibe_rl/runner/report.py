@@ -34,23 +34,22 @@ class Pending(NamedTuple):
 
 @dataclass
 class Speedometer:
-    """Env steps per second over the last `WINDOW` seconds or so, without the first compilation."""
+    """Env steps per second over the last `WINDOW` seconds or so; `restart` leaves a pause out."""
 
     since: float = field(default_factory=time.perf_counter)
     step: int = 0
     speed: float = 0.0
-    started: bool = False
+    known: bool = False  # whether the speed was measured since the restart
 
-    def start(self) -> None:
-        """Begins to measure; a second call does nothing."""
-        if not self.started:
-            self.since, self.started = time.perf_counter(), True
+    def restart(self, step: int) -> None:
+        """Begins to measure at `step`; the last speed stands until there is another."""
+        self.since, self.step, self.known = time.perf_counter(), step, False
 
     def __call__(self, step: int) -> float:
         """The speed at `step`; short moments are too uncertain to replace the last figure."""
         elapsed = time.perf_counter() - self.since
-        if elapsed >= WINDOW or self.speed == 0.0:
-            self.speed = (step - self.step) / max(elapsed, 1e-9)
+        if step > self.step and (elapsed >= WINDOW or not self.known):
+            self.speed, self.known = (step - self.step) / max(elapsed, 1e-9), True
         if elapsed >= WINDOW:
             self.since, self.step = time.perf_counter(), step
         return self.speed
@@ -65,26 +64,20 @@ class Report:
     next_row: Callable[[int], int]  # the next update with which a row ends
     each_episode: bool = False  # whether single episodes have rows of their own
     keep_history: bool = False
-    names: tuple[str, ...] = ()
-    history: list[np.ndarray] = field(default_factory=list)  # [updates, names] of each chunk
+    history: list[dict[str, np.ndarray]] = field(default_factory=list)  # columns of each chunk
     unfinished: list[Row] = field(default_factory=list)  # columns of the row that has not ended
     evaluation: EvalMetrics | None = None
     speedometer: Speedometer = field(default_factory=Speedometer)
 
     def __call__(self, pending: Pending | None) -> Row:
-        """Waits for the chunk, logs the rows that end in it and returns the last, if there is one.
-
-        None only starts the clock.
-        """
+        """Waits for the chunk, logs the rows that end in it and returns the last, or nothing."""
         if pending is None:
-            self.speedometer.start()
             return {}
-        self.speedometer(pending.update * self.steps_per_update)
-        if self.keep_history:
-            self.names = pending.metrics.names
-            self.history.append(pending.metrics.on_host(pending.n_updates))
         begin = first = pending.update - pending.n_updates
         columns = pending.metrics.columns(pending.n_updates)
+        self.speedometer(pending.update * self.steps_per_update)
+        if self.keep_history:
+            self.history.append(columns)
         row: Row = {}
         while begin < pending.update:
             row_end = self.next_row(begin)
@@ -128,15 +121,21 @@ class Report:
 
     def updates_at_once(self) -> int:
         """How many updates take about `CHUNK_SECONDS`: long enough to dispatch them for nothing."""
-        if self.speedometer.speed == 0.0:
+        if not self.speedometer.known:
             return min(self.next_row(0), FIRST_UPDATES)
         return int(CHUNK_SECONDS * self.speedometer.speed / self.steps_per_update)
 
     def table(self) -> dict[str, np.ndarray]:
-        """The whole history, one array per metric with an entry per update."""
-        if not self.history:
-            return {}
-        return dict(zip(self.names, np.concatenate(self.history).T, strict=True))
+        """The whole history, an entry per metric and update; NaN where it was not measured."""
+        names = dict.fromkeys(name for columns in self.history for name in columns)
+        lengths = [len(next(iter(columns.values()))) for columns in self.history]
+        parts = list(zip(self.history, lengths, strict=True))
+        return {
+            name: np.concatenate(
+                [part.get(name, np.full(n, np.nan, np.float32)) for part, n in parts]
+            )
+            for name in names
+        }
 
 
 def check_finite(columns: Mapping[str, np.ndarray], first: int, steps_per_update: int) -> None:

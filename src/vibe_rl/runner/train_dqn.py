@@ -57,6 +57,7 @@ def train_dqn(
         NonFiniteLossError: a loss became NaN or infinite.
     """
     algorithm = dqn(env, env_params, dqn_config, runner_config)
+    algorithm.check(algorithm.replay.num_envs)
     check_shape("obs_shape", obs_shape, getattr(algorithm.obs_space, "shape", None))
     check_shape("n_actions", n_actions, getattr(algorithm.action_space, "n", None))
     return DQNTrainResult(

@@ -57,6 +57,7 @@ def train_sac(
         NonFiniteLossError: a loss became NaN or infinite.
     """
     algorithm = sac(env, env_params, sac_config, runner_config)
+    algorithm.check(algorithm.replay.num_envs)
     check_shape("obs_shape", obs_shape, getattr(algorithm.obs_space, "shape", None))
     action_shape = None if action_dim is None else (action_dim,)
     check_shape("action_dim", action_shape, getattr(algorithm.action_space, "shape", None))

@@ -1,0 +1,449 @@
+"""SAC's numbers by hand: soft values, losses, the temperature, the ensemble, bounds of actions.
+
+Networks here are linear: the policy's outputs and the critics' values are written down as weights.
+"""
+
+import math
+from dataclasses import replace
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from vibe_rl.actor_critic import rescale, to_unit
+from vibe_rl.algorithms.sac import SAC, SACConfig, SACState
+from vibe_rl.gradient_step import Adam
+from vibe_rl.networks import Encoder
+from vibe_rl.replay import Batch, Replay
+from vibe_rl.soft_actor_critic import ActionCritic, actor_loss, critic_loss
+from vibe_rl.spaces import Box, Dict, Discrete, Image, Masked
+from vibe_rl.types import MaskedObs
+
+KEY = jax.random.key(0)
+SPACE, BOX, CHOICES = Box(-9.0, 9.0, (2,)), Box([-2.0, 0.0], [3.0, 10.0]), Discrete(2)
+LINEAR = SACConfig(hidden_sizes=(), batch_size=2, replay_ratio=0.5)
+learn = jax.jit(lambda algorithm, *args: algorithm.learn(*args))
+networks = jax.jit(lambda algorithm, key: algorithm.networks(key))
+fresh_memory = jax.jit(lambda algorithm, key: algorithm.init_memory(key))
+soft_value = jax.jit(lambda actor, *args: actor.soft_value(*args))
+
+
+def algorithm_of(config=LINEAR, action_space=BOX, obs_space=SPACE):
+    return SAC(config, obs_space, action_space, Replay(16, 2), warmup_steps=4)
+
+
+def floats(numbers):
+    return jnp.asarray(np.asarray(numbers, np.float32))
+
+
+def with_head(network, weight, bias):
+    where = lambda n: (n.head.weight, n.head.bias)  # noqa: E731
+    return eqx.tree_at(where, network, (floats(weight), floats(bias)))
+
+
+def shapes(algorithm):
+    return jax.eval_shape(algorithm.networks, KEY)
+
+
+def gaussian(mean, std, obs_weight=0.0, algorithm=None):
+    """Means `mean + obs_weight * obs`, standard deviations `std`, whatever the observation."""
+    weight = np.concatenate([obs_weight * np.eye(2), np.zeros((2, 2))])
+    actor, _ = shapes(algorithm or algorithm_of())
+    return with_head(actor, weight, [*mean, *np.log(std)])
+
+
+def action_critics(*rows, biases=None):
+    """Critics whose values are (weights of the two action's numbers and of obs) and a bias."""
+    _, critics = shapes(algorithm_of(replace(LINEAR, n_critics=len(rows))))
+    biases = [0.0] * len(rows) if biases is None else biases
+    return with_head(critics, np.array(rows)[:, None, :], np.array(biases)[:, None])
+
+
+def categorical(logits, obs_space=SPACE):
+    actor, _ = shapes(algorithm_of(action_space=CHOICES, obs_space=obs_space))
+    return with_head(actor, np.zeros((2, 2)), logits)
+
+
+def choice_critics(*values):
+    """Critics with these values of the two choices, whatever the observation."""
+    _, critics = shapes(algorithm_of(replace(LINEAR, n_critics=len(values)), CHOICES))
+    return with_head(critics, np.zeros((len(values), 2, 2)), values)
+
+
+def batch_of(obs, action, reward=0.0, discount=0.0, weight=1.0):
+    n = len(obs)
+    return Batch(
+        obs=floats(obs),
+        action=action,
+        reward=jnp.full(n, reward, jnp.float32),
+        discount=jnp.full(n, discount, jnp.float32),
+        next_obs=floats(obs),
+        weight=jnp.broadcast_to(floats(weight), (n,)),
+        slot=jnp.zeros(n, jnp.int32),
+    )
+
+
+def log_density(sample, mean, std):
+    """Of tanh(sample), a coordinate at a time: the normal's, less log |d tanh / d sample|."""
+    sample, mean, std = (np.asarray(x, np.float64) for x in (sample, mean, std))
+    normal = -0.5 * ((sample - mean) / std) ** 2 - np.log(std) - 0.5 * math.log(2.0 * math.pi)
+    return (normal - np.log(1.0 - np.tanh(sample) ** 2)).sum(-1)
+
+
+def test_the_soft_value_of_a_gaussian_policy_is_that_of_one_sample():
+    # V = min_k Q_k(obs, tanh u) - alpha log pi(tanh u), u = mean + std * noise. Q_0 is the first
+    # number of the action plus the first of obs, Q_1 twice the second number less 1
+    mean, std, alpha = np.array([0.5, -0.2]), np.array([0.5, 1.5]), 0.3
+    obs = floats([[1.0, 0.0], [0.0, 2.0], [-1.0, 1.0]])
+    actor = gaussian(mean, std, obs_weight=0.5)
+    critics = action_critics([1.0, 0.0, 1.0, 0.0], [0.0, 2.0, 0.0, 0.0], biases=[0.0, -1.0])
+    soft = soft_value(actor, critics, obs, alpha, KEY)
+    centre = mean + 0.5 * np.asarray(obs)
+    sample = centre + std * np.asarray(jax.random.normal(KEY, (3, 2)))
+    log_prob = log_density(sample, centre, std)
+    unit = np.tanh(sample)
+    q = np.minimum(unit[:, 0] + np.asarray(obs)[:, 0], 2.0 * unit[:, 1] - 1.0)
+    np.testing.assert_allclose(soft.value, q - alpha * log_prob, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(soft.entropy, -log_prob, rtol=1e-4, atol=1e-5)
+
+
+def test_the_average_of_many_samples_is_the_entropy_of_the_distribution():
+    # -E log pi by 200000 samples of our own numbers; the deviation of their mean is about 0.003
+    mean, std = np.array([0.5, -0.2]), np.array([0.5, 1.5])
+    obs = jnp.zeros((4096, 2))
+    soft = soft_value(gaussian(mean, std), action_critics([0.0] * 4), obs, 1.0, KEY)
+    noise = np.random.default_rng(0).normal(size=(200_000, 2))
+    expected = -log_density(mean + std * noise, mean, std).mean()
+    assert abs(float(soft.entropy.mean()) - expected) < 0.1  # five deviations of 4096 samples
+
+
+def test_the_soft_value_of_choices_is_summed_exactly():
+    # p = (1/4, 3/4); Q_0 = (1, 2), Q_1 = (3, 0), the least (1, 0):
+    # V = 1/4 + 0.5 H with H = -(1/4 log 1/4 + 3/4 log 3/4)
+    entropy = -(0.25 * math.log(0.25) + 0.75 * math.log(0.75))
+    actor, critics = categorical([0.0, math.log(3.0)]), choice_critics([1.0, 2.0], [3.0, 0.0])
+    soft = soft_value(actor, critics, jnp.zeros((3, 2)), 0.5, KEY)
+    np.testing.assert_allclose(soft.value, [0.25 + 0.5 * entropy] * 3, rtol=1e-5)
+    np.testing.assert_allclose(soft.entropy, [entropy] * 3, rtol=1e-5)
+
+
+def test_illegal_choices_have_no_part_in_the_soft_value():
+    # legal (choice 0), (both), (choice 1): V = 1, 1/2 + 0.5 log 2, 0; no entropy is left of one
+    actor, critics = (
+        categorical([0.0, 0.0], Masked(SPACE, 2)),
+        choice_critics([1.0, 2.0], [3.0, 0.0]),
+    )
+    legal = jnp.array([[True, False], [True, True], [False, True]])
+    soft = soft_value(actor, critics, MaskedObs(jnp.zeros((3, 2)), legal), 0.5, KEY)
+    np.testing.assert_allclose(soft.value, [1.0, 0.5 + 0.5 * math.log(2.0), 0.0], rtol=1e-5)
+    np.testing.assert_allclose(soft.entropy, [0.0, math.log(2.0), 0.0], atol=1e-6)
+    one = MaskedObs(jnp.zeros(2), jnp.array([False, True]))
+    assert actor.mode(one) == 1
+    keys = jax.random.split(KEY, 200)
+    assert (jax.jit(jax.vmap(lambda key: actor.sample(one, key)))(keys) == 1).all()
+
+
+@pytest.mark.parametrize("n_critics", [1, 2, 5])
+def test_the_least_value_of_any_number_of_critics_counts(n_critics):
+    # critic k says (5 - k, 5 - k), so the last of them counts
+    actor = categorical([0.0, 0.0])
+    critics = choice_critics(*([5.0 - k] * 2 for k in range(n_critics)))
+    soft = soft_value(actor, critics, jnp.zeros((1, 2)), 0.0, KEY)
+    np.testing.assert_allclose(soft.value, [6.0 - n_critics], rtol=1e-6)
+
+
+def test_the_critics_pay_half_the_weighted_squared_error_of_each():
+    # values 1 and 2 (Q_0), 0 and 4 (Q_1) of the choices taken, targets 2, weights 1 and 0.5:
+    # errors (1, 0) and (2, -2); (1 + 0) / 2 / 2 + (4 + 0.5 * 4) / 2 / 2 = 1.75
+    actor, critics = categorical([0.0, 0.0]), choice_critics([1.0, 2.0], [0.0, 4.0])
+    batch = batch_of(np.zeros((2, 2)), jnp.array([0, 1]), weight=[1.0, 0.5])
+    loss, (size, q_mean) = critic_loss(actor, critics, batch, floats([2.0, 2.0]))
+    np.testing.assert_allclose(loss, 1.75)
+    np.testing.assert_allclose(size, [1.5, 1.0])  # mean over the critics
+    np.testing.assert_allclose(q_mean, 1.75)
+
+
+def test_critics_see_actions_in_units_in_which_their_bounds_are_one():
+    # action (3, 2.5) within (-2, 3) and (0, 10) is (1, -0.5): 1 + 10 * -0.5 + 7
+    critics = action_critics([1.0, 10.0, 0.0, 7.0])
+    taken = gaussian([0.0, 0.0], [1.0, 1.0]).taken(
+        critics, floats([[0.0, 1.0]]), floats([[3.0, 2.5]])
+    )
+    np.testing.assert_allclose(taken, [[3.0]], rtol=1e-6)
+
+
+def test_the_policy_pays_minus_its_soft_value():
+    actor, critics = categorical([0.0, 0.0]), choice_critics([1.0, 2.0])
+    batch = batch_of(np.zeros((3, 2)), jnp.zeros(3, jnp.int32))
+    loss, entropy = actor_loss(actor, critics, batch, jnp.float32(0.5), KEY)
+    np.testing.assert_allclose(loss, -(1.5 + 0.5 * math.log(2.0)), rtol=1e-6)
+    np.testing.assert_allclose(entropy, math.log(2.0), rtol=1e-6)
+
+
+def test_the_policy_gradient_of_choices_favours_the_better_one():
+    # d(-V)/d logit_i = -p_i (Q_i - sum_j p_j Q_j), for the entropy is flat at p = (1/2, 1/2):
+    # -1/2 (1 - 1.5) and -1/2 (2 - 1.5)
+    batch = batch_of(np.zeros((3, 2)), jnp.zeros(3, jnp.int32))
+    critics, gradient = choice_critics([1.0, 2.0]), jax.grad(actor_loss, has_aux=True)
+    grads, _ = gradient(categorical([0.0, 0.0]), critics, batch, jnp.float32(0.5), KEY)
+    np.testing.assert_allclose(grads.head.bias, [0.25, -0.25], rtol=1e-5)
+
+
+def test_examples_that_the_replay_did_not_find_have_no_part_in_the_policy():
+    # logits are obs (the first choice's) and nothing else: p = (3/4, 1/4) at log 3, and whatever it
+    # is at the observation of the example that was not found; priorities' weights are no matter
+    actor, critics = categorical([0.0, 0.0]), choice_critics([1.0, 2.0])
+    actor = with_head(actor, [[1.0, 0.0], [0.0, 0.0]], [0.0, 0.0])
+    obs = [[math.log(3.0), 0.0], [-9.0, 5.0], [math.log(3.0), 0.0]]
+    batch = batch_of(obs, jnp.zeros(3, jnp.int32), weight=[1.0, 0.0, 0.1])
+    loss, entropy = actor_loss(actor, critics, batch, jnp.float32(0.0), KEY)
+    np.testing.assert_allclose(loss, -1.25, rtol=1e-6)
+    expected = -(0.25 * math.log(0.25) + 0.75 * math.log(0.75))
+    np.testing.assert_allclose(entropy, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("action_space", "scale", "expected"),
+    [
+        (BOX, 1.0, -2.0),  # -A
+        (BOX, 0.5, -1.0),
+        (Box(-1.0, 1.0, (6,)), 1.0, -6.0),
+        (Discrete(4), 1.0, 0.5 * math.log(4.0)),
+        (Discrete(4), 1.5, 0.75 * math.log(4.0)),
+    ],
+)
+def test_the_target_entropy_grows_with_the_number_of_actions(action_space, scale, expected):
+    algorithm = algorithm_of(replace(LINEAR, target_entropy_scale=scale), action_space)
+    np.testing.assert_allclose(algorithm.target_entropy, expected, rtol=1e-6)
+
+
+def state_of(algorithm, actor, critics, target_critics=None, alpha=0.2):
+    log_alpha = jnp.log(jnp.float32(alpha))
+    return SACState(
+        actor_params=actor,
+        critic_params=critics,
+        target_critic_params=critics if target_critics is None else target_critics,
+        actor_opt_state=Adam(1.0, 1.0).init(actor),
+        critic_opt_state=Adam(1.0, 1.0).init(critics),
+        log_alpha=log_alpha,
+        alpha_opt_state=Adam(1.0, 1.0).init(log_alpha),
+        step=jnp.int32(0),
+        memory=fresh_memory(algorithm, KEY),
+    )
+
+
+def stacked(n, **changes):
+    """`n` batches of two steps of choices."""
+    batch = batch_of([[1.0, 0.0], [0.0, 1.0]], jnp.array([0, 1]), **changes)
+    return jax.tree.map(lambda x: jnp.stack([x] * n), batch)
+
+
+@pytest.mark.parametrize(
+    ("logits", "autotune", "direction"),
+    # the target is 0.5 log 2: an even policy has log 2, one of (0.999, 0.001) next to nothing
+    [
+        ([0.0, 0.0], True, -1.0),
+        ([7.0, 0.0], True, 1.0),
+        ([0.0, 0.0], False, 0.0),
+        ([7.0, 0.0], False, 0.0),
+    ],
+)
+def test_the_temperature_rises_where_the_entropy_is_too_low_and_falls_where_too_high(
+    logits, autotune, direction
+):
+    # Adam's first step is alpha_lr, whatever the gradient
+    config = replace(LINEAR, autotune_alpha=autotune, alpha_lr=0.01)
+    algorithm = algorithm_of(config, CHOICES)
+    state = state_of(algorithm, categorical(logits), choice_critics([0.0, 0.0], [0.0, 0.0]))
+    after, metrics, _ = learn(algorithm, state, stacked(1), KEY)
+    moved = after.log_alpha - state.log_alpha
+    np.testing.assert_allclose(moved, 0.01 * direction, atol=1e-6)
+    np.testing.assert_allclose(metrics["alpha"], 0.2, rtol=1e-6)
+    if autotune:  # alpha (H - target)
+        loss = 0.2 * (metrics["entropy"] - 0.5 * math.log(2.0))
+        np.testing.assert_allclose(metrics["alpha_loss"], loss, rtol=1e-5)
+
+
+def test_a_gradient_step_of_the_critics_goes_towards_the_soft_target_of_the_slow_ones():
+    # The slow critics say (1, 2) and (3, 0), so the least (1, 0), and p = (1/2, 1/2): V = 0.5 + 0.2
+    # log 2; target 1 + 0.9 V. All values are 0 now: errors of that size, loss half its square of
+    # each of two critics. Adam's first step is critic_lr on both biases
+    algorithm = algorithm_of(replace(LINEAR, critic_lr=0.01), CHOICES)
+    critics, slow = choice_critics([0.0, 0.0], [0.0, 0.0]), choice_critics([1.0, 2.0], [3.0, 0.0])
+    state = state_of(algorithm, categorical([0.0, 0.0]), critics, slow)
+    after, metrics, size = learn(algorithm, state, stacked(1, reward=1.0, discount=0.9), KEY)
+    target = 1.0 + 0.9 * (0.5 + 0.2 * math.log(2.0))
+    np.testing.assert_allclose(size, [[target] * 2], rtol=1e-5)
+    np.testing.assert_allclose(metrics["critic_loss"], target**2, rtol=1e-5)
+    np.testing.assert_allclose(after.critic_params.head.bias, [[0.01] * 2] * 2, rtol=1e-4)
+    assert after.step == 1
+
+
+def test_a_step_that_ended_the_task_is_worth_its_reward_alone():
+    algorithm = algorithm_of(LINEAR, CHOICES)
+    slow = choice_critics([50.0, 50.0], [50.0, 50.0])
+    state = state_of(
+        algorithm, categorical([0.0, 0.0]), choice_critics([0.0, 0.0], [0.0, 0.0]), slow
+    )
+    _, _, size = learn(algorithm, state, stacked(1, reward=3.0, discount=0.0), KEY)
+    np.testing.assert_allclose(size, [[3.0, 3.0]], rtol=1e-6)
+
+
+def test_the_policy_moves_under_the_new_critics_and_is_judged_before_it_moves():
+    # All values are 0 and rewards 1 for choice 0, -1 for choice 1: Adam's first step makes the
+    # values 0.1 and -0.1 of choices taken in their own observation. -V = -(0.2 log 2) - mean Q
+    algorithm = algorithm_of(replace(LINEAR, critic_lr=0.1, actor_lr=0.05), CHOICES)
+    state = state_of(algorithm, categorical([0.0, 0.0]), choice_critics([0.0, 0.0]))
+    batch = jax.tree.map(lambda x: x[:, :1], stacked(1, reward=1.0))
+    after, metrics, _ = learn(algorithm, state, batch, KEY)
+    # obs (1, 0), choice 0: weight and bias of row 0 are 0.1 each, so Q = (0.2, 0)
+    np.testing.assert_allclose(metrics["actor_loss"], -(0.1 + 0.2 * math.log(2.0)), rtol=1e-4)
+    np.testing.assert_allclose(after.actor_params.head.bias, [0.05, -0.05], rtol=1e-3)
+
+
+def test_the_slow_critics_take_a_share_of_the_new_ones():
+    algorithm = algorithm_of(replace(LINEAR, tau=0.25, critic_lr=0.01), CHOICES)
+    critics, slow = choice_critics([0.0, 0.0], [0.0, 0.0]), choice_critics([1.0, 2.0], [3.0, 0.0])
+    state = state_of(algorithm, categorical([0.0, 0.0]), critics, slow)
+    after, _, _ = learn(algorithm, state, stacked(1, reward=1.0), KEY)
+    expected = 0.25 * after.critic_params.head.bias + 0.75 * slow.head.bias
+    np.testing.assert_allclose(after.target_critic_params.head.bias, expected, rtol=1e-6)
+
+
+def test_two_gradient_steps_are_one_after_the_other():
+    algorithm = algorithm_of(replace(LINEAR, replay_ratio=1.0, alpha_lr=0.01), CHOICES)
+    state = state_of(algorithm, categorical([0.0, 0.0]), choice_critics([0.0, 0.0], [1.0, 0.0]))
+    both, metrics, size = learn(algorithm, state, stacked(2, reward=1.0), KEY)
+    assert size.shape == (2, 2)
+    assert (both.step, metrics["gradient_steps"]) == (2, 2.0)
+    once = replace(LINEAR, alpha_lr=0.01)
+    middle, _, _ = learn(algorithm_of(once, CHOICES), state, stacked(1, reward=1.0), KEY)
+    end, _, _ = learn(algorithm_of(once, CHOICES), middle, stacked(1, reward=1.0), KEY)
+    for x, y in zip(jax.tree.leaves(both), jax.tree.leaves(end), strict=True):
+        if not jnp.issubdtype(x.dtype, jax.dtypes.prng_key):
+            np.testing.assert_allclose(x, y, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("action_space", "n_critics"),
+    [(BOX, 1), (BOX, 5), (CHOICES, 2)],
+    ids=["1", "5", "2 of choices"],
+)
+def test_critics_begin_apart_and_no_gradient_of_one_touches_another(action_space, n_critics):
+    config = replace(LINEAR, n_critics=n_critics, hidden_sizes=(3,))
+    algorithm = algorithm_of(config, action_space)
+    actor, critics = networks(algorithm, KEY)
+    assert {leaf.shape[0] for leaf in jax.tree.leaves(critics)} == {n_critics}
+    weights = np.asarray(critics.head.weight)
+    for i in range(n_critics):
+        for j in range(i):
+            assert np.abs(weights[i] - weights[j]).max() > 0.01
+    obs = floats([[1.0, 2.0], [3.0, -1.0]])
+    action = jax.vmap(action_space.sample)(jax.random.split(KEY, 2))
+
+    @jax.jit
+    def slopes(critics):
+        values = lambda critics: actor.taken(critics, obs, action).sum(1)  # noqa: E731
+        return jax.jacrev(values)(critics)
+
+    for slope in jax.tree.leaves(slopes(critics)):  # [critic judged, critic moved, ...]
+        off_diagonal = np.asarray(slope)[~np.eye(n_critics, dtype=bool)]
+        assert not np.any(off_diagonal)
+
+
+def test_the_gradient_of_many_critics_is_that_of_each_alone():
+    algorithm = algorithm_of(replace(LINEAR, n_critics=3, hidden_sizes=(3,)))
+    actor, critics = networks(algorithm, KEY)
+    batch = batch_of([[1.0, 2.0], [3.0, -1.0]], floats([[0.0, 1.0], [2.0, 9.0]]), weight=[1.0, 0.3])
+    gradient = jax.jit(
+        lambda critics: jax.grad(critic_loss, argnums=1, has_aux=True)(
+            actor, critics, batch, floats([5.0, -5.0])
+        )[0]
+    )
+    together = gradient(critics)
+    for k in range(3):
+        alone = gradient(jax.tree.map(lambda x, k=k: x[k : k + 1], critics))
+        for x, y in zip(jax.tree.leaves(together), jax.tree.leaves(alone), strict=True):
+            np.testing.assert_allclose(x[k : k + 1], y, rtol=1e-4, atol=1e-5)
+
+
+def test_fresh_slow_critics_are_the_critics_and_alpha_is_as_asked():
+    algorithm = algorithm_of(replace(LINEAR, init_alpha=0.2))
+    state = jax.jit(lambda algorithm, key: algorithm.init(key))(algorithm, KEY)
+    for x, y in zip(
+        jax.tree.leaves(state.critic_params),
+        jax.tree.leaves(state.target_critic_params),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(x, y)
+    np.testing.assert_allclose(jnp.exp(state.log_alpha), 0.2, rtol=1e-6)
+    assert (state.step, state.memory.step) == (0, 0)
+
+
+@pytest.mark.parametrize("sign", [-1.0, 1.0])
+def test_actions_reach_the_bounds_and_do_not_pass_them(sign):
+    actor = gaussian([sign * 100.0, sign * 100.0], [1.0, 1.0])
+    bound = BOX.high if sign > 0 else BOX.low
+    np.testing.assert_array_equal(actor.mode(jnp.zeros(2)), bound)
+    wide = gaussian([0.0, 0.0], [7.0, 7.0])  # half of the tanh of its samples round to +-1
+    samples = jax.jit(jax.vmap(lambda key: wide.sample(jnp.zeros(2), key)))(
+        jax.random.split(KEY, 500)
+    )
+    assert jax.vmap(BOX.contains)(samples).all()
+    np.testing.assert_array_equal(samples.max(0), BOX.high)
+    np.testing.assert_array_equal(samples.min(0), BOX.low)
+
+
+def test_the_middle_of_the_policy_is_the_middle_of_the_bounds():
+    np.testing.assert_allclose(gaussian([0.0, 0.0], [1.0, 1.0]).mode(jnp.zeros(2)), [0.5, 5.0])
+
+
+def test_log_standard_deviations_stay_within_their_range():
+    # log std 5 becomes 2 and -50 becomes -20; obs does not matter
+    actor = gaussian([0.0, 0.0], np.exp([5.0, -50.0]))
+    policy = actor._policy(floats([0.0, 0.0]))
+    np.testing.assert_allclose(policy.log_std, [2.0, -20.0])
+
+
+@pytest.mark.parametrize("space", [BOX, Box(-1.0, 1.0, (2,)), Box([-1e-3, 5.0], [1e-3, 1e6])])
+def test_to_unit_undoes_rescale(space):
+    unit = jax.random.uniform(KEY, (100, 2), minval=-1.0, maxval=1.0)
+    action = jax.vmap(lambda u: rescale(space, u))(unit)
+    np.testing.assert_allclose(to_unit(space, action), unit, atol=2e-6)
+    bounds = floats(np.stack([space.low, space.high]))
+    np.testing.assert_allclose(to_unit(space, bounds), [[-1.0] * 2, [1.0] * 2], atol=1e-6)
+
+
+EVERYTHING = Dict({"a": SPACE, "b": Discrete(3), "c": Image(5, 5, 1)})
+
+
+def test_a_batch_of_pairs_has_the_values_of_its_pairs():
+    def encoder(key, space):
+        return Encoder(key, space, (4,), "relu", ((2, 3, 1),))
+
+    critic = jax.eval_shape(lambda key: ActionCritic(key, encoder, EVERYTHING, 2), KEY)
+    rng = np.random.default_rng(0)
+    critic = jax.tree.map(lambda x: floats(rng.normal(size=x.shape)), critic)
+    obs = jax.jit(jax.vmap(EVERYTHING.sample))(jax.random.split(KEY, 5))
+    action = jax.random.uniform(KEY, (5, 2))
+    batch = jax.jit(lambda pair: critic.batch(*pair))
+    together = batch((obs, action))
+    for i in range(5):
+        one = jax.tree.map(lambda x, i=i: x[i : i + 1], (obs, action))
+        np.testing.assert_allclose(batch(one), together[i : i + 1], rtol=1e-4, atol=1e-4)
+
+
+def test_acting_tells_the_least_of_the_values_of_what_was_done():
+    algorithm = algorithm_of()
+    critics = action_critics([1.0, 0.0, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0])
+    state = state_of(algorithm, gaussian([0.3, -0.4], [1.0, 1.0]), critics)
+    action, value = algorithm.act(state, jnp.zeros(2), KEY)
+    unit = (np.asarray(action) - [0.5, 5.0]) / [2.5, 5.0]
+    np.testing.assert_allclose(value, unit.min(), rtol=1e-5)
+    np.testing.assert_allclose(
+        algorithm.greedy(state, jnp.zeros(2)),
+        np.array([0.5, 5.0]) + np.array([2.5, 5.0]) * np.tanh([0.3, -0.4]),
+        rtol=1e-6,
+    )
