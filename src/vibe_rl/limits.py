@@ -16,5 +16,6 @@ def check_numbers(config: Any, limits: Limits) -> None:
     for name, (least, most) in limits.items():
         value = getattr(config, name)
         if value is not None and not least <= value <= most:
-            bounds = f"at least {least:g}" if most == math.inf else f"a number from {least:g} to {most:g}"
+            both = f"a number from {least:g} to {most:g}"
+            bounds = f"at least {least:g}" if most == math.inf else both
             raise ConfigError(f"{name} {value}: give {bounds}.")
