@@ -7,6 +7,7 @@ are flattened, choices become one-hot vectors, and everything is joined before t
 import math
 from collections.abc import Sequence
 from functools import partial
+from typing import ClassVar
 
 import equinox as eqx
 import jax
@@ -47,8 +48,14 @@ def orthogonal(key: Key, rows: int, columns: int, scale: float = 1.0) -> Array:
 
 
 class Linear(eqx.Module):
-    """W x + b, orthogonal at first, without bias."""
+    """W x + b, orthogonal at first, without bias; a batch of examples is a matrix of columns.
 
+    It and `RowLinear` compute the same numbers. Which is sooner on a CPU depends on the widths: a
+    gradient step of a Q-network of 120 and 84 units takes a tenth less time with columns, one of
+    SAC's networks of 256 and 256 units a tenth less with rows.
+    """
+
+    batch_axis: ClassVar[int] = -1
     weight: Array  # [out, in]
     bias: Array  # [out]
 
@@ -62,22 +69,48 @@ class Linear(eqx.Module):
         return jnp.tensordot(self.weight, x, 1) + bias
 
 
+class RowLinear(eqx.Module):
+    """x W + b, orthogonal at first, without bias; a batch of examples is a matrix of rows."""
+
+    batch_axis: ClassVar[int] = 0
+    weight: Array  # [in, out]
+    bias: Array  # [out]
+
+    def __init__(self, key: Key, n_in: int, n_out: int, scale: float = math.sqrt(2.0)):
+        self.weight = orthogonal(key, n_in, n_out, scale)
+        self.bias = jnp.zeros(n_out)
+
+    def __call__(self, x: Float[Array, "*B in"]) -> Float[Array, "*B out"]:
+        """The affine map of one example, or of examples in a first axis."""
+        return x @ self.weight + self.bias.reshape(*(1,) * (x.ndim - 1), -1)
+
+
+Layer = type[Linear] | type[RowLinear]
+
+
 class MLP(eqx.Module):
     """Dense layers, each followed by the activation."""
 
-    layers: tuple[Linear, ...]
+    layers: tuple[Linear | RowLinear, ...]
     activation: str = eqx.field(static=True)
 
-    def __init__(self, key: Key, n_in: int, hidden_sizes: Sequence[int], activation: str = "tanh"):
+    def __init__(
+        self,
+        key: Key,
+        n_in: int,
+        hidden_sizes: Sequence[int],
+        activation: str = "tanh",
+        layer: Layer = Linear,
+    ):
         if activation not in ACTIVATIONS:
             raise unknown("activation", activation, ACTIVATIONS)
         sizes = (n_in, *hidden_sizes)
         keys = jax.random.split(key, max(len(hidden_sizes), 1))
-        self.layers = tuple(Linear(keys[i], sizes[i], sizes[i + 1]) for i in range(len(sizes) - 1))
+        self.layers = tuple(layer(keys[i], sizes[i], sizes[i + 1]) for i in range(len(sizes) - 1))
         self.activation = activation
 
-    def __call__(self, x: Float[Array, " in *B"]) -> Float[Array, " out *B"]:
-        """The last layer's activations, for one example or for examples in a last axis."""
+    def __call__(self, x: Float[Array, "..."]) -> Float[Array, "..."]:
+        """The last layer's activations, for one example or for a batch as the layers take it."""
         for layer in self.layers:
             x = ACTIVATIONS[self.activation](layer(x))
         return x
@@ -179,6 +212,7 @@ class Encoder(eqx.Module):
     mlp: MLP
     space: Space = eqx.field(static=True)
     n_in: int = eqx.field(static=True)  # width of the dense layers' input
+    layer: Layer = eqx.field(static=True)
 
     def __init__(
         self,
@@ -187,6 +221,7 @@ class Encoder(eqx.Module):
         hidden_sizes: Sequence[int],
         activation: str = "tanh",
         conv_layers: Sequence[tuple[int, int, int]] | None = None,
+        layer: Layer = Linear,
     ):
         spaces = array_spaces(space)
         keys = (key,) if not any(map(is_image, spaces)) else jax.random.split(key, len(spaces) + 1)
@@ -197,7 +232,8 @@ class Encoder(eqx.Module):
         )
         example = jax.eval_shape(space.sample, jax.random.key(0))
         self.n_in = jax.eval_shape(partial(join, space, self.cnns), example).shape[0]
-        self.mlp = MLP(keys[-1], self.n_in, hidden_sizes, activation)
+        self.mlp = MLP(keys[-1], self.n_in, hidden_sizes, activation, layer)
+        self.layer = layer
 
     @property
     def width(self) -> int:
@@ -208,13 +244,13 @@ class Encoder(eqx.Module):
         """The features of one observation."""
         return self.mlp(join(self.space, self.cnns, obs))
 
-    def batch(self, obs: PyTree) -> Float[Array, " out B"]:
-        """The features of a batch of observations `[B, ...]`, a column each.
+    def batch(self, obs: PyTree) -> Float[Array, "..."]:
+        """The features of observations `[B, ...]`, a column or a row each, as the layers have it.
 
-        The same numbers as those of `vmap`, sooner: products of matrices whose examples lie side by
-        side take a sixth less time on a CPU.
+        The same numbers as those of `vmap`, sooner.
         """
-        return self.mlp(jax.vmap(partial(join, self.space, self.cnns), out_axes=-1)(obs))
+        example = partial(join, self.space, self.cnns)
+        return self.mlp(jax.vmap(example, out_axes=self.layer.batch_axis)(obs))
 
 
 def default_cnn(space: ArraySpace) -> tuple[tuple[int, int, int], ...]:

@@ -6,7 +6,7 @@ import equinox as eqx
 import jax
 from jaxtyping import Array, Float
 
-from vibe_rl.networks import MLP, Encoder, Linear
+from vibe_rl.networks import MLP, Encoder, Linear, RowLinear
 from vibe_rl.types import Key, PyTree
 
 
@@ -30,19 +30,19 @@ class QNetwork(eqx.Module):
     """Q(obs, .) of A choices."""
 
     encoder: Encoder
-    head: Linear
+    head: Linear | RowLinear
 
     def __init__(self, key: Key, make_encoder: Callable[[Key], Encoder], n_actions: int):
         keys = jax.random.split(key)
         self.encoder = make_encoder(keys[0])
-        self.head = Linear(keys[1], self.encoder.width, n_actions, scale=1.0)
+        self.head = self.encoder.layer(keys[1], self.encoder.width, n_actions, scale=1.0)
 
     def __call__(self, obs: PyTree) -> Float[Array, " A"]:
         """The value of every choice at one observation."""
         return self.head(self.encoder(obs))
 
-    def batch(self, obs: PyTree) -> Float[Array, " A B"]:
-        """The values at a batch of observations, a column each."""
+    def batch(self, obs: PyTree) -> Float[Array, "..."]:
+        """The values at a batch of observations, a column or a row each, as the encoder has it."""
         return self.head(self.encoder.batch(obs))
 
 

@@ -53,6 +53,11 @@ class Batch(NamedTuple):
     weight: AnyArray  # of the example's loss; 0 where no transition was found
     slot: AnyArray  # int32
 
+    def mean(self, x: AnyArray) -> AnyArray:
+        """Over the examples `[..., B]` that were found."""
+        found = self.weight > 0.0
+        return jnp.where(found, x, 0.0).sum(-1) / jnp.maximum(found.sum(-1), 1)
+
 
 @dataclass(frozen=True)
 class Replay:

@@ -14,12 +14,13 @@ from jaxtyping import Array, Float
 from vibe_rl.actor_critic import rescale, to_unit
 from vibe_rl.distributions import Categorical, TanhNormal, mask_logits
 from vibe_rl.errors import ConfigError
-from vibe_rl.networks import Encoder, Linear, view
+from vibe_rl.networks import Encoder, RowLinear, view
 from vibe_rl.q_network import QNetwork
 from vibe_rl.replay import Batch
 from vibe_rl.spaces import Box, Dict, Discrete, Masked, Space
 from vibe_rl.types import Key, MaskedObs, Number, PyTree
 
+Critics = tuple[PyTree, ...]
 MakeEncoder = Callable[[Key, Space], Encoder]
 
 
@@ -42,26 +43,20 @@ class Actor(Protocol):
         """The action it thinks best."""
         ...
 
-    def soft_value(self, critics: PyTree, obs: PyTree, alpha: Number, key: Key) -> SoftValue:
+    def soft_value(self, critics: Critics, obs: PyTree, alpha: Number, key: Key) -> SoftValue:
         """What it expects of a batch of observations."""
         ...
 
-    def taken(self, critics: PyTree, obs: PyTree, action: PyTree) -> Float[Array, " K B"]:
+    def taken(self, critics: Critics, obs: PyTree, action: PyTree) -> Float[Array, " K B"]:
         """The critics' values of actions taken."""
         ...
-
-
-def each(critics: PyTree, judge: Callable[[PyTree], Array]) -> Array:
-    """`judge` of every member of an ensemble whose leaves are stacked; plain products, one each."""
-    n = jax.tree.leaves(critics)[0].shape[0]
-    return jnp.stack([judge(jax.tree.map(lambda x, i=i: x[i], critics)) for i in range(n)])
 
 
 class ActionCritic(eqx.Module):
     """Q(obs, action) of actions of many numbers, in units in which their bounds are -1 and 1."""
 
     encoder: Encoder
-    head: Linear
+    head: RowLinear
 
     def __init__(self, key: Key, make_encoder: MakeEncoder, obs_space: Space, n_numbers: int):
         keys = jax.random.split(key)
@@ -69,18 +64,19 @@ class ActionCritic(eqx.Module):
         self.encoder = make_encoder(
             keys[0], Dict({"action": Box(-1.0, 1.0, (n_numbers,)), "obs": seen})
         )
-        self.head = Linear(keys[1], self.encoder.width, 1, scale=1.0)
+        self.head = RowLinear(keys[1], self.encoder.width, 1, scale=1.0)
 
     def batch(self, obs: PyTree, action: Float[Array, " B A"]) -> Float[Array, " B"]:
         """The values of a batch of pairs."""
-        return self.head(self.encoder.batch({"action": action, "obs": view(obs)}))[0]
+        seen = self.encoder.batch({"action": action, "obs": view(obs)})
+        return self.head(seen)[:, 0]
 
 
 class GaussianActor(eqx.Module):
     """A tanh-normal policy within the bounds of a Box (Haarnoja et al. 2018, arXiv:1812.05905)."""
 
     encoder: Encoder
-    head: Linear  # means, then log standard deviations
+    head: RowLinear  # means, then log standard deviations
     space: Box = eqx.field(static=True)
     log_std_range: tuple[float, float] = eqx.field(static=True)
 
@@ -94,111 +90,113 @@ class GaussianActor(eqx.Module):
     ):
         keys = jax.random.split(key)
         self.encoder = make_encoder(keys[0], obs_space)
-        self.head = Linear(keys[1], self.encoder.width, 2 * space.shape[0], scale=0.01)
+        self.head = RowLinear(keys[1], self.encoder.width, 2 * space.shape[0], scale=0.01)
         self.space = space
         self.log_std_range = log_std_range
 
-    def _policy(self, features: Float[Array, " in *B"]) -> TanhNormal:
-        mean, log_std = jnp.split(self.head(features), 2)
-        return TanhNormal(mean.T, jnp.clip(log_std, *self.log_std_range).T)
+    def _policy(self, outputs: Float[Array, "*B out"]) -> TanhNormal:
+        mean, log_std = jnp.split(outputs, 2, axis=-1)
+        return TanhNormal(mean, jnp.clip(log_std, *self.log_std_range))
 
     def _action(self, sample: Array) -> Array:
         return rescale(self.space, jnp.tanh(sample)).astype(self.space.dtype)
 
     def sample(self, obs: PyTree, key: Key) -> Array:
         """A random action at one observation."""
-        return self._action(self._policy(self.encoder(obs)).sample(key))
+        return self._action(self._policy(self.head(self.encoder(obs))).sample(key))
 
     def mode(self, obs: PyTree) -> Array:
         """The median action at one observation."""
-        return self._action(self._policy(self.encoder(obs)).mode())
+        return self._action(self._policy(self.head(self.encoder(obs))).mode())
 
-    def soft_value(self, critics: PyTree, obs: PyTree, alpha: Number, key: Key) -> SoftValue:
+    def soft_value(self, critics: Critics, obs: PyTree, alpha: Number, key: Key) -> SoftValue:
         """By one sample of each policy (eq. 3)."""
-        policy = self._policy(self.encoder.batch(obs))
+        policy = self._policy(self.head(self.encoder.batch(obs)))
         noise = jax.random.normal(key, policy.mean.shape)
         sample = policy.mean + jnp.exp(policy.log_std) * noise
         log_prob = jax.vmap(lambda p, s: p.log_prob(s))(policy, sample)
-        q = each(critics, lambda critic: critic.batch(obs, jnp.tanh(sample)))
+        q = jnp.stack([critic.batch(obs, jnp.tanh(sample)) for critic in critics])
         return SoftValue(q.min(0) - alpha * log_prob, -log_prob)
 
-    def taken(self, critics: PyTree, obs: PyTree, action: Array) -> Float[Array, " K B"]:
+    def taken(self, critics: Critics, obs: PyTree, action: Array) -> Float[Array, " K B"]:
         """The critics' values of actions taken."""
         unit = to_unit(self.space, action)
-        return each(critics, lambda critic: critic.batch(obs, unit))
+        return jnp.stack([critic.batch(obs, unit) for critic in critics])
 
 
 class CategoricalActor(eqx.Module):
     """A policy over choices; expectations are exact (Christodoulou 2019, arXiv:1910.07207)."""
 
     encoder: Encoder
-    head: Linear
+    head: RowLinear
     space: Discrete = eqx.field(static=True)
 
     def __init__(self, key: Key, make_encoder: MakeEncoder, obs_space: Space, space: Discrete):
         keys = jax.random.split(key)
         self.encoder = make_encoder(keys[0], obs_space)
-        self.head = Linear(keys[1], self.encoder.width, space.n, scale=0.01)
+        self.head = RowLinear(keys[1], self.encoder.width, space.n, scale=0.01)
         self.space = space
 
-    def _policy(self, features: Float[Array, " in *B"], obs: PyTree) -> Categorical:
-        logits = self.head(features).T
+    def _policy(self, logits: Float[Array, "*B A"], obs: PyTree) -> Categorical:
         masked = isinstance(obs, MaskedObs)
         return Categorical(mask_logits(logits, obs.legal) if masked else logits)
 
     def sample(self, obs: PyTree, key: Key) -> Array:
         """A random action at one observation."""
-        return self._policy(self.encoder(obs), obs).sample(key).astype(self.space.dtype)
+        return self._policy(self.head(self.encoder(obs)), obs).sample(key).astype(self.space.dtype)
 
     def mode(self, obs: PyTree) -> Array:
         """The likeliest action at one observation."""
-        return self._policy(self.encoder(obs), obs).mode().astype(self.space.dtype)
+        return self._policy(self.head(self.encoder(obs)), obs).mode().astype(self.space.dtype)
 
-    def soft_value(self, critics: PyTree, obs: PyTree, alpha: Number, key: Key) -> SoftValue:
+    def soft_value(self, critics: Critics, obs: PyTree, alpha: Number, key: Key) -> SoftValue:
         """Summed over all choices (eq. 10); needs no sample, and so no key."""
-        log_p = jax.nn.log_softmax(self._policy(self.encoder.batch(obs), obs).logits)
+        logits = self.head(self.encoder.batch(obs))
+        log_p = jax.nn.log_softmax(self._policy(logits, obs).logits)
         p = jnp.exp(log_p)
-        q = each(critics, lambda critic: critic.batch(obs)).min(0).T
+        q = jnp.stack([critic.batch(obs) for critic in critics]).min(0)
         entropy = -jnp.sum(p * log_p, axis=-1)
         return SoftValue(jnp.sum(p * q, axis=-1) + alpha * entropy, entropy)
 
-    def taken(self, critics: PyTree, obs: PyTree, action: Array) -> Float[Array, " K B"]:
+    def taken(self, critics: Critics, obs: PyTree, action: Array) -> Float[Array, " K B"]:
         """The critics' values of actions taken."""
-        here = jnp.arange(self.space.n)[:, None] == action[None]
-        return each(critics, lambda critic: jnp.where(here, critic.batch(obs), 0.0).sum(0))
+        here = jnp.arange(self.space.n)[None] == action[:, None]
+        return jnp.stack([jnp.where(here, critic.batch(obs), 0.0).sum(1) for critic in critics])
 
 
 def make_critics(
     key: Key, n: int, make_encoder: MakeEncoder, obs_space: Space, action_space: Space
-) -> PyTree:
-    """`n` independent critics, stacked: each leaf has a first axis of `n`."""
+) -> tuple[PyTree, ...]:
+    """`n` independent critics."""
 
     def critic(key: Key) -> PyTree:
         if isinstance(action_space, Discrete):
             return QNetwork(key, lambda k: make_encoder(k, obs_space), action_space.n)
         return ActionCritic(key, make_encoder, obs_space, action_space.shape[0])  # type: ignore[attr-defined]
 
-    return jax.vmap(critic)(jax.random.split(key, n))
+    return tuple(critic(k) for k in jax.random.split(key, n))
 
 
 def critic_loss(
-    actor: Actor, critics: PyTree, batch: Batch, target: Array
-) -> tuple[Array, tuple[Array, Array]]:
-    """Half the weighted squared error, summed over critics; sizes of TD errors `[B]`; mean Q."""
+    actor: Actor, critics: Critics, batch: Batch, target: Array
+) -> tuple[Array, tuple[Array, Array, Array]]:
+    """Half the weighted squared error, summed over critics.
+
+    And what they tell: sizes of TD errors `[B]`, their mean, and the mean value.
+    """
     q = actor.taken(critics, batch.obs, batch.action)
     td_error = target[None] - q
     loss = 0.5 * jnp.mean(batch.weight[None] * td_error**2, axis=1).sum()
-    return loss, (jnp.abs(td_error).mean(0), q.mean())
+    size = jnp.abs(td_error).mean(0)
+    return loss, (size, batch.mean(size), batch.mean(q.mean(0)))
 
 
 def actor_loss(
-    actor: Actor, critics: PyTree, batch: Batch, alpha: Array, key: Key
+    actor: Actor, critics: Critics, batch: Batch, alpha: Array, key: Key
 ) -> tuple[Array, Array]:
     """Minus the soft value, and the entropy: means over the examples that the replay did find."""
     soft = actor.soft_value(critics, batch.obs, alpha, key)
-    found = (batch.weight > 0.0).astype(jnp.float32)
-    share = found / jnp.maximum(found.sum(), 1.0)
-    return -jnp.sum(share * soft.value), jnp.sum(share * soft.entropy)
+    return -batch.mean(soft.value), batch.mean(soft.entropy)
 
 
 def check_actions(obs_space: Space, action_space: Space) -> None:

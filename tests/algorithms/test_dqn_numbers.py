@@ -14,7 +14,7 @@ import pytest
 
 from vibe_rl.algorithms.dqn import DQN, DQNConfig, DQNState, huber, squared, td_target
 from vibe_rl.algorithms.warmup import Warmup, random_action
-from vibe_rl.gradient_step import Adam
+from vibe_rl.gradient_step import Adam, as_vector
 from vibe_rl.networks import Encoder
 from vibe_rl.q_network import DuelingQNetwork, QNetwork
 from vibe_rl.replay import Batch, Replay
@@ -60,7 +60,7 @@ def linear_state(algorithm, weight=EYE, target_weight=EYE):
     return DQNState(
         params=params,
         target_params=linear(algorithm, target_weight),
-        opt_state=Adam(0.1, 1.0).init(params),
+        opt_state=Adam(0.1, 1.0).init(as_vector(params)[0]),
         step=jnp.int32(0),
         memory=memory_of(algorithm),
     )

@@ -15,7 +15,7 @@ import pytest
 from vibe_rl.actor_critic import rescale, to_unit
 from vibe_rl.algorithms.sac import SAC, SACConfig, SACState
 from vibe_rl.gradient_step import Adam
-from vibe_rl.networks import Encoder
+from vibe_rl.networks import Encoder, RowLinear
 from vibe_rl.replay import Batch, Replay
 from vibe_rl.soft_actor_critic import ActionCritic, actor_loss, critic_loss
 from vibe_rl.spaces import Box, Dict, Discrete, Image, Masked
@@ -40,7 +40,7 @@ def floats(numbers):
 
 def with_head(network, weight, bias):
     where = lambda n: (n.head.weight, n.head.bias)  # noqa: E731
-    return eqx.tree_at(where, network, (floats(weight), floats(bias)))
+    return eqx.tree_at(where, network, (floats(weight).T, floats(bias)))
 
 
 def shapes(algorithm):
@@ -58,7 +58,8 @@ def action_critics(*rows, biases=None):
     """Critics whose values are (weights of the two action's numbers and of obs) and a bias."""
     _, critics = shapes(algorithm_of(replace(LINEAR, n_critics=len(rows))))
     biases = [0.0] * len(rows) if biases is None else biases
-    return with_head(critics, np.array(rows)[:, None, :], np.array(biases)[:, None])
+    numbers = zip(critics, rows, biases, strict=True)
+    return tuple(with_head(critic, [row], [bias]) for critic, row, bias in numbers)
 
 
 def categorical(logits, obs_space=SPACE):
@@ -69,7 +70,8 @@ def categorical(logits, obs_space=SPACE):
 def choice_critics(*values):
     """Critics with these values of the two choices, whatever the observation."""
     _, critics = shapes(algorithm_of(replace(LINEAR, n_critics=len(values)), CHOICES))
-    return with_head(critics, np.zeros((len(values), 2, 2)), values)
+    numbers = zip(critics, values, strict=True)
+    return tuple(with_head(critic, np.zeros((2, 2)), value) for critic, value in numbers)
 
 
 def batch_of(obs, action, reward=0.0, discount=0.0, weight=1.0):
@@ -159,10 +161,17 @@ def test_the_critics_pay_half_the_weighted_squared_error_of_each():
     # errors (1, 0) and (2, -2); (1 + 0) / 2 / 2 + (4 + 0.5 * 4) / 2 / 2 = 1.75
     actor, critics = categorical([0.0, 0.0]), choice_critics([1.0, 2.0], [0.0, 4.0])
     batch = batch_of(np.zeros((2, 2)), jnp.array([0, 1]), weight=[1.0, 0.5])
-    loss, (size, q_mean) = critic_loss(actor, critics, batch, floats([2.0, 2.0]))
+    loss, (size, mean_size, q_mean) = critic_loss(actor, critics, batch, floats([2.0, 2.0]))
     np.testing.assert_allclose(loss, 1.75)
     np.testing.assert_allclose(size, [1.5, 1.0])  # mean over the critics
-    np.testing.assert_allclose(q_mean, 1.75)
+    np.testing.assert_allclose((mean_size, q_mean), (1.25, 1.75))
+
+
+def test_examples_that_were_not_found_are_in_no_mean():
+    actor, critics = categorical([0.0, 0.0]), choice_critics([1.0, 8.0])
+    batch = batch_of(np.zeros((2, 2)), jnp.array([0, 1]), weight=[0.5, 0.0])
+    _, (_, mean_size, q_mean) = critic_loss(actor, critics, batch, floats([3.0, 3.0]))
+    np.testing.assert_allclose((mean_size, q_mean), (2.0, 1.0))
 
 
 def test_critics_see_actions_in_units_in_which_their_bounds_are_one():
@@ -225,10 +234,10 @@ def state_of(algorithm, actor, critics, target_critics=None, alpha=0.2):
         actor_params=actor,
         critic_params=critics,
         target_critic_params=critics if target_critics is None else target_critics,
-        actor_opt_state=Adam(1.0, 1.0).init(actor),
-        critic_opt_state=Adam(1.0, 1.0).init(critics),
+        actor_opt_state=Adam(1.0).init(actor),
+        critic_opt_state=Adam(1.0).init(critics),
         log_alpha=log_alpha,
-        alpha_opt_state=Adam(1.0, 1.0).init(log_alpha),
+        alpha_opt_state=Adam(1.0).init(log_alpha),
         step=jnp.int32(0),
         memory=fresh_memory(algorithm, KEY),
     )
@@ -277,7 +286,8 @@ def test_a_gradient_step_of_the_critics_goes_towards_the_soft_target_of_the_slow
     target = 1.0 + 0.9 * (0.5 + 0.2 * math.log(2.0))
     np.testing.assert_allclose(size, [[target] * 2], rtol=1e-5)
     np.testing.assert_allclose(metrics["critic_loss"], target**2, rtol=1e-5)
-    np.testing.assert_allclose(after.critic_params.head.bias, [[0.01] * 2] * 2, rtol=1e-4)
+    for critic in after.critic_params:
+        np.testing.assert_allclose(critic.head.bias, [0.01] * 2, rtol=1e-4)
     assert after.step == 1
 
 
@@ -291,16 +301,16 @@ def test_a_step_that_ended_the_task_is_worth_its_reward_alone():
     np.testing.assert_allclose(size, [[3.0, 3.0]], rtol=1e-6)
 
 
-def test_the_policy_moves_under_the_new_critics_and_is_judged_before_it_moves():
-    # All values are 0 and rewards 1 for choice 0, -1 for choice 1: Adam's first step makes the
-    # values 0.1 and -0.1 of choices taken in their own observation. -V = -(0.2 log 2) - mean Q
-    algorithm = algorithm_of(replace(LINEAR, critic_lr=0.1, actor_lr=0.05), CHOICES)
-    state = state_of(algorithm, categorical([0.0, 0.0]), choice_critics([0.0, 0.0]))
-    batch = jax.tree.map(lambda x: x[:, :1], stacked(1, reward=1.0))
+def test_the_policy_moves_and_is_judged_under_the_critics_from_before_the_step():
+    # The values are (1, 0): -V = -1/2 - 0.2 log 2. Choice 0 earns so little that the critics, whose
+    # first step of Adam is 10, think the contrary from now on
+    algorithm = algorithm_of(replace(LINEAR, critic_lr=10.0, actor_lr=0.05), CHOICES)
+    state = state_of(algorithm, categorical([0.0, 0.0]), choice_critics([1.0, 0.0]))
+    batch = jax.tree.map(lambda x: x[:, :1], stacked(1, reward=-99.0))
     after, metrics, _ = learn(algorithm, state, batch, KEY)
-    # obs (1, 0), choice 0: weight and bias of row 0 are 0.1 each, so Q = (0.2, 0)
-    np.testing.assert_allclose(metrics["actor_loss"], -(0.1 + 0.2 * math.log(2.0)), rtol=1e-4)
+    np.testing.assert_allclose(metrics["actor_loss"], -(0.5 + 0.2 * math.log(2.0)), rtol=1e-4)
     np.testing.assert_allclose(after.actor_params.head.bias, [0.05, -0.05], rtol=1e-3)
+    np.testing.assert_allclose(after.critic_params[0].head.bias, [-9.0, 0.0], rtol=1e-3)
 
 
 def test_the_slow_critics_take_a_share_of_the_new_ones():
@@ -308,8 +318,23 @@ def test_the_slow_critics_take_a_share_of_the_new_ones():
     critics, slow = choice_critics([0.0, 0.0], [0.0, 0.0]), choice_critics([1.0, 2.0], [3.0, 0.0])
     state = state_of(algorithm, categorical([0.0, 0.0]), critics, slow)
     after, _, _ = learn(algorithm, state, stacked(1, reward=1.0), KEY)
-    expected = 0.25 * after.critic_params.head.bias + 0.75 * slow.head.bias
-    np.testing.assert_allclose(after.target_critic_params.head.bias, expected, rtol=1e-6)
+    for k in range(2):
+        expected = 0.25 * after.critic_params[k].head.bias + 0.75 * slow[k].head.bias
+        mixed = after.target_critic_params[k].head.bias
+        np.testing.assert_allclose(mixed, expected, rtol=1e-6)
+
+
+def test_the_norm_of_a_gradient_is_told_where_it_is_clipped():
+    # errors of 1 at two examples: half of each in a bias, and in the weight of its observation
+    rows = {}
+    for most in (None, 0.5):
+        algorithm = algorithm_of(replace(LINEAR, n_critics=1, max_grad_norm=most), CHOICES)
+        state = jax.jit(lambda algorithm: algorithm.init(KEY))(algorithm)
+        state = state._replace(critic_params=choice_critics([0.0, 0.0]))
+        _, rows[most], _ = learn(algorithm, state, stacked(1, reward=1.0), KEY)
+    norms = {"critic_grad_norm", "actor_grad_norm"}
+    assert rows[0.5].keys() - rows[None].keys() == norms
+    np.testing.assert_allclose(rows[0.5]["critic_grad_norm"], 1.0, rtol=1e-5)
 
 
 def test_two_gradient_steps_are_one_after_the_other():
@@ -335,8 +360,8 @@ def test_critics_begin_apart_and_no_gradient_of_one_touches_another(action_space
     config = replace(LINEAR, n_critics=n_critics, hidden_sizes=(3,))
     algorithm = algorithm_of(config, action_space)
     actor, critics = networks(algorithm, KEY)
-    assert {leaf.shape[0] for leaf in jax.tree.leaves(critics)} == {n_critics}
-    weights = np.asarray(critics.head.weight)
+    assert len(critics) == n_critics
+    weights = [np.asarray(critic.head.weight) for critic in critics]
     for i in range(n_critics):
         for j in range(i):
             assert np.abs(weights[i] - weights[j]).max() > 0.01
@@ -348,9 +373,9 @@ def test_critics_begin_apart_and_no_gradient_of_one_touches_another(action_space
         values = lambda critics: actor.taken(critics, obs, action).sum(1)  # noqa: E731
         return jax.jacrev(values)(critics)
 
-    for slope in jax.tree.leaves(slopes(critics)):  # [critic judged, critic moved, ...]
-        off_diagonal = np.asarray(slope)[~np.eye(n_critics, dtype=bool)]
-        assert not np.any(off_diagonal)
+    for moved, of_all in enumerate(slopes(critics)):
+        for slope in jax.tree.leaves(of_all):  # [critic judged, ...]
+            assert not np.any(np.delete(slope, moved, axis=0))
 
 
 def test_the_gradient_of_many_critics_is_that_of_each_alone():
@@ -364,9 +389,9 @@ def test_the_gradient_of_many_critics_is_that_of_each_alone():
     )
     together = gradient(critics)
     for k in range(3):
-        alone = gradient(jax.tree.map(lambda x, k=k: x[k : k + 1], critics))
-        for x, y in zip(jax.tree.leaves(together), jax.tree.leaves(alone), strict=True):
-            np.testing.assert_allclose(x[k : k + 1], y, rtol=1e-4, atol=1e-5)
+        alone = gradient(critics[k : k + 1])
+        for x, y in zip(jax.tree.leaves(together[k]), jax.tree.leaves(alone), strict=True):
+            np.testing.assert_allclose(x, y, rtol=1e-4, atol=1e-5)
 
 
 def test_fresh_slow_critics_are_the_critics_and_alpha_is_as_asked():
@@ -403,7 +428,7 @@ def test_the_middle_of_the_policy_is_the_middle_of_the_bounds():
 def test_log_standard_deviations_stay_within_their_range():
     # log std 5 becomes 2 and -50 becomes -20; obs does not matter
     actor = gaussian([0.0, 0.0], np.exp([5.0, -50.0]))
-    policy = actor._policy(floats([0.0, 0.0]))
+    policy = actor._policy(actor.head(floats([0.0, 0.0])))
     np.testing.assert_allclose(policy.log_std, [2.0, -20.0])
 
 
@@ -421,7 +446,7 @@ EVERYTHING = Dict({"a": SPACE, "b": Discrete(3), "c": Image(5, 5, 1)})
 
 def test_a_batch_of_pairs_has_the_values_of_its_pairs():
     def encoder(key, space):
-        return Encoder(key, space, (4,), "relu", ((2, 3, 1),))
+        return Encoder(key, space, (4,), "relu", ((2, 3, 1),), RowLinear)
 
     critic = jax.eval_shape(lambda key: ActionCritic(key, encoder, EVERYTHING, 2), KEY)
     rng = np.random.default_rng(0)

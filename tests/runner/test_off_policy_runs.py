@@ -34,7 +34,7 @@ from vibe_rl.runner.train_sac import SACTrainResult, sac
 
 SMALL = {"hidden_sizes": (8,), "batch_size": 16}
 DQN = DQNConfig(**SMALL, num_envs=4, replay_ratio=0.5, target_update_freq=7)
-SAC = SACConfig(**SMALL, num_envs=4, replay_ratio=0.5)
+SAC = SACConfig(**SMALL, num_envs=4, replay_ratio=0.5, max_grad_norm=10.0)
 RUNNER = RunnerConfig(
     total_timesteps=400,
     warmup_steps=48,

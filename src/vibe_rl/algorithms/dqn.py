@@ -158,7 +158,7 @@ class DQN(OffPolicy):
         """A fresh network, its copy, and an empty ring."""
         network_key, memory_key = jax.random.split(key)
         params = self.network(network_key)
-        opt_state = self._optimizer(self.config.lr).init(params)
+        opt_state = self._optimizer(self.config.lr).init(as_vector(params)[0])
         return DQNState(params, params, opt_state, jnp.int32(0), self.init_memory(memory_key))
 
     def network(self, key: Key) -> QFunction:
@@ -208,10 +208,10 @@ class DQN(OffPolicy):
             params = tree(vector)
             target = self.target(params, target_params, batch)
             (grads, (metrics, td_error)) = jax.grad(self.loss, has_aux=True)(params, batch, target)
-            vector, opt_state, grad_norm = optimizer.step(vector, opt_state, grads)
+            vector, opt_state, norm = optimizer.step(vector, opt_state, as_vector(grads)[0])
             target_params = self.follow(target_params, tree(vector), count + 1)
             learner = (vector, target_params, opt_state, count + 1)
-            return learner, (metrics._replace(grad_norm=grad_norm), td_error)
+            return learner, (metrics._replace(grad_norm=norm), td_error)
 
         vector, tree = as_vector(state.params)
         learner = (vector, state.target_params, state.opt_state, state.step)
@@ -235,8 +235,8 @@ class DQN(OffPolicy):
         q = chosen(params.batch(batch.obs), batch.action)
         td_error = target - q
         size = jnp.abs(td_error)
-        terms = (batch.weight * LOSSES[self.config.loss](td_error), q, size)
-        loss, q_mean, mean_size = jnp.stack(terms).mean(1)  # in one reduction
+        loss = jnp.mean(batch.weight * LOSSES[self.config.loss](td_error))
+        q_mean, mean_size = batch.mean(jnp.stack([q, size]))
         return loss, (DQNMetrics(loss, q_mean, mean_size, jnp.float32(0.0)), size)
 
     def follow(self, target_params: QFunction, params: QFunction, count: Array) -> QFunction:

@@ -32,8 +32,8 @@ class OffPolicyConfig:
     """Exponent of the TD error: 0 is uniform."""
     priority_beta: float = 0.4
     """Exponent of the importance weights at first; 1, the whole correction, at schedule_steps."""
-    max_grad_norm: float = 10.0
-    """Largest global norm of a gradient."""
+    max_grad_norm: float | None = 10.0
+    """Largest global norm of a gradient; None clips nothing."""
     activation: str = static("relu")
     """Of the dense layers: tanh, relu, silu, gelu or elu."""
     conv_layers: tuple[tuple[int, int, int], ...] | None = static(None)

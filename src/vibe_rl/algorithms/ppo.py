@@ -172,7 +172,7 @@ class PPO:
         params = self.network(key)
         example = jax.eval_shape(self.obs_space.sample, jax.random.key(0))
         statistics = initial_statistics(view(example)) if self.config.normalize_obs else None
-        opt_state = self._optimizer(self.config.lr).init(params)
+        opt_state = self._optimizer(self.config.lr).init(as_vector(params)[0])
         return PPOState(params, opt_state, statistics, jnp.int32(0))
 
     def network(self, key: Key) -> ActorCritic:
@@ -283,7 +283,7 @@ class PPO:
             batch = jax.tree.map(lambda x: x[chosen], examples)
             gradient = jax.grad(ppo_loss, has_aux=True)
             grads, metrics = gradient(tree(vector), batch, coefficients)
-            *new, grad_norm = optimizer.step(vector, opt_state, grads)  # vector, opt_state
+            *new, grad_norm = optimizer.step(vector, opt_state, as_vector(grads)[0])
             if config.target_kl is not None:
                 stopped = stopped | (metrics.approx_kl > 1.5 * config.target_kl)
                 old = [vector, opt_state]

@@ -7,24 +7,22 @@ switches, episodes that the clock ends bootstrapped from their true last observa
 """
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import optax
 from jaxtyping import Array
 
 from vibe_rl.algorithms.off_policy import Memory, OffPolicy
 from vibe_rl.algorithms.off_policy_config import OffPolicyConfig
 from vibe_rl.errors import ConfigError
-from vibe_rl.gradient_step import Adam, as_vector
+from vibe_rl.gradient_step import Adam
 from vibe_rl.limits import NOT_NEGATIVE, ONE_OR_MORE, SHARE, Limits, check_numbers
-from vibe_rl.networks import Encoder
+from vibe_rl.networks import Encoder, RowLinear
 from vibe_rl.replay import Batch
 from vibe_rl.soft_actor_critic import (
-    Actor,
     CategoricalActor,
     GaussianActor,
     actor_loss,
@@ -49,6 +47,8 @@ class SACConfig(OffPolicyConfig):
     """Widths of the dense layers."""
     batch_size: int = static(256)
     """Examples in a gradient step."""
+    max_grad_norm: float | None = None
+    """Largest global norm of a gradient; None clips nothing, and learns a twentieth faster."""
     actor_lr: float = 3e-4
     """Adam's learning rate for the policy."""
     critic_lr: float = 3e-4
@@ -86,8 +86,8 @@ class SACState(NamedTuple):
     """All that SAC learns."""
 
     actor_params: GaussianActor | CategoricalActor
-    critic_params: PyTree  # leaves [n_critics, ...]
-    target_critic_params: PyTree
+    critic_params: tuple[PyTree, ...]
+    target_critic_params: tuple[PyTree, ...]
     actor_opt_state: PyTree
     critic_opt_state: PyTree
     log_alpha: Array
@@ -106,27 +106,6 @@ class SACMetrics(NamedTuple):
     entropy: Array  # nats
     q_mean: Array  # value of the actions taken, mean over the critics
     td_error: Array  # absolute
-    actor_grad_norm: Array  # before clipping
-    critic_grad_norm: Array
-
-
-class Learner(NamedTuple):
-    """What a gradient step changes: networks as vectors."""
-
-    actor: Array
-    critics: Array
-    target_critics: Array
-    actor_opt_state: PyTree
-    critic_opt_state: PyTree
-    log_alpha: Array
-    alpha_opt_state: PyTree
-
-
-class Trees(NamedTuple):
-    """From vectors to networks."""
-
-    actor: Callable[[Array], Actor]
-    critics: Callable[[Array], PyTree]
 
 
 @description
@@ -170,7 +149,9 @@ class SAC(OffPolicy):
     def encoder_of(self, key: Key, space: Space) -> Encoder:
         """The layers that turn a member of `space` into features."""
         config = self.config
-        return Encoder(key, space, config.hidden_sizes, config.activation, config.conv_layers)
+        return Encoder(
+            key, space, config.hidden_sizes, config.activation, config.conv_layers, RowLinear
+        )
 
     def _optimizer(self, lr: Number) -> Adam:
         return Adam(lr, self.config.max_grad_norm)
@@ -207,88 +188,73 @@ class SAC(OffPolicy):
         self, state: SACState, batches: Batch, key: Key
     ) -> tuple[SACState, dict[str, Array], Array]:
         """A gradient step of critics, policy and temperature on each of `[U, B]` examples."""
-        actor, actor_tree = as_vector(state.actor_params)
-        critics, critic_tree = as_vector(state.critic_params)
-        learner = Learner(
-            actor=actor,
-            critics=critics,
-            target_critics=as_vector(state.target_critic_params)[0],
-            actor_opt_state=state.actor_opt_state,
-            critic_opt_state=state.critic_opt_state,
-            log_alpha=state.log_alpha,
-            alpha_opt_state=state.alpha_opt_state,
-        )
         keys = jax.random.split(key, self.gradient_steps)
-        step = partial(self.step, Trees(actor_tree, critic_tree))
-        learner, (metrics, td_error) = jax.lax.scan(step, learner, (batches, keys))
-        count = state.step + self.gradient_steps
-        state = SACState(
-            actor_params=actor_tree(learner.actor),  # type: ignore[arg-type]
-            critic_params=critic_tree(learner.critics),
-            target_critic_params=critic_tree(learner.target_critics),
-            actor_opt_state=learner.actor_opt_state,
-            critic_opt_state=learner.critic_opt_state,
-            log_alpha=learner.log_alpha,
-            alpha_opt_state=learner.alpha_opt_state,
-            step=count,
-            memory=state.memory,
-        )
-        means = {name: x.mean() for name, x in metrics._asdict().items()}
-        return state, means | {"gradient_steps": count.astype(jnp.float32)}, td_error
+        state, (metrics, td_error) = jax.lax.scan(self.step, state, (batches, keys))
+        means = {name: x.mean() for name, x in metrics.items()}
+        return state, means | {"gradient_steps": state.step.astype(jnp.float32)}, td_error
 
     def step(
-        self, trees: Trees, learner: Learner, inputs: tuple[Batch, Key]
-    ) -> tuple[Learner, tuple[SACMetrics, Array]]:
-        """One gradient step: critics, then the policy under the new critics, then alpha."""
-        (batch, key), actor = inputs, trees.actor(learner.actor)
-        keys, alpha = jax.random.split(key), jnp.exp(learner.log_alpha)
-        slow_critics = trees.critics(learner.target_critics)
-        future = actor.soft_value(slow_critics, batch.next_obs, alpha, keys[0])
-        target = batch.reward + batch.discount * future.value
+        self, state: SACState, inputs: tuple[Batch, Key]
+    ) -> tuple[SACState, tuple[dict[str, Array], Array]]:
+        """One gradient step of everything, each gradient at the parameters from before it.
+
+        So the policy's gradient, whose critics are a step old, need not wait for the critics'.
+        """
+        (batch, key), alpha = inputs, jnp.exp(state.log_alpha)
+        target_key, actor_key = jax.random.split(key)
+        target = self.target(state, batch, target_key)
         gradient = jax.value_and_grad(critic_loss, argnums=1, has_aux=True)
-        fast_critics = trees.critics(learner.critics)
-        (loss, (td_error, q_mean)), grads = gradient(actor, fast_critics, batch, target)
-        critics, critic_opt_state, critic_norm = self._optimizer(self.config.critic_lr).step(
-            learner.critics, learner.critic_opt_state, grads
+        (loss, (td_error, size, q_mean)), critic_grads = gradient(
+            state.actor_params, state.critic_params, batch, target
         )
         gradient = jax.value_and_grad(actor_loss, has_aux=True)
-        new_critics = trees.critics(critics)
-        (policy_loss, entropy), grads = gradient(actor, new_critics, batch, alpha, keys[1])
-        policy, actor_opt_state, actor_norm = self._optimizer(self.config.actor_lr).step(
-            learner.actor, learner.actor_opt_state, grads
+        (policy_loss, entropy), actor_grads = gradient(
+            state.actor_params, state.critic_params, batch, alpha, actor_key
         )
-        log_alpha, alpha_opt_state, alpha_loss = self.tune(learner, entropy)
-        tau = self.config.tau
-        learner = Learner(
-            actor=policy,
-            critics=critics,
-            target_critics=tau * critics + (1.0 - tau) * learner.target_critics,
+        state, norms = self.descend(state, actor_grads, critic_grads)
+        state, alpha_loss = self.tune(state, entropy)
+        metrics = SACMetrics(policy_loss, loss, alpha_loss, alpha, entropy, q_mean, size)
+        return state, (metrics._asdict() | norms, td_error)
+
+    def target(self, state: SACState, batch: Batch, key: Key) -> Array:
+        """What the critics' values of the actions taken are fitted to, `[B]`."""
+        future = state.actor_params.soft_value(
+            state.target_critic_params, batch.next_obs, jnp.exp(state.log_alpha), key
+        )
+        return batch.reward + batch.discount * future.value
+
+    def descend(
+        self, state: SACState, actor_grads: PyTree, critic_grads: PyTree
+    ) -> tuple[SACState, dict[str, Array]]:
+        """A step of Adam on policy and critics, and of the slow critics; norms where known."""
+        config = self.config
+        actor, actor_opt_state, actor_norm = self._optimizer(config.actor_lr).step(
+            state.actor_params, state.actor_opt_state, actor_grads
+        )
+        critics, critic_opt_state, critic_norm = self._optimizer(config.critic_lr).step(
+            state.critic_params, state.critic_opt_state, critic_grads
+        )
+        state = state._replace(
+            actor_params=actor,
+            critic_params=critics,
+            target_critic_params=optax.incremental_update(
+                critics, state.target_critic_params, config.tau
+            ),
             actor_opt_state=actor_opt_state,
             critic_opt_state=critic_opt_state,
-            log_alpha=log_alpha,
-            alpha_opt_state=alpha_opt_state,
+            step=state.step + 1,
         )
-        metrics = SACMetrics(
-            actor_loss=policy_loss,
-            critic_loss=loss,
-            alpha_loss=alpha_loss,
-            alpha=alpha,
-            entropy=entropy,
-            q_mean=q_mean,
-            td_error=td_error.mean(),
-            actor_grad_norm=actor_norm,
-            critic_grad_norm=critic_norm,
-        )
-        return learner, (metrics, td_error)
+        norms = {"actor_grad_norm": actor_norm, "critic_grad_norm": critic_norm}
+        clipped = config.max_grad_norm is not None  # else to know them takes 2 % of a step
+        return state, norms if clipped else {}
 
-    def tune(self, learner: Learner, entropy: Array) -> tuple[Array, PyTree, Array]:
-        """The temperature's next logarithm, its optimiser's state, and its loss."""
+    def tune(self, state: SACState, entropy: Array) -> tuple[SACState, Array]:
+        """A step of Adam on the temperature's logarithm, and the temperature's loss."""
         if not self.config.autotune_alpha:
-            return learner.log_alpha, learner.alpha_opt_state, jnp.float32(0.0)
+            return state, jnp.float32(0.0)
         # d/d log alpha of alpha (entropy - target) is the loss itself
-        loss = jnp.exp(learner.log_alpha) * (entropy - self.target_entropy)
-        optimizer = self._optimizer(self.config.alpha_lr)
-        vector, opt_state, _ = optimizer.step(
-            learner.log_alpha[None], learner.alpha_opt_state, loss
+        loss = jnp.exp(state.log_alpha) * (entropy - self.target_entropy)
+        log_alpha, opt_state, _ = self._optimizer(self.config.alpha_lr).step(
+            state.log_alpha, state.alpha_opt_state, loss
         )
-        return vector[0], opt_state, loss
+        return state._replace(log_alpha=log_alpha, alpha_opt_state=opt_state), loss
