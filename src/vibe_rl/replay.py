@@ -238,7 +238,7 @@ class HostReplay(Replay):
     def _integers(self, key: Any, shape: tuple[int, ...], end: Any) -> Any:
         high, low = map(int, np.asarray(key))
         generator = np.random.Generator(np.random.Philox(key=(high << 32) | low))
-        return generator.integers(0, end, shape, np.int32)
+        return generator.integers(0, max(end, 1), shape, np.int32)
 
 
 def put(

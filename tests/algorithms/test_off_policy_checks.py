@@ -202,7 +202,7 @@ def train(env, config, runner=RUNNER, **more):
 
 
 def compiled():
-    programs = (loop.jit_start, loop.run_chunk, hybrid.gather_experience, hybrid.learn)
+    programs = (loop.jit_start, loop.run_chunk, hybrid.advance)
     return [program._cache_size() for program in programs]
 
 

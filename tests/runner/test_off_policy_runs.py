@@ -250,7 +250,7 @@ def test_evaluating_more_or_less_often_changes_nothing_that_is_learned(kind, rec
 
 def programs():
     these = (
-        loop.jit_start, loop.run_chunk, jit_evaluate, hybrid.gather_experience, hybrid.learn,
+        loop.jit_start, loop.run_chunk, jit_evaluate, hybrid.advance,
     )  # fmt: skip
     return [program._cache_size() for program in these]
 

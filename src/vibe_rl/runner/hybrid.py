@@ -30,13 +30,20 @@ class Collected(NamedTuple):
     outcome: MetricTable  # a row without an axis, of the metrics known before learning
 
 
+class Drawn(NamedTuple):
+    """What the host hands over before an update."""
+
+    batches: Batch
+    learn_key: Key
+    fill: np.float32  # share of the ring
+
+
 def row(metrics: dict[str, Array], episodes: Array) -> MetricTable:
     """One row of a table."""
     values = jnp.stack([jnp.float32(value) for value in metrics.values()])
     return MetricTable(values, episodes, tuple(metrics))
 
 
-@partial(jax.jit, static_argnames=("env", "each_episode"), donate_argnames=("state",))
 def gather_experience(
     algorithm: Any, env: Environment, env_params: PyTree, state: TrainState, each_episode: bool
 ) -> tuple[TrainState, Collected]:
@@ -45,8 +52,7 @@ def gather_experience(
     state, experience = collect(algorithm, env, env_params, state, collect_key)
     sample_key, learn_key = jax.random.split(update_key)
     rollout = experience.transition
-    learner: OffPolicy = algorithm.algorithm if isinstance(algorithm, Warmup) else algorithm
-    memory = learner.observe(state.agent_state.memory, rollout)
+    memory = learner_of(algorithm).observe(state.agent_state.memory, rollout)
     outcome = measure(experience, {})
     episodes = outcome.episodes[:, : outcome.episodes.shape[1] * each_episode]
     handed = Collected(
@@ -59,13 +65,28 @@ def gather_experience(
     return state._replace(agent_state=agent_state, key=key), handed
 
 
-@partial(jax.jit, donate_argnames=("agent_state",))
-def learn(
-    algorithm: OffPolicy, agent_state: Any, batches: Batch, key: Key, fill: Any
-) -> tuple[Any, MetricTable]:
-    """Gradient steps on batches from the host."""
-    agent_state, metrics, _ = algorithm.study(agent_state, batches, key)
-    return agent_state, row(metrics | {"buffer_fill": fill}, jnp.zeros((2, 0)))
+@partial(jax.jit, static_argnames=("env", "each_episode", "last"), donate_argnames=("state",))
+def advance(
+    algorithm: Any,
+    env: Environment,
+    env_params: PyTree,
+    state: TrainState,
+    drawn: Drawn | None,
+    each_episode: bool,
+    last: bool,
+) -> tuple[TrainState, Collected | None, MetricTable | None]:
+    """Learns from what was drawn, and acts unless that was the last: all between two NumPy steps.
+
+    One call, for to start a program costs the host more than a small network's update.
+    """
+    handed = learned = None
+    if drawn is not None:
+        agent_state, metrics, _ = algorithm.study(state.agent_state, drawn.batches, drawn.learn_key)
+        state = state._replace(agent_state=agent_state)
+        learned = row(metrics | {"buffer_fill": drawn.fill}, jnp.zeros((2, 0)))
+    if not last:
+        state, handed = gather_experience(algorithm, env, env_params, state, each_episode)
+    return state, handed, learned
 
 
 def run_chunk_on_host(
@@ -77,24 +98,29 @@ def run_chunk_on_host(
     each_episode: bool = False,
 ) -> tuple[TrainState, MetricTable]:
     """`n_updates` iterations; see `loop.run_chunk`. The ring in `state` is written in place."""
-    learner: OffPolicy = algorithm.algorithm if isinstance(algorithm, Warmup) else algorithm
+    learner, learns = learner_of(algorithm), not isinstance(algorithm, Warmup)
     ring: Ring = state.agent_state.memory.ring
     state = state._replace(agent_state=without_ring(state.agent_state))
+    go_on = partial(advance, jax.device_put(algorithm), env, env_params, each_episode=each_episode)
+    state, handed, _ = go_on(state, None, last=False)
     rows = []
-    for _ in range(n_updates):
-        state, handed = gather_experience(algorithm, env, env_params, state, each_episode)
+    for left in reversed(range(n_updates)):
+        assert handed is not None
         rollout, sample_key = jax.device_get((handed.rollout, handed.sample_key))
         ring = learner.replay.insert(ring, rollout)
-        fill = np.float32(ring.filled / learner.replay.length)
-        more = row_on_host({"buffer_fill": fill})
-        if algorithm is learner:
-            batches = learner.draw(ring, sample_key)
-            agent_state, more = learn(learner, state.agent_state, batches, handed.learn_key, fill)
-            state = state._replace(agent_state=agent_state)
-        rows.append((handed.outcome, more))
+        fill, drawn, outcome = np.float32(ring.filled / learner.replay.length), None, handed.outcome
+        if learns:
+            drawn = Drawn(learner.draw(ring, sample_key), handed.learn_key, fill)
+        state, handed, learned = go_on(state, drawn, last=not left)
+        rows.append((outcome, learned or row_on_host({"buffer_fill": fill})))
     memory = state.agent_state.memory._replace(ring=ring)
     agent_state = state.agent_state._replace(memory=memory)
-    return state._replace(agent_state=agent_state), table(rows)
+    return state._replace(agent_state=agent_state), table(jax.device_get(rows))
+
+
+def learner_of(algorithm: Any) -> OffPolicy:
+    """The algorithm whose replay is filled."""
+    return algorithm.algorithm if isinstance(algorithm, Warmup) else algorithm
 
 
 def row_on_host(metrics: dict[str, Any]) -> MetricTable:
