@@ -87,11 +87,13 @@ class Contestant(NamedTuple):
     python: str = "own"  # own, peers or sb3: an option of the driver names the interpreter
     arguments: tuple[str, ...] = ()
     runner: Mapping[str, Any] = MappingProxyType({})  # changes of the settings
+    env_prefix: str = ""  # of the environment's name
     most_updates: int | None = None  # of a run, where the contestant is slow
 
 
 SLOW = 5_000
 HOST_RING = Contestant("ours.py", runner={"replay_on": "host"})
+GYMNASIUM = Contestant("ours.py", env_prefix="gymnasium:", most_updates=SLOW)
 REJAX = Contestant("peers/rejax_worker.py", "peers")
 SBX = Contestant("peers/sb3_worker.py", "sb3", ("sbx",), most_updates=SLOW)
 SB3 = Contestant("peers/sb3_worker.py", "sb3", ("sb3",), most_updates=SLOW)
@@ -105,6 +107,7 @@ CONTESTANTS = {
     "dqn": {
         "ours": Contestant("ours.py"),
         "ours_host_ring": HOST_RING,
+        "ours_gymnasium": GYMNASIUM,
         "single_file": Contestant("single_file_dqn.py"),
         "python_loop": Contestant("python_loop_dqn.py", most_updates=SLOW),
         "rejax": REJAX,
@@ -114,6 +117,7 @@ CONTESTANTS = {
     "sac": {
         "ours": Contestant("ours.py"),
         "ours_host_ring": HOST_RING,
+        "ours_gymnasium": GYMNASIUM,
         "single_file": Contestant("single_file_sac.py"),
         "matmul_bound": Contestant("matmul_bound_sac.py"),
         "rejax": REJAX,
@@ -131,7 +135,11 @@ def settings_of(workload: str, contestant: Contestant, steps: int | None) -> dic
     if contestant.most_updates:
         steps = min(steps, contestant.most_updates * settings["algo"]["num_envs"])
     settings = shortened(settings, steps)
-    return settings | {"runner": settings["runner"] | contestant.runner}
+    changes = {
+        "env_id": contestant.env_prefix + settings["env_id"],
+        "runner": settings["runner"] | contestant.runner,
+    }
+    return settings | changes
 
 
 def shortened(settings: dict[str, Any], steps: int) -> dict[str, Any]:

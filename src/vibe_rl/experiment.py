@@ -10,12 +10,13 @@ import jax
 from vibe_rl.algorithms.off_policy import without_ring
 from vibe_rl.checkpoint import load_checkpoint, load_metadata
 from vibe_rl.configs.train_config import ALGORITHMS, TrainConfig, algorithm_name, from_dict, to_dict
-from vibe_rl.env import AutoResetWrapper, make
+from vibe_rl.env import AutoResetWrapper, HostEnvironment, make
 from vibe_rl.errors import ConfigError
 from vibe_rl.run_dir import RunDir
 from vibe_rl.runner.compilation_cache import enable_compilation_cache
-from vibe_rl.runner.evaluator import EvalMetrics, greedy_action, jit_evaluate
-from vibe_rl.runner.fit import FitResult, Run, evaluation_key, prepare
+from vibe_rl.runner.evaluator import EvalMetrics
+from vibe_rl.runner.fit import FitResult
+from vibe_rl.runner.prepare import Run, evaluation_key, prepare
 from vibe_rl.runner.run import resolve_num_envs, run_training
 from vibe_rl.types import PyTree
 
@@ -23,7 +24,8 @@ from vibe_rl.types import PyTree
 def build(config: TrainConfig) -> Run:
     """The environment and the algorithm that `config` describes; ConfigError if they do not fit."""
     env, env_params = make(config.env_id, **config.env_kwargs)
-    env = AutoResetWrapper(env)
+    if not isinstance(env, HostEnvironment):
+        env = AutoResetWrapper(env)
     builder = ALGORITHMS[algorithm_name(config)][1]
     algorithm = builder(env, env_params, config.algo, config.runner)
     num_envs = resolve_num_envs(config.algo.num_envs, config.runner.num_envs)
@@ -69,19 +71,11 @@ def evaluate_run(
     if episodes is not None and episodes < 1:
         raise ConfigError(f"episodes {episodes}: give at least 1.")
     run, agent_state, notes = load_run(path)
+    episodes = episodes or max(run.config.eval_episodes, 1)
     enable_compilation_cache()
-    runner = run.config
     key = evaluation_key(notes["seed"], notes["update"]) if seed is None else jax.random.key(seed)
-    with jax.default_matmul_precision(runner.matmul_precision):
-        return jit_evaluate(
-            greedy_action,
-            (run.algorithm, agent_state),
-            run.env,
-            run.env_params,
-            n_episodes=episodes or max(runner.eval_episodes, 1),
-            max_steps=runner.eval_max_steps,
-            rng=key,
-        )
+    with jax.default_matmul_precision(run.config.matmul_precision):
+        return run.score((run.algorithm, agent_state), key, episodes)
 
 
 def with_seed(config: TrainConfig, seed: int) -> TrainConfig:

@@ -104,6 +104,8 @@ class MLP(eqx.Module):
     ):
         if activation not in ACTIVATIONS:
             raise unknown("activation", activation, ACTIVATIONS)
+        if min(hidden_sizes, default=1) < 1:
+            raise ConfigError(f"hidden_sizes {tuple(hidden_sizes)}: give widths of at least 1.")
         sizes = (n_in, *hidden_sizes)
         keys = jax.random.split(key, max(len(hidden_sizes), 1))
         self.layers = tuple(layer(keys[i], sizes[i], sizes[i + 1]) for i in range(len(sizes) - 1))

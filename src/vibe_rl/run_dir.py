@@ -34,7 +34,7 @@ class RunDir:
     """A new directory for one run, never one that exists already.
 
     Args:
-        experiment_name: First part of the directory's name; a slash in it becomes a dash.
+        experiment_name: First part of the directory's name; slashes and colons become dashes.
         base_dir: Where runs are kept.
         run_id: The whole name instead of one made of `experiment_name` and the time.
 
@@ -218,7 +218,7 @@ def find_runs(
 
 
 def _slug(name: str) -> str:
-    return name.replace("/", "-").replace("\\", "-")
+    return re.sub(r"[/\\:]", "-", name)
 
 
 def _numbered(stem: str, suffix: str = "") -> Iterator[str]:

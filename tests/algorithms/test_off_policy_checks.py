@@ -97,6 +97,12 @@ BAD = [
     (Probe(), changed(DQN, activation="sine"), {}, "unknown activation 'sine'"),
     (
         Probe(),
+        changed(DQN, hidden_sizes=(8, 0)),
+        {},
+        r"hidden_sizes \(8, 0\): give widths of at least 1",
+    ),
+    (
+        Probe(),
         changed(DQN, dueling=True, hidden_sizes=()),
         {},
         "dueling True needs a dense layer: give hidden_sizes",

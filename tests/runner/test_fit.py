@@ -20,7 +20,7 @@ from vibe_rl.metrics import read_metrics
 from vibe_rl.run_dir import RunDir
 from vibe_rl.runner import RunnerConfig, fit, loop, train_ppo
 from vibe_rl.runner.evaluator import evaluate, greedy_action
-from vibe_rl.runner.fit import evaluation_key, next_due, prepare
+from vibe_rl.runner.prepare import evaluation_key, next_due, prepare
 from vibe_rl.runner.report import Report, Speedometer
 from vibe_rl.runner.train_ppo import PPOMetricsHistory, ppo
 from vibe_rl.tracking import Tee

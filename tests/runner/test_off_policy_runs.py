@@ -27,7 +27,7 @@ from vibe_rl.replay import NO_TRANSITION, TERMINATED, TRUNCATED
 from vibe_rl.run_dir import RunDir
 from vibe_rl.runner import RunnerConfig, evaluate, fit, hybrid, loop, train_dqn, train_sac
 from vibe_rl.runner.evaluator import greedy_action, jit_evaluate
-from vibe_rl.runner.fit import prepare
+from vibe_rl.runner.prepare import prepare
 from vibe_rl.runner.report import Report
 from vibe_rl.runner.train_dqn import DQNTrainResult, dqn
 from vibe_rl.runner.train_sac import SACTrainResult, sac

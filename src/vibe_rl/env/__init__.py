@@ -6,10 +6,12 @@ inside a `scan`; `check_env(env)` says what is wrong with one of your own.
 
 from vibe_rl.env.acrobot import Acrobot, AcrobotParams, AcrobotState
 from vibe_rl.env.adapters.five_valued import FiveValuedAdapter
+from vibe_rl.env.adapters.gymnasium import GymnasiumWrapper
 from vibe_rl.env.base import Environment, Step
 from vibe_rl.env.cart_pole import CartPole, CartPoleParams, CartPoleState
 from vibe_rl.env.checker import auto_resets, check_env, problems
 from vibe_rl.env.grid_world import GridWorld, GridWorldParams, GridWorldState, PixelGridWorld
+from vibe_rl.env.host import HostEnvironment, HostStep, HostWorlds
 from vibe_rl.env.image_wrappers import (
     FrameStackState,
     FrameStackWrapper,
@@ -72,7 +74,11 @@ __all__ = [
     "GridWorld",
     "GridWorldParams",
     "GridWorldState",
+    "GymnasiumWrapper",
     "HookWrapper",
+    "HostEnvironment",
+    "HostStep",
+    "HostWorlds",
     "Image",
     "ImageNormWrapper",
     "ImageResizeWrapper",

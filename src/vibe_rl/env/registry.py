@@ -8,13 +8,18 @@ from typing import Any
 import numpy as np
 
 from vibe_rl.env.acrobot import Acrobot
+from vibe_rl.env.adapters.gymnasium import from_gymnasium
 from vibe_rl.env.base import Environment
 from vibe_rl.env.cart_pole import CartPole
 from vibe_rl.env.grid_world import GridWorld, PixelGridWorld
+from vibe_rl.env.host import AnyEnvironment
 from vibe_rl.env.mountain_car import MountainCar, MountainCarContinuous
 from vibe_rl.env.pendulum import Pendulum
 from vibe_rl.errors import ConfigError, unknown
 from vibe_rl.types import PyTree
+
+GYMNASIUM = "gymnasium:"
+"""What the names of Gymnasium's environments begin with."""
 
 _registry: dict[str, Callable[..., Environment]] = {
     "Acrobot-v1": Acrobot,
@@ -47,11 +52,12 @@ def register(name: str, cls: Callable[..., Environment]) -> None:
     _registry[name] = cls
 
 
-def make(name: str, **kwargs: Any) -> tuple[Environment, PyTree]:
+def make(name: str, **kwargs: Any) -> tuple[AnyEnvironment, PyTree]:
     """Build an environment by name.
 
     Args:
-        name: A registered name, such as `"CartPole-v1"`.
+        name: A registered name, such as `"CartPole-v1"`; or `"gymnasium:"` and an id of
+            Gymnasium's, for an environment that runs in Python (`GymnasiumWrapper`).
         **kwargs: Arguments of the environment's class (what fixes shapes, e.g. `size`), or fields
             of its parameters (numbers, e.g. `gravity`), cast to the dtype of the default.
 
@@ -61,6 +67,8 @@ def make(name: str, **kwargs: Any) -> tuple[Environment, PyTree]:
     Raises:
         ConfigError: The name or an argument is unknown, or a value is no number of its kind.
     """
+    if name.startswith(GYMNASIUM):
+        return from_gymnasium(name.removeprefix(GYMNASIUM), **kwargs), ()
     if name not in _registry:
         raise unknown("environment", name, names())
     cls = _registry[name]

@@ -16,6 +16,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from vibe_rl.env.base import Environment, Step
+from vibe_rl.env.host import HostEnvironment
 from vibe_rl.errors import ConfigError
 from vibe_rl.spaces import Box, Image, Space
 from vibe_rl.types import Key, PyTree
@@ -80,8 +81,8 @@ class AutoResetWrapper(Wrapper):
     """
 
     def __post_init__(self):
-        if has_layer(self.env, AutoResetWrapper):
-            raise ConfigError(f"{self.env} resets itself already: remove one AutoResetWrapper.")
+        if has_layer(self.env, AutoResetWrapper) or isinstance(self.env, HostEnvironment):
+            raise ConfigError(f"{self.env} resets itself already: remove AutoResetWrapper.")
 
     def step(self, key: Key, state: PyTree, action: PyTree, params: PyTree) -> Step:
         """One step of `env`, followed by a reset if the episode is over."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vibe_rl.errors import ConfigError, unknown
+from vibe_rl.extras import require
 from vibe_rl.plotting.config import HOUSE_STYLE, PlotConfig
 from vibe_rl.plotting.curves import Run, band, load_run, shorten, smooth_radius, smoothed
 from vibe_rl.plotting.palette import color_for
@@ -128,12 +129,9 @@ def _by_label(runs: Iterable[Run]) -> dict[str, list[Run]]:
 
 
 def _matplotlib() -> Any:
-    try:
-        import matplotlib.figure  # noqa: PLC0415  plotting is optional
-        import matplotlib.style  # noqa: PLC0415
-    except ImportError as error:
-        raise ConfigError("plots need matplotlib: pip install 'vibe-rl[plot]'.") from error
-    return matplotlib
+    require("matplotlib.style", "plot", "plots")
+    require("matplotlib.figure", "plot", "plots")
+    return require("matplotlib", "plot", "plots")
 
 
 def _style(name: str) -> Any:

@@ -2,7 +2,8 @@
 
 from vibe_rl.runner.config import RunnerConfig
 from vibe_rl.runner.evaluator import EvalMetrics, evaluate, jit_evaluate
-from vibe_rl.runner.fit import FitResult, Run, fit, prepare
+from vibe_rl.runner.fit import FitResult, fit
+from vibe_rl.runner.prepare import Run, prepare
 from vibe_rl.runner.train_dqn import DQNTrainResult, train_dqn
 from vibe_rl.runner.train_ppo import PPOMetricsHistory, PPOTrainState, train_ppo
 from vibe_rl.runner.train_sac import SACTrainResult, train_sac

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array
+from jaxtyping import Array, Bool, Float, Int
 
 from vibe_rl.env.base import Environment
 from vibe_rl.env.wrappers import with_episode_statistics
@@ -85,14 +85,20 @@ def evaluate(
     env = with_episode_statistics(env)
     run = partial(_run_episode, partial(act_fn, agent_state), env, env_params, max_steps)
     episodes = jax.vmap(run)(jax.random.split(rng, n_episodes))
-    returns, lengths = episodes.episode_return, episodes.length
+    return summary(episodes.episode_return, episodes.length, episodes.done)
+
+
+def summary(
+    returns: Float[Array, " n"], lengths: Int[Array, " n"], finished: Bool[Array, " n"]
+) -> EvalMetrics:
+    """Of single episodes."""
     return EvalMetrics(
         mean_return=returns.mean(),
         std_return=returns.std(),
         mean_length=lengths.astype(jnp.float32).mean(),
         episode_returns=returns,
         episode_lengths=lengths,
-        finished=episodes.done,
+        finished=finished,
     )
 
 

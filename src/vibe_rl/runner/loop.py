@@ -17,6 +17,7 @@ from jaxtyping import Array
 
 from vibe_rl.algorithms.base import Algorithm, Stage
 from vibe_rl.env.base import Environment
+from vibe_rl.env.host import AnyEnvironment
 from vibe_rl.errors import ConfigError
 from vibe_rl.statistics import summarize_episodes
 from vibe_rl.types import AnyArray, Key, PyTree, Transition, description, static
@@ -201,7 +202,7 @@ def run_chunk(
 
 def training(
     algorithm: Stage,
-    env: Environment,
+    env: AnyEnvironment,
     state: TrainState,
     schedule: Iterable[tuple[int, PyTree]],
     each_episode: bool = False,

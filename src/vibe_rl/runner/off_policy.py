@@ -6,11 +6,12 @@ from typing import Any, TypeVar
 
 from vibe_rl.algorithms.off_policy import OffPolicy
 from vibe_rl.algorithms.off_policy_config import OffPolicyConfig
-from vibe_rl.env.base import Environment
+from vibe_rl.env.host import AnyEnvironment
 from vibe_rl.replay import HostReplay, Replay
 from vibe_rl.run_dir import RunDir
 from vibe_rl.runner.config import RunnerConfig, check_runner
-from vibe_rl.runner.fit import Callback, prepare
+from vibe_rl.runner.fit import Callback
+from vibe_rl.runner.prepare import prepare
 from vibe_rl.runner.run import resolve_num_envs, run_training
 from vibe_rl.types import PyTree
 
@@ -20,7 +21,7 @@ Kind = TypeVar("Kind", bound=OffPolicy)
 
 def off_policy(
     kind: type[Kind],
-    env: Environment,
+    env: AnyEnvironment,
     env_params: PyTree,
     config: OffPolicyConfig,
     runner_config: RunnerConfig,
@@ -71,7 +72,7 @@ class Rows:
 
 def train_off_policy(
     algorithm: OffPolicy,
-    env: Environment,
+    env: AnyEnvironment,
     env_params: PyTree,
     runner_config: RunnerConfig,
     callback: Callback | None,

@@ -12,7 +12,8 @@ from vibe_rl.metrics import MetricsLogger
 from vibe_rl.run_dir import RunDir
 from vibe_rl.runner.compilation_cache import enable_compilation_cache
 from vibe_rl.runner.config import RunnerConfig
-from vibe_rl.runner.fit import Callback, FitResult, Run, fit
+from vibe_rl.runner.fit import Callback, FitResult, fit
+from vibe_rl.runner.prepare import Run
 from vibe_rl.tracking.base import Tee, Tracker
 from vibe_rl.tracking.console import ConsoleTracker
 

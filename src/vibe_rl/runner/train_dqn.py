@@ -3,7 +3,7 @@
 from typing import Any, NamedTuple
 
 from vibe_rl.algorithms.dqn import DQN, DQNConfig, DQNState
-from vibe_rl.env.base import Environment
+from vibe_rl.env.host import AnyEnvironment
 from vibe_rl.run_dir import RunDir
 from vibe_rl.runner.config import RunnerConfig
 from vibe_rl.runner.fit import Callback
@@ -21,14 +21,17 @@ class DQNTrainResult(NamedTuple):
 
 
 def dqn(
-    env: Environment, env_params: PyTree, config: DQNConfig, runner_config: RunnerConfig
+    env: AnyEnvironment,
+    env_params: PyTree,
+    config: DQNConfig,
+    runner_config: RunnerConfig,
 ) -> DQN:
     """The algorithm for this env, with the runner's buffer and warm-up."""
     return off_policy(DQN, env, env_params, config, runner_config)
 
 
 def train_dqn(
-    env: Environment,
+    env: AnyEnvironment,
     env_params: PyTree,
     *,
     dqn_config: DQNConfig,

@@ -6,10 +6,11 @@ from typing import NamedTuple
 import numpy as np
 
 from vibe_rl.algorithms.ppo import PPO, PPOConfig, PPOState
-from vibe_rl.env.base import Environment
+from vibe_rl.env.host import AnyEnvironment
 from vibe_rl.run_dir import RunDir
 from vibe_rl.runner.config import RunnerConfig
-from vibe_rl.runner.fit import Callback, prepare
+from vibe_rl.runner.fit import Callback
+from vibe_rl.runner.prepare import prepare
 from vibe_rl.runner.run import check_shape, resolve_num_envs, run_training
 from vibe_rl.types import Key, PyTree
 
@@ -34,7 +35,10 @@ class PPOMetricsHistory(NamedTuple):
 
 
 def ppo(
-    env: Environment, env_params: PyTree, config: PPOConfig, runner_config: RunnerConfig
+    env: AnyEnvironment,
+    env_params: PyTree,
+    config: PPOConfig,
+    runner_config: RunnerConfig,
 ) -> PPO:
     """The algorithm for this env; schedules without a length last the whole run."""
     if config.schedule_steps is None:
@@ -43,7 +47,7 @@ def ppo(
 
 
 def train_ppo(
-    env: Environment,
+    env: AnyEnvironment,
     env_params: PyTree,
     *,
     ppo_config: PPOConfig,

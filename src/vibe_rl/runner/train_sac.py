@@ -3,7 +3,7 @@
 from typing import Any, NamedTuple
 
 from vibe_rl.algorithms.sac import SAC, SACConfig, SACState
-from vibe_rl.env.base import Environment
+from vibe_rl.env.host import AnyEnvironment
 from vibe_rl.run_dir import RunDir
 from vibe_rl.runner.config import RunnerConfig
 from vibe_rl.runner.fit import Callback
@@ -21,14 +21,17 @@ class SACTrainResult(NamedTuple):
 
 
 def sac(
-    env: Environment, env_params: PyTree, config: SACConfig, runner_config: RunnerConfig
+    env: AnyEnvironment,
+    env_params: PyTree,
+    config: SACConfig,
+    runner_config: RunnerConfig,
 ) -> SAC:
     """The algorithm for this env, with the runner's buffer and warm-up."""
     return off_policy(SAC, env, env_params, config, runner_config)
 
 
 def train_sac(
-    env: Environment,
+    env: AnyEnvironment,
     env_params: PyTree,
     *,
     sac_config: SACConfig,

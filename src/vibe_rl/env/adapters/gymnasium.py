@@ -1,0 +1,207 @@
+"""Gymnasium's environments, to train with environments that run in Python.
+
+Batches, resets at episodes' ends and worker processes are Gymnasium's own (`gymnasium.vector`).
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import Any
+
+import jax
+import numpy as np
+
+from vibe_rl.env.host import HostStep
+from vibe_rl.errors import ConfigError, unknown
+from vibe_rl.extras import require
+from vibe_rl.spaces import Box, Dict, Discrete, Image, MultiBinary, MultiDiscrete, Space
+from vibe_rl.types import PyTree
+
+PARALLEL = ("sync", "async")
+
+
+def gymnasium() -> Any:
+    """The package, with its vector environments; ConfigError if it is not installed."""
+    require("gymnasium.vector", "gym", "Gymnasium's environments")
+    return require("gymnasium", "gym", "Gymnasium's environments")
+
+
+@dataclass(frozen=True)
+class GymnasiumWrapper:
+    """Worlds that Gymnasium makes, which reset themselves and run on the host.
+
+    `source` is an id such as `"LunarLander-v3"`, a function that makes one environment, or an
+    environment that `gymnasium.make` has made, of which as many are made anew as are needed.
+    `parallel` is `"sync"`, one after another in this process, or `"async"`, a process for each.
+    """
+
+    source: Any
+    parallel: str = "sync"
+
+    def __post_init__(self):
+        if self.parallel not in PARALLEL:
+            raise unknown("parallel", self.parallel, PARALLEL)
+        self._spaces  # noqa: B018 - what cannot be served is refused here
+
+    @cached_property
+    def make_one(self) -> Callable[[], Any]:
+        """A function that makes one environment."""
+        if isinstance(self.source, str):
+            return partial(gymnasium().make, self.source)
+        if callable(self.source):
+            return self.source
+        if getattr(self.source, "spec", None) is None:
+            raise ConfigError(
+                f"environment {self.source} cannot be made again, for it has no spec: give a "
+                "function that makes it."
+            )
+        return partial(gymnasium().make, self.source.spec)
+
+    @cached_property
+    def _spaces(self) -> tuple["Conversion", "Conversion"]:
+        try:
+            env = self.make_one()
+        except gymnasium().error.Error as error:
+            raise ConfigError(f"Gymnasium cannot make this environment: {error}") from error
+        spaces = conversion(env.observation_space), conversion(env.action_space)
+        env.close()
+        return spaces
+
+    def default_params(self) -> tuple[()]:
+        """Nothing: constants are arguments of the environment's own class."""
+        return ()
+
+    def observation_space(self, params: PyTree) -> Space:
+        """The observations, as one of our spaces."""
+        return self._spaces[0].space
+
+    def action_space(self, params: PyTree) -> Space:
+        """The actions, as one of our spaces."""
+        return self._spaces[1].space
+
+    def open(self, seeds: Sequence[int]) -> "GymnasiumWorlds":
+        """A world for each seed."""
+        vector = gymnasium().vector
+        kind: Any = vector.SyncVectorEnv
+        if self.parallel == "async":  # JAX's threads forbid to fork
+            kind = partial(vector.AsyncVectorEnv, context="spawn")
+        envs = kind([self.make_one] * len(seeds), autoreset_mode=vector.AutoresetMode.SAME_STEP)
+        return GymnasiumWorlds(envs, list(seeds), *self._spaces)
+
+
+def from_gymnasium(name: str, parallel: str = "sync", **kwargs: Any) -> GymnasiumWrapper:
+    """The environments of an id, made with these arguments."""
+    return GymnasiumWrapper(partial(gymnasium().make, name, **kwargs), parallel)
+
+
+class GymnasiumWorlds:
+    """Some worlds that go on; see `vibe_rl.env.host.HostWorlds`."""
+
+    def __init__(self, envs: Any, seeds: list[int], obs: "Conversion", action: "Conversion"):
+        self.envs, self.seeds, self.obs, self.action = envs, seeds, obs, action
+
+    def reset(self) -> PyTree:
+        """The first observations."""
+        return self.obs.to_ours(self.envs.reset(seed=self.seeds)[0])
+
+    def step(self, action: PyTree) -> HostStep:
+        """One step of each."""
+        after, reward, terminated, truncated, info = self.envs.step(self.action.to_theirs(action))
+        obs = self.obs.to_ours(after)
+        final = obs
+        if "final_obs" in info:
+            final = jax.tree.map(np.copy, obs)
+            for i in np.flatnonzero(info["_final_obs"]).tolist():
+                write(final, i, self.obs.to_ours(info["final_obs"][i]))
+        return HostStep(obs, np.asarray(reward, np.float32), terminated, truncated, final)
+
+    def close(self) -> None:
+        """Ends them, and their processes."""
+        self.envs.close()
+
+
+def write(batch: PyTree, i: int, one: PyTree) -> None:
+    """Puts an example into its place in a batch."""
+    for whole, part in zip(jax.tree.leaves(batch), jax.tree.leaves(one), strict=True):
+        whole[i] = part
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """A Gymnasium space as one of ours, and how members, with any leading axes, change sides."""
+
+    space: Space
+    to_ours: Callable[[Any], PyTree]
+    to_theirs: Callable[[PyTree], Any]
+
+
+def conversion(space: Any) -> Conversion:
+    """What serves a Gymnasium space; ConfigError if nothing does."""
+    kind = type(space).__name__
+    if kind == "Dict":
+        return of_dict({name: conversion(part) for name, part in space.items()})
+    if kind == "Box":
+        return of_image(space) if is_image(space) else of_box(space)
+    if kind == "Discrete":
+        return shifted(Discrete(int(space.n)), space)
+    if kind == "MultiDiscrete" and len(space.shape) == 1:
+        return shifted(MultiDiscrete(tuple(map(int, space.nvec))), space)
+    if kind == "MultiBinary" and len(space.shape) == 1:
+        return of_dtypes(MultiBinary(int(space.shape[0])), space)
+    raise ConfigError(
+        f"the space {space} of a Gymnasium environment is not served: use Box, Discrete, "
+        "MultiDiscrete, MultiBinary or Dict, or flatten it with one of gymnasium.wrappers."
+    )
+
+
+def of_dtypes(ours: Any, theirs: Any) -> Conversion:
+    """The same numbers in another type."""
+    return Conversion(ours, partial(np.asarray, dtype=ours.dtype), partial(cast, theirs.dtype))
+
+
+def cast(dtype: Any, x: Any) -> np.ndarray:
+    """`x` as Gymnasium wants it."""
+    return np.asarray(x).astype(dtype)
+
+
+def shifted(ours: Any, theirs: Any) -> Conversion:
+    """Choices that begin at any number there, and at 0 here."""
+    return Conversion(
+        ours,
+        lambda x: (np.asarray(x) - theirs.start).astype(ours.dtype),
+        lambda x: np.asarray(x).astype(theirs.dtype) + theirs.start,
+    )
+
+
+def of_box(space: Any) -> Conversion:
+    """Numbers of 32 bits at most; those of 8 stay what they are."""
+    dtype = jax.dtypes.canonicalize_dtype(space.dtype)
+    if space.dtype.kind == "f":
+        dtype = np.dtype(np.float32)
+    return of_dtypes(Box(space.low, space.high, space.shape, dtype), space)
+
+
+def is_image(space: Any) -> bool:
+    """Whether members are pictures of bytes, channels last or first."""
+    return space.dtype == np.uint8 and len(space.shape) == 3
+
+
+def of_image(space: Any) -> Conversion:
+    """Pictures with their channels last, which come first in a stack of frames."""
+    if space.shape[0] >= space.shape[2]:
+        return of_dtypes(Image(*space.shape), space)
+    channels, height, width = space.shape
+    return Conversion(
+        Image(height, width, channels),
+        lambda x: np.moveaxis(x, -3, -1),
+        lambda x: np.moveaxis(x, -1, -3),
+    )
+
+
+def of_dict(parts: dict[str, Conversion]) -> Conversion:
+    """A dictionary, part by part."""
+    return Conversion(
+        Dict({name: part.space for name, part in parts.items()}),
+        lambda x: {name: part.to_ours(x[name]) for name, part in parts.items()},
+        lambda x: {name: part.to_theirs(x[name]) for name, part in parts.items()},
+    )

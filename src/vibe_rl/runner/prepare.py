@@ -1,0 +1,259 @@
+"""A run before it begins: what it will do and when, and whether it can work at all."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from vibe_rl import prng
+from vibe_rl.algorithms.base import Algorithm
+from vibe_rl.algorithms.off_policy import OffPolicy, without_ring
+from vibe_rl.algorithms.warmup import Warmup
+from vibe_rl.env.base import Environment
+from vibe_rl.env.checker import auto_resets
+from vibe_rl.env.host import AnyEnvironment, HostEnvironment
+from vibe_rl.env.wrappers import with_episode_statistics
+from vibe_rl.errors import ConfigError
+from vibe_rl.runner.config import (
+    RunnerConfig,
+    check_budget,
+    check_replay_unused,
+    check_runner,
+)
+from vibe_rl.runner.evaluator import EvalMetrics, greedy_action, jit_evaluate
+from vibe_rl.runner.host_env import evaluate_on_host, jit_init, opened, run_chunk_of_worlds
+from vibe_rl.runner.hybrid import run_chunk_on_host
+from vibe_rl.runner.loop import (
+    Chunk,
+    MetricTable,
+    TrainState,
+    chunk_capacity,
+    jit_start,
+    run_chunk,
+    training,
+)
+from vibe_rl.types import Key, PyTree
+
+
+def next_due(interval: int, steps_per_update: int, update: int) -> int:
+    """The first update after `update` whose env steps reach the next multiple of `interval`."""
+    next_step = (update * steps_per_update // interval + 1) * interval
+    return -(-next_step // steps_per_update)
+
+
+def stream(seed: int, name: str) -> Key:
+    """The root of one of a run's two independent random streams, "training" and "evaluation"."""
+    return jax.random.fold_in(prng.key(seed), ("training", "evaluation").index(name))
+
+
+def evaluation_key(seed: int, update: int) -> Key:
+    """The key of the evaluation after `update` updates, whatever else was evaluated."""
+    return jax.random.fold_in(stream(seed, "evaluation"), update)
+
+
+@dataclass(frozen=True)
+class Run:
+    """What is fixed before a run begins; made by `prepare`, which refuses what cannot work."""
+
+    algorithm: Algorithm
+    env: AnyEnvironment  # resets itself and counts its episodes
+    env_params: PyTree
+    config: RunnerConfig
+    num_envs: int
+    n_updates: int
+
+    @property
+    def steps_per_update(self) -> int:
+        """Env steps, over all envs."""
+        return self.algorithm.rollout_length * self.num_envs
+
+    @property
+    def off_policy(self) -> OffPolicy | None:
+        """The algorithm, if it has a replay."""
+        return self.algorithm if isinstance(self.algorithm, OffPolicy) else None
+
+    @property
+    def run_chunk(self) -> Callable[..., tuple[TrainState, MetricTable]]:
+        """What runs a chunk, by who has a part in it."""
+        if isinstance(self.env, HostEnvironment):
+            return run_chunk_of_worlds
+        on_host = self.off_policy is not None and self.off_policy.on_host
+        return run_chunk_on_host if on_host else run_chunk
+
+    @property
+    def warmup_updates(self) -> int:
+        """Updates at the beginning that act at random and learn nothing."""
+        return 0 if self.off_policy is None else self.off_policy.warmup_updates
+
+    def check_memory(self) -> None:
+        """Raises ConfigError if there is a replay and it does not fit."""
+        if self.off_policy is not None:
+            self.off_policy.check_memory()
+
+    @contextmanager
+    def started(self) -> Iterator[TrainState]:
+        """The state before the first update; worlds on the host are closed when the block ends."""
+        key = stream(self.config.seed, "training")
+        if isinstance(self.env, HostEnvironment):
+            agent_key, world_key, key = jax.random.split(key, 3)
+            with opened(self.env, world_key, self.num_envs) as worlds:
+                agent_state = jit_init(self.algorithm, agent_key)
+                yield self._with_ring(TrainState(agent_state, worlds, worlds.obs, key))
+        else:
+            worlds = (self.env, self.env_params)
+            yield self._with_ring(jit_start(self.algorithm, *worlds, key, num_envs=self.num_envs))
+
+    def _with_ring(self, state: TrainState) -> TrainState:
+        learner = self.off_policy
+        if learner is None or not learner.on_host:
+            return state
+        return state._replace(agent_state=learner.with_host_ring(state.agent_state))
+
+    def next_row(self, update: int) -> int:
+        """The next update with which a row of metrics ends."""
+        interval = self.config.log_interval or self.steps_per_update
+        logged = next_due(interval, self.steps_per_update, update)
+        return min(logged, self.next_evaluation(update))
+
+    def next_evaluation(self, update: int) -> int:
+        """The next update after which the agent is evaluated; after the last one it always is."""
+        if not (self.config.eval_every and self.config.eval_episodes):
+            return self.n_updates
+        due = next_due(self.config.eval_every, self.steps_per_update, update)
+        return min(due, self.n_updates)
+
+    def evaluates_after(self, update: int) -> bool:
+        """Whether the agent is evaluated after this update."""
+        return self.config.eval_episodes > 0 and self.next_evaluation(update - 1) == update
+
+    def stages(self) -> list[tuple[Any, int, int]]:
+        """What runs from which update to which: the warm-up, if there is one, and the algorithm."""
+        learning = (self.algorithm, self.warmup_updates, self.n_updates)
+        if self.off_policy is None:
+            return [learning]
+        return [(Warmup(self.off_policy), 0, self.warmup_updates), learning]
+
+    def chunks(
+        self, state: TrainState, longest: Callable[[], int], whole_rows: bool
+    ) -> Iterator[Chunk]:
+        """Runs the warm-up, if there is one, and then learns; see `schedule`."""
+        for algorithm, begin, end in self.stages():
+            schedule = self.schedule(begin, end, longest, whole_rows)
+            how = self.off_policy is not None, self.run_chunk
+            for chunk in training(algorithm, self.env, state, schedule, *how):
+                state = chunk.state
+                yield chunk
+
+    def schedule(
+        self, begin: int, end: int, longest: Callable[[], int], whole_rows: bool
+    ) -> Iterator[tuple[int, PyTree]]:
+        """Chunks of the updates from `begin` to `end`, at most `longest()` at once.
+
+        None goes on past an evaluation, nor past the end of a row if they are to be whole. How
+        updates are cut into chunks changes no bit of what is learned or logged.
+        """
+        stop = self.next_row if whole_rows else self.next_evaluation
+        capacity = chunk_capacity(self.steps_per_update)
+        while begin < end:
+            most = min(max(longest(), 1), capacity)
+            n_updates = min(begin + most, end, stop(begin)) - begin
+            yield n_updates, self.env_params
+            begin += n_updates
+
+    def evaluate(self, agent_state: PyTree, update: int) -> EvalMetrics | None:
+        """Greedy episodes of this very state, if it is time; the result may be under way."""
+        if not self.evaluates_after(update):
+            return None
+        policy = self.algorithm, without_ring(agent_state)
+        return self.score(policy, evaluation_key(self.config.seed, update))
+
+    def score(
+        self, policy: tuple[Algorithm, PyTree], rng: Key, episodes: int | None = None
+    ) -> EvalMetrics:
+        """Greedy episodes of `(algorithm, agent_state)`; None takes the config's eval_episodes."""
+        n_episodes, max_steps = episodes or self.config.eval_episodes, self.config.eval_max_steps
+        if isinstance(self.env, HostEnvironment):
+            return evaluate_on_host(policy, self.env, n_episodes, max_steps, rng)
+        return jit_evaluate(
+            greedy_action,
+            policy,
+            self.env,
+            evaluation_world(self.env, self.env_params),
+            n_episodes=n_episodes,
+            max_steps=max_steps,
+            rng=rng,
+        )
+
+
+def evaluation_world(env: Environment, env_params: PyTree) -> PyTree:
+    """The world that all envs share; where each has a number of its own, the env's default."""
+    return jax.tree.map(
+        lambda x, d: d if jnp.ndim(x) > jnp.ndim(d) else x, env_params, env.default_params()
+    )
+
+
+def check_hashable(env: Environment) -> None:
+    """Raises ConfigError for an environment that `jax.jit` cannot take as a static argument."""
+    try:
+        hash(env)
+    except TypeError:
+        raise ConfigError(
+            f"environment {type(env).__name__} is not hashable: make it a frozen dataclass."
+        ) from None
+
+
+def check_worlds(env: Environment, env_params: PyTree, num_envs: int) -> None:
+    """Raises ConfigError if there are worlds for another number of envs."""
+    pairs = zip(
+        jax.tree.leaves_with_path(env_params), jax.tree.leaves(env.default_params()), strict=True
+    )
+    for (path, leaf), default in pairs:
+        if jnp.ndim(leaf) > jnp.ndim(default) and jnp.shape(leaf)[0] != num_envs:
+            raise ConfigError(
+                f"env_params{jax.tree_util.keystr(path)} has a leading axis of "
+                f"{jnp.shape(leaf)[0]} for {num_envs} envs: give one entry per env, or one number."
+            )
+
+
+def fit_for_training(env: AnyEnvironment, env_params: PyTree, num_envs: int) -> AnyEnvironment:
+    """The environment with its episodes counted; ConfigError if the loop cannot run it."""
+    if isinstance(env, HostEnvironment):
+        return env
+    check_hashable(env)
+    if not auto_resets(env, env.default_params()):
+        raise ConfigError(
+            f"environment {type(env).__name__} does not reset itself when an episode ends "
+            '(no info["final_obs"]): wrap it in AutoResetWrapper.'
+        )
+    check_worlds(env, env_params, num_envs)
+    return with_episode_statistics(env)
+
+
+def prepare(
+    algorithm: Algorithm,
+    env: AnyEnvironment,
+    env_params: PyTree,
+    config: RunnerConfig,
+    num_envs: int,
+) -> Run:
+    """Checks everything that can be checked without compiling or writing.
+
+    Raises:
+        ConfigError: the run cannot work.
+    """
+    check_runner(config)
+    if not isinstance(algorithm, OffPolicy):
+        check_replay_unused(config)
+    algorithm.check(num_envs)
+    env = fit_for_training(env, env_params, num_envs)
+    n_updates = check_budget(config.total_timesteps, algorithm.rollout_length * num_envs)
+    run = Run(algorithm, env, env_params, config, num_envs, n_updates)
+    if run.warmup_updates >= n_updates:
+        raise ConfigError(
+            f"warmup_steps {config.warmup_steps} leave nothing of total_timesteps "
+            f"{config.total_timesteps} to learn in: give a shorter warm-up or a larger budget."
+        )
+    return run

@@ -1,0 +1,247 @@
+"""Environments on the host: the same runs as in the compiled loop, and real ones of Gymnasium's."""
+
+import subprocess
+import sys
+from dataclasses import dataclass, replace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from probes import Continuous, Counter
+from vibe_rl.algorithms.dqn import DQNConfig
+from vibe_rl.algorithms.ppo import PPOConfig
+from vibe_rl.algorithms.sac import SACConfig
+from vibe_rl.cli import main
+from vibe_rl.env import AutoResetWrapper, GymnasiumWrapper, HostStep
+from vibe_rl.experiment import evaluate_run
+from vibe_rl.run_dir import find_runs
+from vibe_rl.runner import RunnerConfig, fit, prepare
+from vibe_rl.runner.host_env import AT_ONCE, act, advance_to_action, evaluate_on_host, opened
+from vibe_rl.runner.train_dqn import dqn
+from vibe_rl.runner.train_ppo import ppo
+from vibe_rl.runner.train_sac import sac
+from vibe_rl.tracking.base import Tee
+
+BUILDERS = {DQNConfig: dqn, SACConfig: sac, PPOConfig: ppo}
+
+
+class CountsAndPays(Counter):
+    """Pays the number of steps so far for action 1, so that a misplaced action or step shows."""
+
+    def reward(self, state, action, params):
+        return (action * (state.time + 1)).astype(jnp.float32)
+
+
+class ContinuousCounter(CountsAndPays):
+    """The same for one number from -2 to 3."""
+
+    def action_space(self, params):
+        return Continuous().action_space(params)
+
+    def reward(self, state, action, params):
+        return (action[0] * (state.time + 1)).astype(jnp.float32)
+
+
+@dataclass(frozen=True)
+class OnHost:
+    """An environment of JAX, stepped in Python; its resets and steps must not be random."""
+
+    env: Any
+
+    def default_params(self):
+        return ()
+
+    def observation_space(self, params):
+        return self.env.observation_space(self.env.default_params())
+
+    def action_space(self, params):
+        return self.env.action_space(self.env.default_params())
+
+    def open(self, seeds):
+        return WorldsOfJax(AutoResetWrapper(self.env), len(seeds))
+
+
+class WorldsOfJax:
+    def __init__(self, env, num_envs):
+        self.env, self.params, self.closed = env, env.default_params(), False
+        self.keys = jax.random.split(jax.random.key(0), num_envs)
+        self.step_all = jax.jit(jax.vmap(env.step, (0, 0, 0, None)))
+
+    def reset(self):
+        obs, self.state = jax.vmap(self.env.reset, (0, None))(self.keys, self.params)
+        return jax.device_get(obs)
+
+    def step(self, action):
+        after = self.step_all(self.keys, self.state, action, self.params)
+        self.state = after.state
+        ended = (after.reward, after.terminated, after.truncated)
+        return HostStep(*jax.device_get((after.obs, *ended, after.info["final_obs"])))
+
+    def close(self):
+        self.closed = True
+
+
+class Recorder:
+    """A tracker that keeps everything but the clock's readings."""
+
+    def __init__(self):
+        self.rows = []
+
+    def log(self, metrics, step):
+        kept = {k: v for k, v in metrics.items() if k not in ("steps_per_second", "action_mean")}
+        self.rows.append((step, kept))
+
+    def log_config(self, config): ...
+
+    def log_file(self, path): ...
+
+    def close(self): ...
+
+
+RUNNER = RunnerConfig(
+    total_timesteps=240,
+    warmup_steps=16,
+    buffer_size=64,
+    log_interval=40,
+    eval_every=0,
+    eval_episodes=AT_ONCE + 1,
+    progress_bar=False,
+)
+OFF_POLICY = {"hidden_sizes": (8,), "batch_size": 8, "num_envs": 2, "replay_ratio": 0.5}
+PPO = PPOConfig(hidden_sizes=(8,), num_envs=2, n_steps=8)
+DQN = DQNConfig(**OFF_POLICY, n_step=2)
+KINDS = {
+    "ppo": (PPO, CountsAndPays(), RUNNER),
+    "dqn": (DQN, CountsAndPays(), RUNNER),
+    "dqn, ring on the host too": (DQN, CountsAndPays(), replace(RUNNER, replay_on="host")),
+    "dqn, choices held over several rollouts": (
+        replace(DQN, train_every=4, exploration_hold=3), CountsAndPays(ends="terminated"), RUNNER
+    ),
+    "sac": (SACConfig(**OFF_POLICY, train_every=2, n_critics=1), ContinuousCounter(), RUNNER),
+}  # fmt: skip
+
+
+def trained(config, env, runner):
+    """What is left of a run, and what it told."""
+    env_params = env.default_params()
+    if isinstance(config, PPOConfig):
+        runner = replace(runner, warmup_steps=1_000, buffer_size=100_000, replay_on="device")
+    algorithm = BUILDERS[type(config)](env, env_params, config, runner)
+    recorder = Recorder()
+    result = fit(prepare(algorithm, env, env_params, runner, 2), Tee(recorder))
+    return result, recorder.rows
+
+
+def numbers(result):
+    """Every leaf of the agent; keys as their data."""
+    leaves = jax.tree.leaves(result.state.agent_state)
+    is_key = [jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key) for leaf in leaves]
+    return [jax.random.key_data(x) if key else x for x, key in zip(leaves, is_key, strict=True)]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_environment_on_the_host_gives_the_run_of_the_compiled_loop(kind):
+    config, env, runner = KINDS[kind]
+    expected, expected_rows = trained(config, AutoResetWrapper(env), runner)
+    found, rows = trained(config, OnHost(env), runner)
+    assert [step for step, _ in rows] == [step for step, _ in expected_rows]
+    for (_, row), (_, expected_row) in zip(rows, expected_rows, strict=True):
+        assert row == pytest.approx(expected_row, rel=1e-4, abs=1e-5)
+    pairs = zip(numbers(found), numbers(expected), strict=True)
+    for leaf, expected_leaf in pairs:
+        np.testing.assert_allclose(leaf, expected_leaf, rtol=1e-4, atol=1e-5)
+    np.testing.assert_array_equal(
+        found.evaluation.episode_lengths, expected.evaluation.episode_lengths
+    )
+
+
+def test_worlds_are_closed_when_training_ends_and_when_it_fails():
+    env = OnHost(CountsAndPays())
+    result, _ = trained(DQN, env, RUNNER)
+    assert result.state.env_state.worlds.closed
+    with pytest.raises(RuntimeError), opened(env, jax.random.key(0), 2) as worlds:
+        raise RuntimeError
+    assert worlds.worlds.closed
+
+
+def test_an_evaluation_watches_each_world_until_its_first_episode_ends_or_max_steps():
+    env = CountsAndPays()
+    algorithm = dqn(OnHost(env), (), DQN, RUNNER)
+    policy = algorithm, algorithm.init(jax.random.key(0))
+    three = evaluate_on_host(policy, OnHost(env), AT_ONCE + 3, 10, jax.random.key(1))
+    assert three.finished.all()
+    assert three.episode_lengths.tolist() == [3] * (AT_ONCE + 3)
+    two = evaluate_on_host(policy, OnHost(env), 2, 2, jax.random.key(1))
+    assert not two.finished.any()
+    assert two.episode_lengths.tolist() == [2, 2]
+
+
+CART_POLE = DQNConfig(hidden_sizes=(16,), batch_size=32, num_envs=2, replay_ratio=0.5)
+SHORT = replace(RUNNER, total_timesteps=600, warmup_steps=64, buffer_size=400, eval_every=300)
+
+
+def test_two_runs_of_gymnasium_with_one_seed_are_identical_and_another_seed_differs():
+    def returns(seed):
+        return [
+            row
+            for _, row in trained(
+                CART_POLE, GymnasiumWrapper("CartPole-v1"), replace(SHORT, seed=seed)
+            )[1]
+        ]
+
+    assert returns(0) == returns(0)
+    assert returns(0) != returns(1)
+
+
+def test_a_long_run_compiles_nothing_after_its_first_chunks():
+    env = GymnasiumWrapper("CartPole-v1")
+    trained(CART_POLE, env, SHORT)
+    sizes = advance_to_action._cache_size(), act._cache_size()
+    trained(CART_POLE, env, replace(SHORT, total_timesteps=900, seed=3))
+    assert (advance_to_action._cache_size(), act._cache_size()) == sizes
+
+
+def test_sac_learns_from_worlds_in_processes_of_their_own():
+    config = SACConfig(
+        hidden_sizes=(8,), batch_size=16, num_envs=2, train_every=4, replay_ratio=0.5
+    )
+    env = GymnasiumWrapper("Pendulum-v1", parallel="async")
+    here, there = (
+        trained(config, each, replace(SHORT, eval_episodes=0))[1]
+        for each in (GymnasiumWrapper("Pendulum-v1"), env)
+    )
+    assert here == there
+    assert {row["episode_length"] for _, row in here if "episode_length" in row} == {200}
+
+
+def test_the_command_line_trains_and_evaluates_on_gymnasium(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    words = "train cartpole_dqn --env_id gymnasium:CartPole-v1 --runner.total_timesteps 1500"
+    words += " --runner.eval_episodes 3 --runner.plot false --runner.progress_bar false"
+    main(words.split())
+    said = capsys.readouterr().out
+    (run,) = find_runs("runs")
+    main(["evaluate", str(run)])
+    assert capsys.readouterr().out.strip() in said
+    assert evaluate_run(run, episodes=5, seed=1).episode_returns.shape == (5,)
+
+
+def test_what_resets_itself_already_is_not_wrapped_to_do_so():
+    script = "from vibe_rl.env import *; AutoResetWrapper(GymnasiumWrapper('CartPole-v1'))"
+    command = [sys.executable, "-c", script]
+    said = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert "ConfigError" in said.stderr
+    assert "resets itself already: remove AutoResetWrapper" in said.stderr
+
+
+def test_ppo_learns_on_gymnasium_what_no_random_policy_reaches():
+    config = PPOConfig(num_envs=4, lr=2.5e-3, lr_end=0.0)
+    runner = RunnerConfig(
+        total_timesteps=32_768, eval_every=0, eval_episodes=32, progress_bar=False
+    )
+    env = GymnasiumWrapper("CartPole-v1")
+    result = fit(prepare(ppo(env, (), config, runner), env, (), runner, 4))
+    assert float(result.evaluation.mean_return) > 150.0  # at random: 22
