@@ -1,6 +1,5 @@
 """How much memory there is, so that what cannot fit is refused before it is allocated."""
 
-import math
 import os
 from pathlib import Path
 
@@ -11,22 +10,38 @@ UNITS = ("B", "kB", "MB", "GB", "TB")
 
 def describe(n_bytes: float | int) -> str:
     """A number of bytes as people say it: `2.5 MB`."""
-    power = min(int(math.log(max(n_bytes, 1), 1000)), len(UNITS) - 1)
-    return f"{n_bytes / 1000**power:.3g} {UNITS[power]}"
+    rounded = float(f"{n_bytes:.3g}")
+    power = min((len(f"{rounded:.0f}") - 1) // 3, len(UNITS) - 1)
+    return f"{rounded / 1000**power:.3g} {UNITS[power]}"
 
 
 def of_host() -> int:
     """Bytes that this process may still use of the host's memory, or of its container's."""
     machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    limits = [machine, *_container_limits(), *_available()]
+    limits = [machine, *of_containers(), *_available()]
     return min(limits)
 
 
-def _container_limits() -> list[int]:
-    """What a control group leaves, if there is one with a limit (version 2, then 1)."""
-    files = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
-    texts = [Path(name).read_text().strip() for name in files if Path(name).exists()]
-    return [int(text) for text in texts if text.isdigit()]
+def of_containers(root: Path = Path("/sys/fs/cgroup")) -> list[int]:
+    """Bytes that each control group with a limit leaves (version 2, then 1)."""
+    versions = (
+        (root, "memory.max", "memory.current", "inactive_file"),
+        (root / "memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+    )
+    return [left for version in versions for left in _left_of(*version)]
+
+
+def _left_of(folder: Path, limit: str, usage: str, cache: str) -> list[int]:
+    """The limit less what is used and cannot be dropped; nothing without a limit."""
+    if not (folder / limit).exists() or not (folder / limit).read_text().strip().isdigit():
+        return []
+    dropped = [
+        int(line.split()[1])
+        for line in (folder / "memory.stat").read_text().splitlines()
+        if line.split()[0] == cache
+    ]
+    most, used = (int((folder / name).read_text()) for name in (limit, usage))
+    return [max(most - used + sum(dropped), 0)]
 
 
 def _available() -> list[int]:

@@ -122,6 +122,10 @@ class Replay:
             priorities=self._prioritize_new(ring, both),
         )
 
+    def fill(self, ring: Ring) -> AnyArray:
+        """The share of the slots that may hold something, float32."""
+        return (ring.filled / self.length).astype(np.float32)
+
     def _filled(self, ring: Ring) -> AnyArray:
         now = self.xp.maximum(ring.filled, ring.cursor.max() + 2)
         return self.xp.minimum(now, self.length).astype(np.int32)

@@ -75,7 +75,7 @@ def n_step_return(
     Args:
         reward: of n successive steps, each of any shape.
         terminated: where the task ended with the step.
-        known: where the step has happened; the first always has.
+        known: where the step has happened; where the first has not, nothing is summed.
         goes_on: where the episode has not ended with the step.
         gamma: discount factor.
 

@@ -186,7 +186,7 @@ def critic_loss(
     """
     q = actor.taken(critics, batch.obs, batch.action)
     td_error = target[None] - q
-    loss = 0.5 * jnp.mean(batch.weight[None] * td_error**2, axis=1).sum()
+    loss = 0.5 * batch.mean(batch.weight[None] * td_error**2).sum()
     size = jnp.abs(td_error).mean(0)
     return loss, (size, batch.mean(size), batch.mean(q.mean(0)))
 
@@ -208,10 +208,13 @@ def check_actions(obs_space: Space, action_space: Space) -> None:
                 "masks need one entry per action."
             )
     elif not isinstance(action_space, Box) or len(action_space.shape) != 1:
+        remedy = "flatten them" if isinstance(action_space, Box) else "use PPO"
         raise ConfigError(
-            f"SAC serves Discrete actions and one-dimensional Boxes, not {action_space}: use PPO."
+            f"SAC serves Discrete actions and Boxes with one axis, not {action_space}: {remedy}."
         )
     elif not action_space.bounded:
         raise ConfigError(f"SAC needs bounds of its actions, and {action_space} has none: use PPO.")
     elif isinstance(obs_space, Masked):
-        raise ConfigError(f"observations mask actions, and {action_space} has no choices to mask.")
+        raise ConfigError(
+            f"observations mask actions, and {action_space} has no choices: leave the masks out."
+        )

@@ -168,7 +168,7 @@ def test_targets_sum_the_rewards_of_one_episode_and_bootstrap_unless_the_task_en
         **ends,
     )
     state = linear_state(algorithm)
-    memory = algorithm.remember(state.memory, rollout)
+    memory = algorithm.remember(state, rollout)
     first = algorithm.replay.gather(
         memory.ring, jnp.zeros(1, jnp.int32), jnp.ones(1), algorithm.config.gamma
     )

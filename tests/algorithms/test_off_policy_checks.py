@@ -13,6 +13,7 @@ from vibe_rl.algorithms.ppo import PPOConfig
 from vibe_rl.algorithms.sac import SACConfig
 from vibe_rl.env import AutoResetWrapper, Box, Discrete, Image, Masked
 from vibe_rl.errors import ConfigError
+from vibe_rl.run_dir import RunDir
 from vibe_rl.runner import RunnerConfig, hybrid, loop, train_dqn, train_ppo, train_sac
 from vibe_rl.types import MaskedObs
 
@@ -69,10 +70,10 @@ def changed(config: Any, **changes: Any) -> Any:
 BAD = [
     # spaces
     (Continuous(), DQN, {}, r"DQN serves Discrete actions, not Box\(.*\): use SAC or PPO"),
-    (TwoChoices(), DQN, {}, r"DQN serves Discrete actions, not MultiDiscrete\(.*PPO for several"),
+    (TwoChoices(), DQN, {}, r"DQN serves Discrete actions, not MultiDiscrete\(.*use PPO"),
     (FewMasks(), DQN, {}, r"observations mask 2 actions and there are 3: masks need one entry per"),
-    (TwoChoices(), SAC, {}, r"SAC serves Discrete .*one-dimensional Boxes, not MultiD.*: use PPO"),
-    (Matrix(), SAC, {}, r"SAC serves Discrete .*one-dimensional Boxes, not Box\(.*\): use PPO"),
+    (TwoChoices(), SAC, {}, r"SAC serves Discrete .*Boxes with one axis, not MultiD.*: use PPO"),
+    (Matrix(), SAC, {}, r"SAC serves Discrete .*Boxes with one axis, not Box\(.*\): flatten them"),
     (Unbounded(), SAC, {}, r"SAC needs bounds of its actions, and Box\(.*\) has none: use PPO"),
     (FewMasks(), SAC, {}, r"observations mask 2 actions and there are 3"),
     (MaskedContinuous(), SAC, {}, r"observations mask actions, and Box\(.*\) has no choices"),
@@ -106,6 +107,13 @@ BAD = [
         changed(DQN, dueling=True, hidden_sizes=()),
         {},
         "dueling True needs a dense layer: give hidden_sizes",
+    ),
+    (Probe(), changed(DQN, max_grad_norm=0.0), {}, "max_grad_norm 0.0: give more than 0"),
+    (
+        Probe(),
+        changed(SAC, target_entropy_scale=2.5),
+        {},
+        "target_entropy_scale 2.5 asks for more entropy than any policy .*: give at most 2",
     ),
     (Probe(), changed(SAC, n_critics=0), {}, "n_critics 0: give at least 1"),
     (Probe(), changed(SAC, tau=2.0), {}, "tau 2.0: give a number from 0 to 1"),
@@ -272,7 +280,15 @@ def test_a_buffer_is_measured_against_the_memory_of_its_own_place(place, replay_
 
 @pytest.mark.parametrize(
     ("n_bytes", "words"),
-    [(0, "0 B"), (999, "999 B"), (2500, "2.5 kB"), (2.5e6, "2.5 MB"), (1.2e14, "120 TB")],
+    [
+        (0, "0 B"),
+        (999, "999 B"),
+        (2500, "2.5 kB"),
+        (999_700, "1 MB"),
+        (2.5e6, "2.5 MB"),
+        (1.2e14, "120 TB"),
+        (1.2e18, "1.2e+06 TB"),
+    ],
 )
 def test_bytes_are_said_as_people_say_them(n_bytes, words):
     assert available_memory.describe(n_bytes) == words
@@ -281,6 +297,34 @@ def test_bytes_are_said_as_people_say_them(n_bytes, words):
 def test_the_machine_has_some_memory_free():
     assert 0 < available_memory.of_host() < 1e15
     assert 0 < available_memory.of_device() < 1e15
+
+
+@pytest.mark.parametrize(
+    ("folder", "names"),
+    [
+        (".", ("memory.max", "memory.current", "inactive_file")),
+        ("memory", ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")),
+    ],
+)
+def test_a_container_leaves_its_limit_less_what_cannot_be_dropped(folder, names, tmp_path):
+    limit, usage, cache = names
+    (tmp_path / folder).mkdir(exist_ok=True)
+    for name, text in {
+        limit: "8000\n",
+        usage: "5000\n",
+        "memory.stat": f"anon 1\n{cache} 700\n",
+    }.items():
+        (tmp_path / folder / name).write_text(text)
+    assert available_memory.of_containers(tmp_path) == [8000 - (5000 - 700)]
+    (tmp_path / folder / limit).write_text("max\n")
+    assert available_memory.of_containers(tmp_path) == []
+
+
+def test_a_ring_that_does_not_fit_leaves_no_file_behind(tmp_path):
+    run_dir = RunDir("big", tmp_path)
+    with pytest.raises(ConfigError, match=r"1,000,000,000,001 slots x 13 B = 13 TB"):
+        train(AutoResetWrapper(Probe()), DQN, replace(RUNNER, buffer_size=10**12), run_dir=run_dir)
+    assert not list(run_dir.logs.iterdir())
 
 
 def test_a_discrete_box_is_no_reason_to_refuse():

@@ -19,7 +19,7 @@ from vibe_rl.networks import Encoder, RowLinear
 from vibe_rl.replay import Batch, Replay
 from vibe_rl.soft_actor_critic import ActionCritic, actor_loss, critic_loss
 from vibe_rl.spaces import Box, Dict, Discrete, Image, Masked
-from vibe_rl.types import MaskedObs
+from vibe_rl.types import MaskedObs, Transition
 
 KEY = jax.random.key(0)
 SPACE, BOX, CHOICES = Box(-9.0, 9.0, (2,)), Box([-2.0, 0.0], [3.0, 10.0]), Discrete(2)
@@ -170,8 +170,8 @@ def test_the_critics_pay_half_the_weighted_squared_error_of_each():
 def test_examples_that_were_not_found_are_in_no_mean():
     actor, critics = categorical([0.0, 0.0]), choice_critics([1.0, 8.0])
     batch = batch_of(np.zeros((2, 2)), jnp.array([0, 1]), weight=[0.5, 0.0])
-    _, (_, mean_size, q_mean) = critic_loss(actor, critics, batch, floats([3.0, 3.0]))
-    np.testing.assert_allclose((mean_size, q_mean), (2.0, 1.0))
+    loss, (_, mean_size, q_mean) = critic_loss(actor, critics, batch, floats([3.0, 3.0]))
+    np.testing.assert_allclose((loss, mean_size, q_mean), (0.5 * 0.5 * 2.0**2, 2.0, 1.0))
 
 
 def test_critics_see_actions_in_units_in_which_their_bounds_are_one():
@@ -460,15 +460,36 @@ def test_a_batch_of_pairs_has_the_values_of_its_pairs():
         np.testing.assert_allclose(batch(one), together[i : i + 1], rtol=1e-4, atol=1e-4)
 
 
-def test_acting_tells_the_least_of_the_values_of_what_was_done():
-    algorithm = algorithm_of()
+def test_acting_and_what_it_promises_where_an_episode_begins():
+    algorithm = algorithm_of()  # of 2 envs
     critics = action_critics([1.0, 0.0, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0])
     state = state_of(algorithm, gaussian([0.3, -0.4], [1.0, 1.0]), critics)
-    action, value = algorithm.act(state, jnp.zeros(2), KEY)
-    unit = (np.asarray(action) - [0.5, 5.0]) / [2.5, 5.0]
-    np.testing.assert_allclose(value, unit.min(), rtol=1e-5)
+    assert algorithm.act(state, jnp.zeros(2), KEY)[1] == ()
+    unit = floats([[[0.1, 0.7], [0.9, -0.5]]])
+    middle, half = floats([[[0.5, 5.0]]]), floats([[[2.5, 5.0]]])
+    never = jnp.zeros((1, 2), bool)
+    rollout = Transition(
+        jnp.zeros((1, 2, 2)), middle + half * unit, jnp.zeros((1, 2)), never, never, None, ()
+    )
+    np.testing.assert_allclose(algorithm.promises(state, rollout), [[0.1, -0.5]], atol=1e-6)
+    check = state.memory.check._replace(first=jnp.zeros(2, bool))
+    under_way = state._replace(memory=state.memory._replace(check=check))
+    np.testing.assert_array_equal(algorithm.promises(under_way, rollout), [[0.0, 0.0]])
+    two = jax.tree.map(lambda x: jnp.concatenate([x, x]), rollout)
+    two = two._replace(truncated=jnp.array([[False, True], [False, False]]))
+    np.testing.assert_allclose(algorithm.promises(under_way, two), [[0.1, -0.5]] * 2, atol=1e-6)
     np.testing.assert_allclose(
         algorithm.greedy(state, jnp.zeros(2)),
         np.array([0.5, 5.0]) + np.array([2.5, 5.0]) * np.tanh([0.3, -0.4]),
         rtol=1e-6,
     )
+
+
+def test_of_masked_choices_only_the_legal_ones_count_in_the_target_entropy():
+    # of three examples, with 1, 4 and 2 legal choices, the last was not found
+    legal = np.array([[1, 0, 0, 0], [1, 1, 1, 1], [1, 1, 0, 0]], bool)
+    obs = MaskedObs(jnp.zeros((3, 2)), jnp.array(legal))
+    batch = batch_of(np.zeros((3, 2)), jnp.zeros(3, jnp.int32), weight=[1.0, 0.3, 0.0])
+    algorithm = algorithm_of(action_space=Discrete(4), obs_space=Masked(SPACE, 4))
+    wanted = algorithm.wanted_entropy(batch._replace(obs=obs))
+    np.testing.assert_allclose(wanted, 0.5 * (0.0 + math.log(4.0)) / 2, rtol=1e-6)

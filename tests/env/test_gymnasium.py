@@ -1,5 +1,7 @@
 """Gymnasium's environments behind our protocol: spaces, members, ends of episodes, bad input."""
 
+import os
+import signal
 import sys
 
 import gymnasium
@@ -140,6 +142,46 @@ def test_a_name_with_a_prefix_makes_one_with_arguments():
     assert params == ()
     assert env.make_one().unwrapped.goal_velocity == 0.02
     assert env.action_space(params) == Discrete(3)
+
+
+def test_whole_numbers_may_come_as_floats():
+    env, _ = make("gymnasium:CartPole-v1", max_episode_steps=7.0)
+    assert env.make_one().spec.max_episode_steps == 7
+
+
+def test_a_ctrl_c_that_reaches_every_process_does_not_end_the_worlds():
+    worlds = GymnasiumWrapper("CartPole-v1", parallel="async").open([0, 1])
+    worlds.reset()
+    for process in worlds.envs.processes:
+        os.kill(process.pid, signal.SIGINT)
+    after = [worlds.step(np.array([0, 1])) for _ in range(3)]
+    assert all(np.isfinite(step.obs).all() for step in after)
+    worlds.close()
+
+
+class Unserved(Script):
+    """Has been closed or not."""
+
+    action_space = spaces.Text(3)
+    closed = False
+
+    def close(self):
+        type(self).closed = True
+
+
+def test_an_environment_that_is_refused_is_closed():
+    with pytest.raises(ConfigError, match="is not served"):
+        GymnasiumWrapper(Unserved)
+    assert Unserved.closed
+
+
+@pytest.mark.parametrize(
+    ("name", "kwargs"),
+    [("Pendulum-v1", {"gravity": 9}), ("nosuchmodule:Env-v0", {}), ("CartPole-v77", {})],
+)
+def test_what_gymnasium_refuses_gets_one_sentence(name, kwargs):
+    with pytest.raises(ConfigError, match="Gymnasium cannot make this environment: "):
+        make(f"gymnasium:{name}", **kwargs)
 
 
 def test_bad_input_gets_one_sentence(monkeypatch):

@@ -24,7 +24,7 @@ from vibe_rl.limits import NOT_NEGATIVE, ONE_OR_MORE, SHARE, Limits, check_numbe
 from vibe_rl.q_network import DuelingQNetwork, QNetwork
 from vibe_rl.replay import Batch
 from vibe_rl.schedule import interpolate
-from vibe_rl.spaces import Discrete, Masked
+from vibe_rl.spaces import Box, Discrete, Masked
 from vibe_rl.statistics import standardize_obs
 from vibe_rl.types import Key, MaskedObs, Number, PyTree, description, static
 
@@ -132,9 +132,10 @@ class DQN(OffPolicy):
     def check(self, num_envs: int) -> None:
         """Raises ConfigError for actions DQN cannot serve and settings that cannot work."""
         if not isinstance(self.action_space, Discrete):
+            bounded = isinstance(self.action_space, Box) and self.action_space.bounded
             raise ConfigError(
-                f"DQN serves Discrete actions, not {self.action_space}: use SAC or PPO for "
-                "continuous actions, PPO for several choices at once."
+                f"DQN serves Discrete actions, not {self.action_space}: use "
+                f"{'SAC or PPO' if bounded else 'PPO'}."
             )
         n = self.action_space.n
         if isinstance(self.obs_space, Masked) and self.obs_space.n_actions != n:
@@ -235,8 +236,8 @@ class DQN(OffPolicy):
         q = chosen(params.batch(batch.obs), batch.action)
         td_error = target - q
         size = jnp.abs(td_error)
-        loss = jnp.mean(batch.weight * LOSSES[self.config.loss](td_error))
-        q_mean, mean_size = batch.mean(jnp.stack([q, size]))
+        losses = batch.weight * LOSSES[self.config.loss](td_error)
+        loss, q_mean, mean_size = batch.mean(jnp.stack([losses, q, size]))
         return loss, (DQNMetrics(loss, q_mean, mean_size, jnp.float32(0.0)), size)
 
     def follow(self, target_params: QFunction, params: QFunction, count: Array) -> QFunction:

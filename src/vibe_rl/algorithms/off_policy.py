@@ -122,23 +122,27 @@ class OffPolicy:
         """Whether the ring is in the host's memory."""
         return isinstance(self.replay, HostReplay)
 
-    def observe(self, memory: Memory, rollout: Transition) -> Memory:
-        """The memory after a rollout, but for the ring."""
-        done = rollout.terminated | rollout.truncated
+    def observe(self, state: Any, rollout: Transition) -> Memory:
+        """The memory after a rollout, but for the ring; no extras: nobody valued its actions."""
+        memory, done = state.memory, rollout.terminated | rollout.truncated
         if rollout.extras is None:
             check = value_check.skip(memory.check, done)
         else:
-            q, gamma = rollout.extras, self.config.gamma
+            q, gamma = self.promises(state, rollout), self.config.gamma
             check = value_check.update(memory.check, q, rollout.reward, done, gamma)
         statistics = memory.obs_statistics
         if statistics is not None:
             statistics = update_statistics(statistics, view(rollout.obs))
         return memory._replace(obs_statistics=statistics, step=memory.step + 1, check=check)
 
-    def remember(self, memory: Memory, rollout: Transition) -> Memory:
+    def promises(self, state: Any, rollout: Transition) -> Array:
+        """The values `[T, N]` of actions taken, at least of those that begin an episode."""
+        return rollout.extras
+
+    def remember(self, state: Any, rollout: Transition) -> Memory:
         """The memory with a rollout added."""
-        ring = self.replay.insert(memory.ring, rollout)
-        return self.observe(memory, rollout)._replace(ring=ring)
+        ring = self.replay.insert(state.memory.ring, rollout)
+        return self.observe(state, rollout)._replace(ring=ring)
 
     def env_steps(self, memory: Memory) -> Array:
         """Env steps seen, as float32."""
@@ -152,13 +156,13 @@ class OffPolicy:
 
     def update(self, state: Any, rollout: Transition, key: Key) -> tuple[Any, dict[str, Array]]:
         """Remembers a rollout and learns from replayed batches."""
-        sample_key, learn_key = jax.random.split(key)
-        memory = self.remember(state.memory, rollout)
+        sample_key, learn_key = update_keys(key)
+        memory = self.remember(state, rollout)
         batches = self.draw(memory.ring, sample_key, self.beta(memory))
         state, metrics, td_error = self.study(state._replace(memory=memory), batches, learn_key)
         priority = (td_error + 1e-6) ** self.config.priority_alpha
         ring = self.replay.reprioritize(memory.ring, batches, priority)
-        metrics |= {"buffer_fill": memory.ring.filled / self.replay.length}
+        metrics |= {"buffer_fill": self.replay.fill(memory.ring)}
         return state._replace(memory=state.memory._replace(ring=ring)), metrics
 
     def draw(self, ring: Ring, key: AnyKey, beta: Number = 1.0) -> Batch:
@@ -227,8 +231,6 @@ class OffPolicy:
 
     def check_memory(self) -> None:
         """Raises ConfigError for a ring that does not fit; only training needs one."""
-        if self.replay.num_envs * self.replay.length >= 2**31:
-            raise ConfigError(f"buffer_size {self.replay.capacity:,}: give fewer than 2^31.")
         needed = self.replay.nbytes(self.obs_space, self.action_space)
         free = available_memory.of_host() if self.on_host else available_memory.of_device()
         if needed > free:
@@ -237,6 +239,11 @@ class OffPolicy:
                 f"buffer_size {self.replay.capacity:,} takes {self.describe_replay()}, and the "
                 f"{place} has {available_memory.describe(free)} free: give a smaller one"
                 + (", or replay_on host." if not self.on_host else ".")
+            )
+        if self.replay.num_envs * self.replay.length >= 2**31:
+            raise ConfigError(
+                f"buffer_size {self.replay.capacity:,} takes 2^31 slots or more, and they are "
+                "counted in int32: give a smaller one."
             )
 
     def describe_replay(self) -> str:
@@ -257,6 +264,12 @@ class OffPolicy:
                 f"{self.config.train_every} x num_envs {self.replay.num_envs}): choose numbers "
                 "whose product is whole, such as a larger train_every."
             )
+
+
+def update_keys(key: Key) -> tuple[Key, Key]:
+    """An update's keys, to draw with and to learn with."""
+    sample_key, learn_key = jax.random.split(key)
+    return sample_key, learn_key
 
 
 def without_ring(agent_state: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from vibe_rl.limits import NOT_NEGATIVE, ONE_OR_MORE, SHARE, Limits
+from vibe_rl.limits import NOT_NEGATIVE, ONE_OR_MORE, POSITIVE, SHARE, Limits
 from vibe_rl.types import description, static
 
 
@@ -51,7 +51,7 @@ LIMITS: Limits = {
     "n_step": ONE_OR_MORE,
     "exploration_hold": ONE_OR_MORE,
     "priority_alpha": NOT_NEGATIVE,
-    "max_grad_norm": NOT_NEGATIVE,
+    "max_grad_norm": POSITIVE,
     "gamma": SHARE,
     "priority_beta": SHARE,
     "schedule_steps": ONE_OR_MORE,

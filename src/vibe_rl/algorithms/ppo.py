@@ -22,7 +22,7 @@ from vibe_rl.algorithms.ppo_loss import (
 )
 from vibe_rl.errors import ConfigError
 from vibe_rl.gradient_step import Adam, as_vector
-from vibe_rl.limits import NOT_NEGATIVE, ONE_OR_MORE, SHARE, Limits, check_numbers
+from vibe_rl.limits import NOT_NEGATIVE, ONE_OR_MORE, POSITIVE, SHARE, Limits, check_numbers
 from vibe_rl.networks import Encoder, array_spaces, view
 from vibe_rl.returns import compute_gae, explained_variance
 from vibe_rl.schedule import interpolate
@@ -108,7 +108,7 @@ LIMITS: Limits = {
     "clip_eps": NOT_NEGATIVE,
     "clip_eps_end": NOT_NEGATIVE,
     "vf_coef": NOT_NEGATIVE,
-    "max_grad_norm": NOT_NEGATIVE,
+    "max_grad_norm": POSITIVE,
     "value_clip_eps": NOT_NEGATIVE,
     "target_kl": NOT_NEGATIVE,
     "adam_eps": NOT_NEGATIVE,

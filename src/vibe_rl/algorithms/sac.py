@@ -1,13 +1,15 @@
 """Soft actor-critic (Haarnoja et al. 2018, arXiv:1812.05905) with a learned temperature.
 
 Discrete actions as in Christodoulou 2019 (arXiv:1910.07207). Any number of independent critics, of
-which the least value counts. Unlike the papers: many envs side by side, gradients clipped by their
-global norm, n-step returns (without the entropies on the way) and prioritised replay by their own
-switches, episodes that the clock ends bootstrapped from their true last observation.
+which the least value counts. Unlike the papers: many envs side by side, every gradient of a step at
+the same parameters; by their own switches gradients clipped by their global norm, n-step returns
+(without the entropies on the way) and prioritised replay; episodes that the clock ends bootstrapped
+from their true last observation.
 """
 
 import math
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -32,7 +34,7 @@ from vibe_rl.soft_actor_critic import (
 )
 from vibe_rl.spaces import Box, Discrete, Space
 from vibe_rl.statistics import standardize_obs
-from vibe_rl.types import Key, Number, PyTree, description, static
+from vibe_rl.types import Key, MaskedObs, Number, PyTree, Transition, description, static
 
 ENTROPY_SHARE = 0.5
 """Target entropy of discrete actions, as a share of the uniform policy's, at a scale of 1."""
@@ -48,7 +50,7 @@ class SACConfig(OffPolicyConfig):
     batch_size: int = static(256)
     """Examples in a gradient step."""
     max_grad_norm: float | None = None
-    """Largest global norm of a gradient; None clips nothing, and learns a twentieth faster."""
+    """Largest global norm of a gradient; None clips nothing and saves the time."""
     actor_lr: float = 3e-4
     """Adam's learning rate for the policy."""
     critic_lr: float = 3e-4
@@ -117,6 +119,11 @@ class SAC(OffPolicy):
         """Raises ConfigError for actions SAC cannot serve and settings that cannot work."""
         check_actions(self.obs_space, self.action_space)
         check_numbers(self.config, LIMITS)
+        if isinstance(self.action_space, Discrete) and self.config.target_entropy_scale > 2.0:
+            raise ConfigError(
+                f"target_entropy_scale {self.config.target_entropy_scale} asks for more entropy "
+                "than any policy over choices has: give at most 2."
+            )
         if self.config.log_std_min >= self.config.log_std_max:
             raise ConfigError(
                 f"log_std_min {self.config.log_std_min} is not below log_std_max "
@@ -173,12 +180,25 @@ class SAC(OffPolicy):
             memory=self.init_memory(memory_key),
         )
 
-    def act(self, state: SACState, obs: PyTree, key: Key) -> tuple[PyTree, Array]:
-        """Samples the policy; and the least of the critics' values of the action."""
+    def act(self, state: SACState, obs: PyTree, key: Key) -> tuple[PyTree, tuple[()]]:
+        """Samples the policy."""
         seen = standardize_obs(state.memory.obs_statistics, obs)
-        action = state.actor_params.sample(seen, key)
-        one = jax.tree.map(lambda x: x[None], (seen, action))
-        return action, state.actor_params.taken(state.critic_params, *one).min()
+        return state.actor_params.sample(seen, key), ()
+
+    def promises(self, state: SACState, rollout: Transition) -> Array:
+        """The least of the critics' values, computed only where an episode has begun."""
+        shape, done = rollout.reward.shape, rollout.terminated | rollout.truncated
+        begins = state.memory.check.first.any() | done[:-1].any()
+
+        def values() -> Array:
+            flat = jax.tree.map(
+                lambda x: x.reshape(-1, *x.shape[2:]), (rollout.obs, rollout.action)
+            )
+            see = jax.vmap(partial(standardize_obs, state.memory.obs_statistics))
+            q = state.actor_params.taken(state.critic_params, see(flat[0]), flat[1])
+            return q.min(0).reshape(shape)
+
+        return jax.lax.cond(begins, values, lambda: jnp.zeros(shape))
 
     def greedy(self, state: SACState, obs: PyTree) -> PyTree:
         """The policy's mode."""
@@ -212,7 +232,7 @@ class SAC(OffPolicy):
             state.actor_params, state.critic_params, batch, alpha, actor_key
         )
         state, norms = self.descend(state, actor_grads, critic_grads)
-        state, alpha_loss = self.tune(state, entropy)
+        state, alpha_loss = self.tune(state, entropy - self.wanted_entropy(batch))
         metrics = SACMetrics(policy_loss, loss, alpha_loss, alpha, entropy, q_mean, size)
         return state, (metrics._asdict() | norms, td_error)
 
@@ -245,15 +265,23 @@ class SAC(OffPolicy):
             step=state.step + 1,
         )
         norms = {"actor_grad_norm": actor_norm, "critic_grad_norm": critic_norm}
-        clipped = config.max_grad_norm is not None  # else to know them takes 2 % of a step
+        clipped = config.max_grad_norm is not None  # else nobody has computed them
         return state, norms if clipped else {}
 
-    def tune(self, state: SACState, entropy: Array) -> tuple[SACState, Array]:
-        """A step of Adam on the temperature's logarithm, and the temperature's loss."""
+    def wanted_entropy(self, batch: Batch) -> Array:
+        """The target entropy; where choices are masked, of those that are legal in the batch."""
+        if not isinstance(batch.obs, MaskedObs):
+            return self.target_entropy
+        n_legal = batch.obs.legal.sum(-1).astype(jnp.float32)
+        share = self.config.target_entropy_scale * ENTROPY_SHARE
+        return share * batch.mean(jnp.log(n_legal))
+
+    def tune(self, state: SACState, excess: Array) -> tuple[SACState, Array]:
+        """A step of Adam on the temperature's logarithm, and its loss; `excess` over the target."""
         if not self.config.autotune_alpha:
             return state, jnp.float32(0.0)
         # d/d log alpha of alpha (entropy - target) is the loss itself
-        loss = jnp.exp(state.log_alpha) * (entropy - self.target_entropy)
+        loss = jnp.exp(state.log_alpha) * excess
         log_alpha, opt_state, _ = self._optimizer(self.config.alpha_lr).step(
             state.log_alpha, state.alpha_opt_state, loss
         )

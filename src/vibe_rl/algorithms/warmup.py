@@ -46,6 +46,6 @@ class Warmup:
 
     def update(self, state: Any, rollout: Transition, key: Key) -> tuple[Any, dict[str, Array]]:
         """Remembers."""
-        memory = self.algorithm.remember(state.memory, rollout)
-        fill = memory.ring.filled / self.algorithm.replay.length
+        memory = self.algorithm.remember(state, rollout)
+        fill = self.algorithm.replay.fill(memory.ring)
         return state._replace(memory=memory), {"buffer_fill": fill}

@@ -43,7 +43,7 @@ PRESETS: dict[str, tuple[str, TrainConfig]] = {
         ),
     ),
     "cartpole_dqn": (
-        "DQN balances CartPole-v1: 50k steps.",
+        "DQN balances CartPole-v1: 100k steps.",
         TrainConfig(
             env_id="CartPole-v1",
             algo=DQNConfig(
@@ -59,7 +59,7 @@ PRESETS: dict[str, tuple[str, TrainConfig]] = {
                 num_envs=4,
                 replay_ratio=0.5,
             ),
-            runner=RunnerConfig(total_timesteps=50_000, buffer_size=50_000),
+            runner=RunnerConfig(total_timesteps=100_000, buffer_size=50_000),
         ),
     ),
     "gridworld_dqn": (

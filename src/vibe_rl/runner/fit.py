@@ -62,7 +62,8 @@ def fit(
             update, state = update + chunk.n_updates, chunk.state
             scores = run.evaluate(state.agent_state, update)
             if chunk.first:  # the clock does not run while training is compiled
-                report.speedometer.restart((update - chunk.n_updates) * run.steps_per_update)
+                under_way = 0 if run.waits else chunk.n_updates
+                report.speedometer.restart((update - under_way) * run.steps_per_update)
             report(pending)  # the chunk before this one, which the device has finished
             pending = Pending(chunk.metrics, chunk.n_updates, update, scores)
             if callback is not None:

@@ -18,7 +18,7 @@ from vibe_rl.algorithms.base import Algorithm
 from vibe_rl.env.host import HostEnvironment, HostWorlds
 from vibe_rl.runner.evaluator import EvalMetrics, greedy_action, summary
 from vibe_rl.runner.hybrid import Asked, Seen, ask, digest, in_turns
-from vibe_rl.runner.loop import Experience, MetricTable, TrainState
+from vibe_rl.runner.loop import Experience, MetricTable, TrainState, rollout_keys
 from vibe_rl.types import AnyArray, Key, Keys, PyTree, Transition
 
 AT_ONCE = 16
@@ -83,8 +83,8 @@ def advance_to_action(
         return state, None, row
 
     def request(state: TrainState, key: Key) -> tuple[TrainState, Request]:
-        shape = algorithm.rollout_length, jax.tree.leaves(obs)[0].shape[0]
-        keys = algorithm.act_keys(state.agent_state, jax.random.split(key, (2, *shape))[0])
+        num_envs = jax.tree.leaves(obs)[0].shape[0]
+        keys, _ = rollout_keys(algorithm, state.agent_state, key, num_envs)
         return state, Request(*actions(algorithm, state.agent_state, obs, keys[0]), keys)
 
     return *ask(request, state), row

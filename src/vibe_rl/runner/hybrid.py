@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from vibe_rl.algorithms.off_policy import OffPolicy, without_ring
+from vibe_rl.algorithms.off_policy import OffPolicy, update_keys, without_ring
 from vibe_rl.algorithms.warmup import Warmup
 from vibe_rl.env.base import Environment
 from vibe_rl.replay import Batch, Ring
@@ -43,10 +43,10 @@ def learn(algorithm: Any, agent_state: PyTree, seen: Seen) -> tuple[PyTree, dict
     if seen.fill is None:
         return algorithm.update(agent_state, rollout, seen.key)
     learner: OffPolicy = learner_of(algorithm)
-    memory = learner.observe(agent_state.memory, rollout)
+    memory = learner.observe(agent_state, rollout)
     agent_state, metrics = agent_state._replace(memory=memory), {}
     if seen.drawn is not None:
-        learn_key = jax.random.split(seen.key)[1]
+        _, learn_key = update_keys(seen.key)
         agent_state, metrics, _ = learner.study(agent_state, seen.drawn, learn_key)
     return agent_state, metrics | {"buffer_fill": seen.fill}
 
@@ -79,7 +79,7 @@ def ask(
     """Acts, with the keys that `loop.iteration` would take."""
     key, collect_key, update_key = jax.random.split(state.key, 3)
     state, experience = act(state, collect_key)
-    sample_key = jax.random.key_data(jax.random.split(update_key)[0])
+    sample_key = jax.random.key_data(update_keys(update_key)[0])
     return state._replace(key=key), Asked(experience, update_key, sample_key)
 
 
@@ -157,7 +157,7 @@ def exchange(algorithm: Any, ring: Ring, seen: Seen, sample_key: Array) -> tuple
     rollout, key = jax.device_get((seen.experience.transition._replace(extras=None), sample_key))
     ring = learner.replay.insert(ring, rollout)
     drawn = None if isinstance(algorithm, Warmup) else learner.draw(ring, key)
-    return ring, seen._replace(fill=np.float32(ring.filled / learner.replay.length), drawn=drawn)
+    return ring, seen._replace(fill=learner.replay.fill(ring), drawn=drawn)
 
 
 def table(rows: list[MetricTable]) -> MetricTable:

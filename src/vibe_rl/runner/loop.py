@@ -20,7 +20,7 @@ from vibe_rl.env.base import Environment
 from vibe_rl.env.host import AnyEnvironment
 from vibe_rl.errors import ConfigError
 from vibe_rl.statistics import summarize_episodes
-from vibe_rl.types import AnyArray, Key, PyTree, Transition, description, static
+from vibe_rl.types import AnyArray, Key, Keys, PyTree, Transition, description, static
 
 MOST_UPDATES, FEWEST_UPDATES, MOST_STEPS = 4096, 128, 2**20
 
@@ -119,11 +119,18 @@ def collect(
         after = step_envs(keys[1], env_state, action, env_params)
         return (after.state, after.obs), experience(obs, action, extras, after)
 
-    fresh, step_keys = jax.random.split(key, (2, algorithm.rollout_length, num_envs))
-    act_keys = algorithm.act_keys(state.agent_state, fresh)
+    act_keys, step_keys = rollout_keys(algorithm, state.agent_state, key, num_envs)
     carry = (state.env_state, state.obs)
     (env_state, obs), rollout = jax.lax.scan(step, carry, (act_keys, step_keys))
     return state._replace(env_state=env_state, obs=obs), rollout
+
+
+def rollout_keys(
+    algorithm: Stage, agent_state: PyTree, key: Key, num_envs: int
+) -> tuple[Keys, Keys]:
+    """Keys for every action and every step of the world."""
+    fresh, step_keys = jax.random.split(key, (2, algorithm.rollout_length, num_envs))
+    return algorithm.act_keys(agent_state, fresh), step_keys
 
 
 def experience(obs: PyTree, action: PyTree, extras: PyTree, after: Any) -> Experience:

@@ -84,6 +84,11 @@ class Run:
         return run_chunk_on_host if on_host else run_chunk
 
     @property
+    def waits(self) -> bool:
+        """Whether chunks are complete when they are yielded, for the host had a part in them."""
+        return self.run_chunk is not run_chunk
+
+    @property
     def warmup_updates(self) -> int:
         """Updates at the beginning that act at random and learn nothing."""
         return 0 if self.off_policy is None else self.off_policy.warmup_updates

@@ -46,6 +46,7 @@ def run_training(
 
     `tracker` is told whatever the others are.
     """
+    run.check_memory()
     enable_compilation_cache()
     more = () if tracker is None else (tracker,)
     with closing(Tee(*more, *trackers(run, run_dir))) as tee:

@@ -3,9 +3,12 @@
 Batches, resets at episodes' ends and worker processes are Gymnasium's own (`gymnasium.vector`).
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import signal
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
 from functools import cached_property, partial
+from multiprocessing import resource_tracker
 from typing import Any
 
 import jax
@@ -33,10 +36,12 @@ class GymnasiumWrapper:
     `source` is an id such as `"LunarLander-v3"`, a function that makes one environment, or an
     environment that `gymnasium.make` has made, of which as many are made anew as are needed.
     `parallel` is `"sync"`, one after another in this process, or `"async"`, a process for each.
+    `kwargs` are arguments for an id.
     """
 
     source: Any
     parallel: str = "sync"
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self):
         if self.parallel not in PARALLEL:
@@ -47,7 +52,7 @@ class GymnasiumWrapper:
     def make_one(self) -> Callable[[], Any]:
         """A function that makes one environment."""
         if isinstance(self.source, str):
-            return partial(gymnasium().make, self.source)
+            return partial(gymnasium().make, self.source, **self.kwargs)
         if callable(self.source):
             return self.source
         if getattr(self.source, "spec", None) is None:
@@ -59,13 +64,16 @@ class GymnasiumWrapper:
 
     @cached_property
     def _spaces(self) -> tuple["Conversion", "Conversion"]:
+        with closing(self._first()) as env:
+            return conversion(env.observation_space), conversion(env.action_space)
+
+    def _first(self) -> Any:
+        if callable(self.source):
+            return self.source()  # whose errors are the user's own
         try:
-            env = self.make_one()
-        except gymnasium().error.Error as error:
+            return self.make_one()
+        except (gymnasium().error.Error, TypeError, ValueError, ImportError) as error:
             raise ConfigError(f"Gymnasium cannot make this environment: {error}") from error
-        spaces = conversion(env.observation_space), conversion(env.action_space)
-        env.close()
-        return spaces
 
     def default_params(self) -> tuple[()]:
         """Nothing: constants are arguments of the environment's own class."""
@@ -82,16 +90,31 @@ class GymnasiumWrapper:
     def open(self, seeds: Sequence[int]) -> "GymnasiumWorlds":
         """A world for each seed."""
         vector = gymnasium().vector
-        kind: Any = vector.SyncVectorEnv
-        if self.parallel == "async":  # JAX's threads forbid to fork
-            kind = partial(vector.AsyncVectorEnv, context="spawn")
-        envs = kind([self.make_one] * len(seeds), autoreset_mode=vector.AutoresetMode.SAME_STEP)
+        how: dict[str, Any] = {"autoreset_mode": vector.AutoresetMode.SAME_STEP}
+        make_all = [self.make_one] * len(seeds)
+        if self.parallel == "sync":
+            envs = vector.SyncVectorEnv(make_all, **how)
+        else:
+            with deaf_to_interrupts():  # and JAX's threads forbid to fork
+                envs = vector.AsyncVectorEnv(make_all, context="spawn", **how)
         return GymnasiumWorlds(envs, list(seeds), *self._spaces)
 
 
 def from_gymnasium(name: str, parallel: str = "sync", **kwargs: Any) -> GymnasiumWrapper:
-    """The environments of an id, made with these arguments."""
-    return GymnasiumWrapper(partial(gymnasium().make, name, **kwargs), parallel)
+    """The environments of an id, made with these arguments; whole numbers may come as 4.0."""
+    whole = {k: int(x) for k, x in kwargs.items() if isinstance(x, float) and x.is_integer()}
+    return GymnasiumWrapper(name, parallel, kwargs | whole)
+
+
+@contextmanager
+def deaf_to_interrupts() -> Iterator[None]:
+    """Processes begun in the block are not ended by a Ctrl-C, which reaches all: this one is."""
+    resource_tracker.ensure_running()  # whose start would let interrupts through again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class GymnasiumWorlds:
