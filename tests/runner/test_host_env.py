@@ -245,3 +245,15 @@ def test_ppo_learns_on_gymnasium_what_no_random_policy_reaches():
     env = GymnasiumWrapper("CartPole-v1")
     result = fit(prepare(ppo(env, (), config, runner), env, (), runner, 4))
     assert float(result.evaluation.mean_return) > 150.0  # at random: 22
+
+
+def test_the_speed_of_a_loop_with_the_host_in_it_is_measured_over_whole_chunks():
+    speeds = []
+
+    def callback(step, agent_state, row):
+        speeds.append(row["steps_per_second"])
+
+    runner = replace(SHORT, eval_episodes=0, log_interval=64)
+    env = OnHost(CountsAndPays())
+    fit(prepare(dqn(env, (), DQN, runner), env, (), runner, 2), callback=callback)
+    assert 0 < max(speeds) < 1e5  # a chunk that was over before the clock started would show 1e6
