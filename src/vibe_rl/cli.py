@@ -7,32 +7,57 @@ from vibe_rl.errors import ConfigError, NonFiniteLossError, unknown
 
 
 def train(args: Sequence[str]) -> None:
-    """Train a preset: vibe-rl train cartpole_ppo --algo.lr 1e-3 (--help lists presets)."""
+    """Train a preset: vibe-rl train cartpole_ppo --algo.lr 1e-3, or go on: train --resume RUN."""
     from vibe_rl import experiment  # noqa: PLC0415 - each command imports what it needs
-    from vibe_rl.configs import cli  # noqa: PLC0415
+    from vibe_rl.configs import cli, override  # noqa: PLC0415
 
-    config = cli(args)
-    run_dir, result = experiment.train(config)
+    path, words = resumed_run(args)
+    if path is None:
+        config = cli(words)
+        run_dir, result = experiment.train(config)
+    else:
+        config = override(experiment.config_of(path), words)
+        run_dir, result = experiment.resume(path, config)
     ending = "interrupted" if result.interrupted else "complete"
     print(f"Training {ending} | {result.step:,} env steps, {result.updates:,} updates")
     if result.evaluation is not None and not result.interrupted:
         print(f"Evaluation | {describe(result.evaluation)}")
     print(f"Run | {run_dir}")
+    if result.interrupted:
+        print(f"Go on | vibe-rl train --resume {run_dir}")
     if config.runner.plot:
         try_to_draw(str(run_dir))
 
 
+def resumed_run(args: Sequence[str]) -> tuple[str | None, list[str]]:
+    """The run after `--resume`, if there is one, and the other words."""
+    words = [
+        part
+        for arg in args
+        for part in (arg.split("=", 1) if arg.startswith("--resume=") else [arg])
+    ]
+    if "--resume" not in words:
+        return None, words
+    i = words.index("--resume")
+    if i + 1 == len(words) or words[i + 1].startswith("--"):
+        raise ConfigError("--resume needs a run: vibe-rl train --resume RUN.")
+    return words[i + 1], words[:i] + words[i + 2 :]
+
+
 def evaluate(args: Sequence[str]) -> None:
-    """Evaluate a run's saved agent: vibe-rl evaluate RUN [--episodes 128] [--seed 1]."""
+    """Evaluate a saved agent: vibe-rl evaluate RUN [--episodes 128] [--seed 1] [--best]."""
     import tyro  # noqa: PLC0415
 
     from vibe_rl import experiment  # noqa: PLC0415
 
     def options(
-        run: tyro.conf.Positional[str], episodes: int | None = None, seed: int | None = None
+        run: tyro.conf.Positional[str],
+        episodes: int | None = None,
+        seed: int | None = None,
+        best: tyro.conf.FlagCreatePairsOff[bool] = False,
     ):
-        """Greedy episodes of the final agent; by default those of the run's last evaluation."""
-        return experiment.evaluate_run(run, episodes, seed)
+        """Greedy episodes of the latest agent, or of the best; by default those it had before."""
+        return experiment.evaluate_run(run, episodes, seed, best)
 
     print(describe(tyro.cli(options, args=list(args), prog="vibe-rl evaluate")))
 

@@ -8,6 +8,18 @@ class ConfigError(ValueError):
     """A setting that cannot work: names the field, its value and the remedy."""
 
 
+class NoCheckpointError(ConfigError, FileNotFoundError):
+    """There is no checkpoint where one is asked for."""
+
+
+class CheckpointExistsError(ConfigError, FileExistsError):
+    """A checkpoint is where another one is to be."""
+
+
+class DamagedCheckpointError(ConfigError):
+    """A checkpoint that is not what was saved: cut short, altered, or of a format not known yet."""
+
+
 class NonFiniteLossError(ArithmeticError):
     """A loss became NaN or infinite: names the update at which it appeared."""
 

@@ -1,23 +1,26 @@
 """A run from its config to its files, and back: train, load the agent, evaluate it again."""
 
-import dataclasses
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import jax
 
 from vibe_rl.algorithms.off_policy import without_ring
-from vibe_rl.checkpoint import load_checkpoint, load_metadata
+from vibe_rl.checkpoint import load_metadata
 from vibe_rl.configs.train_config import ALGORITHMS, TrainConfig, algorithm_name, from_dict, to_dict
 from vibe_rl.env import AutoResetWrapper, HostEnvironment, make
 from vibe_rl.errors import ConfigError
+from vibe_rl.records import plain
 from vibe_rl.run_dir import RunDir
+from vibe_rl.run_lock import locked
 from vibe_rl.runner.compilation_cache import enable_compilation_cache
 from vibe_rl.runner.evaluator import EvalMetrics
 from vibe_rl.runner.fit import FitResult
 from vibe_rl.runner.prepare import Run, evaluation_key, prepare
 from vibe_rl.runner.run import resolve_num_envs, run_training
+from vibe_rl.runner.saving import agent_part, check_resumable
 from vibe_rl.types import PyTree
 
 
@@ -36,41 +39,90 @@ def train(
     config: TrainConfig, base_dir: str | os.PathLike[str] = "runs"
 ) -> tuple[RunDir, FitResult]:
     """Runs `config` in a new run directory; nothing is written if it cannot work."""
+    check_own_checkpoints(config)
     run = build(config)
     run.check_memory()
     run_dir = RunDir(f"{config.env_id}_{algorithm_name(config)}", base_dir)
-    run_dir.save_config(to_dict(config))
-    run_dir.save_manifest(
-        {"seed": config.runner.seed, "matmul_precision": config.runner.matmul_precision}
-    )
-    return run_dir, run_training(run, run_dir=run_dir)
+    with locked(run_dir.root):
+        run_dir.save_config(to_dict(config))
+        return run_dir, _train_in(run_dir, run)
+
+
+def resume(path: str | os.PathLike[str], config: TrainConfig) -> tuple[RunDir, FitResult]:
+    """Goes on with a run from its latest checkpoint, to the total of `config`.
+
+    Numbers may differ from those that the run had; the config is recorded beside the earlier ones.
+    Without a checkpoint the run begins anew, in the same directory.
+
+    Raises:
+        ConfigError: what was saved does not fit the config; the message names both shapes.
+    """
+    run_dir = RunDir.open(path)
+    check_own_checkpoints(config)
+    run = build(replace(config, runner=replace(config.runner, resume=True)))
+    run.check_memory()
+    with locked(run_dir.root):
+        check_resumable(run, run_dir.checkpoints)
+        if plain(to_dict(config)) != run_dir.load_latest_config():
+            run_dir.save_next_config(to_dict(config))
+        return run_dir, _train_in(run_dir, run)
+
+
+def check_own_checkpoints(config: TrainConfig) -> None:
+    """Raises ConfigError for settings about other checkpoints than the run directory's own."""
+    runner = config.runner
+    if runner.resume or runner.overwrite or runner.checkpoint_dir is not None:
+        raise ConfigError(
+            "runner.resume, runner.overwrite and runner.checkpoint_dir are for calls from "
+            "Python, and a run keeps its checkpoints itself: go on with vibe-rl train --resume RUN."
+        )
+
+
+def config_of(path: str | os.PathLike[str]) -> TrainConfig:
+    """The config with which a run was begun or last gone on with."""
+    return from_dict(RunDir.open(path).load_latest_config())
+
+
+def _train_in(run_dir: RunDir, run: Run) -> FitResult:
+    config = run.config
+    run_dir.save_manifest({"seed": config.seed, "matmul_precision": config.matmul_precision})
+    return run_training(run, run_dir=run_dir)
 
 
 def load_run(
-    path: str | os.PathLike[str],
+    path: str | os.PathLike[str], best: bool = False
 ) -> tuple[Run, PyTree, Mapping[str, Any]]:
-    """A finished run as its config describes it, the agent's final state, and its notes."""
+    """A run as its config describes it, its latest or best saved agent, and its notes."""
     run_dir = RunDir.open(path)
-    run = build(from_dict(run_dir.load_config()))
+    run = build(config_of(path))
+    if best and run_dir.best_checkpoint is None:
+        raise ConfigError(
+            f"{run_dir} has no best checkpoint, for it was never evaluated: leave out best."
+        )
+    step = int(run_dir.best_checkpoint.name.removeprefix("step_")) if best else None  # type: ignore[union-attr]
     like = without_ring(jax.eval_shape(run.algorithm.init, jax.random.key(0)))
-    agent_state = load_checkpoint(run_dir.checkpoints, like)
-    return run, agent_state, load_metadata(run_dir.checkpoints)
+    agent_state = agent_part(run_dir.checkpoints, like, step)
+    return run, agent_state, load_metadata(run_dir.checkpoints, step=step)
 
 
 def evaluate_run(
-    path: str | os.PathLike[str], episodes: int | None = None, seed: int | None = None
+    path: str | os.PathLike[str],
+    episodes: int | None = None,
+    seed: int | None = None,
+    best: bool = False,
 ) -> EvalMetrics:
     """Evaluates a run's saved agent greedily.
 
     Args:
         path: the run directory.
         episodes: None takes the run's eval_episodes.
-        seed: of the episodes; None takes those of the run's last evaluation, which then gives the
-            same returns again.
+        seed: of the episodes; None takes those of the evaluation at the checkpoint's step, which
+            then gives the same returns again.
+        best: takes the checkpoint with the best evaluation instead of the latest.
     """
     if episodes is not None and episodes < 1:
         raise ConfigError(f"episodes {episodes}: give at least 1.")
-    run, agent_state, notes = load_run(path)
+    run, agent_state, notes = load_run(path, best)
     episodes = episodes or max(run.config.eval_episodes, 1)
     enable_compilation_cache()
     key = evaluation_key(notes["seed"], notes["update"]) if seed is None else jax.random.key(seed)
@@ -80,4 +132,4 @@ def evaluate_run(
 
 def with_seed(config: TrainConfig, seed: int) -> TrainConfig:
     """The same run from another seed."""
-    return dataclasses.replace(config, runner=dataclasses.replace(config.runner, seed=seed))
+    return replace(config, runner=replace(config.runner, seed=seed))

@@ -8,6 +8,7 @@ import math
 import os
 import time
 from collections.abc import Mapping, Sequence
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ __all__ = [
     "TrainingProgress",
     "log_step_progress",
     "read_metrics",
+    "rewind",
     "setup_logging",
 ]
 
@@ -114,6 +116,41 @@ def read_metrics(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
         return [*rows, json.loads(torn)]
     except ValueError:
         return rows
+
+
+def rewind(path: str | os.PathLike[str], step: int) -> Path | None:
+    """Sets the rows later than `step` aside, into a file beside `path` that is returned.
+
+    They belong to a run that went on from its last checkpoint and was lost; the run that begins
+    there again must not be mixed with it.
+    """
+    path = Path(path)
+    lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
+    first = next((i for i, line in enumerate(lines) if _step_of(line) > step), len(lines))
+    if first == len(lines):
+        return None
+    names = (path.with_name(f"{path.stem}_set_aside_{n}{path.suffix}") for n in count(1))
+    aside = next(name for name in names if not name.exists())
+    _write(aside, lines[first:])
+    _write(path, lines[:first])
+    return aside
+
+
+def _step_of(line: bytes) -> float | int:
+    """The step of a row; a torn one is later than all others, one without a step than none."""
+    if not line.strip():
+        return -math.inf
+    try:
+        return json.loads(line).get("step", -math.inf)
+    except ValueError:
+        return math.inf
+
+
+def _write(path: Path, lines: Sequence[bytes]) -> None:
+    """Writes all of a file or nothing."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft.write_bytes(b"".join(lines))
+    draft.replace(path)
 
 
 def _row(path: Path, number: int, line: bytes) -> dict[str, Any]:

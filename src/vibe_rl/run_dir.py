@@ -4,9 +4,7 @@
   config.json  manifest.json  checkpoints/  logs/  videos/  artifacts/
 """
 
-import dataclasses
 import json
-import math
 import os
 import platform
 import re
@@ -16,13 +14,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from importlib.metadata import version
-from itertools import count
+from itertools import count, takewhile
 from pathlib import Path
 from typing import Any
 
 import jax
 
 from vibe_rl.errors import ConfigError
+from vibe_rl.records import plain
 
 _FOLDERS = ("checkpoints", "logs", "videos", "artifacts")
 _PACKAGES = ("vibe_rl", "jax", "jaxlib", "numpy", "equinox", "optax")
@@ -133,12 +132,12 @@ class RunDir:
         Raises:
             ConfigError: The file exists, or `config` is no record.
         """
-        path, plain = self._root / name, _plain(config)
-        if not isinstance(plain, dict):
+        path, record = self._root / name, plain(config)
+        if not isinstance(record, dict):
             raise ConfigError(f"config {config!r} is no record: pass a dataclass or a dict.")
         if path.exists():
             raise ConfigError(f"{path} exists and is never overwritten: start another run.")
-        return _write_json(path, plain)
+        return _write_json(path, record)
 
     def load_config(self, name: str = "config.json") -> dict[str, Any]:
         """The config as plain dicts, lists, strings and numbers.
@@ -154,6 +153,17 @@ class RunDir:
         except json.JSONDecodeError as error:
             raise ConfigError(f"{path} is damaged at line {error.lineno}: mend it.") from error
 
+    def load_latest_config(self) -> dict[str, Any]:
+        """The config that a resumed run recorded last, or config.json."""
+        names = _numbered("config", ".json")
+        taken = list(takewhile(lambda name: (self._root / name).exists(), names))
+        return self.load_config(taken[-1] if taken else "config.json")
+
+    def save_next_config(self, config: Any) -> Path:
+        """Write the config of a resumed run to config_2.json, config_3.json and so on."""
+        names = _numbered("config", ".json")
+        return self.save_config(config, next(n for n in names if not (self._root / n).exists()))
+
     def save_manifest(self, extra: Mapping[str, Any] | None = None) -> Path:
         """Write what the run ran on, and `extra` such as the seed, to manifest.json.
 
@@ -161,7 +171,7 @@ class RunDir:
         """
         paths = (self._root / name for name in _numbered("manifest", ".json"))
         path = next(path for path in paths if not path.exists())
-        return _write_json(path, {**_environment(), **_plain(dict(extra or {}))})
+        return _write_json(path, {**_environment(), **plain(dict(extra or {}))})
 
     def mark_best(self, step: int) -> None:
         """Point `checkpoints/best` at the checkpoint of `step`, in one atomic rename.
@@ -257,7 +267,7 @@ def _environment() -> dict[str, Any]:
         "command": [_FOLDERS_OF_AN_ABSOLUTE_PATH.sub("", arg) for arg in sys.argv],
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.machine()}",
-        "versions": {name: version(name) for name in _PACKAGES},
+        "versions": versions(),
         "devices": {"kind": devices[0].device_kind, "count": len(devices)},
         "matmul_precision": jax.config.jax_default_matmul_precision,  # pyright: ignore[reportAttributeAccessIssue]
     }
@@ -271,29 +281,6 @@ def _write_json(path: Path, plain: dict[str, Any]) -> Path:
     return draft.replace(path)
 
 
-def _plain(value: Any) -> Any:
-    """Dicts, lists, strings, numbers and None for `value`, in which JSON can say it."""
-    if value is None or isinstance(value, str | bool | int):
-        return value
-    if isinstance(value, float):
-        return value if math.isfinite(value) else str(value)
-    record = _record(value)
-    if record is not None:
-        return {str(key): _plain(item) for key, item in record.items()}
-    if hasattr(value, "tolist"):  # a NumPy or JAX array or scalar
-        return _plain(value.tolist())
-    if isinstance(value, Iterable):
-        return [_plain(item) for item in value]
-    return getattr(value, "__qualname__", None) or str(value)
-
-
-def _record(value: Any) -> Mapping[Any, Any] | None:
-    """`value` as a mapping from names to values, or None if it is no record."""
-    if isinstance(value, type):
-        return None
-    if dataclasses.is_dataclass(value):
-        return {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
-    for method in ("_asdict", "to_dict"):
-        if hasattr(value, method):
-            return getattr(value, method)()
-    return value if isinstance(value, Mapping) else None
+def versions() -> dict[str, str]:
+    """Of the packages that decide what a run computes."""
+    return {name: version(name) for name in _PACKAGES}

@@ -69,14 +69,14 @@ def leaves(state):
 def test_chunks_cover_the_run_and_stop_at_evaluations(n_updates, log, evaluation, longest):
     config = replace(RUNNER, log_interval=log, eval_every=evaluation)
     run = replace(PREPARED, config=config, n_updates=n_updates)
-    for whole_rows in (False, True):
-        schedule = run.schedule(0, n_updates, lambda: longest, whole_rows)
+    for stops in ([], [run.next_row]):
+        schedule = run.schedule(0, n_updates, lambda: longest, stops)
         lengths = [length for length, _ in schedule]
         ends = np.cumsum(lengths)
         assert ends[-1] == n_updates
         assert all(0 < n <= max(longest, 1) for n in lengths)
         assert {u for u in range(1, n_updates + 1) if run.evaluates_after(u)} <= set(ends)
-        if whole_rows:
+        if stops:
             assert rows_end(run) <= set(ends)
 
 
@@ -247,8 +247,8 @@ BAD = [
     (CONFIG, {"eval_episodes": -1}, "eval_episodes -1: give at least 0"),
     (CONFIG, {"num_devices": 2}, "num_devices 2 is not served"),
     (CONFIG, {"fsdp_devices": 2}, "fsdp_devices 2 is not served"),
-    (CONFIG, {"resume": True}, "resume True is not served"),
-    (CONFIG, {"checkpoint_dir": "x"}, "checkpoint_dir 'x' is not served"),
+    (CONFIG, {"max_checkpoints": 0}, "max_checkpoints 0: give at least 1"),
+    (CONFIG, {"checkpoint_interval": -1}, "checkpoint_interval -1: give at least 0"),
     (CONFIG, {"num_envs": 3}, "algo.num_envs 4 and runner.num_envs 3 disagree"),
     (CONFIG, {"matmul_precision": "half"}, "matmul_precision 'half' is not served"),
     (replace(CONFIG, n_minibatches=5), {}, "n_minibatches 5 does not divide the batch"),

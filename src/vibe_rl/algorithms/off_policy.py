@@ -112,8 +112,8 @@ class OffPolicy:
         of_env = jax.vmap(jax.random.fold_in, (None, 0))(memory.exploration_key, env)
         return jax.vmap(jax.vmap(jax.random.fold_in), (None, 0))(of_env, block)
 
-    def with_host_ring(self, state: Any) -> Any:
-        """The state with an empty ring in the host's memory."""
+    def with_empty_ring(self, state: Any) -> Any:
+        """The state with an empty ring, on the host if that is its place."""
         ring = self.replay.init(self.obs_space, self.action_space)
         return state._replace(memory=state.memory._replace(ring=ring))
 

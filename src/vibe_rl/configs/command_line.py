@@ -10,6 +10,7 @@ from vibe_rl.configs.presets import PRESETS
 from vibe_rl.configs.train_config import TrainConfig
 from vibe_rl.errors import ConfigError, unknown
 
+RESUMED = "run"
 WHOLE = re.compile(r"\d+(\.\d+)?[eE]\+?\d+")
 
 
@@ -28,6 +29,16 @@ def cli(args: Sequence[str]) -> TrainConfig:
             raise unknown("preset", args[0], PRESETS)
         check_fields(args, PRESETS[args[0]][1])
     return tyro.extras.overridable_config_cli(PRESETS, args=plain(args), prog="vibe-rl train")
+
+
+def override(config: TrainConfig, args: Sequence[str]) -> TrainConfig:
+    """`config` with the fields that `args` name changed; the algorithm stays."""
+    import tyro  # noqa: PLC0415
+
+    check_fields(args, config)
+    known = {RESUMED: ("The run as it was.", config)}
+    words = [RESUMED, *plain(args)]
+    return tyro.extras.overridable_config_cli(known, args=words, prog="vibe-rl train --resume RUN")
 
 
 def check_fields(args: Sequence[str], config: TrainConfig) -> None:

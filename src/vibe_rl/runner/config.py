@@ -44,13 +44,20 @@ class RunnerConfig:
     """Of everything random in the run; evaluations draw from a stream of their own."""
 
     checkpoint_dir: str | None = None
-    """Directory of checkpoints; None saves none."""
+    """Directory of checkpoints; None takes that of the run directory, if there is one."""
     checkpoint_interval: int = 5_000
-    """Env steps between checkpoints."""
+    """Env steps between checkpoints; 0 saves by time, at the end and what is best."""
+    checkpoint_minutes: float = 10.0
+    """Minutes after which a checkpoint is due, whatever the number of steps."""
+    checkpoint_share: float = 0.02
+    """Largest share of the time that saving every checkpoint_interval may take; a checkpoint that
+    is due sooner waits for the next interval. 1 saves every time."""
+    checkpoint_replay: bool = True
+    """Whether checkpoints hold the replay; without it, a resumed run learns from an empty one."""
     max_checkpoints: int = 5
     """Recent checkpoints that are kept."""
     keep_period: int | None = None
-    """A checkpoint every so many env steps is kept for good."""
+    """Checkpoints at multiples of so many env steps are kept for good."""
     resume: bool = False
     """Whether to go on from the latest checkpoint."""
     overwrite: bool = False
@@ -71,18 +78,16 @@ AT_LEAST = {
     "num_envs": 1,
     "fsdp_devices": 1,
     "seed": 0,
+    "checkpoint_interval": 0,
+    "checkpoint_minutes": 0,
+    "checkpoint_share": 0,
+    "max_checkpoints": 1,
 }
 ALLOWED = {
     "replay_on": ("device", "host"),
     "matmul_precision": ("default", "high", "highest"),
     "num_devices": (None, 1),
     "fsdp_devices": (1,),
-    "checkpoint_dir": (None,),
-    "keep_period": (None,),
-    "resume": (False,),
-    "overwrite": (False,),
-    "checkpoint_interval": (5_000,),
-    "max_checkpoints": (5,),
 }
 """What each field may be; all but the first hold only what the runners can do so far."""
 

@@ -5,6 +5,7 @@ before. Only a callback, which sees the state and the metrics of the same step, 
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import jax
@@ -12,9 +13,10 @@ import numpy as np
 
 from vibe_rl.runner.evaluator import EvalMetrics
 from vibe_rl.runner.interrupt import StopRequest
-from vibe_rl.runner.loop import TrainState
-from vibe_rl.runner.prepare import Run
+from vibe_rl.runner.loop import Chunk, TrainState
+from vibe_rl.runner.prepare import Run, Stops
 from vibe_rl.runner.report import Pending, Report, Row
+from vibe_rl.runner.saving import Saver
 from vibe_rl.tracking.base import Tee, Tracker
 from vibe_rl.types import PyTree
 
@@ -33,11 +35,69 @@ class FitResult(NamedTuple):
     interrupted: bool  # whether a signal ended it before its budget
 
 
+@dataclass
+class Host:
+    """What is done between two chunks, in this order: evaluate, log, call back, save."""
+
+    run: Run
+    report: Report
+    callback: Callback | None
+    saver: Saver | None
+    pending: Pending | None = None
+
+    def begin(self) -> int:
+        """How many updates have been made before."""
+        if self.saver is None:
+            return 0
+        update, unfinished = self.saver.progress()
+        self.report.unfinished = list(unfinished)
+        return update
+
+    def stops(self) -> Stops:
+        """What a chunk may not go on past, besides evaluations."""
+        of_rows = [] if self.callback is None else [self.run.next_row]
+        return of_rows if self.saver is None else [*of_rows, self.saver.next_save]
+
+    def after(self, chunk: Chunk, update: int) -> None:
+        """Handles a chunk that may be under way, and waits only for the one before if it can."""
+        run, report = self.run, self.report
+        scores = run.evaluate(chunk.state.agent_state, update)
+        if chunk.first:  # the clock does not run while training is compiled
+            under_way = 0 if run.waits else chunk.n_updates
+            report.speedometer.restart((update - under_way) * run.steps_per_update)
+        self.flush()
+        self.pending = Pending(chunk.metrics, chunk.n_updates, update, scores)
+        if self.callback is not None:
+            row = self.flush()
+            if row and update > run.warmup_updates:
+                self.callback(update * run.steps_per_update, chunk.state.agent_state, row)
+        if self.saver is not None and self.saver.due(update, scores):
+            self.save(update, chunk.state, scores)
+
+    def save(self, update: int, state: TrainState, scores: EvalMetrics | None = None) -> None:
+        """Saves, if there is what saves, once everything is logged and known to be finite."""
+        self.flush()
+        if self.saver is not None:
+            self.saver.save(update, state, self.report.unfinished, scores)
+
+    def flush(self) -> Row:
+        """Waits for the chunk whose metrics are not logged yet; its last row, or nothing."""
+        pending, self.pending = self.pending, None
+        return self.report(pending)
+
+    def end(self, update: int) -> None:
+        """Logs what is left; the row that an interrupt cut short only if no resumed run ends it."""
+        self.flush()
+        if self.saver is None:
+            self.report.close(update)
+
+
 def fit(
     run: Run,
     tracker: Tracker | None = None,
     callback: Callback | None = None,
     keep_history: bool = False,
+    saver: Saver | None = None,
 ) -> FitResult:
     """Trains for the budget of a prepared run.
 
@@ -46,34 +106,26 @@ def fit(
         tracker: gets rows of metrics, and of single episodes where the algorithm has a replay.
         callback: see `Callback`.
         keep_history: whether to keep every update's metrics in memory.
+        saver: saves the run, and begins where its latest checkpoint stands if it is to resume.
 
     Raises:
         NonFiniteLossError: a loss became NaN or infinite.
     """
-    each_episode = run.off_policy is not None
     run.check_memory()
-    report = Report(
-        tracker or Tee(), run.steps_per_update, run.next_row, each_episode, keep_history
-    )
+    each_episode, how = run.off_policy is not None, (run.steps_per_update, run.next_row)
+    report = Report(tracker or Tee(), *how, each_episode, keep_history)
+    host = Host(run, report, callback, saver)
+    restore = saver.restore if saver is not None and saver.resuming else None
     precision = jax.default_matmul_precision(run.config.matmul_precision)
-    with precision, StopRequest() as stop, run.started() as first:
-        state, update, pending = first, 0, None
-        for chunk in run.chunks(state, report.updates_at_once, callback is not None):
+    with precision, StopRequest() as stop, run.started(restore) as first:
+        state, update = first, host.begin()
+        for chunk in run.chunks(state, report.updates_at_once, host.stops(), update):
             update, state = update + chunk.n_updates, chunk.state
-            scores = run.evaluate(state.agent_state, update)
-            if chunk.first:  # the clock does not run while training is compiled
-                under_way = 0 if run.waits else chunk.n_updates
-                report.speedometer.restart((update - under_way) * run.steps_per_update)
-            report(pending)  # the chunk before this one, which the device has finished
-            pending = Pending(chunk.metrics, chunk.n_updates, update, scores)
-            if callback is not None:
-                row, pending = report(pending), None
-                if row and update > run.warmup_updates:
-                    callback(update * run.steps_per_update, state.agent_state, row)
+            host.after(chunk, update)
             if stop.requested:
+                host.save(update, state)
                 break
-        report(pending)
-        report.close(update)
+        host.end(update)
     return FitResult(
         state=state,
         step=update * run.steps_per_update,

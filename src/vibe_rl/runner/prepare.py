@@ -1,8 +1,9 @@
 """A run before it begins: what it will do and when, and whether it can work at all."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import jax
@@ -33,9 +34,13 @@ from vibe_rl.runner.loop import (
     chunk_capacity,
     jit_start,
     run_chunk,
+    start,
     training,
 )
 from vibe_rl.types import Key, PyTree
+
+Stops = Sequence[Callable[[int], int]]
+"""Functions from an update to the next one after which the host has something to do."""
 
 
 def next_due(interval: int, steps_per_update: int, update: int) -> int:
@@ -99,23 +104,41 @@ class Run:
             self.off_policy.check_memory()
 
     @contextmanager
-    def started(self) -> Iterator[TrainState]:
-        """The state before the first update; worlds on the host are closed when the block ends."""
+    def started(self, restore: Callable[[], TrainState] | None = None) -> Iterator[TrainState]:
+        """The first state, or the one that `restore` gives.
+
+        Worlds on the host are closed when the block ends; none is restored, they begin anew.
+        """
         key = stream(self.config.seed, "training")
+        restored = None if restore is None else restore()
         if isinstance(self.env, HostEnvironment):
             agent_key, world_key, key = jax.random.split(key, 3)
             with opened(self.env, world_key, self.num_envs) as worlds:
-                agent_state = jit_init(self.algorithm, agent_key)
-                yield self._with_ring(TrainState(agent_state, worlds, worlds.obs, key))
+                if restored is None:
+                    agent_state = jit_init(self.algorithm, agent_key)
+                    restored = self._with_ring(TrainState(agent_state, (), (), key))
+                yield restored._replace(env_state=worlds, obs=worlds.obs)
+        elif restored is None:
+            how = (self.algorithm, self.env, self.env_params, key)
+            yield self._with_ring(jit_start(*how, num_envs=self.num_envs))
         else:
-            worlds = (self.env, self.env_params)
-            yield self._with_ring(jit_start(self.algorithm, *worlds, key, num_envs=self.num_envs))
+            yield restored
+
+    def shapes(self) -> TrainState:
+        """What the state will look like, without worlds on the host; nothing is computed."""
+        key = jax.eval_shape(partial(stream, self.config.seed, "training"))
+        if isinstance(self.env, HostEnvironment):
+            state = TrainState(jax.eval_shape(self.algorithm.init, key), (), (), key)  # type: ignore[arg-type]
+        else:
+            begin = partial(start, self.algorithm, self.env, num_envs=self.num_envs)
+            state = jax.eval_shape(begin, self.env_params, key)
+        return self._with_ring(state)
 
     def _with_ring(self, state: TrainState) -> TrainState:
         learner = self.off_policy
         if learner is None or not learner.on_host:
             return state
-        return state._replace(agent_state=learner.with_host_ring(state.agent_state))
+        return state._replace(agent_state=learner.with_empty_ring(state.agent_state))
 
     def next_row(self, update: int) -> int:
         """The next update with which a row of metrics ends."""
@@ -142,29 +165,29 @@ class Run:
         return [(Warmup(self.off_policy), 0, self.warmup_updates), learning]
 
     def chunks(
-        self, state: TrainState, longest: Callable[[], int], whole_rows: bool
+        self, state: TrainState, longest: Callable[[], int], stops: Stops, update: int = 0
     ) -> Iterator[Chunk]:
-        """Runs the warm-up, if there is one, and then learns; see `schedule`."""
+        """Runs the warm-up, if there is one, and then learns, from `update` on; see `schedule`."""
         for algorithm, begin, end in self.stages():
-            schedule = self.schedule(begin, end, longest, whole_rows)
+            schedule = self.schedule(max(begin, update), end, longest, stops)
             how = self.off_policy is not None, self.run_chunk
             for chunk in training(algorithm, self.env, state, schedule, *how):
                 state = chunk.state
                 yield chunk
 
     def schedule(
-        self, begin: int, end: int, longest: Callable[[], int], whole_rows: bool
+        self, begin: int, end: int, longest: Callable[[], int], stops: Stops
     ) -> Iterator[tuple[int, PyTree]]:
         """Chunks of the updates from `begin` to `end`, at most `longest()` at once.
 
-        None goes on past an evaluation, nor past the end of a row if they are to be whole. How
-        updates are cut into chunks changes no bit of what is learned or logged.
+        None goes on past an evaluation, nor past what `stops` name as the next update to stop at.
+        How updates are cut into chunks changes no bit of what is learned or logged.
         """
-        stop = self.next_row if whole_rows else self.next_evaluation
         capacity = chunk_capacity(self.steps_per_update)
         while begin < end:
             most = min(max(longest(), 1), capacity)
-            n_updates = min(begin + most, end, stop(begin)) - begin
+            stop = min(following(begin) for following in (self.next_evaluation, *stops))
+            n_updates = min(begin + most, end, stop) - begin
             yield n_updates, self.env_params
             begin += n_updates
 

@@ -1,19 +1,17 @@
 """`fit` with a run's files and words around it: what every `train_*` function shares."""
 
 import dataclasses
-from collections.abc import Mapping
-from contextlib import closing
+from contextlib import ExitStack
 from typing import Any
 
-from vibe_rl.algorithms.off_policy import without_ring
-from vibe_rl.checkpoint import save_checkpoint
 from vibe_rl.errors import ConfigError
-from vibe_rl.metrics import MetricsLogger
-from vibe_rl.run_dir import RunDir
+from vibe_rl.metrics import MetricsLogger, rewind
+from vibe_rl.records import plain
+from vibe_rl.run_dir import RunDir, versions
 from vibe_rl.runner.compilation_cache import enable_compilation_cache
-from vibe_rl.runner.config import RunnerConfig
 from vibe_rl.runner.fit import Callback, FitResult, fit
 from vibe_rl.runner.prepare import Run
+from vibe_rl.runner.saving import Progress, Saver, check_resumable
 from vibe_rl.tracking.base import Tee, Tracker
 from vibe_rl.tracking.console import ConsoleTracker
 
@@ -42,19 +40,32 @@ def run_training(
     tracker: Tracker | None = None,
     keep_history: bool = False,
 ) -> FitResult:
-    """Trains, shows progress and, with a `run_dir`, writes metrics and the final agent there.
+    """Trains, shows progress and, with a `run_dir`, writes metrics and checkpoints there.
 
     `tracker` is told whatever the others are.
     """
     run.check_memory()
     enable_compilation_cache()
-    more = () if tracker is None else (tracker,)
-    with closing(Tee(*more, *trackers(run, run_dir))) as tee:
+    with ExitStack() as stack:
+        saver = make_saver(run, run_dir)
+        if saver is not None:
+            stack.callback(saver.close)
+        more = () if tracker is None else (tracker,)
+        tee = stack.enter_context(Tee(*more, *trackers(run, run_dir, saver)))
         tee.log_config(settings(run))
-        result = fit(run, tee, callback, keep_history)
-    if run_dir is not None:
-        save_agent(run_dir, result, run.config)
-    return result
+        return fit(run, tee, callback, keep_history, saver)
+
+
+def make_saver(run: Run, run_dir: RunDir | None) -> Saver | None:
+    """What saves the run, if it is to be saved anywhere."""
+    directory = run.config.checkpoint_dir or (run_dir and run_dir.checkpoints)
+    if directory is None:
+        return None
+    if run.config.resume:
+        check_resumable(run, directory)
+    notes = {"seed": run.config.seed, "settings": plain(settings(run)), "versions": versions()}
+    in_run_dir = run_dir is not None and run.config.checkpoint_dir is None
+    return Saver(run, directory, notes, run_dir.mark_best if in_run_dir else None)  # type: ignore[union-attr]
 
 
 def settings(run: Run) -> dict[str, Any]:
@@ -63,9 +74,10 @@ def settings(run: Run) -> dict[str, Any]:
     return algorithm | {"runner": dataclasses.asdict(run.config), "num_envs": run.num_envs}
 
 
-def trackers(run: Run, run_dir: RunDir | None) -> list[Any]:
+def trackers(run: Run, run_dir: RunDir | None, saver: Saver | None) -> list[Any]:
     """Where a run's metrics go."""
-    files = [] if run_dir is None else [MetricsLogger(run_dir.log_path())]
+    done = Progress() if saver is None else saver.progress()
+    files = [] if run_dir is None else [log_of(run, run_dir, done.update * run.steps_per_update)]
     if not run.config.progress_bar:
         return files
     console = ConsoleTracker(run.n_updates * run.steps_per_update)
@@ -74,8 +86,9 @@ def trackers(run: Run, run_dir: RunDir | None) -> list[Any]:
     return [*files, console]
 
 
-def save_agent(run_dir: RunDir, result: FitResult, config: RunnerConfig) -> None:
-    """Writes the agent's final state with what is needed to evaluate it again."""
-    notes: Mapping[str, Any] = {"update": result.updates, "seed": config.seed}
-    agent_state = without_ring(result.state.agent_state)
-    save_checkpoint(run_dir.checkpoints, agent_state, step=result.step, metadata=notes)
+def log_of(run: Run, run_dir: RunDir, step: int) -> MetricsLogger:
+    """The run's log; where it is not a new one, rows later than `step` have been set aside."""
+    goes_on = run.config.resume or run.config.overwrite
+    if goes_on:
+        rewind(run_dir.log_path(), step)
+    return MetricsLogger(run_dir.log_path(), resume=goes_on)

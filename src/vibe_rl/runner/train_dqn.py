@@ -53,7 +53,7 @@ def train_dqn(
         n_actions: inferred; if given, it must be the env's.
         callback: `callback(step, agent_state, metrics)` every `log_interval` steps, and where the
             agent is evaluated.
-        run_dir: gets metrics while training goes on, and the agent at the end.
+        run_dir: gets metrics and checkpoints while training goes on.
 
     Raises:
         ConfigError: before anything is compiled or written, if the run cannot work.

@@ -67,7 +67,7 @@ def train_ppo(
         runner_config: budget, evaluation, logging, seed.
         obs_shape: inferred; if given, it must be the env's.
         n_actions: inferred; if given, it must be the env's.
-        run_dir: gets metrics while training goes on, and the agent at the end.
+        run_dir: gets metrics and checkpoints while training goes on.
         callback: `callback(step, agent_state, metrics)` every `log_interval` steps, and where the
             agent is evaluated.
 

@@ -1,0 +1,49 @@
+"""Single trees in single files, as Equinox writes them."""
+
+import os
+from pathlib import Path
+
+import equinox as eqx
+import jax
+
+from vibe_rl.checkpoint.format import raw, typed
+from vibe_rl.errors import DamagedCheckpointError, NoCheckpointError
+from vibe_rl.types import PyTree
+
+
+def save_eqx(path: str | os.PathLike[str], tree: PyTree) -> Path:
+    """Writes the arrays of a tree to one file, all of it or nothing; its folders are made.
+
+    Typed keys are written as the integers they are made of.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with draft.open("wb") as file:
+            eqx.tree_serialise_leaves(file, jax.tree.map(raw, tree))
+        return draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def load_eqx(path: str | os.PathLike[str], like: PyTree) -> PyTree:
+    """Reads what `save_eqx` wrote, with the structure, shapes and dtypes of `like`.
+
+    Raises:
+        NoCheckpointError: there is no such file.
+        DamagedCheckpointError: it holds something else.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise NoCheckpointError(f"there is no file {path}: name one that save_eqx wrote.")
+    try:
+        with path.open("rb") as file:
+            found = eqx.tree_deserialise_leaves(file, jax.tree.map(raw, like))
+    except (RuntimeError, ValueError, EOFError, OSError, TypeError) as error:
+        reason = str(error).strip().partition("\n")[0][:200]
+        raise DamagedCheckpointError(
+            f"{path.name} does not hold what is expected ({reason}): give a `like` of what was "
+            "saved, or another file."
+        ) from error
+    return jax.tree.map(typed, like, found)

@@ -1,0 +1,276 @@
+"""Saving and loading trees of arrays: Orbax directories whose entries are named by their path.
+
+A checkpoint appears under its final name only when it is complete. Loading reads arrays and JSON
+and never executes code. Names, shapes and dtypes are compared with the template before anything is
+restored, because Orbax casts silently where they differ.
+"""
+
+import re
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec, SingleDeviceSharding
+
+from vibe_rl.errors import (
+    CheckpointExistsError,
+    ConfigError,
+    DamagedCheckpointError,
+    NoCheckpointError,
+)
+from vibe_rl.types import PyTree
+
+FORMAT = 1
+STEP = re.compile(r"step_(\d+)")
+
+
+def save_checkpoint(
+    directory: str | Path,
+    tree: PyTree,
+    *,
+    step: int | None = None,
+    metadata: Mapping[str, Any] | None = None,
+) -> Path:
+    """Writes `tree` to `directory/step_N`, or to `directory` itself without a step.
+
+    Args:
+        directory: created if missing.
+        tree: any pytree of arrays; typed keys are allowed.
+        step: env steps taken.
+        metadata: whatever JSON can hold, to be read by `load_metadata`.
+
+    Raises:
+        CheckpointExistsError: a checkpoint of that step is there already.
+    """
+    path = _path(directory, step)
+    if path.exists() and (step is not None or any(path.iterdir())):
+        raise CheckpointExistsError(
+            f"checkpoint {path.name} exists already in {path.parent}: name another."
+        )
+    with _checkpointer() as (checkpointer, _):
+        checkpointer.save(path, items(tree, step, metadata), force=step is None)
+    return path
+
+
+def items(tree: PyTree, step: int | None, metadata: Mapping[str, Any] | None) -> Any:
+    """Orbax's arguments for the two parts of a checkpoint: the arrays and the notes."""
+    import orbax.checkpoint as ocp  # noqa: PLC0415 - a third of a second that most commands save
+
+    named = _named(tree)
+    digests = {name: digest(leaf) for name, leaf in named.items()}
+    notes = {"format": FORMAT, "step": step, "digests": digests, **(metadata or {})}
+    return ocp.args.Composite(state=ocp.args.PyTreeSave(named), metadata=ocp.args.JsonSave(notes))
+
+
+def load_checkpoint(
+    directory: str | Path,
+    like: PyTree,
+    *,
+    step: int | None = None,
+    replicate_to: Mesh | None = None,
+    part: str = "",
+) -> PyTree:
+    """Reads the tree whose structure, shapes and dtypes are those of `like`.
+
+    Args:
+        directory: where `save_checkpoint` or a `CheckpointManager` wrote.
+        like: arrays or `jax.ShapeDtypeStruct`s; where these have a sharding, arrays get it, on
+            however many devices they were saved. NumPy's arrays stay in the host's memory.
+        step: env steps; None takes the latest, or `directory` itself if that is a checkpoint.
+        replicate_to: a mesh, on each of whose devices every array is to be.
+        part: the path of `like` in the saved tree, such as ".agent_state"; whatever else was saved,
+            there or elsewhere, is not read.
+
+    Raises:
+        NoCheckpointError: there is no such checkpoint.
+        ConfigError: it is one of another shape.
+        DamagedCheckpointError: it is not what was saved, or of a format that is not known yet.
+    """
+    path = _existing(directory, step)
+    notes = load_metadata(directory, step=step)
+    template = {part + name: _placed(leaf) for name, leaf in _named(like).items()}
+    with _checkpointer() as (checkpointer, args), _told_as_damage(path):
+        _compare(path, checkpointer, template, part)
+        restored = checkpointer.restore(path, args.Composite(state=_wanted(template)))["state"]
+    _check_digests(path, notes.get("digests", {}), restored)
+    leaves = [restored[name] for name in template]
+    tree = jax.tree.map(typed, like, jax.tree.unflatten(jax.tree.structure(like), leaves))
+    if replicate_to is None:
+        return tree
+    return jax.device_put(tree, NamedSharding(replicate_to, PartitionSpec()))
+
+
+def check_fits(directory: str | Path, like: PyTree, *, step: int | None = None) -> None:
+    """Raises what `load_checkpoint` would, but reads no array."""
+    load_metadata(directory, step=step)
+    path = _existing(directory, step)
+    with _checkpointer() as (checkpointer, _), _told_as_damage(path):
+        _compare(path, checkpointer, _named(like), "")
+
+
+def load_metadata(directory: str | Path, *, step: int | None = None) -> dict[str, Any]:
+    """What was said of a checkpoint when it was saved.
+
+    Raises:
+        NoCheckpointError: there is no such checkpoint.
+        DamagedCheckpointError: it cannot be read, or is of a format that is not known yet.
+    """
+    path = _existing(directory, step)
+    with _checkpointer() as (checkpointer, args), _told_as_damage(path):
+        notes = checkpointer.restore(path, args.Composite(metadata=args.JsonRestore()))["metadata"]
+    if notes.get("format", 0) > FORMAT:
+        raise DamagedCheckpointError(
+            f"checkpoint {path.name} has format {notes['format']}, and this version reads up to "
+            f"{FORMAT}: install a newer vibe_rl."
+        )
+    return notes
+
+
+@contextmanager
+def _told_as_damage(path: Path) -> Iterator[None]:
+    """Whatever goes wrong while reading, in one sentence."""
+    try:
+        yield
+    except ConfigError:
+        raise
+    except Exception as error:  # of Orbax, TensorStore, JSON or the file system
+        reason = str(error).strip().partition("\n")[0][:200]
+        raise DamagedCheckpointError(
+            f"checkpoint {path.name} in {path.parent} cannot be read "
+            f"({type(error).__name__}: {reason}): take an earlier one."
+        ) from error
+
+
+def digest(leaf: Any) -> int | None:
+    """A checksum of an array's bytes; None where other hosts hold some of them."""
+    if not getattr(leaf, "is_fully_addressable", True):
+        return None
+    return zlib.crc32(np.ascontiguousarray(leaf).tobytes())
+
+
+def _check_digests(path: Path, saved: Mapping[str, int | None], restored: dict[str, Any]) -> None:
+    bad = [
+        name
+        for name, leaf in restored.items()
+        if saved.get(name) is not None and digest(leaf) not in (None, saved[name])
+    ]
+    if bad:
+        raise DamagedCheckpointError(
+            f"checkpoint {path.name} in {path.parent} was altered at {', '.join(bad[:3])}: take an "
+            "earlier one."
+        )
+
+
+def saved_steps(directory: str | Path) -> list[int]:
+    """The steps of the complete checkpoints in `directory`, in order."""
+    folders = (path for path in Path(directory).glob("step_*") if (path / "state").is_dir())
+    names = (STEP.fullmatch(path.name) for path in folders)
+    return sorted(int(name[1]) for name in names if name)
+
+
+@contextmanager
+def _checkpointer() -> Iterator[tuple[Any, Any]]:
+    """Orbax's writer and reader of a tree and its notes, and the namespace of its arguments."""
+    import orbax.checkpoint as ocp  # noqa: PLC0415 - a third of a second that most commands save
+
+    handler = ocp.CompositeCheckpointHandler(
+        state=ocp.PyTreeCheckpointHandler(), metadata=ocp.JsonCheckpointHandler()
+    )
+    with ocp.Checkpointer(handler) as checkpointer:
+        yield checkpointer, ocp.args
+
+
+def _path(directory: str | Path, step: int | None) -> Path:
+    root = Path(directory).absolute()
+    return root if step is None else root / f"step_{step}"
+
+
+def _existing(directory: str | Path, step: int | None) -> Path:
+    steps = saved_steps(directory)
+    path = _path(directory, steps[-1] if step is None and steps else step)
+    if not (path / "state").is_dir():
+        known = f"there are steps {steps}" if steps else "it holds none"
+        raise NoCheckpointError(f"no checkpoint {path.name} in {path.parent}: {known}.")
+    return path
+
+
+def _is_key(leaf: Any) -> bool:
+    return jnp.issubdtype(jnp.result_type(leaf), jax.dtypes.prng_key)
+
+
+def _key_impl(leaf: Any) -> Any:
+    """The generator of a key, or of the shape of one."""
+    found = []
+    jax.eval_shape(lambda key: found.append(jax.random.key_impl(key)), leaf)
+    return found[0]
+
+
+def typed(like: Any, leaf: Any) -> Any:
+    """What `raw` took apart: a key again where `like` is one."""
+    return jax.random.wrap_key_data(leaf, impl=_key_impl(like)) if _is_key(like) else leaf
+
+
+def raw(leaf: Any) -> Any:
+    """Keys as the integers they are made of; shapes of keys as shapes of those."""
+    if isinstance(leaf, np.generic):
+        return np.asarray(leaf)
+    if not _is_key(leaf):
+        return leaf
+    return (
+        jax.eval_shape(jax.random.key_data, leaf) if _is_shape(leaf) else jax.random.key_data(leaf)
+    )
+
+
+def _is_shape(leaf: Any) -> bool:
+    return isinstance(leaf, jax.ShapeDtypeStruct)
+
+
+def _named(tree: PyTree) -> dict[str, Any]:
+    return {jax.tree_util.keystr(path): raw(x) for path, x in jax.tree.leaves_with_path(tree)}
+
+
+def _placed(leaf: Any) -> Any:
+    """The leaf, or the shape of one with a device to be on; Orbax would take the one it was on."""
+    if not _is_shape(leaf) or leaf.sharding is not None:
+        return leaf
+    here = SingleDeviceSharding(jax.local_devices()[0])
+    return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=here)
+
+
+def _wanted(template: dict[str, Any]) -> Any:
+    """Orbax's arguments to read these arrays, and no others."""
+    import orbax.checkpoint as ocp  # noqa: PLC0415
+
+    how = ocp.checkpoint_utils.construct_restore_args(template)
+    return ocp.args.PyTreeRestore(item=template, restore_args=how, partial_restore=True)
+
+
+def _compare(path: Path, checkpointer: Any, template: dict[str, Any], part: str) -> None:
+    saved = checkpointer.metadata(path).item_metadata["state"]
+    saved = {
+        name: leaf for name, leaf in getattr(saved, "tree", saved).items() if name.startswith(part)
+    }
+    bad = []
+    for name in sorted(set(saved) & set(template)):
+        was, wanted = _describe(saved[name]), _describe(template[name])
+        if was != wanted:
+            bad.append(f"{name} ({was} saved, {wanted} expected)")
+    bad += sorted(set(template) - set(saved) if part else set(saved) ^ set(template))
+    _refuse(path, bad)
+
+
+def _describe(leaf: Any) -> str:
+    return f"{np.dtype(leaf.dtype)}{list(leaf.shape)}"
+
+
+def _refuse(path: Path, bad: list[str]) -> None:
+    if bad:
+        raise ConfigError(
+            f"checkpoint {path.name} does not fit the config at {', '.join(bad[:3])}: "
+            "load it with the config it was saved with."
+        )

@@ -1,0 +1,222 @@
+"""Many checkpoints of one run: written beside the training, the old ones removed, the best kept.
+
+Orbax does the work. Every checkpoint has the format of `save_checkpoint` and can be read alone.
+"""
+
+import logging
+import shutil
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from vibe_rl.checkpoint.format import items, load_checkpoint, saved_steps
+from vibe_rl.errors import CheckpointExistsError, ConfigError, unknown
+from vibe_rl.types import PyTree
+
+Merit = Callable[[Mapping[str, float]], float]
+MODES = ("min", "max")
+STEP = "step"
+"""What the manager adds to the metrics."""
+
+
+class CheckpointManager:
+    """The checkpoints `step_N` of a directory.
+
+    Args:
+        directory: created if missing.
+        max_to_keep: how many of the newest are kept; None keeps all.
+        keep_period: those whose step is a multiple of it are kept for good.
+        save_interval_steps: `save` skips steps that are no multiple of it.
+        async_timeout_secs: seconds that a write may take in the background; None writes before
+            `save` returns.
+        best_fn: the figure of merit in the metrics of a save; the best checkpoint is kept, however
+            old it is.
+        best_mode: whether `"min"` or `"max"` of the figure is best.
+
+    Raises:
+        ConfigError: a setting that cannot work.
+    """
+
+    def __init__(
+        self,
+        directory: str | Path,
+        *,
+        max_to_keep: int | None = 5,
+        keep_period: int | None = None,
+        save_interval_steps: int = 1,
+        async_timeout_secs: int | None = 7200,
+        best_fn: Merit | None = None,
+        best_mode: str = "min",
+    ):
+        import orbax.checkpoint as ocp  # noqa: PLC0415 - a third of a second
+
+        for name in ("max_to_keep", "keep_period", "save_interval_steps"):
+            value = locals()[name]
+            if value is not None and value < 1:
+                raise ConfigError(f"{name} {value}: give at least 1.")
+        if best_mode not in MODES:
+            raise unknown("best_mode", best_mode, MODES)
+        self.directory = Path(directory).absolute()
+        self._in_background = async_timeout_secs is not None
+        self._rank = None if best_fn is None else partial(rank, best_fn, best_mode)
+        logging.getLogger("absl").addFilter(not_about_metrics)
+        self._orbax = ocp.CheckpointManager(
+            self.directory,
+            item_names=("state", "metadata"),
+            options=ocp.CheckpointManagerOptions(
+                step_prefix="step",
+                save_interval_steps=save_interval_steps,
+                preservation_policy=_kept(max_to_keep, keep_period, best_fn, best_mode),
+                best_fn=best_fn,
+                best_mode=best_mode,
+                enable_async_checkpointing=self._in_background,
+                async_options=ocp.AsyncOptions(timeout_secs=async_timeout_secs or 7200),
+            ),
+        )
+
+    def save(
+        self,
+        step: int,
+        tree: PyTree,
+        *,
+        metrics: Mapping[str, float] | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        force: bool = False,
+    ) -> bool:
+        """Saves `tree` as `step_N`, if the step is due and not there already; returns whether.
+
+        Args:
+            step: env steps taken.
+            tree: any pytree of arrays; it may be donated or changed as soon as this returns.
+            metrics: what `best_fn` judges by.
+            metadata: whatever JSON can hold, to be read by `load_metadata`.
+            force: saves even if the step is no multiple of the interval.
+        """
+        if step in self.all_steps() or not (force or self._orbax.should_save(step)):
+            return False
+        if self._in_background:
+            tree = jax.tree.map(lambda x: x.copy() if isinstance(x, np.ndarray) else x, tree)
+        how = {"args": items(tree, step, metadata), "force": force}
+        return self._orbax.save(step, metrics={**metrics, STEP: step} if metrics else None, **how)
+
+    def restore(self, step: int | None = None, like: PyTree = None) -> PyTree:
+        """The tree saved at `step`, or at the latest; see `load_checkpoint`.
+
+        Raises:
+            NoCheckpointError: there is none, or none of this step.
+        """
+        self.wait()
+        latest = self.latest_step() if step is None else step
+        return load_checkpoint(self.directory, like, step=latest)
+
+    def latest_step(self) -> int | None:
+        """The highest step of a checkpoint."""
+        return max(self.all_steps(), default=None)
+
+    def best_step(self) -> int | None:
+        """The step of the best checkpoint; None without `best_fn` or metrics."""
+        if self._rank is None:
+            return None
+        metrics = {step: self._orbax.metrics(step) for step in saved_steps(self.directory)}
+        ranks = {step: self._rank(said) for step, said in metrics.items() if said}
+        return max(ranks, key=lambda step: ranks[step], default=None)
+
+    def metrics(self, step: int) -> dict[str, float]:
+        """What was measured of the checkpoint of this step; nothing if it was saved without."""
+        return self._orbax.metrics(step) or {}
+
+    def all_steps(self) -> list[int]:
+        """The steps of the checkpoints, those being written included, in order."""
+        return sorted(self._orbax.all_steps())
+
+    def wait(self) -> None:
+        """Returns when everything is on the disk."""
+        self._orbax.wait_until_finished()
+
+    def close(self) -> None:
+        """Waits, and ends what works in the background; a second call does nothing."""
+        self._orbax.close()
+
+    def __enter__(self) -> "CheckpointManager":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+
+def rank(best_fn: Merit, best_mode: str, metrics: Mapping[str, float]) -> tuple[float, int]:
+    """The greater the better; of equals the earliest."""
+    figure = best_fn(metrics)
+    return figure if best_mode == "max" else -figure, -int(metrics[STEP])
+
+
+def not_about_metrics(record: logging.LogRecord) -> bool:
+    """Not every checkpoint of a run was evaluated; Orbax would warn of each."""
+    return "tracked_metric" not in record.getMessage()
+
+
+def _kept(
+    max_to_keep: int | None, keep_period: int | None, best_fn: Merit | None, best_mode: str
+) -> Any:
+    """Which checkpoints stay: the newest, the periodic and the best."""
+    from orbax.checkpoint.checkpoint_managers import preservation_policy  # noqa: PLC0415
+
+    newest: Any = preservation_policy.LatestN(max_to_keep)
+    policies = [newest if max_to_keep else preservation_policy.PreserveAll()]
+    if keep_period is not None:
+        policies.append(preservation_policy.EveryNSteps(keep_period))
+    if best_fn is not None:
+        greatest: Any = partial(rank, best_fn, best_mode)
+        how = {"n": 1, "keep_checkpoints_without_metrics": False}
+        policies.append(preservation_policy.BestN(get_metric_fn=greatest, **how))
+    return preservation_policy.AnyPreservationPolicy(policies)
+
+
+def initialize_checkpoint_dir(  # noqa: PLR0913 - the seed's signature
+    directory: str | Path,
+    *,
+    keep_period: int | None = None,
+    overwrite: bool = False,
+    resume: bool = False,
+    max_to_keep: int | None = 1,
+    save_interval_steps: int = 1,
+    async_timeout_secs: int | None = 7200,
+    best_fn: Merit | None = None,
+    best_mode: str = "min",
+) -> tuple[CheckpointManager, bool]:
+    """A manager for a directory, and whether there is a checkpoint in it to resume from.
+
+    | in the directory | neither | `resume` | `overwrite`, or both |
+    | --- | --- | --- | --- |
+    | nothing | new | new | new |
+    | files, no checkpoint | refused | new | emptied |
+    | checkpoints | refused | resumed | emptied |
+
+    Raises:
+        CheckpointExistsError: something is there, and neither `resume` nor `overwrite` is given.
+    """
+    path = Path(directory).absolute()
+    if path.exists() and not path.is_dir():
+        raise ConfigError(f"{path.name} is a file: name a directory for checkpoints.")
+    taken = path.exists() and any(path.iterdir())
+    if taken and overwrite:
+        shutil.rmtree(path)
+    elif taken and not resume:
+        raise CheckpointExistsError(
+            f"{path.name} is not empty: pass resume=True to go on from it, or overwrite=True to "
+            "delete what is there."
+        )
+    manager = CheckpointManager(
+        path,
+        max_to_keep=max_to_keep,
+        keep_period=keep_period,
+        save_interval_steps=save_interval_steps,
+        async_timeout_secs=async_timeout_secs,
+        best_fn=best_fn,
+        best_mode=best_mode,
+    )
+    return manager, resume and bool(saved_steps(path))

@@ -1,0 +1,247 @@
+"""Saving a run so that it goes on as if it had never stopped, and finding where it does.
+
+A checkpoint holds the whole `TrainState` and, in its notes, what the host knows: how many updates
+were made and the columns of the row that has not ended.
+"""
+
+import base64
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from vibe_rl.algorithms.off_policy import without_ring
+from vibe_rl.checkpoint import (
+    check_fits,
+    initialize_checkpoint_dir,
+    load_checkpoint,
+    load_metadata,
+    saved_steps,
+)
+from vibe_rl.env.host import HostEnvironment
+from vibe_rl.errors import ConfigError, DamagedCheckpointError
+from vibe_rl.runner.evaluator import EvalMetrics
+from vibe_rl.runner.loop import TrainState
+from vibe_rl.runner.prepare import Run, next_due
+from vibe_rl.runner.report import Row
+from vibe_rl.types import PyTree
+
+RUN = "run"
+"""What the notes of a run's checkpoint say that it holds."""
+
+
+class Progress(NamedTuple):
+    """What the host knows of a run, beside its state."""
+
+    update: int = 0
+    unfinished: Sequence[Row] = ()  # columns of the row that has not ended
+
+
+class Saver:
+    """Saves a prepared run into a directory as its config asks, and finds where it can go on.
+
+    Raises:
+        CheckpointExistsError: there are checkpoints, and neither resume nor overwrite is asked for.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        directory: str | Path,
+        notes: Mapping[str, Any] | None = None,
+        on_best: Callable[[int], None] | None = None,
+    ):
+        config, self.on_best = run.config, on_best
+        self._latest = latest_whole(run, Path(directory)) if config.resume else None
+        self.run, self.directory, self.notes = run, Path(directory), dict(notes or {})
+        self.resuming = self._latest is not None
+        self.manager, _ = initialize_checkpoint_dir(
+            directory,
+            resume=config.resume,
+            overwrite=config.overwrite,
+            max_to_keep=config.max_checkpoints,
+            keep_period=config.keep_period,
+            best_fn=eval_return,
+            best_mode="max",
+        )
+        self._saved_at, self._best = time.monotonic(), -np.inf
+        self._mark_best()
+        self._cost = 0.0  # seconds for which the last save kept the loop waiting
+
+    def next_save(self, update: int) -> int:
+        """The next update after which the number of steps asks for a checkpoint."""
+        interval, n_updates = self.run.config.checkpoint_interval, self.run.n_updates
+        if not interval:
+            return n_updates
+        return min(next_due(interval, self.run.steps_per_update, update), n_updates)
+
+    def due(self, update: int, scores: EvalMetrics | None) -> bool:
+        """Whether steps, minutes or the best evaluation so far ask for a checkpoint now."""
+        config, elapsed = self.run.config, time.monotonic() - self._saved_at
+        late = elapsed >= 60 * config.checkpoint_minutes
+        affordable = config.checkpoint_share >= 1 or self._cost <= config.checkpoint_share * elapsed
+        by_steps = self.next_save(update - 1) == update and affordable
+        return late or by_steps or update == self.run.n_updates or self._improves(scores)
+
+    def _improves(self, scores: EvalMetrics | None) -> bool:
+        return scores is not None and float(scores.mean_return) > self._best
+
+    def save(
+        self,
+        update: int,
+        state: TrainState,
+        unfinished: Sequence[Row],
+        scores: EvalMetrics | None,
+    ) -> None:
+        """Saves everything; what was evaluated goes with its figure."""
+        figure = np.nan if scores is None else float(scores.mean_return)
+        metrics = {"eval_return": figure} if np.isfinite(figure) else None
+        notes = {
+            "holds": RUN,
+            "update": update,
+            "unfinished": [packed(columns) for columns in unfinished],
+            "algorithm": type(self.run.algorithm).__name__,
+            "replay": self.run.config.checkpoint_replay,
+        }
+        step = update * self.run.steps_per_update
+        tree = kept(self.run, state, self.run.config.checkpoint_replay)
+        how = {"metrics": metrics, "metadata": self.notes | notes, "force": True}
+        began = time.monotonic()
+        with told_but_survived():
+            self.manager.wait()  # what went wrong before must not keep this one from being written
+        with told_but_survived(step):
+            self.manager.save(step, tree, **how)  # type: ignore[arg-type]
+            if metrics is not None and figure > self._best:
+                self.manager.wait()
+                self._mark_best()
+        self._saved_at = time.monotonic()
+        self._cost = self._saved_at - began
+
+    def _mark_best(self) -> None:
+        """Takes note of the best checkpoint that is complete."""
+        step = self.manager.best_step()
+        if step is not None:
+            self._best = self.manager.metrics(step)["eval_return"]
+            if self.on_best is not None:
+                self.on_best(step)
+
+    def progress(self) -> Progress:
+        """Where the latest checkpoint stands; the beginning if there is none to go on from."""
+        if self._latest is None:
+            return Progress()
+        notes = self._latest[1]
+        return Progress(notes["update"], [unpacked(texts) for texts in notes["unfinished"]])
+
+    def restore(self) -> TrainState:
+        """The state of the latest checkpoint; a replay that was not saved is empty."""
+        assert self._latest is not None
+        state: Any = self._latest[0]
+        notes, learner = self._latest[1], self.run.off_policy
+        self._latest = None, notes  # its memory is the run's now
+        if learner is None or notes["replay"]:
+            return state
+        return state._replace(agent_state=learner.with_empty_ring(state.agent_state))
+
+    def close(self) -> None:
+        """Waits until everything is on the disk."""
+        with told_but_survived():
+            self.manager.wait()
+        with told_but_survived():
+            self.manager.close()
+
+
+def check_resumable(run: Run, directory: str | Path) -> None:
+    """Raises ConfigError, before anything is compiled or written, if the run cannot go on."""
+    for step in reversed(saved_steps(directory)):
+        with suppress(DamagedCheckpointError):
+            notes = checked_notes(run, directory, step)
+            check_fits(directory, kept(run, run.shapes(), notes["replay"]), step=step)
+            return
+
+
+def latest_whole(run: Run, directory: Path) -> tuple[Any, dict[str, Any]] | None:
+    """State and notes of the newest checkpoint that is what was saved; None if there is none.
+
+    Damaged ones are renamed, so that the run can save at their steps again.
+    """
+    for step in reversed(saved_steps(directory)):
+        try:
+            notes = checked_notes(run, directory, step)
+            like = kept(run, run.shapes(), notes["replay"])
+            return load_checkpoint(directory, like, step=step), notes
+        except DamagedCheckpointError as error:
+            warnings.warn(
+                f"{error} It is kept as damaged_step_{step}.", RuntimeWarning, stacklevel=2
+            )
+            (directory / f"step_{step}").rename(directory / f"damaged_step_{step}")
+    return None
+
+
+def checked_notes(run: Run, directory: str | Path, step: int) -> dict[str, Any]:
+    """The notes of a checkpoint; ConfigError if it is not of such a run."""
+    notes, name = load_metadata(directory, step=step), type(run.algorithm).__name__
+    if notes.get("holds") != RUN:
+        raise ConfigError(
+            f"checkpoint of step {step} holds no run to go on from: start another run."
+        )
+    if notes["algorithm"] != name:
+        raise ConfigError(
+            f"checkpoint of step {step} is of {notes['algorithm']} and the run of "
+            f"{name}: give the same algorithm."
+        )
+    if step != notes["update"] * run.steps_per_update:
+        raise ConfigError(
+            f"checkpoint of step {step} has updates of {step // notes['update']} env steps and the "
+            f"run of {run.steps_per_update}: give the same number of envs and steps."
+        )
+    return notes
+
+
+def kept(run: Run, state: TrainState, replay: bool) -> TrainState:
+    """The part of the state that is saved: worlds in Python cannot be."""
+    if isinstance(run.env, HostEnvironment):
+        state = state._replace(env_state=(), obs=())
+    return state if replay else state._replace(agent_state=without_ring(state.agent_state))
+
+
+@contextmanager
+def told_but_survived(step: int | None = None) -> Iterator[None]:
+    """A checkpoint that cannot be written is warned of, and nothing else suffers."""
+    try:
+        yield
+    except Exception as error:  # of Orbax or the file system, perhaps of an earlier save
+        reason = str(error).strip().partition("\n")[0][:200]
+        which = "a checkpoint" if step is None else f"the checkpoint of step {step}, or one before,"
+        warnings.warn(
+            f"{which} could not be written ({type(error).__name__}: {reason}): training goes on, "
+            "and earlier checkpoints are as they were.",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+
+
+def eval_return(metrics: Mapping[str, float]) -> float:
+    """What the best checkpoint is best in."""
+    return metrics["eval_return"]
+
+
+def packed(columns: Row) -> dict[str, str]:
+    """Columns of float32 as text that loses no bit."""
+    encode = base64.b64encode
+    return {name: encode(x.astype("<f4").tobytes()).decode() for name, x in columns.items()}
+
+
+def unpacked(texts: Mapping[str, str]) -> Row:
+    """The columns again."""
+    return {name: np.frombuffer(base64.b64decode(text), "<f4") for name, text in texts.items()}
+
+
+def agent_part(directory: str | Path, like: PyTree, step: int | None = None) -> PyTree:
+    """The agent of a run's checkpoint, without its replay."""
+    holds_run = load_metadata(directory, step=step).get("holds") == RUN
+    part = ".agent_state" if holds_run else ""
+    return load_checkpoint(directory, like, step=step, part=part)

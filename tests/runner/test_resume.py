@@ -1,0 +1,214 @@
+"""A run that was stopped and goes on is the run that never stopped, bit for bit."""
+
+import gc
+import os
+import signal
+from dataclasses import replace
+
+import jax
+import numpy as np
+import pytest
+
+from probes import BlackOrWhite, Continuous, Forbidden, RandomEnds
+from vibe_rl.algorithms.dqn import DQNConfig
+from vibe_rl.algorithms.ppo import PPOConfig
+from vibe_rl.algorithms.sac import SACConfig
+from vibe_rl.checkpoint import CheckpointManager, load_metadata, saved_steps
+from vibe_rl.env import AutoResetWrapper
+from vibe_rl.errors import CheckpointExistsError, ConfigError
+from vibe_rl.metrics import read_metrics, rewind
+from vibe_rl.run_dir import RunDir
+from vibe_rl.runner import RunnerConfig, prepare
+from vibe_rl.runner.run import run_training
+from vibe_rl.runner.train_dqn import dqn
+from vibe_rl.runner.train_ppo import ppo
+from vibe_rl.runner.train_sac import sac
+
+BUILDERS = {PPOConfig: ppo, DQNConfig: dqn, SACConfig: sac}
+RUNNER = RunnerConfig(
+    total_timesteps=480,
+    eval_every=96,
+    eval_episodes=2,
+    log_interval=80,
+    checkpoint_interval=120,
+    checkpoint_share=1.0,
+    progress_bar=False,
+)
+OFF = replace(RUNNER, warmup_steps=32, buffer_size=100)
+PPO = PPOConfig(hidden_sizes=(8,), num_envs=2, n_steps=4, n_minibatches=2)
+DQN = DQNConfig(hidden_sizes=(8,), batch_size=8, num_envs=2, replay_ratio=0.5)
+SAC = SACConfig(hidden_sizes=(8,), batch_size=8, num_envs=2, replay_ratio=0.5)
+KINDS = {
+    "ppo, normalised": (replace(PPO, normalize_obs=True), RandomEnds(), RUNNER),
+    "ppo, masked": (PPO, Forbidden(), RUNNER),
+    "dqn": (replace(DQN, normalize_obs=True), RandomEnds(), OFF),
+    "dqn by priority": (replace(DQN, prioritized=True, n_step=3), RandomEnds(), OFF),
+    "dqn, ring on the host": (DQN, RandomEnds(), replace(OFF, replay_on="host")),
+    "dqn of pictures": (replace(DQN, train_every=4), BlackOrWhite(), OFF),
+    "sac": (SAC, Continuous(), OFF),
+}
+
+
+def prepared(kind, **changes):
+    config, env, runner = KINDS[kind]
+    env, runner = AutoResetWrapper(env), replace(runner, **changes)
+    algorithm = BUILDERS[type(config)](env, env.default_params(), config, runner)
+    return prepare(algorithm, env, env.default_params(), runner, config.num_envs)
+
+
+def interrupt_at(wanted):
+    def callback(step, agent_state, row):
+        if step >= wanted:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    return callback
+
+
+def rows_of(run_dir):
+    clocks = ("wall_time", "steps_per_second")
+    rows = read_metrics(run_dir.log_path())
+    return [{k: v for k, v in row.items() if k not in clocks} for row in rows]
+
+
+def numbers(state):
+    leaves = jax.tree.leaves(state)
+    is_key = [jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key) for leaf in leaves]
+    return [
+        np.asarray(jax.random.key_data(x) if k else x) for x, k in zip(leaves, is_key, strict=True)
+    ]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_run_that_was_interrupted_goes_on_to_the_same_bits(kind, tmp_path):
+    whole_dir, parts_dir = (RunDir(name, tmp_path) for name in ("whole", "parts"))
+    whole = run_training(prepared(kind), run_dir=whole_dir)
+    assert not whole.interrupted
+    cut = run_training(prepared(kind), run_dir=parts_dir, callback=interrupt_at(200))
+    assert cut.interrupted
+    assert saved_steps(parts_dir.checkpoints)[-1] == cut.step < 480
+    rest = run_training(prepared(kind, resume=True), run_dir=parts_dir)
+    assert (rest.step, rest.updates) == (whole.step, whole.updates)
+    for a, b in zip(numbers(rest.state), numbers(whole.state), strict=True):
+        assert a.dtype == b.dtype
+        np.testing.assert_array_equal(a, b)
+    assert rows_of(parts_dir) == rows_of(whole_dir)
+
+
+def test_what_a_lost_process_wrote_after_its_checkpoint_is_set_aside(tmp_path):
+    run_dir, kind = RunDir("run", tmp_path), "dqn"
+    run_training(prepared(kind), run_dir=run_dir, callback=interrupt_at(200))
+    rows, step = rows_of(run_dir), saved_steps(run_dir.checkpoints)[-1]
+    with run_dir.log_path().open("ab") as file:
+        file.write(b'{"step": 470, "loss": 1.0}\n{"step": 480, "lo')
+    run_training(prepared(kind, resume=True), run_dir=run_dir)
+    resumed = rows_of(run_dir)
+    assert resumed[: len(rows)] == rows
+    steps = [row["step"] for row in resumed]
+    assert steps == sorted(steps)
+    assert run_dir.log_path("metrics_set_aside_1.jsonl").read_bytes().startswith(b'{"step": 470')
+    assert rewind(run_dir.log_path(), 480) is None
+    assert step < 480
+
+
+def test_a_finished_run_is_finished_and_can_be_extended(tmp_path):
+    run_dir, kind = RunDir("run", tmp_path), "dqn"
+    first = run_training(prepared(kind), run_dir=run_dir)
+    again = run_training(prepared(kind, resume=True), run_dir=run_dir)
+    assert (again.step, again.interrupted) == (480, False)
+    for a, b in zip(numbers(again.state), numbers(first.state), strict=True):
+        np.testing.assert_array_equal(a, b)
+    longer = run_training(prepared(kind, resume=True, total_timesteps=600), run_dir=run_dir)
+    assert longer.step == 600 == saved_steps(run_dir.checkpoints)[-1]
+
+
+def test_how_often_a_run_saves_changes_no_bit(tmp_path):
+    results = []
+    for i, how in enumerate(({"checkpoint_interval": 16}, {"checkpoint_minutes": 0.0}, {})):
+        run_dir = RunDir(f"run{i}", tmp_path)
+        result = run_training(prepared("sac", **how), run_dir=run_dir)
+        results.append((numbers(result.state), rows_of(run_dir)))
+    for state, rows in results[1:]:
+        assert rows == results[0][1]
+        for a, b in zip(state, results[0][0], strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+def test_what_cannot_be_written_is_warned_of_and_the_run_goes_on(tmp_path, monkeypatch):
+    run_dir, run = RunDir("run", tmp_path), prepared("dqn")
+    saves = []
+
+    def full_disk_at_240(manager, step, *args, **kwargs):
+        saves.append(step)
+        if step == 240:
+            raise OSError(28, "No space left on device")
+        return save(manager, step, *args, **kwargs)
+
+    save = CheckpointManager.save
+    monkeypatch.setattr(CheckpointManager, "save", full_disk_at_240)
+    with pytest.warns(RuntimeWarning, match=r"step 240, .* No space left on device.* goes on"):
+        result = run_training(run, run_dir=run_dir)
+    assert result.step == 480
+    assert 240 in saves
+    assert 240 not in saved_steps(run_dir.checkpoints)
+    assert {120, 360, 480} <= set(saved_steps(run_dir.checkpoints))
+
+
+def test_saving_by_steps_takes_no_more_than_its_share_of_the_time(tmp_path):
+    run_dir = RunDir("run", tmp_path)
+    how = {"checkpoint_interval": 8, "checkpoint_share": 1e-6, "eval_every": 0}
+    run_training(prepared("ppo, masked", **how), run_dir=run_dir)
+    assert saved_steps(run_dir.checkpoints) == [8, 480]  # the first costs nothing yet known
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # Orbax's, of reads
+def test_a_damaged_checkpoint_is_set_aside_and_the_one_before_gives_the_same_bits(tmp_path):
+    run_dir = RunDir("run", tmp_path)
+    whole = run_training(prepared("dqn"), run_dir=run_dir)
+    for file in (run_dir.checkpoints / "step_480").rglob("d/*"):
+        file.write_bytes(file.read_bytes()[:-9])
+    with pytest.warns(RuntimeWarning, match="step_480 .*kept as damaged_step_480"):
+        rest = run_training(prepared("dqn", resume=True), run_dir=run_dir)
+    for a, b in zip(numbers(rest.state), numbers(whole.state), strict=True):
+        np.testing.assert_array_equal(a, b)
+    gc.collect()  # the coroutines that Orbax left behind
+    assert (run_dir.checkpoints / "damaged_step_480").is_dir()
+    assert saved_steps(run_dir.checkpoints)[-1] == 480
+
+
+def test_updates_of_another_length_are_refused(tmp_path):
+    how = {"checkpoint_dir": str(tmp_path / "mine")}
+    run_training(prepared("ppo, masked", **how))
+    run = prepared("ppo, masked", resume=True, **how)
+    algorithm = replace(run.algorithm, config=replace(run.algorithm.config, n_steps=8))
+    with pytest.raises(ConfigError, match="has updates of 8 env steps and the run of 16"):
+        run_training(replace(run, algorithm=algorithm))
+
+
+def test_the_best_checkpoint_is_of_the_best_evaluation_and_stays(tmp_path):
+    run_dir = RunDir("run", tmp_path)
+    run_training(prepared("ppo, masked", max_checkpoints=1), run_dir=run_dir)
+    rows = [row for row in rows_of(run_dir) if "eval_return" in row]
+    best = max(rows, key=lambda row: row["eval_return"])
+    assert run_dir.best_checkpoint.name == f"step_{best['step']}"
+    assert set(saved_steps(run_dir.checkpoints)) == {best["step"], 480}
+
+
+def test_a_directory_with_checkpoints_is_neither_mixed_nor_overwritten_unasked(tmp_path):
+    how = {"checkpoint_dir": str(tmp_path / "mine")}
+    run_training(prepared("dqn", **how))
+    steps = saved_steps(tmp_path / "mine")
+    with pytest.raises(CheckpointExistsError, match=r"resume=True to go on .* overwrite=True"):
+        run_training(prepared("dqn", **how))
+    with pytest.raises(ConfigError, match="is of DQN and the run of SAC: give the same algorithm"):
+        run_training(prepared("sac", resume=True, **how))
+    assert saved_steps(tmp_path / "mine") == steps
+    run_training(prepared("sac", overwrite=True, **how))
+    assert load_metadata(tmp_path / "mine")["algorithm"] == "SAC"
+
+
+def test_without_its_replay_a_checkpoint_is_small_and_the_run_goes_on_with_an_empty_one(tmp_path):
+    run_dir, how = RunDir("run", tmp_path), {"checkpoint_replay": False}
+    run_training(prepared("dqn", **how), run_dir=run_dir, callback=interrupt_at(200))
+    rest = run_training(prepared("dqn", resume=True, **how), run_dir=run_dir)
+    assert rest.step == 480
+    assert 0 < int(rest.state.agent_state.memory.ring.filled) <= 51
