@@ -202,7 +202,7 @@ def test_a_directory_with_checkpoints_is_neither_mixed_nor_overwritten_unasked(t
     with pytest.raises(ConfigError, match="is of DQN and the run of SAC: give the same algorithm"):
         run_training(prepared("sac", resume=True, **how))
     assert saved_steps(tmp_path / "mine") == steps
-    run_training(prepared("sac", overwrite=True, **how))
+    run_training(prepared("sac", resume=True, overwrite=True, **how))  # overwrite wins
     assert load_metadata(tmp_path / "mine")["algorithm"] == "SAC"
 
 

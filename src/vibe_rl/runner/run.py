@@ -61,7 +61,7 @@ def make_saver(run: Run, run_dir: RunDir | None) -> Saver | None:
     directory = run.config.checkpoint_dir or (run_dir and run_dir.checkpoints)
     if directory is None:
         return None
-    if run.config.resume:
+    if run.config.resume and not run.config.overwrite:
         check_resumable(run, directory)
     notes = {"seed": run.config.seed, "settings": plain(settings(run)), "versions": versions()}
     in_run_dir = run_dir is not None and run.config.checkpoint_dir is None

@@ -56,8 +56,9 @@ class Saver:
         on_best: Callable[[int], None] | None = None,
     ):
         config, self.on_best = run.config, on_best
-        self._latest = latest_whole(run, Path(directory)) if config.resume else None
-        self.run, self.directory, self.notes = run, Path(directory), dict(notes or {})
+        goes_on = config.resume and not config.overwrite
+        self._latest = latest_whole(run, Path(directory)) if goes_on else None
+        self.run, self.notes = run, dict(notes or {})
         self.resuming = self._latest is not None
         self.manager, _ = initialize_checkpoint_dir(
             directory,
