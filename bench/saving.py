@@ -1,6 +1,6 @@
 """What saving costs the loop: the same run with and without checkpoints, by turns.
 
-python bench/saving.py --repeats 7
+python bench/saving.py [cartpole_ppo] [cartpole_dqn] --repeats 9
 """
 
 import argparse
@@ -21,7 +21,7 @@ from vibe_rl.runner.saving import Saver
 from vibe_rl.tracking import Tee
 
 RUNS = {
-    "cartpole_ppo": {"total_timesteps": 1_000_000},
+    "cartpole_ppo": {"total_timesteps": 3_000_000},
     "cartpole_dqn": {"total_timesteps": 100_000, "buffer_size": 100_000},
 }
 
@@ -38,9 +38,9 @@ def seconds(run, saves: bool) -> float:
         return time.perf_counter() - began
 
 
-def main(repeats: int) -> None:
-    for name, changes in RUNS.items():
-        config = PRESETS[name][1]
+def main(presets: list[str], repeats: int) -> None:
+    for name in presets:
+        config, changes = PRESETS[name][1], RUNS[name]
         run = build(replace(config, runner=replace(config.runner, progress_bar=False, **changes)))
         times = {saves: [] for saves in (False, True)}
         for saves in (False, True):
@@ -56,5 +56,6 @@ def main(repeats: int) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--repeats", type=int, default=7)
-    main(parser.parse_args().repeats)
+    parser.add_argument("presets", nargs="*", default=list(RUNS))
+    parser.add_argument("--repeats", type=int, default=9)
+    main(**vars(parser.parse_args()))

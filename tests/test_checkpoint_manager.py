@@ -56,6 +56,13 @@ def test_the_newest_the_periodic_and_the_best_are_kept(tmp_path, background):
     )
 
 
+def test_the_first_to_reach_each_multiple_is_periodic(tmp_path):
+    with CheckpointManager(tmp_path, max_to_keep=1, keep_period=100) as manager:
+        for step in range(64, 513, 64):
+            manager.save(step, tree(step))
+    assert saved_steps(tmp_path) == [128, 256, 320, 448, 512]
+
+
 def test_the_greatest_figure_is_best_where_that_is_asked_for(tmp_path):
     with CheckpointManager(tmp_path, max_to_keep=1, best_fn=by_loss, best_mode="max") as manager:
         for step, figure in [(1, 1.0), (2, 3.0), (3, 2.0)]:

@@ -202,3 +202,33 @@ def test_a_logger_is_a_tracker(path):
 
 def test_the_console_names_of_the_public_surface_are_here():
     assert {"TrainingProgress", "log_step_progress", "setup_logging"} <= set(dir(module))
+
+
+class FullDisk:
+    """Takes some bytes, then none, and everything once there is room."""
+
+    def __init__(self, file, room):
+        self.file, self.room = file, room
+
+    def write(self, line):
+        if not self.room:
+            raise OSError(28, "No space left on device")
+        taken = self.file.write(line[: self.room])
+        self.room -= taken
+        return taken
+
+    def __getattr__(self, name):
+        return getattr(self.file, name)
+
+
+def test_what_a_full_disk_does_not_take_is_written_once_it_does(path):
+    with MetricsLogger(path) as logger:
+        logger.write({"step": 1})
+        logger._file = disk = FullDisk(logger._file, room=9)  # amid the next row
+        with pytest.warns(RuntimeWarning, match=r"rows wait in memory until it can"):
+            logger.write({"step": 2})
+        logger.write({"step": 3})  # warned of once
+        assert [row["step"] for row in read_metrics(path)] == [1]
+        disk.room = 10_000
+        logger.write({"step": 4})
+    assert [row["step"] for row in read_metrics(path)] == [1, 2, 3, 4]

@@ -97,10 +97,11 @@ def test_the_best_agent_gives_its_figure_again(finished, capsys):
 
 
 def test_a_second_process_in_a_run_is_refused(finished, capsys):
-    with locked(finished.root), pytest.raises(SystemExit):
-        main(["train", "--resume", str(finished)])
-    assert "is being trained by another process" in capsys.readouterr().err
-    with locked(finished.root), pytest.raises(ConfigError), locked(finished.root):
+    with locked(finished.checkpoints), pytest.raises(SystemExit):
+        main(["train", "--resume", str(finished), "--algo.lr", "0.1"])
+    assert "is being written by another process that trains" in capsys.readouterr().err
+    assert not (finished.root / "config_2.json").exists()
+    with locked(finished.checkpoints), pytest.raises(ConfigError), locked(finished.checkpoints):
         pass
 
 
@@ -121,21 +122,29 @@ def test_bad_input_gets_one_sentence(words, sentence, tmp_path, monkeypatch, cap
     assert not list(tmp_path.iterdir())
 
 
+LONG = "train cartpole_dqn --runner.total_timesteps 1e6 --runner.plot false"
+
+
+def begun(folder, *how, **environ):
+    """A long run in a new process."""
+    environ = os.environ | {"JAX_PLATFORMS": "cpu"} | environ
+    out = {"text": True, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    command = [sys.executable, *how, *LONG.split()]
+    return subprocess.Popen(command, cwd=folder, env=environ, **out)
+
+
+def until(condition):
+    """Waits for it, at most two minutes."""
+    deadline = time.monotonic() + 120
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_with_a_checkpoint_and_says_how_to_go_on(number, tmp_path):
-    words = "train cartpole_dqn --runner.total_timesteps 1e6 --runner.progress_bar false"
-    command = [sys.executable, "-m", "vibe_rl", *words.split(), "--runner.plot", "false"]
-    how = {
-        "cwd": tmp_path,
-        "text": True,
-        "stdout": subprocess.PIPE,
-        "env": os.environ | {"JAX_PLATFORMS": "cpu"},
-    }
-    process = subprocess.Popen(command, **how)
-    logs = Path(tmp_path / "runs")
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline and not any(p.stat().st_size for p in logs.glob("*/logs/*")):
-        time.sleep(0.05)
+    process, logs = begun(tmp_path, "-m", "vibe_rl"), tmp_path / "runs"
+    until(lambda: any(p.stat().st_size for p in logs.glob("*/logs/*")))
     process.send_signal(number)
     said, _ = process.communicate(timeout=120)
     (run,) = find_runs(logs)
@@ -147,3 +156,34 @@ def test_a_signal_ends_with_a_checkpoint_and_says_how_to_go_on(number, tmp_path)
     words = f"train --resume {run.root} --runner.total_timesteps {step + 400}"
     main([*words.split(), "--runner.plot", "false", "--runner.eval_episodes", "0"])
     assert saved_steps(run.checkpoints)[-1] == step + 400
+
+
+def test_ctrl_c_while_it_compiles_ends_with_a_checkpoint_too(tmp_path):
+    process = begun(tmp_path, "-m", "vibe_rl", JAX_COMPILATION_CACHE_DIR=str(tmp_path / "cache"))
+    assert "compiling" in process.stderr.read(200)  # said before anything is compiled
+    process.send_signal(signal.SIGINT)
+    said, _ = process.communicate(timeout=120)
+    (run,) = find_runs(tmp_path / "runs")
+    assert "Training interrupted" in said
+    assert load_run(run)[2]["step"] > 0
+
+
+SLOW_DISK = """
+import sys, time
+from vibe_rl.checkpoint import CheckpointManager
+CheckpointManager.wait = lambda manager: time.sleep(100)
+sys.argv[0] = "vibe-rl"
+from vibe_rl.cli import main
+main()
+"""
+
+
+def test_a_second_ctrl_c_ends_at_once_even_while_it_saves(tmp_path):
+    process, logs = begun(tmp_path, "-c", SLOW_DISK), tmp_path / "runs"
+    until(lambda: any(p.stat().st_size for p in logs.glob("*/logs/*")))
+    process.send_signal(signal.SIGINT)
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(timeout=3)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=3) == -signal.SIGINT
+    process.communicate()

@@ -1,5 +1,6 @@
 """The command line: `vibe-rl train | evaluate | plot | envs`."""
 
+import signal
 import sys
 from collections.abc import Callable, Sequence
 
@@ -124,8 +125,18 @@ def usage() -> str:
     return "\n".join(["usage: vibe-rl COMMAND ...", "", *lines])
 
 
+def end_at_ctrl_c() -> None:
+    """Leaves Ctrl-C to the system: it ends the process at once, even while it compiles.
+
+    A run takes over the first one while it trains, to end with a checkpoint.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def main(args: Sequence[str] | None = None) -> None:
     """Runs one command; what the user got wrong ends it with one sentence and exit status 2."""
+    if args is None:
+        end_at_ctrl_c()
     words = list(sys.argv[1:] if args is None else args)
     if not words or words[0] in ("-h", "--help"):
         print(usage())

@@ -1,6 +1,8 @@
 """The two ways a run can be refused or stopped, each told in one sentence."""
 
-from collections.abc import Iterable
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from difflib import get_close_matches
 
 
@@ -30,3 +32,17 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> ConfigError:
     near = get_close_matches(name, names, n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(near)}?" if near else f"choose from {', '.join(names)}."
     return ConfigError(f"unknown {kind} {name!r}: {hint}")
+
+
+@contextmanager
+def writing(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Raises ConfigError about `path` where the file system refuses to write there."""
+    try:
+        yield
+    except ConfigError:
+        raise
+    except OSError as error:
+        reason = error.strerror or error
+        raise ConfigError(
+            f"{os.fspath(path)} cannot be written ({reason}): free it, or name another place."
+        ) from error

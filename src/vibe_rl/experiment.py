@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import jax
@@ -14,13 +15,12 @@ from vibe_rl.env import AutoResetWrapper, HostEnvironment, make
 from vibe_rl.errors import ConfigError
 from vibe_rl.records import plain
 from vibe_rl.run_dir import RunDir
-from vibe_rl.run_lock import locked
 from vibe_rl.runner.compilation_cache import enable_compilation_cache
 from vibe_rl.runner.evaluator import EvalMetrics
 from vibe_rl.runner.fit import FitResult
 from vibe_rl.runner.prepare import Run, evaluation_key, prepare
 from vibe_rl.runner.run import resolve_num_envs, run_training
-from vibe_rl.runner.saving import agent_part, check_resumable
+from vibe_rl.runner.saving import agent_part
 from vibe_rl.types import PyTree
 
 
@@ -43,9 +43,7 @@ def train(
     run = build(config)
     run.check_memory()
     run_dir = RunDir(f"{config.env_id}_{algorithm_name(config)}", base_dir)
-    with locked(run_dir.root):
-        run_dir.save_config(to_dict(config))
-        return run_dir, _train_in(run_dir, run)
+    return run_dir, run_training(run, run_dir=run_dir, record=partial(_record, run_dir, config))
 
 
 def resume(path: str | os.PathLike[str], config: TrainConfig) -> tuple[RunDir, FitResult]:
@@ -60,12 +58,7 @@ def resume(path: str | os.PathLike[str], config: TrainConfig) -> tuple[RunDir, F
     run_dir = RunDir.open(path)
     check_own_checkpoints(config)
     run = build(replace(config, runner=replace(config.runner, resume=True)))
-    run.check_memory()
-    with locked(run_dir.root):
-        check_resumable(run, run_dir.checkpoints)
-        if plain(to_dict(config)) != run_dir.load_latest_config():
-            run_dir.save_next_config(to_dict(config))
-        return run_dir, _train_in(run_dir, run)
+    return run_dir, run_training(run, run_dir=run_dir, record=partial(_record, run_dir, config))
 
 
 def check_own_checkpoints(config: TrainConfig) -> None:
@@ -83,10 +76,14 @@ def config_of(path: str | os.PathLike[str]) -> TrainConfig:
     return from_dict(RunDir.open(path).load_latest_config())
 
 
-def _train_in(run_dir: RunDir, run: Run) -> FitResult:
-    config = run.config
-    run_dir.save_manifest({"seed": config.seed, "matmul_precision": config.matmul_precision})
-    return run_training(run, run_dir=run_dir)
+def _record(run_dir: RunDir, config: TrainConfig) -> None:
+    """Writes down what is about to be run, and on what."""
+    settings, runner = to_dict(config), config.runner
+    if not (run_dir.root / "config.json").exists():
+        run_dir.save_config(settings)
+    elif plain(settings) != run_dir.load_latest_config():
+        run_dir.save_next_config(settings)
+    run_dir.save_manifest({"seed": runner.seed, "matmul_precision": runner.matmul_precision})
 
 
 def load_run(

@@ -7,6 +7,7 @@ import json
 import math
 import os
 import time
+import warnings
 from collections.abc import Mapping, Sequence
 from itertools import count
 from pathlib import Path
@@ -33,7 +34,8 @@ class MetricsLogger:
     """Appends rows to a JSONL file and hands each on to `backends`; is itself a `Tracker`.
 
     A row reaches the file in one write, so a reader sees whole lines and a kill loses at most the
-    row in flight. A resumed file loses a torn last line and its `wall_time` runs on.
+    row in flight. What a full disk does not take waits in memory for the next row. A resumed file
+    loses a torn last line and its `wall_time` runs on.
 
     Args:
         path: The file; its folders are made.
@@ -53,7 +55,7 @@ class MetricsLogger:
     ):
         self.path = Path(path)
         self._backends = Tee(*backends)
-        self._step = 0
+        self._step, self._unwritten = 0, b""
         wall_time = _prepare(self.path, resume)
         self._began = time.perf_counter() - wall_time
         self._file = self.path.open("ab", buffering=0)
@@ -67,9 +69,25 @@ class MetricsLogger:
         plain = {key: _scalar(key, value) for key, value in row.items()}
         if "wall_time" not in plain:
             plain["wall_time"] = round(time.perf_counter() - self._began, 6)
-        self._file.write(_line(plain))
+        self._append(_line(plain))
         self._step = plain.get("step", self._step)  # a row without step belongs to the last one
         self._backends.log(plain, self._step)
+
+    def _append(self, line: bytes) -> None:
+        """Writes what is held back and this line, or holds back what cannot be written."""
+        at_first = not self._unwritten
+        self._unwritten += line
+        try:
+            while self._unwritten:  # a disk that fills up takes a part of a line
+                self._unwritten = self._unwritten[self._file.write(self._unwritten) :]
+        except OSError as error:
+            if at_first:
+                warnings.warn(
+                    f"{self.path.name} cannot be written ({error}): rows wait in memory until it "
+                    "can, and are lost if the process ends before.",
+                    RuntimeWarning,
+                    stacklevel=4,
+                )
 
     def log(self, metrics: Mapping[str, Any], step: int) -> None:
         """Append `metrics` as a row at `step`, in env steps."""
@@ -86,6 +104,8 @@ class MetricsLogger:
     def close(self) -> None:
         """Close the file and the backends; a second call does nothing."""
         if not self._file.closed:
+            if self._unwritten:
+                self._append(b"")
             self._file.close()
             self._backends.close()
 

@@ -20,7 +20,7 @@ from typing import Any
 
 import jax
 
-from vibe_rl.errors import ConfigError
+from vibe_rl.errors import ConfigError, writing
 from vibe_rl.records import plain
 
 _FOLDERS = ("checkpoints", "logs", "videos", "artifacts")
@@ -51,10 +51,11 @@ class RunDir:
         base = Path(base_dir)
         stamped = f"{_slug(experiment_name)}_{datetime.now(UTC):%Y%m%d_%H%M%S}"
         names = _numbered(stamped) if run_id is None else [_plain_name(run_id)]
-        base.mkdir(parents=True, exist_ok=True)
-        self._root = _claim(base, names)
-        for name in _FOLDERS:
-            (self._root / name).mkdir()
+        with writing(base):
+            base.mkdir(parents=True, exist_ok=True)
+            self._root = _claim(base, names)
+            for name in _FOLDERS:
+                (self._root / name).mkdir()
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> "RunDir":
@@ -277,8 +278,9 @@ def _write_json(path: Path, plain: dict[str, Any]) -> Path:
     """Write all of the file or nothing."""
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     text = json.dumps(plain, indent=2, allow_nan=False, ensure_ascii=False)
-    draft.write_text(text + "\n", encoding="utf-8")
-    return draft.replace(path)
+    with writing(path):
+        draft.write_text(text + "\n", encoding="utf-8")
+        return draft.replace(path)
 
 
 def versions() -> dict[str, str]:

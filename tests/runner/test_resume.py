@@ -121,6 +121,20 @@ def test_a_finished_run_is_finished_and_can_be_extended(tmp_path):
     assert longer.step == 600 == saved_steps(run_dir.checkpoints)[-1]
 
 
+@pytest.mark.parametrize("kind", ["ppo, normalised", "dqn"])
+def test_a_run_extended_from_anywhere_has_the_later_rows_of_one_that_was_longer(kind, tmp_path):
+    whole_dir, parts_dir = (RunDir(name, tmp_path) for name in ("whole", "parts"))
+    whole = run_training(prepared(kind), run_dir=whole_dir)
+    run_training(prepared(kind, total_timesteps=200), run_dir=parts_dir)  # 40 steps into a row
+    rest = run_training(prepared(kind, resume=True), run_dir=parts_dir)
+    for a, b in zip(numbers(rest.state), numbers(whole.state), strict=True):
+        np.testing.assert_array_equal(a, b)
+    expected, rows = rows_of(whole_dir), rows_of(parts_dir)
+    (extra,) = [row for row in rows if row not in expected]
+    assert extra["step"] == 200  # where the shorter run ended
+    assert [row for row in rows if row is not extra] == expected
+
+
 def test_how_often_a_run_saves_changes_no_bit(tmp_path):
     results = []
     for i, how in enumerate(({"checkpoint_interval": 16}, {"checkpoint_minutes": 0.0}, {})):
@@ -145,12 +159,30 @@ def test_what_cannot_be_written_is_warned_of_and_the_run_goes_on(tmp_path, monke
 
     save = CheckpointManager.save
     monkeypatch.setattr(CheckpointManager, "save", full_disk_at_240)
-    with pytest.warns(RuntimeWarning, match=r"step 240, .* No space left on device.* goes on"):
+    with pytest.warns(RuntimeWarning, match=r"step 240 could .* No space left on device.* goes on"):
         result = run_training(run, run_dir=run_dir)
     assert result.step == 480
     assert 240 in saves
     assert 240 not in saved_steps(run_dir.checkpoints)
     assert {120, 360, 480} <= set(saved_steps(run_dir.checkpoints))
+
+
+def test_the_end_of_a_run_is_saved_at_the_second_try_if_not_at_the_first(tmp_path, monkeypatch):
+    run_dir, tries = RunDir("run", tmp_path), []
+
+    def fails_at_first(manager, step, *args, **kwargs):
+        tries.append(step)
+        if len(tries) == 1:
+            raise OSError(5, "Input/output error")
+        return save(manager, step, *args, **kwargs)
+
+    save = CheckpointManager.save
+    monkeypatch.setattr(CheckpointManager, "save", fails_at_first)
+    how = {"checkpoint_interval": 0, "eval_every": 0}
+    with pytest.warns(RuntimeWarning, match="step 480 could not be written"):
+        run_training(prepared("dqn", **how), run_dir=run_dir)
+    assert tries == [480, 480]
+    assert saved_steps(run_dir.checkpoints) == [480]
 
 
 def test_saving_by_steps_takes_no_more_than_its_share_of_the_time(tmp_path):

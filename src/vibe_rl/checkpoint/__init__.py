@@ -8,11 +8,12 @@ from vibe_rl.checkpoint.format import (
     save_checkpoint,
     saved_steps,
 )
-from vibe_rl.checkpoint.manager import CheckpointManager, initialize_checkpoint_dir
+from vibe_rl.checkpoint.manager import CheckpointManager, check_free, initialize_checkpoint_dir
 
 __all__ = [
     "CheckpointManager",
     "check_fits",
+    "check_free",
     "initialize_checkpoint_dir",
     "load_checkpoint",
     "load_eqx",

@@ -5,16 +5,17 @@ Orbax does the work. Every checkpoint has the format of `save_checkpoint` and ca
 
 import logging
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
 from vibe_rl.checkpoint.format import items, load_checkpoint, saved_steps
-from vibe_rl.errors import CheckpointExistsError, ConfigError, unknown
+from vibe_rl.errors import CheckpointExistsError, ConfigError, unknown, writing
 from vibe_rl.types import PyTree
 
 Merit = Callable[[Mapping[str, float]], float]
@@ -29,7 +30,7 @@ class CheckpointManager:
     Args:
         directory: created if missing.
         max_to_keep: how many of the newest are kept; None keeps all.
-        keep_period: those whose step is a multiple of it are kept for good.
+        keep_period: the first to reach each multiple of it is kept for good.
         save_interval_steps: `save` skips steps that are no multiple of it.
         async_timeout_secs: seconds that a write may take in the background; None writes before
             `save` returns.
@@ -63,7 +64,8 @@ class CheckpointManager:
         self.directory = Path(directory).absolute()
         self._in_background = async_timeout_secs is not None
         self._rank = None if best_fn is None else partial(rank, best_fn, best_mode)
-        logging.getLogger("absl").addFilter(not_about_metrics)
+        for name in ("absl", "asyncio"):
+            logging.getLogger(name).addFilter(not_told_otherwise)
         self._orbax = ocp.CheckpointManager(
             self.directory,
             item_names=("state", "metadata"),
@@ -74,7 +76,10 @@ class CheckpointManager:
                 best_fn=best_fn,
                 best_mode=best_mode,
                 enable_async_checkpointing=self._in_background,
-                async_options=ocp.AsyncOptions(timeout_secs=async_timeout_secs or 7200),
+                async_options=ocp.AsyncOptions(
+                    timeout_secs=async_timeout_secs or 7200,
+                    create_directories_asynchronously=False,  # else threads wait for lost ones
+                ),
             ),
         )
 
@@ -133,6 +138,11 @@ class CheckpointManager:
         """The steps of the checkpoints, those being written included, in order."""
         return sorted(self._orbax.all_steps())
 
+    @property
+    def busy(self) -> bool:
+        """Whether something is being written."""
+        return self._orbax.is_saving_in_progress()
+
     def wait(self) -> None:
         """Returns when everything is on the disk."""
         self._orbax.wait_until_finished()
@@ -154,9 +164,31 @@ def rank(best_fn: Merit, best_mode: str, metrics: Mapping[str, float]) -> tuple[
     return figure if best_mode == "max" else -figure, -int(metrics[STEP])
 
 
-def not_about_metrics(record: logging.LogRecord) -> bool:
-    """Not every checkpoint of a run was evaluated; Orbax would warn of each."""
-    return "tracked_metric" not in record.getMessage()
+def not_told_otherwise(record: logging.LogRecord) -> bool:
+    """Leaves out what Orbax logs of failures, which `save` and `wait` raise, and of metrics.
+
+    Not every checkpoint of a run was evaluated; it would warn of each.
+    """
+    text = record.getMessage()
+    of_orbax = "orbax" in record.pathname or "orbax" in text
+    return "tracked_metric" not in text and not (of_orbax and record.levelno >= logging.ERROR)
+
+
+class Periodic(NamedTuple):
+    """Orbax's policy that keeps the first checkpoint to reach each multiple of `period`.
+
+    Steps grow by whole updates: an exact multiple may never be among them.
+    """
+
+    period: int
+
+    def should_preserve(self, checkpoints: Sequence[Any], *, context: Any) -> list[bool]:
+        """Whether each is kept, in the order given."""
+        steps = [checkpoint.step for checkpoint in checkpoints]
+        return [
+            step % self.period == 0 or step // self.period > before // self.period
+            for before, step in pairwise([0, *steps])
+        ]
 
 
 def _kept(
@@ -168,7 +200,7 @@ def _kept(
     newest: Any = preservation_policy.LatestN(max_to_keep)
     policies = [newest if max_to_keep else preservation_policy.PreserveAll()]
     if keep_period is not None:
-        policies.append(preservation_policy.EveryNSteps(keep_period))
+        policies.append(Periodic(keep_period))
     if best_fn is not None:
         greatest: Any = partial(rank, best_fn, best_mode)
         how = {"n": 1, "keep_checkpoints_without_metrics": False}
@@ -200,16 +232,11 @@ def initialize_checkpoint_dir(  # noqa: PLR0913 - the seed's signature
         CheckpointExistsError: something is there, and neither `resume` nor `overwrite` is given.
     """
     path = Path(directory).absolute()
-    if path.exists() and not path.is_dir():
-        raise ConfigError(f"{path.name} is a file: name a directory for checkpoints.")
-    taken = path.exists() and any(path.iterdir())
-    if taken and overwrite:
-        shutil.rmtree(path)
-    elif taken and not resume:
-        raise CheckpointExistsError(
-            f"{path.name} is not empty: pass resume=True to go on from it, or overwrite=True to "
-            "delete what is there."
-        )
+    check_free(path, resume, overwrite)
+    with writing(directory):
+        if overwrite and path.exists():
+            shutil.rmtree(path)
+        path.mkdir(parents=True, exist_ok=True)
     manager = CheckpointManager(
         path,
         max_to_keep=max_to_keep,
@@ -220,3 +247,19 @@ def initialize_checkpoint_dir(  # noqa: PLR0913 - the seed's signature
         best_mode=best_mode,
     )
     return manager, resume and bool(saved_steps(path))
+
+
+def check_free(directory: str | Path, resume: bool, overwrite: bool) -> None:
+    """Raises CheckpointExistsError if something is there that is neither gone on with nor deleted.
+
+    Raises:
+        ConfigError: it is a file.
+    """
+    path = Path(directory)
+    if path.exists() and not path.is_dir():
+        raise ConfigError(f"{path.name} is a file: name a directory for checkpoints.")
+    if path.exists() and any(path.iterdir()) and not (resume or overwrite):
+        raise CheckpointExistsError(
+            f"{path.name} is not empty: pass resume=True to go on from it, or overwrite=True to "
+            "delete what is there."
+        )

@@ -49,7 +49,7 @@ class RunnerConfig:
     """Env steps between checkpoints; 0 saves by time, at the end and what is best."""
     checkpoint_minutes: float = 10.0
     """Minutes after which a checkpoint is due, whatever the number of steps."""
-    checkpoint_share: float = 0.02
+    checkpoint_share: float = 0.01
     """Largest share of the time that saving every checkpoint_interval may take; a checkpoint that
     is due sooner waits for the next interval. 1 saves every time."""
     checkpoint_replay: bool = True
@@ -57,7 +57,7 @@ class RunnerConfig:
     max_checkpoints: int = 5
     """Recent checkpoints that are kept."""
     keep_period: int | None = None
-    """Checkpoints at multiples of so many env steps are kept for good."""
+    """The first checkpoint to reach each multiple of so many env steps is kept for good."""
     resume: bool = False
     """Whether to go on from the latest checkpoint."""
     overwrite: bool = False

@@ -5,6 +5,7 @@ before. Only a callback, which sees the state and the metrics of the same step, 
 """
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -72,24 +73,22 @@ class Host:
             if row and update > run.warmup_updates:
                 self.callback(update * run.steps_per_update, chunk.state.agent_state, row)
         if self.saver is not None and self.saver.due(update, scores):
-            self.save(update, chunk.state, scores)
-
-    def save(self, update: int, state: TrainState, scores: EvalMetrics | None = None) -> None:
-        """Saves, if there is what saves, once everything is logged and known to be finite."""
-        self.flush()
-        if self.saver is not None:
-            self.saver.save(update, state, self.report.unfinished, scores)
+            self.flush()  # what is saved is logged and known to be finite
+            self.saver.save(update, chunk.state, report.unfinished, scores)
 
     def flush(self) -> Row:
         """Waits for the chunk whose metrics are not logged yet; its last row, or nothing."""
         pending, self.pending = self.pending, None
         return self.report(pending)
 
-    def end(self, update: int) -> None:
-        """Logs what is left; the row that an interrupt cut short only if no resumed run ends it."""
+    def end(self, update: int, state: TrainState) -> None:
+        """Logs and saves what is left; a row cut short only if no resumed run can end it."""
         self.flush()
         if self.saver is None:
             self.report.close(update)
+        else:
+            scores = self.report.evaluation if self.run.evaluates_after(update) else None
+            self.saver.finish(update, state, self.report.unfinished, scores)
 
 
 def fit(
@@ -98,6 +97,7 @@ def fit(
     callback: Callback | None = None,
     keep_history: bool = False,
     saver: Saver | None = None,
+    stop: StopRequest | None = None,
 ) -> FitResult:
     """Trains for the budget of a prepared run.
 
@@ -107,25 +107,26 @@ def fit(
         callback: see `Callback`.
         keep_history: whether to keep every update's metrics in memory.
         saver: saves the run, and begins where its latest checkpoint stands if it is to resume.
+        stop: may ask the run to end early; None asks at Ctrl-C or SIGTERM.
 
     Raises:
         NonFiniteLossError: a loss became NaN or infinite.
     """
     run.check_memory()
-    each_episode, how = run.off_policy is not None, (run.steps_per_update, run.next_row)
-    report = Report(tracker or Tee(), *how, each_episode, keep_history)
+    rows = run.steps_per_update, run.next_row, run.ends_early
+    report = Report(tracker or Tee(), *rows, run.off_policy is not None, keep_history)
     host = Host(run, report, callback, saver)
     restore = saver.restore if saver is not None and saver.resuming else None
     precision = jax.default_matmul_precision(run.config.matmul_precision)
-    with precision, StopRequest() as stop, run.started(restore) as first:
+    asked = StopRequest() if stop is None else nullcontext(stop)
+    with precision, asked as stopping, run.started(restore) as first:
         state, update = first, host.begin()
         for chunk in run.chunks(state, report.updates_at_once, host.stops(), update):
             update, state = update + chunk.n_updates, chunk.state
             host.after(chunk, update)
-            if stop.requested:
-                host.save(update, state)
+            if stopping.requested:
                 break
-        host.end(update)
+        host.end(update, state)
     return FitResult(
         state=state,
         step=update * run.steps_per_update,

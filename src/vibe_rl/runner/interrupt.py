@@ -6,7 +6,7 @@ from types import FrameType
 
 
 class StopRequest:
-    """While entered, the first SIGINT or SIGTERM sets `requested`; the second acts as ever.
+    """While entered, the first SIGINT or SIGTERM sets `requested`; the second does as before.
 
     Outside the main thread, where Python allows no handlers, signals are left alone.
     """

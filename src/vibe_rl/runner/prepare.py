@@ -14,9 +14,7 @@ from vibe_rl.algorithms.base import Algorithm
 from vibe_rl.algorithms.off_policy import OffPolicy, without_ring
 from vibe_rl.algorithms.warmup import Warmup
 from vibe_rl.env.base import Environment
-from vibe_rl.env.checker import auto_resets
 from vibe_rl.env.host import AnyEnvironment, HostEnvironment
-from vibe_rl.env.wrappers import with_episode_statistics
 from vibe_rl.errors import ConfigError
 from vibe_rl.runner.config import (
     RunnerConfig,
@@ -24,6 +22,7 @@ from vibe_rl.runner.config import (
     check_replay_unused,
     check_runner,
 )
+from vibe_rl.runner.env_checks import fit_for_training
 from vibe_rl.runner.evaluator import EvalMetrics, greedy_action, jit_evaluate
 from vibe_rl.runner.host_env import evaluate_on_host, jit_init, opened, run_chunk_of_worlds
 from vibe_rl.runner.hybrid import run_chunk_on_host
@@ -141,14 +140,27 @@ class Run:
         return state._replace(agent_state=learner.with_empty_ring(state.agent_state))
 
     def next_row(self, update: int) -> int:
-        """The next update with which a row of metrics ends."""
-        interval = self.config.log_interval or self.steps_per_update
-        logged = next_due(interval, self.steps_per_update, update)
-        return min(logged, self.next_evaluation(update))
+        """The next update with which a row of metrics ends; with the last one, one always does."""
+        return min(self._next_regular_row(update), self.n_updates)
+
+    def ends_early(self, update: int) -> bool:
+        """Whether a row ends here only because the run does: a longer run's would not."""
+        return self._next_regular_row(update - 1) > update
+
+    def _next_regular_row(self, update: int) -> int:
+        """The same in a run without end."""
+        intervals = [self.config.log_interval or self.steps_per_update]
+        if self._evaluates_regularly:
+            intervals.append(self.config.eval_every)
+        return min(next_due(interval, self.steps_per_update, update) for interval in intervals)
+
+    @property
+    def _evaluates_regularly(self) -> bool:
+        return self.config.eval_every > 0 and self.config.eval_episodes > 0
 
     def next_evaluation(self, update: int) -> int:
         """The next update after which the agent is evaluated; after the last one it always is."""
-        if not (self.config.eval_every and self.config.eval_episodes):
+        if not self._evaluates_regularly:
             return self.n_updates
         due = next_due(self.config.eval_every, self.steps_per_update, update)
         return min(due, self.n_updates)
@@ -221,43 +233,6 @@ def evaluation_world(env: Environment, env_params: PyTree) -> PyTree:
     return jax.tree.map(
         lambda x, d: d if jnp.ndim(x) > jnp.ndim(d) else x, env_params, env.default_params()
     )
-
-
-def check_hashable(env: Environment) -> None:
-    """Raises ConfigError for an environment that `jax.jit` cannot take as a static argument."""
-    try:
-        hash(env)
-    except TypeError:
-        raise ConfigError(
-            f"environment {type(env).__name__} is not hashable: make it a frozen dataclass."
-        ) from None
-
-
-def check_worlds(env: Environment, env_params: PyTree, num_envs: int) -> None:
-    """Raises ConfigError if there are worlds for another number of envs."""
-    pairs = zip(
-        jax.tree.leaves_with_path(env_params), jax.tree.leaves(env.default_params()), strict=True
-    )
-    for (path, leaf), default in pairs:
-        if jnp.ndim(leaf) > jnp.ndim(default) and jnp.shape(leaf)[0] != num_envs:
-            raise ConfigError(
-                f"env_params{jax.tree_util.keystr(path)} has a leading axis of "
-                f"{jnp.shape(leaf)[0]} for {num_envs} envs: give one entry per env, or one number."
-            )
-
-
-def fit_for_training(env: AnyEnvironment, env_params: PyTree, num_envs: int) -> AnyEnvironment:
-    """The environment with its episodes counted; ConfigError if the loop cannot run it."""
-    if isinstance(env, HostEnvironment):
-        return env
-    check_hashable(env)
-    if not auto_resets(env, env.default_params()):
-        raise ConfigError(
-            f"environment {type(env).__name__} does not reset itself when an episode ends "
-            '(no info["final_obs"]): wrap it in AutoResetWrapper.'
-        )
-    check_worlds(env, env_params, num_envs)
-    return with_episode_statistics(env)
 
 
 def prepare(

@@ -62,10 +62,12 @@ class Report:
     tracker: Tracker
     steps_per_update: int
     next_row: Callable[[int], int]  # the next update with which a row ends
+    ends_early: Callable[[int], bool]  # whether a row ends there only because the run does
     each_episode: bool = False  # whether single episodes have rows of their own
     keep_history: bool = False
     history: list[dict[str, np.ndarray]] = field(default_factory=list)  # columns of each chunk
-    unfinished: list[Row] = field(default_factory=list)  # columns of the row that has not ended
+    unfinished: list[Row] = field(default_factory=list)  # columns of the row that goes on
+    logged: int = 0  # the update with which the last row ended
     evaluation: EvalMetrics | None = None
     speedometer: Speedometer = field(default_factory=Speedometer)
 
@@ -111,12 +113,14 @@ class Report:
             self.evaluation = jax.device_get(evaluation)
             row |= evaluation_row(evaluation)
         self.tracker.log(row, row["step"])
-        self.unfinished = []
+        self.logged = update
+        if not self.ends_early(update):
+            self.unfinished = []
         return row
 
     def close(self, update: int) -> None:
         """Logs what an interrupt left of a row."""
-        if self.unfinished:
+        if self.unfinished and self.logged < update:
             self._finish(update, None)
 
     def updates_at_once(self) -> int:

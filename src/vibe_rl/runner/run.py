@@ -1,17 +1,21 @@
 """`fit` with a run's files and words around it: what every `train_*` function shares."""
 
 import dataclasses
+from collections.abc import Callable
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 from vibe_rl.errors import ConfigError
 from vibe_rl.metrics import MetricsLogger, rewind
 from vibe_rl.records import plain
 from vibe_rl.run_dir import RunDir, versions
+from vibe_rl.run_lock import locked
 from vibe_rl.runner.compilation_cache import enable_compilation_cache
 from vibe_rl.runner.fit import Callback, FitResult, fit
+from vibe_rl.runner.interrupt import StopRequest
 from vibe_rl.runner.prepare import Run
-from vibe_rl.runner.saving import Progress, Saver, check_resumable
+from vibe_rl.runner.saving import Progress, Saver, check_checkpoints
 from vibe_rl.tracking.base import Tee, Tracker
 from vibe_rl.tracking.console import ConsoleTracker
 
@@ -39,32 +43,42 @@ def run_training(
     callback: Callback | None = None,
     tracker: Tracker | None = None,
     keep_history: bool = False,
+    record: Callable[[], object] | None = None,
 ) -> FitResult:
     """Trains, shows progress and, with a `run_dir`, writes metrics and checkpoints there.
 
-    `tracker` is told whatever the others are.
+    `tracker` is told whatever the others are. `record` is called once nothing can be refused any
+    more, to write down what is about to happen.
     """
     run.check_memory()
     enable_compilation_cache()
-    with ExitStack() as stack:
-        saver = make_saver(run, run_dir)
+    with StopRequest() as stop, ExitStack() as stack:
+        directory = checkpoints_of(run, run_dir)
+        if directory is not None:
+            stack.enter_context(locked(directory))
+            check_checkpoints(run, directory)
+        if record is not None:
+            record()
+        saver = None if directory is None else make_saver(run, directory, run_dir)
         if saver is not None:
             stack.callback(saver.close)
         more = () if tracker is None else (tracker,)
         tee = stack.enter_context(Tee(*more, *trackers(run, run_dir, saver)))
         tee.log_config(settings(run))
-        return fit(run, tee, callback, keep_history, saver)
+        return fit(run, tee, callback, keep_history, saver, stop)
 
 
-def make_saver(run: Run, run_dir: RunDir | None) -> Saver | None:
-    """What saves the run, if it is to be saved anywhere."""
-    directory = run.config.checkpoint_dir or (run_dir and run_dir.checkpoints)
-    if directory is None:
-        return None
-    if run.config.resume and not run.config.overwrite:
-        check_resumable(run, directory)
+def checkpoints_of(run: Run, run_dir: RunDir | None) -> Path | None:
+    """Where the run keeps its checkpoints, if it keeps any."""
+    if run.config.checkpoint_dir is not None:
+        return Path(run.config.checkpoint_dir)
+    return None if run_dir is None else run_dir.checkpoints
+
+
+def make_saver(run: Run, directory: Path, run_dir: RunDir | None) -> Saver:
+    """What saves the run; the best is marked in the run directory if that holds the checkpoints."""
     notes = {"seed": run.config.seed, "settings": plain(settings(run)), "versions": versions()}
-    in_run_dir = run_dir is not None and run.config.checkpoint_dir is None
+    in_run_dir = run_dir is not None and directory == run_dir.checkpoints
     return Saver(run, directory, notes, run_dir.mark_best if in_run_dir else None)  # type: ignore[union-attr]
 
 

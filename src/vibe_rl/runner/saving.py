@@ -1,7 +1,7 @@
 """Saving a run so that it goes on as if it had never stopped, and finding where it does.
 
 A checkpoint holds the whole `TrainState` and, in its notes, what the host knows: how many updates
-were made and the columns of the row that has not ended.
+were made and the columns of the row that goes on.
 """
 
 import base64
@@ -17,6 +17,7 @@ import numpy as np
 from vibe_rl.algorithms.off_policy import without_ring
 from vibe_rl.checkpoint import (
     check_fits,
+    check_free,
     initialize_checkpoint_dir,
     load_checkpoint,
     load_metadata,
@@ -30,6 +31,8 @@ from vibe_rl.runner.prepare import Run, next_due
 from vibe_rl.runner.report import Row
 from vibe_rl.types import PyTree
 
+ATTEMPTS = 2
+"""How often the last checkpoint of a run is tried."""
 RUN = "run"
 """What the notes of a run's checkpoint say that it holds."""
 
@@ -38,7 +41,7 @@ class Progress(NamedTuple):
     """What the host knows of a run, beside its state."""
 
     update: int = 0
-    unfinished: Sequence[Row] = ()  # columns of the row that has not ended
+    unfinished: Sequence[Row] = ()  # columns of the row that goes on
 
 
 class Saver:
@@ -71,6 +74,7 @@ class Saver:
         )
         self._saved_at, self._best = time.monotonic(), -np.inf
         self._mark_best()
+        self._under_way: int | None = None  # the step of the checkpoint that is being written
         self._cost = 0.0  # seconds for which the last save kept the loop waiting
 
     def next_save(self, update: int) -> int:
@@ -82,11 +86,13 @@ class Saver:
 
     def due(self, update: int, scores: EvalMetrics | None) -> bool:
         """Whether steps, minutes or the best evaluation so far ask for a checkpoint now."""
+        if self._under_way is not None and not self.manager.busy:
+            self.settle()
         config, elapsed = self.run.config, time.monotonic() - self._saved_at
         late = elapsed >= 60 * config.checkpoint_minutes
         affordable = config.checkpoint_share >= 1 or self._cost <= config.checkpoint_share * elapsed
         by_steps = self.next_save(update - 1) == update and affordable
-        return late or by_steps or update == self.run.n_updates or self._improves(scores)
+        return late or by_steps or self._improves(scores)
 
     def _improves(self, scores: EvalMetrics | None) -> bool:
         return scores is not None and float(scores.mean_return) > self._best
@@ -112,23 +118,41 @@ class Saver:
         tree = kept(self.run, state, self.run.config.checkpoint_replay)
         how = {"metrics": metrics, "metadata": self.notes | notes, "force": True}
         began = time.monotonic()
-        with told_but_survived():
-            self.manager.wait()  # what went wrong before must not keep this one from being written
+        self.settle()  # what went wrong before must not keep this one from being written
         with told_but_survived(step):
             self.manager.save(step, tree, **how)  # type: ignore[arg-type]
-            if metrics is not None and figure > self._best:
-                self.manager.wait()
-                self._mark_best()
+            self._under_way = step
+            self._best = np.fmax(self._best, figure)
         self._saved_at = time.monotonic()
         self._cost = self._saved_at - began
+
+    def finish(
+        self,
+        update: int,
+        state: TrainState,
+        unfinished: Sequence[Row],
+        scores: EvalMetrics | None,
+    ) -> None:
+        """Sees to it that the end of the run is on the disk, and tries again if it is not."""
+        for _ in range(ATTEMPTS):
+            self.settle()
+            if update * self.run.steps_per_update in saved_steps(self.manager.directory):
+                return
+            self.save(update, state, unfinished, scores)
+
+    def settle(self) -> None:
+        """Waits for the checkpoint that is being written, and tells of it if it cannot be."""
+        step, self._under_way = self._under_way, None
+        with told_but_survived(step):
+            self.manager.wait()
+        self._mark_best()
 
     def _mark_best(self) -> None:
         """Takes note of the best checkpoint that is complete."""
         step = self.manager.best_step()
-        if step is not None:
-            self._best = self.manager.metrics(step)["eval_return"]
-            if self.on_best is not None:
-                self.on_best(step)
+        self._best = -np.inf if step is None else self.manager.metrics(step)["eval_return"]
+        if step is not None and self.on_best is not None:
+            self.on_best(step)
 
     def progress(self) -> Progress:
         """Where the latest checkpoint stands; the beginning if there is none to go on from."""
@@ -149,14 +173,20 @@ class Saver:
 
     def close(self) -> None:
         """Waits until everything is on the disk."""
-        with told_but_survived():
-            self.manager.wait()
+        self.settle()
         with told_but_survived():
             self.manager.close()
 
 
-def check_resumable(run: Run, directory: str | Path) -> None:
-    """Raises ConfigError, before anything is compiled or written, if the run cannot go on."""
+def check_checkpoints(run: Run, directory: str | Path) -> None:
+    """Raises ConfigError, before anything is compiled or written, if what is there is in the way.
+
+    Raises:
+        CheckpointExistsError: there is something, and neither resume nor overwrite is asked for.
+    """
+    check_free(directory, run.config.resume, run.config.overwrite)
+    if run.config.overwrite or not run.config.resume:
+        return
     for step in reversed(saved_steps(directory)):
         with suppress(DamagedCheckpointError):
             notes = checked_notes(run, directory, step)
@@ -214,9 +244,9 @@ def told_but_survived(step: int | None = None) -> Iterator[None]:
     """A checkpoint that cannot be written is warned of, and nothing else suffers."""
     try:
         yield
-    except Exception as error:  # of Orbax or the file system, perhaps of an earlier save
+    except Exception as error:  # of Orbax or the file system
         reason = str(error).strip().partition("\n")[0][:200]
-        which = "a checkpoint" if step is None else f"the checkpoint of step {step}, or one before,"
+        which = "a checkpoint" if step is None else f"the checkpoint of step {step}"
         warnings.warn(
             f"{which} could not be written ({type(error).__name__}: {reason}): training goes on, "
             "and earlier checkpoints are as they were.",
