@@ -47,6 +47,7 @@ NOT_RUN = (
     "make",
     "python bench/learning.py",
     "python bench/speed.py",
+    "python bench/devices.py",
     "git clone",
     "pip install",
     "cd",

@@ -15,7 +15,15 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from vibe_rl.shuffle import SMALLEST_SIDE, add_modulo, grid, minibatches, permutation
+from vibe_rl.shuffle import (
+    SMALLEST_SIDE,
+    add_modulo,
+    grid,
+    minibatches,
+    permutation,
+    split_envs,
+    take,
+)
 
 compiled = jax.jit(permutation, static_argnums=1)
 FAIR = 256, 16 * 31, 1024  # grids of 16 x 16, the smallest there is, a narrow one and 32 x 32
@@ -71,10 +79,25 @@ def test_only_narrow_grids_are_sorted():
 
 def test_every_epoch_sees_every_example_once_and_in_another_order():
     indices = minibatches(jax.random.key(0), 256, 3, 4)
-    assert indices.shape == (12, 64)
+    assert indices.shape == (12, 1, 64)
     epochs = np.asarray(indices).reshape(3, 256)
     np.testing.assert_array_equal(np.sort(epochs, axis=1), np.tile(np.arange(256), (3, 1)))
     assert (epochs[0] == epochs[1]).sum() < 12
+
+
+def test_shards_share_every_minibatch_and_exchange_nothing():
+    rollout = {"x": jnp.arange(8 * 12).reshape(8, 12)}  # [T, N]
+    shards = split_envs(rollout, 3)["x"]
+    assert shards.shape == (3, 32)
+    indices = minibatches(jax.random.key(0), 32, 2, 4, 3)
+    assert indices.shape == (8, 3, 8)
+    batches = np.stack([take({"x": shards}, chosen)["x"] for chosen in indices])
+    assert batches.shape == (8, 24)
+    np.testing.assert_array_equal(batches % 12 // 4, np.tile(np.repeat([0, 1, 2], 8), (8, 1)))
+    epochs = np.sort(batches.reshape(2, -1), axis=1)
+    np.testing.assert_array_equal(epochs, np.tile(np.arange(96), (2, 1)))
+    alone = take({"x": shards[:1]}, indices[0, :1])["x"]
+    np.testing.assert_array_equal(alone, batches[0, :8])
 
 
 def test_equal_keys_shuffle_alike_and_others_do_not():

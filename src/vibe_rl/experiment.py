@@ -31,7 +31,7 @@ def build(config: TrainConfig) -> Run:
         env = AutoResetWrapper(env)
     builder = ALGORITHMS[algorithm_name(config)][1]
     algorithm = builder(env, env_params, config.algo, config.runner)
-    num_envs = resolve_num_envs(config.algo.num_envs, config.runner.num_envs)
+    num_envs = resolve_num_envs(config.algo.num_envs, config.runner)
     return prepare(algorithm, env, env_params, config.runner, num_envs)
 
 

@@ -7,13 +7,14 @@ run beside the products of the next.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 import optax
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 
+from vibe_rl.sharding import is_large
 from vibe_rl.types import Number, PyTree
 
 Params = TypeVar("Params")
@@ -47,8 +48,13 @@ class Adam(NamedTuple):
         return optax.apply_updates(params, updates), opt_state, optax.tree.norm(grads)
 
 
-def as_vector(params: Params) -> tuple[Float[Array, " P"], Callable[[Array], Params]]:
-    """Parameters as one vector, and the function that makes them a tree again."""
+def as_vector(params: Params) -> tuple[Any, Callable[[Any], Params]]:
+    """Parameters as one vector `[P]`, and the function that makes them a tree again.
+
+    With a matrix so large that it may be split over devices they stay as they are.
+    """
+    if any(is_large(leaf) for leaf in jax.tree.leaves(params)):
+        return params, lambda tree: tree
     vector, tree = ravel_pytree(params)
     # behind a barrier the arrays are arrays, not slices computed anew inside every product
     return vector, lambda vector: jax.lax.optimization_barrier(tree(vector))

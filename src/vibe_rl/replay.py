@@ -167,11 +167,15 @@ class Replay:
         share = (jnp.arange(n) % batch + jax.random.uniform(key, (n,))) / batch
         slot = sum_tree.find(ring.priorities, share * ring.priorities.total)
         slot = jnp.minimum(slot, self.num_envs * self.length - 1)
-        priority = ring.priorities.levels[-1][slot]
-        hit = priority > 0.0
-        least = jnp.where(hit, priority, jnp.inf).min()
-        weight = jnp.where(hit, (least / jnp.where(hit, priority, 1.0)) ** beta, 0.0)
+        probability = ring.priorities.levels[-1][slot] / ring.priorities.total
+        hit = probability > 0.0
+        least = self.least_of_all(jnp.where(hit, probability, jnp.inf).min())
+        weight = jnp.where(hit, (least / jnp.where(hit, probability, 1.0)) ** beta, 0.0)
         return slot.reshape(shape), weight.reshape(shape)
+
+    def least_of_all(self, least: AnyArray) -> AnyArray:
+        """The least probability of what was drawn, of which weights are fractions."""
+        return least
 
     def gather(self, ring: Ring, slot: AnyArray, weight: AnyArray, gamma: Number) -> Batch:
         """The transitions that begin in these slots, with `n_step` rewards summed."""

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Int, UInt32
 
-from vibe_rl.types import Key
+from vibe_rl.types import Key, PyTree
 
 ROUNDS = 6
 SMALLEST_SIDE, LARGEST_SIDE, LARGEST_RATIO = 16, 2**12, 8  # of a grid that mixes well
@@ -54,10 +54,37 @@ def permutation(key: Key, n: int) -> Int[Array, " {n}"]:
     return (left * np.uint32(b) + right).astype(jnp.int32)
 
 
-def minibatches(key: Key, n: int, n_epochs: int, n_minibatches: int) -> Int[Array, " M B"]:
-    """The indices of every minibatch of some epochs; each epoch sees each of 0 .. n-1 once."""
-    epochs = jax.vmap(lambda key: permutation(key, n))(jax.random.split(key, n_epochs))
-    return epochs.reshape(n_epochs * n_minibatches, -1)
+def minibatches(
+    key: Key, n: int, n_epochs: int, n_minibatches: int, n_shards: int = 1
+) -> Int[Array, " M S B"]:
+    """The indices of every minibatch of some epochs; each epoch sees each of 0 .. n-1 once.
+
+    With several shards of `n` examples each, every minibatch has as many of one as of another, and
+    nothing is exchanged between them.
+    """
+    keys = jax.random.split(key, (n_epochs, n_shards))
+    epochs = jax.vmap(jax.vmap(lambda key: permutation(key, n)))(keys)
+    batches = epochs.reshape(n_epochs, n_shards, n_minibatches, -1).swapaxes(1, 2)
+    return batches.reshape(n_epochs * n_minibatches, n_shards, -1)
+
+
+def take(examples: PyTree, chosen: Int[Array, " S B"]) -> PyTree:
+    """Those of examples `[S, n, ...]` that were chosen of each shard, as `[S * B, ...]`."""
+    if chosen.shape[0] == 1:
+        return jax.tree.map(lambda x: x[0][chosen[0]], examples)
+    batch = jax.vmap(lambda shard, which: jax.tree.map(lambda x: x[which], shard))
+    return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), batch(examples, chosen))
+
+
+def split_envs(rollout: PyTree, n_shards: int) -> PyTree:
+    """Leaves `[T, N, ...]` as `[S, T * N / S, ...]`: an equal share of the envs to each shard."""
+
+    def split(x: Array) -> Array:
+        n_steps, num_envs, *shape = x.shape
+        parts = x.reshape(n_steps, n_shards, num_envs // n_shards, *shape)
+        return parts.swapaxes(0, 1).reshape(n_shards, -1, *shape)
+
+    return jax.tree.map(split, rollout)
 
 
 def add_modulo(x: UInt32[Array, " n"], y: UInt32[Array, " n"], modulus: int) -> UInt32[Array, " n"]:

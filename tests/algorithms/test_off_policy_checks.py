@@ -166,7 +166,7 @@ BAD = [
         Probe(),
         changed(DQN, num_envs=4),
         {"num_envs": 3},
-        "algo.num_envs 4 and runner.num_envs 3 disagree",
+        "algo.num_envs 4 and runner.num_envs 3 x 1 devices disagree",
     ),
     # where the replay is
     (Probe(), DQN, {"replay_on": "disk"}, "replay_on 'disk' is not served: device or host"),

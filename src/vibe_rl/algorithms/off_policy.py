@@ -277,3 +277,16 @@ def without_ring(agent_state: Any) -> Any:
     if not isinstance(getattr(agent_state, "memory", None), Memory):
         return agent_state
     return agent_state._replace(memory=agent_state.memory._replace(ring=None))
+
+
+def sharded_over_envs(agent_state: Any, whole: Any, split: Any) -> Any:
+    """The shardings `whole` of a state, where what is kept of each env is `split`."""
+    memory = getattr(agent_state, "memory", None)
+    if not isinstance(memory, Memory):
+        return whole
+    by_env = {"ring": memory.ring, "check": memory.check}
+    placed = {
+        name: jax.tree.map(lambda x, s: split if x.ndim else s, part, getattr(whole.memory, name))
+        for name, part in by_env.items()
+    }
+    return whole._replace(memory=whole.memory._replace(**placed))

@@ -14,19 +14,14 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from vibe_rl.actor_critic import ActorCritic, PolicyHead, check_policy
-from vibe_rl.algorithms.ppo_loss import (
-    Behaviour,
-    Coefficients,
-    Examples,
-    ppo_loss,
-)
+from vibe_rl.algorithms.ppo_loss import Behaviour, Coefficients, Examples, ppo_loss
 from vibe_rl.errors import ConfigError
 from vibe_rl.gradient_step import Adam, as_vector
 from vibe_rl.limits import NOT_NEGATIVE, ONE_OR_MORE, POSITIVE, SHARE, Limits, check_numbers
 from vibe_rl.networks import Encoder, array_spaces, view
 from vibe_rl.returns import compute_gae, explained_variance
 from vibe_rl.schedule import interpolate
-from vibe_rl.shuffle import minibatches
+from vibe_rl.shuffle import minibatches, split_envs, take
 from vibe_rl.spaces import Box, Space
 from vibe_rl.statistics import (
     RunningStatistics,
@@ -129,11 +124,12 @@ class PPOState(NamedTuple):
 @description
 @dataclass(frozen=True)
 class PPO:
-    """PPO for discrete, multi-discrete and continuous actions, masks and any observation."""
+    """PPO for any actions and observations, masks included."""
 
     config: PPOConfig
     obs_space: Space = static()
     action_space: Space = static()
+    n_shards: int = static(1)  # parts of the envs among which no example is exchanged
 
     @property
     def rollout_length(self) -> int:
@@ -155,16 +151,19 @@ class PPO:
                 "clip_eps_end are reached."
             )
         jax.eval_shape(self.network, jax.random.key(0))  # what it refuses, it refuses here
-        batch = self.config.n_steps * num_envs
-        if batch < 2 * self.config.n_minibatches:
+        self._check_batch(self.config.n_steps * num_envs, self.config.n_minibatches)
+
+    def _check_batch(self, batch: int, n_minibatches: int) -> None:
+        if batch < 2 * n_minibatches:
             raise ConfigError(
-                f"n_minibatches {self.config.n_minibatches} of a batch of {batch} leave fewer than "
-                "two examples to normalise advantages over: give fewer."
+                f"n_minibatches {n_minibatches} of a batch of {batch} leave fewer than two "
+                "examples to normalise advantages over: give fewer."
             )
-        if batch % self.config.n_minibatches:
+        if batch % (n_minibatches * self.n_shards):
+            parts = f" on {self.n_shards} devices" if self.n_shards > 1 else ""
             raise ConfigError(
-                f"n_minibatches {self.config.n_minibatches} does not divide the batch of n_steps "
-                f"{self.config.n_steps} x num_envs {num_envs} = {batch}: choose a divisor of it."
+                f"n_minibatches {n_minibatches}{parts} does not divide the batch of n_steps x "
+                f"num_envs = {batch}: choose a divisor of it."
             )
 
     def init(self, key: Key) -> PPOState:
@@ -238,7 +237,7 @@ class PPO:
         )
 
     def examples(self, state: PPOState, rollout: Transition) -> Examples:
-        """Advantages and targets of a rollout `[T, N]`, flattened to `[T * N]`."""
+        """Advantages and targets of a rollout `[T, N]`, as `[S, T * N / S]`."""
         obs = jax.vmap(jax.vmap(lambda o: standardize_obs(state.obs_statistics, o)))(rollout.obs)
         value, next_value = self._values(state, obs, rollout)
         advantage, target = compute_gae(
@@ -251,7 +250,7 @@ class PPO:
             self.config.gae_lambda,
         )
         examples = Examples(obs, rollout.extras, value, advantage, target)
-        return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), examples)
+        return split_envs(examples, self.n_shards)
 
     def _values(self, state: PPOState, obs: PyTree, rollout: Transition) -> tuple[Array, Array]:
         """V(obs) and V(next_obs), the latter shifted from the former where an episode goes on."""
@@ -274,13 +273,13 @@ class PPO:
         self, state: PPOState, examples: Examples, coefficients: Coefficients, key: Key
     ) -> tuple[PPOState, dict[str, Array]]:
         config = self.config
-        n = examples.value.shape[0]
-        indices = minibatches(key, n, config.n_epochs, config.n_minibatches)
+        n_shards, n = examples.value.shape
+        indices = minibatches(key, n, config.n_epochs, config.n_minibatches, n_shards)
         optimizer = self._optimizer(coefficients.lr)
 
         def step(learner, chosen):
             vector, opt_state, stopped = learner
-            batch = jax.tree.map(lambda x: x[chosen], examples)
+            batch = take(examples, chosen)
             gradient = jax.grad(ppo_loss, has_aux=True)
             grads, metrics = gradient(tree(vector), batch, coefficients)
             *new, grad_norm = optimizer.step(vector, opt_state, as_vector(grads)[0])
@@ -294,4 +293,4 @@ class PPO:
         learner = (vector, state.opt_state, jnp.array(False))
         (vector, opt_state, _), metrics = jax.lax.scan(step, learner, indices)
         means = {name: x.mean() for name, x in metrics._asdict().items()}
-        return state._replace(params=tree(jnp.asarray(vector)), opt_state=opt_state), means
+        return state._replace(params=tree(vector), opt_state=opt_state), means

@@ -19,7 +19,7 @@ class Behaviour(NamedTuple):
 
 
 class Examples(NamedTuple):
-    """A rollout ready to be learned from; every leaf `[B, ...]`."""
+    """What is learned from: `[S, n, ...]` of a rollout in S shards, `[B, ...]` of a batch."""
 
     obs: PyTree
     behaviour: Behaviour

@@ -32,7 +32,7 @@ class RunnerConfig:
     """Whose memory holds the replay: device, or host where the device's is too small."""
 
     num_devices: int | None = None
-    """Devices to train on; None takes all that the runner can use."""
+    """Devices to train on; None takes one, and in train_ppo_multigpu all."""
     num_envs: int = 1
     """Environments per device, where the algorithm's config does not say."""
     fsdp_devices: int = 1
@@ -86,10 +86,8 @@ AT_LEAST = {
 ALLOWED = {
     "replay_on": ("device", "host"),
     "matmul_precision": ("default", "high", "highest"),
-    "num_devices": (None, 1),
-    "fsdp_devices": (1,),
 }
-"""What each field may be; all but the first hold only what the runners can do so far."""
+"""What each field may be."""
 
 
 def check_runner(config: RunnerConfig) -> None:

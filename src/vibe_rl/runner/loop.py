@@ -180,8 +180,7 @@ def measure(rollout: Experience, metrics: dict[str, Array]) -> Outcome:
     return Outcome(metrics | episodes._asdict() | of_env, each)
 
 
-@partial(jax.jit, static_argnames=("env", "each_episode"), donate_argnames=("state",))
-def run_chunk(
+def iterations(
     algorithm: Stage,
     env: Environment,
     env_params: PyTree,
@@ -205,6 +204,13 @@ def run_chunk(
     episodes = jnp.zeros((capacity, 2, steps * each_episode))
     tables = MetricTable(jnp.zeros((capacity, len(names))), episodes, names)
     return jax.lax.fori_loop(0, n_updates, body, (state, tables))
+
+
+HOW = {"static_argnames": ("env", "each_episode"), "donate_argnames": ("state",)}
+"""How `iterations` is compiled."""
+
+run_chunk = jax.jit(iterations, **HOW)
+"""`iterations`, compiled for one device."""
 
 
 def training(

@@ -7,12 +7,14 @@ from typing import Any, TypeVar
 from vibe_rl.algorithms.off_policy import OffPolicy
 from vibe_rl.algorithms.off_policy_config import OffPolicyConfig
 from vibe_rl.env.host import AnyEnvironment
+from vibe_rl.errors import ConfigError
 from vibe_rl.replay import HostReplay, Replay
 from vibe_rl.run_dir import RunDir
 from vibe_rl.runner.config import RunnerConfig, check_runner
 from vibe_rl.runner.fit import Callback
 from vibe_rl.runner.prepare import prepare
 from vibe_rl.runner.run import resolve_num_envs, run_training
+from vibe_rl.sharded_replay import ShardedReplay
 from vibe_rl.types import PyTree
 
 REPLAYS = {"device": Replay, "host": HostReplay}
@@ -30,19 +32,36 @@ def off_policy(
     check_runner(runner_config)
     if config.schedule_steps is None:
         config = replace(config, schedule_steps=float(runner_config.total_timesteps))
-    ring = REPLAYS[runner_config.replay_on](
-        capacity=runner_config.buffer_size,
-        num_envs=resolve_num_envs(config.num_envs, runner_config.num_envs),
-        n_step=config.n_step,
-        prioritized=config.prioritized,
-    )
     return kind(
         config,
         env.observation_space(env_params),
         env.action_space(env_params),
-        ring,
+        replay(config, runner_config),
         runner_config.warmup_steps,
     )
+
+
+def replay(config: OffPolicyConfig, runner_config: RunnerConfig) -> Replay:
+    """The ring, or one part of it for each device.
+
+    Raises:
+        ConfigError: it cannot be split so.
+    """
+    num_envs, n_devices = (
+        resolve_num_envs(config.num_envs, runner_config),
+        runner_config.num_devices,
+    )
+    how = runner_config.buffer_size, num_envs, config.n_step, config.prioritized
+    if n_devices in (None, 1):
+        return REPLAYS[runner_config.replay_on](*how)
+    if runner_config.replay_on != "device":
+        raise ConfigError(f"replay_on host serves one device, not {n_devices}: leave one out.")
+    if config.batch_size % n_devices:
+        raise ConfigError(
+            f"batch_size {config.batch_size} does not divide over {n_devices} devices: choose a "
+            "multiple."
+        )
+    return ShardedReplay(*how, n_devices)
 
 
 @dataclass

@@ -8,6 +8,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.sharding import Mesh
 
 from vibe_rl import prng
 from vibe_rl.algorithms.base import Algorithm
@@ -21,6 +22,14 @@ from vibe_rl.runner.config import (
     check_budget,
     check_replay_unused,
     check_runner,
+)
+from vibe_rl.runner.devices import (
+    check_divides,
+    mesh_of,
+    on_one_device,
+    placed_shapes,
+    placement,
+    run_chunk_on,
 )
 from vibe_rl.runner.env_checks import fit_for_training
 from vibe_rl.runner.evaluator import EvalMetrics, greedy_action, jit_evaluate
@@ -68,6 +77,7 @@ class Run:
     config: RunnerConfig
     num_envs: int
     n_updates: int
+    mesh: Mesh | None = None  # of the devices, if there are several
 
     @property
     def steps_per_update(self) -> int:
@@ -84,13 +94,17 @@ class Run:
         """What runs a chunk, by who has a part in it."""
         if isinstance(self.env, HostEnvironment):
             return run_chunk_of_worlds
-        on_host = self.off_policy is not None and self.off_policy.on_host
-        return run_chunk_on_host if on_host else run_chunk
+        if self.waits:
+            return run_chunk_on_host
+        if self.mesh is not None:
+            return run_chunk_on(placement(self._shapes(), self.mesh), self.mesh)
+        return run_chunk
 
     @property
     def waits(self) -> bool:
         """Whether chunks are complete when they are yielded, for the host had a part in them."""
-        return self.run_chunk is not run_chunk
+        ring_on_host = self.off_policy is not None and self.off_policy.on_host
+        return ring_on_host or isinstance(self.env, HostEnvironment)
 
     @property
     def warmup_updates(self) -> int:
@@ -109,7 +123,7 @@ class Run:
         Worlds on the host are closed when the block ends; none is restored, they begin anew.
         """
         key = stream(self.config.seed, "training")
-        restored = None if restore is None else restore()
+        restored = None if restore is None else self._placed(restore())
         if isinstance(self.env, HostEnvironment):
             agent_key, world_key, key = jax.random.split(key, 3)
             with opened(self.env, world_key, self.num_envs) as worlds:
@@ -119,12 +133,21 @@ class Run:
                 yield restored._replace(env_state=worlds, obs=worlds.obs)
         elif restored is None:
             how = (self.algorithm, self.env, self.env_params, key)
-            yield self._with_ring(jit_start(*how, num_envs=self.num_envs))
+            yield self._placed(self._with_ring(jit_start(*how, num_envs=self.num_envs)))
         else:
             yield restored
 
+    def _placed(self, state: TrainState) -> TrainState:
+        if self.mesh is None:
+            return state
+        return jax.device_put(state, placement(state, self.mesh))
+
     def shapes(self) -> TrainState:
         """What the state will look like, without worlds on the host; nothing is computed."""
+        shapes = self._shapes()
+        return shapes if self.mesh is None else placed_shapes(shapes, self.mesh)
+
+    def _shapes(self) -> TrainState:
         key = jax.eval_shape(partial(stream, self.config.seed, "training"))
         if isinstance(self.env, HostEnvironment):
             state = TrainState(jax.eval_shape(self.algorithm.init, key), (), (), key)  # type: ignore[arg-type]
@@ -207,7 +230,7 @@ class Run:
         """Greedy episodes of this very state, if it is time; the result may be under way."""
         if not self.evaluates_after(update):
             return None
-        policy = self.algorithm, without_ring(agent_state)
+        policy = self.algorithm, on_one_device(without_ring(agent_state), self.mesh)
         return self.score(policy, evaluation_key(self.config.seed, update))
 
     def score(
@@ -248,12 +271,14 @@ def prepare(
         ConfigError: the run cannot work.
     """
     check_runner(config)
+    mesh = mesh_of(config)
+    check_divides(env, num_envs, mesh)
     if not isinstance(algorithm, OffPolicy):
         check_replay_unused(config)
     algorithm.check(num_envs)
     env = fit_for_training(env, env_params, num_envs)
     n_updates = check_budget(config.total_timesteps, algorithm.rollout_length * num_envs)
-    run = Run(algorithm, env, env_params, config, num_envs, n_updates)
+    run = Run(algorithm, env, env_params, config, num_envs, n_updates, mesh)
     if run.warmup_updates >= n_updates:
         raise ConfigError(
             f"warmup_steps {config.warmup_steps} leave nothing of total_timesteps "

@@ -12,6 +12,7 @@ from vibe_rl.records import plain
 from vibe_rl.run_dir import RunDir, versions
 from vibe_rl.run_lock import locked
 from vibe_rl.runner.compilation_cache import enable_compilation_cache
+from vibe_rl.runner.config import RunnerConfig
 from vibe_rl.runner.fit import Callback, FitResult, fit
 from vibe_rl.runner.interrupt import StopRequest
 from vibe_rl.runner.prepare import Run
@@ -20,14 +21,17 @@ from vibe_rl.tracking.base import Tee, Tracker
 from vibe_rl.tracking.console import ConsoleTracker
 
 
-def resolve_num_envs(algorithm_envs: int, runner_envs: int) -> int:
-    """The number of envs, which either config may give; ConfigError if they disagree."""
-    if 1 not in (algorithm_envs, runner_envs) and algorithm_envs != runner_envs:
+def resolve_num_envs(algorithm_envs: int, config: RunnerConfig) -> int:
+    """The number of envs on all devices; ConfigError if algorithm's and runner's disagree."""
+    runner_envs, n_devices = config.num_envs, config.num_devices or 1
+    if 1 in (algorithm_envs, runner_envs):
+        return algorithm_envs if algorithm_envs > 1 else runner_envs * n_devices
+    if algorithm_envs != runner_envs * n_devices:
         raise ConfigError(
-            f"algo.num_envs {algorithm_envs} and runner.num_envs {runner_envs} disagree: "
-            "give one of them."
+            f"algo.num_envs {algorithm_envs} and runner.num_envs {runner_envs} x {n_devices} "
+            "devices disagree: give one of them."
         )
-    return max(algorithm_envs, runner_envs)
+    return algorithm_envs
 
 
 def check_shape(name: str, given: Any, actual: Any) -> None:

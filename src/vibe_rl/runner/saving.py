@@ -122,7 +122,7 @@ class Saver:
         with told_but_survived(step):
             self.manager.save(step, tree, **how)  # type: ignore[arg-type]
             self._under_way = step
-            self._best = np.fmax(self._best, figure)
+            self._best = float(np.fmax(self._best, figure))
         self._saved_at = time.monotonic()
         self._cost = self._saved_at - began
 

@@ -43,7 +43,8 @@ def ppo(
     """The algorithm for this env; schedules without a length last the whole run."""
     if config.schedule_steps is None:
         config = replace(config, schedule_steps=float(runner_config.total_timesteps))
-    return PPO(config, env.observation_space(env_params), env.action_space(env_params))
+    spaces = env.observation_space(env_params), env.action_space(env_params)
+    return PPO(config, *spaces, n_shards=runner_config.num_devices or 1)
 
 
 def train_ppo(
@@ -82,7 +83,7 @@ def train_ppo(
     algorithm = ppo(env, env_params, ppo_config, runner_config)
     check_shape("obs_shape", obs_shape, getattr(algorithm.obs_space, "shape", None))
     check_shape("n_actions", n_actions, getattr(algorithm.action_space, "n", None))
-    num_envs = resolve_num_envs(ppo_config.num_envs, runner_config.num_envs)
+    num_envs = resolve_num_envs(ppo_config.num_envs, runner_config)
     run = prepare(algorithm, env, env_params, runner_config, num_envs)
     result = run_training(run, run_dir=run_dir, callback=callback, keep_history=True)
     state = result.state

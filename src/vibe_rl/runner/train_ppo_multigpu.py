@@ -1,0 +1,53 @@
+"""Seed 001's `train_ppo_multigpu`: `train_ppo` on all devices, with a leading device axis."""
+
+from dataclasses import replace
+
+import jax
+import numpy as np
+
+from vibe_rl.algorithms.ppo import PPOConfig
+from vibe_rl.env.base import Environment
+from vibe_rl.run_dir import RunDir
+from vibe_rl.runner.config import RunnerConfig
+from vibe_rl.runner.devices import get_num_devices, replicate
+from vibe_rl.runner.fit import Callback
+from vibe_rl.runner.train_ppo import PPOMetricsHistory, PPOTrainState, train_ppo
+from vibe_rl.types import PyTree
+
+
+def train_ppo_multigpu(
+    env: Environment,
+    env_params: PyTree,
+    *,
+    ppo_config: PPOConfig,
+    runner_config: RunnerConfig,
+    obs_shape: tuple[int, ...] | None = None,
+    n_actions: int | None = None,
+    run_dir: RunDir | None = None,
+    callback: Callback | None = None,
+) -> tuple[PPOTrainState, PPOMetricsHistory]:
+    """Trains one PPO agent on several devices: each steps its own envs, gradients are averaged.
+
+    Arguments and errors are those of `train_ppo`. `runner_config.num_devices` None takes all
+    devices; `runner_config.num_envs` is the number of envs on each, and `ppo_config.num_envs` that
+    on all.
+
+    Returns:
+        The final state with leaves `[n_devices, ...]`, of which `unreplicate` takes the agent, and
+        every update's metrics `[n_devices, n_updates]`, the same for all.
+    """
+    n_devices = get_num_devices(runner_config.num_devices)
+    runner_config = replace(runner_config, num_devices=n_devices)
+    shapes = {"obs_shape": obs_shape, "n_actions": n_actions}
+    configs = {"ppo_config": ppo_config, "runner_config": runner_config}
+    hooks = {"run_dir": run_dir, "callback": callback}
+    state, history = train_ppo(env, env_params, **configs, **shapes, **hooks)
+    agent_state, rng = replicate((state.agent_state, state.rng), n_devices)
+    env_obs, env_state = by_device((state.env_obs, state.env_state), n_devices)
+    columns = (np.broadcast_to(column, (n_devices, len(column))) for column in history)
+    return PPOTrainState(agent_state, env_obs, env_state, rng), PPOMetricsHistory(*columns)
+
+
+def by_device(tree: PyTree, n_devices: int) -> PyTree:
+    """Leaves `[N, ...]` as `[n_devices, N / n_devices, ...]`."""
+    return jax.tree.map(lambda x: x.reshape(n_devices, -1, *x.shape[1:]), tree)
