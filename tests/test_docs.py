@@ -48,6 +48,7 @@ NOT_RUN = (
     "python bench/learning.py",
     "python bench/speed.py",
     "python bench/devices.py",
+    "python bench/seeds.py",
     "git clone",
     "pip install",
     "cd",

@@ -1,8 +1,11 @@
 """The command line: `vibe-rl train | evaluate | plot | envs`."""
 
+import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
 
 from vibe_rl.errors import ConfigError, NonFiniteLossError, unknown
 
@@ -12,7 +15,11 @@ def train(args: Sequence[str]) -> None:
     from vibe_rl import experiment  # noqa: PLC0415 - each command imports what it needs
     from vibe_rl.configs import cli, override  # noqa: PLC0415
 
-    path, words = resumed_run(args)
+    path, words = taken_out("--resume", args)
+    seeds, words = taken_out("--seeds", words)
+    if seeds is not None or (path is not None and many_seeds_of(path)):
+        train_many(path, seeds, words)
+        return
     if path is None:
         config = cli(words)
         run_dir, result = experiment.train(config)
@@ -30,19 +37,78 @@ def train(args: Sequence[str]) -> None:
         try_to_draw(str(run_dir))
 
 
-def resumed_run(args: Sequence[str]) -> tuple[str | None, list[str]]:
-    """The run after `--resume`, if there is one, and the other words."""
+def train_many(path: str | None, seeds: str | None, words: Sequence[str]) -> None:
+    """Trains a preset with many seeds at once, or goes on with such a group."""
+    use_all_cores()
+    from vibe_rl import many_seeds  # noqa: PLC0415
+    from vibe_rl.configs import cli, override  # noqa: PLC0415
+    from vibe_rl.experiment import config_of  # noqa: PLC0415
+
+    if path is not None and seeds is not None:
+        raise ConfigError(f"--seeds {seeds} with --resume: a group keeps its seeds, leave it out.")
+    if path is None:
+        config = cli(words)
+        group, results = many_seeds.train_seeds(config, many_seeds.parse_seeds(str(seeds)))
+    else:
+        config = override(config_of(path), words)
+        group, results = many_seeds.resume_seeds(path, config)
+    ending = "interrupted" if results[0].interrupted else "complete"
+    print(f"Training {ending} | {results[0].step:,} env steps of each of {len(results)} seeds")
+    scores = [r.evaluation for r in results if r.evaluation is not None and not r.interrupted]
+    if scores:
+        print(f"Evaluation | {summary([float(score.mean_return) for score in scores])}")
+    print(f"Run | {group}")
+    if results[0].interrupted:
+        print(f"Go on | vibe-rl train --resume {group}")
+    if config.runner.plot:
+        try_to_draw(str(group))
+
+
+def use_all_cores() -> None:
+    """Pretends a device for every core, if JAX has not begun and nothing else was asked for."""
+    import jax  # noqa: PLC0415
+
+    if "JAX_NUM_CPU_DEVICES" in os.environ or "device_count" in os.environ.get("XLA_FLAGS", ""):
+        return
+    with suppress(RuntimeError):
+        jax.config.update("jax_num_cpu_devices", len(os.sched_getaffinity(0)))
+
+
+def many_seeds_of(path: str) -> bool:
+    """Whether it is a group of runs."""
+    return (Path(path) / "members").is_dir()
+
+
+def summary(returns: Sequence[float]) -> str:
+    """One line about the mean returns of several seeds."""
+    from vibe_rl.aggregate import aggregate  # noqa: PLC0415
+
+    iqm, low, high, n_seeds = aggregate(returns)
+    return (
+        f"IQM {iqm:.2f} [{low:.2f}, {high:.2f}] of {n_seeds} seeds (95 % bootstrap), "
+        f"worst {min(returns):.2f}"
+    )
+
+
+def taken_out(option: str, args: Sequence[str]) -> tuple[str | None, list[str]]:
+    """The word after an option such as `--resume`, if it is there, and the other words."""
     words = [
         part
         for arg in args
-        for part in (arg.split("=", 1) if arg.startswith("--resume=") else [arg])
+        for part in (arg.split("=", 1) if arg.startswith(f"{option}=") else [arg])
     ]
-    if "--resume" not in words:
+    if option not in words:
         return None, words
-    i = words.index("--resume")
+    i = words.index(option)
     if i + 1 == len(words) or words[i + 1].startswith("--"):
-        raise ConfigError("--resume needs a run: vibe-rl train --resume RUN.")
+        raise ConfigError(f"{option} needs {NEEDS[option]}.")
     return words[i + 1], words[:i] + words[i + 2 :]
+
+
+NEEDS = {
+    "--resume": "a run: vibe-rl train --resume RUN",
+    "--seeds": "seeds: vibe-rl train PRESET --seeds 0:8",
+}
 
 
 def evaluate(args: Sequence[str]) -> None:
@@ -50,6 +116,7 @@ def evaluate(args: Sequence[str]) -> None:
     import tyro  # noqa: PLC0415
 
     from vibe_rl import experiment  # noqa: PLC0415
+    from vibe_rl.run_dir import find_runs  # noqa: PLC0415
 
     def options(
         run: tyro.conf.Positional[str],
@@ -58,9 +125,17 @@ def evaluate(args: Sequence[str]) -> None:
         best: tyro.conf.FlagCreatePairsOff[bool] = False,
     ):
         """Greedy episodes of the latest agent, or of the best; by default those it had before."""
-        return experiment.evaluate_run(run, episodes, seed, best)
+        members = [str(member) for member in find_runs(Path(run) / "members")]
+        scores = [experiment.evaluate_run(x, episodes, seed, best) for x in members or [run]]
+        return members, scores
 
-    print(describe(tyro.cli(options, args=list(args), prog="vibe-rl evaluate")))
+    members, scores = tyro.cli(options, args=list(args), prog="vibe-rl evaluate")
+    if not members:
+        print(describe(scores[0]))
+        return
+    for member, score in zip(members, scores, strict=True):
+        print(f"{Path(member).name} | {describe(score)}")
+    print(summary([float(score.mean_return) for score in scores]))
 
 
 def plot(args: Sequence[str]) -> None:
@@ -102,12 +177,13 @@ def describe(evaluation) -> str:
 def draw(runs: Sequence[str], output: str | None = None) -> None:
     """Writes the reward curve of these runs, into the first one's artifacts by default."""
     from vibe_rl.plotting import plot_reward_curve  # noqa: PLC0415
-    from vibe_rl.run_dir import RunDir  # noqa: PLC0415
+    from vibe_rl.run_dir import RunDir, find_runs  # noqa: PLC0415
 
     if not runs:
         raise ConfigError("vibe-rl plot needs at least one run: vibe-rl plot RUN.")
     path = output or RunDir.open(runs[0]).artifact_path("reward_curve.png")
-    plot_reward_curve(runs, save_path=path)
+    each = [str(x) for run in runs for x in (find_runs(Path(run) / "members") or [run])]
+    plot_reward_curve(each, save_path=path)
     print(f"Reward curve | {path}")
 
 

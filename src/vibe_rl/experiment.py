@@ -43,7 +43,7 @@ def train(
     run = build(config)
     run.check_memory()
     run_dir = RunDir(f"{config.env_id}_{algorithm_name(config)}", base_dir)
-    return run_dir, run_training(run, run_dir=run_dir, record=partial(_record, run_dir, config))
+    return run_dir, run_training(run, run_dir=run_dir, record=partial(record, run_dir, config))
 
 
 def resume(path: str | os.PathLike[str], config: TrainConfig) -> tuple[RunDir, FitResult]:
@@ -58,7 +58,7 @@ def resume(path: str | os.PathLike[str], config: TrainConfig) -> tuple[RunDir, F
     run_dir = RunDir.open(path)
     check_own_checkpoints(config)
     run = build(replace(config, runner=replace(config.runner, resume=True)))
-    return run_dir, run_training(run, run_dir=run_dir, record=partial(_record, run_dir, config))
+    return run_dir, run_training(run, run_dir=run_dir, record=partial(record, run_dir, config))
 
 
 def check_own_checkpoints(config: TrainConfig) -> None:
@@ -76,7 +76,7 @@ def config_of(path: str | os.PathLike[str]) -> TrainConfig:
     return from_dict(RunDir.open(path).load_latest_config())
 
 
-def _record(run_dir: RunDir, config: TrainConfig) -> None:
+def record(run_dir: RunDir, config: TrainConfig) -> None:
     """Writes down what is about to be run, and on what."""
     settings, runner = to_dict(config), config.runner
     if not (run_dir.root / "config.json").exists():

@@ -99,8 +99,9 @@ class RunDir:
     @property
     def best_checkpoint(self) -> Path | None:
         """The checkpoint last marked best, or None."""
-        link = self.checkpoints / "best"
-        return self.checkpoints / os.readlink(link) if link.is_dir() else None
+        link = self._best_link
+        is_whole = link.is_symlink() and link.is_dir()
+        return self.checkpoints / os.readlink(link) if is_whole else None
 
     @property
     def latest_checkpoint(self) -> Path | None:
@@ -183,10 +184,18 @@ class RunDir:
         name = f"step_{step}"
         if not (self.checkpoints / name).is_dir():
             raise ConfigError(f"{self.checkpoints} has no {name} to mark best: save it first.")
+        if self._best_link.is_dir() and not self._best_link.is_symlink():
+            raise ConfigError(
+                f"{self._best_link} is a folder and no link, as copies are: remove it."
+            )
         link = self.checkpoints / f".best_{os.getpid()}"
         link.unlink(missing_ok=True)
         link.symlink_to(name)  # relative, so that a run can be moved
-        link.replace(self.checkpoints / "best")
+        link.replace(self._best_link)
+
+    @property
+    def _best_link(self) -> Path:
+        return self.checkpoints / "best"
 
     def list_checkpoints(self) -> list[Path]:
         """The folders `step_N` that hold anything, by rising step."""

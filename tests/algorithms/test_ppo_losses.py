@@ -43,7 +43,14 @@ surrogate_and_slope = jax.jit(
 )
 loss_gradient = jax.jit(jax.grad(ppo_loss, has_aux=True))
 init = jax.jit(lambda algorithm, key: algorithm.init(key))
-examples_of = jax.jit(lambda algorithm, *args: algorithm.examples(*args))
+
+
+def only_shard(examples):
+    """`[B, ...]` of `[1, B, ...]`."""
+    return jax.tree.map(lambda x: x[0], examples)
+
+
+examples_of = jax.jit(lambda algorithm, *args: only_shard(algorithm.examples(*args)))
 update = jax.jit(lambda algorithm, *args: algorithm.update(*args))
 act = jax.jit(
     lambda algorithm, state, obs, keys: jax.vmap(partial(algorithm.act, state))(obs, keys)
@@ -376,7 +383,7 @@ def test_an_update_that_has_stopped_stays_stopped(target_kl):
     learned, _ = update(algorithm, state, rollout, KEY)
     examples = examples_of(algorithm, state, rollout)
     params, opt_state = state.params, optax_of(algorithm.config).init(state.params)
-    for indices in np.asarray(minibatches(KEY, 16, 4, 4)):
+    for indices in np.asarray(minibatches(KEY, 16, 4, 4))[:, 0]:
         batch = jax.tree.map(lambda x, i=indices: np.asarray(x)[i], examples)
         grads, metrics = loss_gradient(params, batch, coefficients_of(algorithm.config))
         if metrics.approx_kl > 1.5 * target_kl:

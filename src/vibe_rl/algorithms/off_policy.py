@@ -229,14 +229,15 @@ class OffPolicy:
             )
         self._check_replay_ratio()
 
-    def check_memory(self) -> None:
-        """Raises ConfigError for a ring that does not fit; only training needs one."""
-        needed = self.replay.nbytes(self.obs_space, self.action_space)
+    def check_memory(self, n_rings: int = 1) -> None:
+        """Raises ConfigError for rings that do not fit; only training needs them."""
+        needed = n_rings * self.replay.nbytes(self.obs_space, self.action_space)
         free = available_memory.of_host() if self.on_host else available_memory.of_device()
         if needed > free:
             place = "host" if self.on_host else "device"
             raise ConfigError(
-                f"buffer_size {self.replay.capacity:,} takes {self.describe_replay()}, and the "
+                f"buffer_size {self.replay.capacity:,} takes "
+                f"{f'{n_rings} x ' * (n_rings > 1)}{self.describe_replay()}, and the "
                 f"{place} has {available_memory.describe(free)} free: give a smaller one"
                 + (", or replay_on host." if not self.on_host else ".")
             )

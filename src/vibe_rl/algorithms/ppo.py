@@ -151,9 +151,10 @@ class PPO:
                 "clip_eps_end are reached."
             )
         jax.eval_shape(self.network, jax.random.key(0))  # what it refuses, it refuses here
-        self._check_batch(self.config.n_steps * num_envs, self.config.n_minibatches)
+        self._check_batch(self.config.n_steps, num_envs, self.config.n_minibatches)
 
-    def _check_batch(self, batch: int, n_minibatches: int) -> None:
+    def _check_batch(self, n_steps: int, num_envs: int, n_minibatches: int) -> None:
+        batch = n_steps * num_envs
         if batch < 2 * n_minibatches:
             raise ConfigError(
                 f"n_minibatches {n_minibatches} of a batch of {batch} leave fewer than two "
@@ -162,8 +163,8 @@ class PPO:
         if batch % (n_minibatches * self.n_shards):
             parts = f" on {self.n_shards} devices" if self.n_shards > 1 else ""
             raise ConfigError(
-                f"n_minibatches {n_minibatches}{parts} does not divide the batch of n_steps x "
-                f"num_envs = {batch}: choose a divisor of it."
+                f"n_minibatches {n_minibatches}{parts} does not divide the batch of n_steps "
+                f"{n_steps} x num_envs {num_envs} = {batch}: choose a divisor of it."
             )
 
     def init(self, key: Key) -> PPOState:

@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec, SingleDeviceSharding
 
+from vibe_rl.checkpoint.orbax_logs import quieten_orbax
 from vibe_rl.errors import (
     CheckpointExistsError,
     ConfigError,
@@ -178,6 +179,7 @@ def _checkpointer() -> Iterator[tuple[Any, Any]]:
     """Orbax's writer and reader of a tree and its notes, and the namespace of its arguments."""
     import orbax.checkpoint as ocp  # noqa: PLC0415 - a third of a second that most commands save
 
+    quieten_orbax()
     handler = ocp.CompositeCheckpointHandler(
         state=ocp.PyTreeCheckpointHandler(), metadata=ocp.JsonCheckpointHandler()
     )

@@ -3,7 +3,6 @@
 Orbax does the work. Every checkpoint has the format of `save_checkpoint` and can be read alone.
 """
 
-import logging
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -15,6 +14,7 @@ import jax
 import numpy as np
 
 from vibe_rl.checkpoint.format import items, load_checkpoint, saved_steps
+from vibe_rl.checkpoint.orbax_logs import quieten_orbax
 from vibe_rl.errors import CheckpointExistsError, ConfigError, unknown, writing
 from vibe_rl.types import PyTree
 
@@ -64,8 +64,7 @@ class CheckpointManager:
         self.directory = Path(directory).absolute()
         self._in_background = async_timeout_secs is not None
         self._rank = None if best_fn is None else partial(rank, best_fn, best_mode)
-        for name in ("absl", "asyncio"):
-            logging.getLogger(name).addFilter(not_told_otherwise)
+        quieten_orbax()
         self._orbax = ocp.CheckpointManager(
             self.directory,
             item_names=("state", "metadata"),
@@ -162,16 +161,6 @@ def rank(best_fn: Merit, best_mode: str, metrics: Mapping[str, float]) -> tuple[
     """The greater the better; of equals the earliest."""
     figure = best_fn(metrics)
     return figure if best_mode == "max" else -figure, -int(metrics[STEP])
-
-
-def not_told_otherwise(record: logging.LogRecord) -> bool:
-    """Leaves out what Orbax logs of failures, which `save` and `wait` raise, and of metrics.
-
-    Not every checkpoint of a run was evaluated; it would warn of each.
-    """
-    text = record.getMessage()
-    of_orbax = "orbax" in record.pathname or "orbax" in text
-    return "tracked_metric" not in text and not (of_orbax and record.levelno >= logging.ERROR)
 
 
 class Periodic(NamedTuple):

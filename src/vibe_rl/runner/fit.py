@@ -7,7 +7,7 @@ before. Only a callback, which sees the state and the metrics of the same step, 
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import jax
 import numpy as np
@@ -15,12 +15,16 @@ import numpy as np
 from vibe_rl.runner.evaluator import EvalMetrics
 from vibe_rl.runner.interrupt import StopRequest
 from vibe_rl.runner.loop import Chunk, TrainState
+from vibe_rl.runner.member import MemberChunk
 from vibe_rl.runner.prepare import Run, Stops
 from vibe_rl.runner.report import Pending, Report, Row
 from vibe_rl.runner.saving import Saver
 from vibe_rl.tracking.base import Tee, Tracker
 from vibe_rl.types import PyTree
 
+AnyChunk = Chunk | MemberChunk
+Result = TypeVar("Result")
+Result_co = TypeVar("Result_co", covariant=True)
 Callback = Callable[[int, PyTree, Row], None]
 """Called as `callback(step, agent_state, metrics)` after every row, once learning has begun."""
 
@@ -38,13 +42,18 @@ class FitResult(NamedTuple):
 
 @dataclass
 class Host:
-    """What is done between two chunks, in this order: evaluate, log, call back, save."""
+    """What is done between two chunks, in this order: log, call back, save."""
 
     run: Run
     report: Report
     callback: Callback | None
     saver: Saver | None
     pending: Pending | None = None
+
+    @property
+    def restore(self) -> Callable[[], TrainState] | None:
+        """What gives the state to go on from, if there is one."""
+        return self.saver.restore if self.saver is not None and self.saver.resuming else None
 
     def begin(self) -> int:
         """How many updates have been made before."""
@@ -54,41 +63,92 @@ class Host:
         self.report.unfinished = list(unfinished)
         return update
 
+    def longest(self) -> int:
+        """How many updates a chunk should have at most."""
+        return self.report.updates_at_once()
+
     def stops(self) -> Stops:
         """What a chunk may not go on past, besides evaluations."""
         of_rows = [] if self.callback is None else [self.run.next_row]
         return of_rows if self.saver is None else [*of_rows, self.saver.next_save]
 
-    def after(self, chunk: Chunk, update: int) -> None:
+    def after(self, chunk: AnyChunk, update: int, scores: EvalMetrics | None) -> None:
         """Handles a chunk that may be under way, and waits only for the one before if it can."""
-        run, report = self.run, self.report
-        scores = run.evaluate(chunk.state.agent_state, update)
+        self.observe(chunk, update, scores)
+        if self.saver is not None and self.saver.due(update, scores):
+            self.save(chunk.state, update, scores)
+
+    def observe(self, chunk: AnyChunk, update: int, scores: EvalMetrics | None) -> None:
+        """Logs the chunk before, and this one too if there is a callback."""
+        run = self.run
         if chunk.first:  # the clock does not run while training is compiled
             under_way = 0 if run.waits else chunk.n_updates
-            report.speedometer.restart((update - under_way) * run.steps_per_update)
+            self.report.speedometer.restart((update - under_way) * run.steps_per_update)
         self.flush()
         self.pending = Pending(chunk.metrics, chunk.n_updates, update, scores)
         if self.callback is not None:
             row = self.flush()
             if row and update > run.warmup_updates:
                 self.callback(update * run.steps_per_update, chunk.state.agent_state, row)
-        if self.saver is not None and self.saver.due(update, scores):
-            self.flush()  # what is saved is logged and known to be finite
-            self.saver.save(update, chunk.state, report.unfinished, scores)
+
+    def save(self, state: TrainState, update: int, scores: EvalMetrics | None) -> None:
+        """Saves what is logged and known to be finite."""
+        self.flush()
+        assert self.saver is not None
+        self.saver.save(update, state, self.report.unfinished, scores)
 
     def flush(self) -> Row:
         """Waits for the chunk whose metrics are not logged yet; its last row, or nothing."""
         pending, self.pending = self.pending, None
         return self.report(pending)
 
-    def end(self, update: int, state: TrainState) -> None:
+    def end(self, update: int, state: TrainState) -> FitResult:
         """Logs and saves what is left; a row cut short only if no resumed run can end it."""
         self.flush()
+        run, report = self.run, self.report
         if self.saver is None:
-            self.report.close(update)
+            report.close(update)
         else:
-            scores = self.report.evaluation if self.run.evaluates_after(update) else None
-            self.saver.finish(update, state, self.report.unfinished, scores)
+            scores = report.evaluation if run.evaluates_after(update) else None
+            self.saver.finish(update, state, report.unfinished, scores)
+        return FitResult(
+            state=state,
+            step=update * run.steps_per_update,
+            updates=update,
+            history=report.table(),
+            evaluation=report.evaluation,
+            interrupted=update < run.n_updates,
+        )
+
+
+@runtime_checkable
+class AnyHost(Protocol[Result_co]):
+    """The host's part in a run, or in many side by side."""
+
+    @property
+    def restore(self) -> Callable[[], TrainState] | None:
+        """What gives the state to go on from, if there is one."""
+        ...
+
+    def begin(self) -> int:
+        """How many updates have been made before."""
+        ...
+
+    def longest(self) -> int:
+        """How many updates a chunk should have at most."""
+        ...
+
+    def stops(self) -> Stops:
+        """What a chunk may not go on past, besides evaluations."""
+        ...
+
+    def after(self, chunk: Chunk, update: int, scores: EvalMetrics | None) -> None:
+        """Handles a chunk and what was evaluated after it."""
+        ...
+
+    def end(self, update: int, state: TrainState) -> Result_co:
+        """Handles what is left, and tells how it ended."""
+        ...
 
 
 def fit(
@@ -112,26 +172,25 @@ def fit(
     Raises:
         NonFiniteLossError: a loss became NaN or infinite.
     """
-    run.check_memory()
+    return drive(run, Host(run, report_for(run, tracker, keep_history), callback, saver), stop)
+
+
+def report_for(run: Run, tracker: Tracker | None, keep_history: bool = False) -> Report:
+    """What logs a run."""
     rows = run.steps_per_update, run.next_row, run.ends_early
-    report = Report(tracker or Tee(), *rows, run.off_policy is not None, keep_history)
-    host = Host(run, report, callback, saver)
-    restore = saver.restore if saver is not None and saver.resuming else None
-    precision = jax.default_matmul_precision(run.config.matmul_precision)
+    return Report(tracker or Tee(), *rows, run.off_policy is not None, keep_history)
+
+
+def drive(run: Run, host: AnyHost[Result], stop: StopRequest | None = None) -> Result:
+    """The one loop: a chunk on the device, then the host's part, until the budget is used up."""
+    run.check_memory()
     asked = StopRequest() if stop is None else nullcontext(stop)
-    with precision, asked as stopping, run.started(restore) as first:
+    precision = jax.default_matmul_precision(run.config.matmul_precision)
+    with precision, asked as stopping, run.started(host.restore) as first:
         state, update = first, host.begin()
-        for chunk in run.chunks(state, report.updates_at_once, host.stops(), update):
+        for chunk in run.chunks(state, host.longest, host.stops(), update):
             update, state = update + chunk.n_updates, chunk.state
-            host.after(chunk, update)
+            host.after(chunk, update, run.evaluate(state.agent_state, update))
             if stopping.requested:
                 break
-        host.end(update, state)
-    return FitResult(
-        state=state,
-        step=update * run.steps_per_update,
-        updates=update,
-        history=report.table(),
-        evaluation=report.evaluation,
-        interrupted=update < run.n_updates,
-    )
+        return host.end(update, state)

@@ -227,7 +227,7 @@ def training(
     `each_episode` the return and length of every single episode is reported, not sums alone.
     `run_chunk` is what runs a chunk, on the device unless it says otherwise.
     """
-    num_envs = jax.tree.leaves(state.obs)[0].shape[0]
+    num_envs = jax.tree.leaves(state.obs)[0].shape[state.key.ndim]  # past the axis of many agents
     capacity = chunk_capacity(algorithm.rollout_length * num_envs)
     for i, (n_updates, env_params) in enumerate(schedule):
         if not 0 < n_updates <= capacity:

@@ -11,6 +11,7 @@ import numpy as np
 from vibe_rl.errors import NonFiniteLossError
 from vibe_rl.runner.evaluator import EvalMetrics
 from vibe_rl.runner.loop import MetricTable
+from vibe_rl.runner.member import MemberTable
 from vibe_rl.statistics import EpisodeSummary
 from vibe_rl.tracking.base import Tracker
 
@@ -26,7 +27,7 @@ Row = dict[str, Any]
 class Pending(NamedTuple):
     """A chunk whose results may still be under way."""
 
-    metrics: MetricTable
+    metrics: MetricTable | MemberTable
     n_updates: int
     update: int  # after the chunk
     evaluation: EvalMetrics | None
@@ -94,7 +95,7 @@ class Report:
             begin = end
         return row
 
-    def _log_episodes(self, metrics: MetricTable, updates: slice, first: int) -> None:
+    def _log_episodes(self, metrics: MetricTable | MemberTable, updates: slice, first: int) -> None:
         """A row for each single episode that ended, where the loop tells them one by one."""
         for step, episode_return, length in zip(*metrics.ended(updates), strict=True):
             row = {

@@ -1,11 +1,12 @@
 """`fit` with a run's files and words around it: what every `train_*` function shares."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from vibe_rl.checkpoint import saved_steps
 from vibe_rl.errors import ConfigError
 from vibe_rl.metrics import MetricsLogger, rewind
 from vibe_rl.records import plain
@@ -14,7 +15,9 @@ from vibe_rl.run_lock import locked
 from vibe_rl.runner.compilation_cache import enable_compilation_cache
 from vibe_rl.runner.config import RunnerConfig
 from vibe_rl.runner.fit import Callback, FitResult, fit
+from vibe_rl.runner.fit_many import fit_many
 from vibe_rl.runner.interrupt import StopRequest
+from vibe_rl.runner.many import ManyRuns
 from vibe_rl.runner.prepare import Run
 from vibe_rl.runner.saving import Progress, Saver, check_checkpoints
 from vibe_rl.tracking.base import Tee, Tracker
@@ -72,6 +75,35 @@ def run_training(
         return fit(run, tee, callback, keep_history, saver, stop)
 
 
+def run_many(
+    run: ManyRuns, run_dirs: Sequence[RunDir], record: Callable[[], object] | None = None
+) -> list[FitResult]:
+    """Trains many agents at once, each with a run directory; progress is that of the first."""
+    run.check_memory()
+    enable_compilation_cache()
+    pairs = list(zip(run.members, run_dirs, strict=True))
+    with StopRequest() as stop, ExitStack() as stack:
+        for member, run_dir in pairs:
+            stack.enter_context(locked(run_dir.checkpoints))
+            check_checkpoints(member, run_dir.checkpoints)
+        common = set.intersection(*(set(saved_steps(d.checkpoints)) for d in run_dirs))
+        if record is not None:
+            record()
+        savers, tees = [], []
+        for i, (member, run_dir) in enumerate(pairs):
+            savers.append(make_saver(member, run_dir.checkpoints, run_dir, common))
+            stack.callback(savers[-1].close)
+            shown = member if i == 0 else quiet(member)
+            tees.append(stack.enter_context(Tee(*trackers(shown, run_dir, savers[-1]))))
+            tees[-1].log_config(settings(member))
+        return fit_many(run, tees, savers, stop)
+
+
+def quiet(run: Run) -> Run:
+    """The run without a progress bar."""
+    return dataclasses.replace(run, config=dataclasses.replace(run.config, progress_bar=False))
+
+
 def checkpoints_of(run: Run, run_dir: RunDir | None) -> Path | None:
     """Where the run keeps its checkpoints, if it keeps any."""
     if run.config.checkpoint_dir is not None:
@@ -79,11 +111,14 @@ def checkpoints_of(run: Run, run_dir: RunDir | None) -> Path | None:
     return None if run_dir is None else run_dir.checkpoints
 
 
-def make_saver(run: Run, directory: Path, run_dir: RunDir | None) -> Saver:
+def make_saver(
+    run: Run, directory: Path, run_dir: RunDir | None, among: Collection[int] | None = None
+) -> Saver:
     """What saves the run; the best is marked in the run directory if that holds the checkpoints."""
     notes = {"seed": run.config.seed, "settings": plain(settings(run)), "versions": versions()}
     in_run_dir = run_dir is not None and directory == run_dir.checkpoints
-    return Saver(run, directory, notes, run_dir.mark_best if in_run_dir else None)  # type: ignore[union-attr]
+    on_best = run_dir.mark_best if in_run_dir else None  # type: ignore[union-attr]
+    return Saver(run, directory, notes, on_best, among)
 
 
 def settings(run: Run) -> dict[str, Any]:

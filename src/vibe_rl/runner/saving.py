@@ -7,7 +7,7 @@ were made and the columns of the row that goes on.
 import base64
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -57,10 +57,11 @@ class Saver:
         directory: str | Path,
         notes: Mapping[str, Any] | None = None,
         on_best: Callable[[int], None] | None = None,
+        among: Collection[int] | None = None,  # the steps from which it may go on; None: all
     ):
         config, self.on_best = run.config, on_best
         goes_on = config.resume and not config.overwrite
-        self._latest = latest_whole(run, Path(directory)) if goes_on else None
+        self._latest = latest_whole(run, Path(directory), among) if goes_on else None
         self.run, self.notes = run, dict(notes or {})
         self.resuming = self._latest is not None
         self.manager, _ = initialize_checkpoint_dir(
@@ -92,9 +93,10 @@ class Saver:
         late = elapsed >= 60 * config.checkpoint_minutes
         affordable = config.checkpoint_share >= 1 or self._cost <= config.checkpoint_share * elapsed
         by_steps = self.next_save(update - 1) == update and affordable
-        return late or by_steps or self._improves(scores)
+        return late or by_steps or self.improves(scores)
 
-    def _improves(self, scores: EvalMetrics | None) -> bool:
+    def improves(self, scores: EvalMetrics | None) -> bool:
+        """Whether it is the best evaluation so far."""
         return scores is not None and float(scores.mean_return) > self._best
 
     def save(
@@ -123,8 +125,11 @@ class Saver:
             self.manager.save(step, tree, **how)  # type: ignore[arg-type]
             self._under_way = step
             self._best = float(np.fmax(self._best, figure))
-        self._saved_at = time.monotonic()
-        self._cost = self._saved_at - began
+        self.took(time.monotonic() - began)
+
+    def took(self, seconds: float) -> None:
+        """Takes note of how long the loop has just waited for all that it saves."""
+        self._saved_at, self._cost = time.monotonic(), seconds
 
     def finish(
         self,
@@ -194,12 +199,15 @@ def check_checkpoints(run: Run, directory: str | Path) -> None:
             return
 
 
-def latest_whole(run: Run, directory: Path) -> tuple[Any, dict[str, Any]] | None:
+def latest_whole(
+    run: Run, directory: Path, among: Collection[int] | None = None
+) -> tuple[Any, dict[str, Any]] | None:
     """State and notes of the newest checkpoint that is what was saved; None if there is none.
 
     Damaged ones are renamed, so that the run can save at their steps again.
     """
-    for step in reversed(saved_steps(directory)):
+    steps = saved_steps(directory)
+    for step in reversed(steps if among is None else [step for step in steps if step in among]):
         try:
             notes = checked_notes(run, directory, step)
             like = kept(run, run.shapes(), notes["replay"])

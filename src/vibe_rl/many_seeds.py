@@ -1,0 +1,87 @@
+"""A group of runs that differ in their seeds, trained at once.
+
+<base_dir>/<experiment>_<UTC time>/   a run directory for what is said of all: config, plots
+  members/seed_<n>/                   one for each seed, as if it had been trained alone
+"""
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from vibe_rl.configs.train_config import TrainConfig, algorithm_name
+from vibe_rl.errors import ConfigError
+from vibe_rl.experiment import build, check_own_checkpoints, config_of, record, with_seed
+from vibe_rl.run_dir import RunDir, find_runs
+from vibe_rl.runner.fit import FitResult
+from vibe_rl.runner.many import ManyRuns, side_by_side
+from vibe_rl.runner.run import run_many
+
+
+def parse_seeds(text: str) -> list[int]:
+    """The seeds of "0:8", "3,5,7" or a mixture; ConfigError if it is none."""
+    try:
+        ranges = [[int(end) for end in part.split(":")] for part in text.split(",")]
+    except ValueError:
+        ranges = [[]]
+    if not all(1 <= len(ends) <= 2 for ends in ranges):
+        raise ConfigError(f"seeds {text!r}: give a range such as 0:8 or a list such as 3,5,7.")
+    return [seed for ends in ranges for seed in (range(*ends) if len(ends) == 2 else ends)]
+
+
+def check_seeds(seeds: Iterable[int]) -> list[int]:
+    """The seeds as a list; ConfigError if there are none, or one of them twice."""
+    listed = list(seeds)
+    twice = sorted({seed for seed in listed if listed.count(seed) > 1})
+    if twice:
+        raise ConfigError(f"seeds {twice} are given twice: name each once.")
+    if not listed:
+        raise ConfigError("seeds: give at least one.")
+    return listed
+
+
+def train_seeds(
+    config: TrainConfig, seeds: Iterable[int], base_dir: str | os.PathLike[str] = "runs"
+) -> tuple[RunDir, list[FitResult]]:
+    """Runs `config` with every seed, in one program; nothing is written if it cannot work."""
+    check_own_checkpoints(config)
+    configs = [with_seed(config, seed) for seed in check_seeds(seeds)]
+    run = _prepared(configs)
+    group = RunDir(f"{config.env_id}_{algorithm_name(config)}", base_dir)
+    names = [f"seed_{config.runner.seed}" for config in configs]
+    run_dirs = [RunDir(base_dir=group.root / "members", run_id=name) for name in names]
+    record(group, configs[0])
+    return group, _train(run, run_dirs, configs)
+
+
+def resume_seeds(
+    path: str | os.PathLike[str], config: TrainConfig
+) -> tuple[RunDir, list[FitResult]]:
+    """Goes on with all runs of a group from the latest step that each of them has saved."""
+    check_own_checkpoints(config)
+    run_dirs = members(path)
+    seeds = [config_of(run_dir).runner.seed for run_dir in run_dirs]
+    resuming = replace(config, runner=replace(config.runner, resume=True))
+    run = _prepared([with_seed(resuming, seed) for seed in seeds])
+    return RunDir.open(path), _train(run, run_dirs, [with_seed(config, seed) for seed in seeds])
+
+
+def members(path: str | os.PathLike[str]) -> list[RunDir]:
+    """The runs of a group; of a single run none."""
+    return find_runs(Path(path) / "members")
+
+
+def _prepared(configs: Sequence[TrainConfig]) -> ManyRuns:
+    run = side_by_side([build(config) for config in configs])
+    run.check_memory()
+    return run
+
+
+def _train(
+    run: ManyRuns, run_dirs: Sequence[RunDir], configs: Sequence[TrainConfig]
+) -> list[FitResult]:
+    def record_all() -> None:
+        for run_dir, config in zip(run_dirs, configs, strict=True):
+            record(run_dir, config)
+
+    return run_many(run, run_dirs, record_all)

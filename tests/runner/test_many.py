@@ -1,0 +1,125 @@
+"""Many agents at once are the agents that train alone."""
+
+from dataclasses import replace
+
+import jax
+import numpy as np
+import pytest
+
+from vibe_rl.algorithms.dqn import DQNConfig
+from vibe_rl.algorithms.ppo import PPOConfig
+from vibe_rl.algorithms.sac import SACConfig
+from vibe_rl.env import AutoResetWrapper, make
+from vibe_rl.errors import ConfigError, NonFiniteLossError
+from vibe_rl.runner import RunnerConfig, fit, prepare
+from vibe_rl.runner.fit_many import fit_many
+from vibe_rl.runner.many import mesh_for, side_by_side
+from vibe_rl.runner.train_dqn import dqn
+from vibe_rl.runner.train_ppo import ppo
+from vibe_rl.runner.train_sac import sac
+
+RUNNER = RunnerConfig(
+    total_timesteps=96, eval_every=48, eval_episodes=4, log_interval=16, progress_bar=False
+)
+OFF = replace(RUNNER, warmup_steps=32, buffer_size=64)
+KINDS = {
+    "ppo": (ppo, PPOConfig(hidden_sizes=(8,), num_envs=4, n_steps=4), "CartPole-v1", RUNNER),
+    "dqn": (dqn, DQNConfig(hidden_sizes=(8,), num_envs=4, batch_size=16), "CartPole-v1", OFF),
+    "sac": (sac, SACConfig(hidden_sizes=(8,), num_envs=4, batch_size=16), "Pendulum-v1", OFF),
+}
+
+
+def prepared(kind, seed, runner=None, **numbers):
+    """One run."""
+    builder, config, env_id, default = KINDS[kind]
+    env, env_params = make(env_id)
+    env, config = AutoResetWrapper(env), replace(config, **numbers)
+    runner = replace(runner or default, seed=seed)
+    return prepare(builder(env, env_params, config, runner), env, env_params, runner, 4)
+
+
+class Recorder:
+    """A tracker that keeps what it is told."""
+
+    def __init__(self):
+        self.rows = []
+
+    def log(self, metrics, step):
+        self.rows.append(dict(metrics))
+
+    def log_config(self, config):
+        """Nothing."""
+
+    def log_file(self, path):
+        """Nothing."""
+
+    def close(self):
+        """Nothing."""
+
+
+def assert_close(state, expected, **how):
+    for a, b in zip(jax.tree.leaves(state), jax.tree.leaves(expected), strict=True):
+        if jax.dtypes.issubdtype(a.dtype, jax.dtypes.prng_key):
+            a, b = jax.random.key_data(a), jax.random.key_data(b)
+        np.testing.assert_allclose(a, b, **how)
+
+
+@pytest.mark.parametrize(("kind", "n_members"), [("ppo", 3), ("ppo", 8), ("dqn", 3), ("sac", 3)])
+def test_every_member_is_the_run_it_would_be_alone(kind, n_members):
+    runs = [prepared(kind, seed) for seed in range(5, 5 + n_members)]
+    many = side_by_side(runs)
+    assert (many.mesh.size if many.mesh else 1) == n_members  # of eight pretended devices
+    recorders = [Recorder() for _ in runs]
+    results = fit_many(many, recorders)
+    for i in (0, n_members - 1):
+        alone = Recorder()
+        result = fit(runs[i], alone)
+        assert (results[i].step, results[i].updates) == (result.step, result.updates)
+        assert_close(results[i].state, result.state, rtol=1e-3, atol=1e-4)
+        assert len(alone.rows) == len(recorders[i].rows)
+        for row, expected in zip(recorders[i].rows, alone.rows, strict=True):
+            assert row.keys() == expected.keys()
+            for name in row.keys() - {"steps_per_second"}:
+                assert row[name] == pytest.approx(expected[name], rel=2e-2, abs=1e-3, nan_ok=True)
+
+
+def test_numbers_may_differ_and_compile_nothing_again(caplog):
+    fit_many(side_by_side([prepared("ppo", seed) for seed in range(4)]))
+    with jax.log_compiles():
+        runs = [prepared("ppo", seed, lr=10.0**-seed, gamma=0.9) for seed in range(2, 6)]
+        results = fit_many(side_by_side(runs))
+    compiled = [r for r in caplog.records if "Finished XLA compilation of jit(run_chunk)" in r.msg]
+    assert not compiled
+    weights = [jax.tree.leaves(result.state.agent_state.params)[1] for result in results]
+    assert len({float(np.abs(weight).sum()) for weight in weights}) == 4
+
+
+def test_the_number_of_devices_divides_the_agents():
+    assert mesh_for(1) is None
+    assert {n: mesh_for(n).size for n in (2, 7, 8, 12, 16)} == {2: 2, 7: 7, 8: 8, 12: 6, 16: 8}
+    assert mesh_for(11 * 13) is None
+
+
+def test_one_agent_that_diverges_ends_all_and_says_so():
+    runs = [prepared("ppo", 0), prepared("ppo", 1, lr=float("inf"))]
+    with pytest.raises(NonFiniteLossError, match="loss became"):
+        fit_many(side_by_side(runs))
+
+
+@pytest.mark.parametrize(
+    ("other", "sentence"),
+    [
+        (lambda: prepared("ppo", 1, hidden_sizes=(16,)), "may differ in seeds and numbers"),
+        (lambda: prepared("ppo", 1, replace(RUNNER, total_timesteps=192)), "envs or budgets"),
+        (lambda: prepared("dqn", 1), "may differ in seeds and numbers"),
+    ],
+)
+def test_runs_of_other_shapes_are_refused(other, sentence):
+    with pytest.raises(ConfigError, match=sentence):
+        side_by_side([prepared("ppo", 0), other()])
+
+
+def test_runs_on_several_devices_each_are_refused():
+    spread = replace(RUNNER, num_devices=2)
+    with pytest.raises(ConfigError, match="need runs of one device each"):
+        side_by_side([prepared("ppo", seed, spread) for seed in range(2)])
