@@ -238,7 +238,7 @@ def test_an_array_that_was_exchanged_is_found_out(tmp_path):
 
 def test_a_format_of_the_future_is_refused_by_its_number(tmp_path):
     save_checkpoint(tmp_path, tree(1), step=1, metadata={"format": 99})
-    with pytest.raises(DamagedCheckpointError, match="has format 99, and this version reads up to"):
+    with pytest.raises(ConfigError, match="has format 99, and this version reads up to"):
         load_checkpoint(tmp_path, LIKE)
 
 

@@ -62,6 +62,8 @@ def test_a_group_that_was_lost_goes_on_from_the_step_that_all_have_to_the_same_b
         for step in steps:
             shutil.rmtree(run.checkpoints / f"step_{step}", ignore_errors=True)
     main(["train", "--resume", "runs/lost"])
+    later = [path.name for path in lost[0].checkpoints.glob("later_step_*")]
+    assert later == ["later_step_1024"]
     for run, whole in zip(lost, members(group), strict=True):
         assert rows_of(run) == rows_of(whole)
         digests = [load_metadata(r.checkpoints)["digests"] for r in (run, whole)]
@@ -69,8 +71,9 @@ def test_a_group_that_was_lost_goes_on_from_the_step_that_all_have_to_the_same_b
 
 
 def test_a_group_is_extended(group, capsys):
-    main(["train", "--resume", str(group), "--runner.total_timesteps", "3072"])
-    assert "Training complete | 3,072 env steps of each of 3 seeds" in capsys.readouterr().out
+    for words in (["--runner.total_timesteps", "3072"], []):  # the group remembers
+        main(["train", "--resume", str(group), *words])
+        assert "Training complete | 3,072 env steps of each of 3 seeds" in capsys.readouterr().out
     agents = [load_run(run)[1] for run in members(group)]
     weights = [np.asarray(jax.tree.leaves(agent.params)[0]) for agent in agents]
     assert not np.array_equal(weights[0], weights[1])
@@ -90,6 +93,7 @@ def test_seeds_are_ranges_and_lists(text, seeds):
         ("cartpole_ppo --seeds a:b", "seeds 'a:b': give a range such as 0:8"),
         ("cartpole_ppo --seeds 0:1:2", "seeds '0:1:2': give a range such as 0:8"),
         ("cartpole_ppo --seeds 0:3,2", "seeds [2] are given twice: name each once"),
+        ("cartpole_ppo --seeds 0:3 --runner.seed 2", "runner.seed is each of --seeds in turn"),
         ("cartpole_ppo --seeds 3:3", "seeds: give at least one"),
         ("cartpole_ppo --seeds 0:2 --runner.num_devices 2", "need runs of one device each"),
     ],

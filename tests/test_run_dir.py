@@ -198,7 +198,7 @@ def test_the_manifest_says_what_the_run_ran_on_and_not_where(run, monkeypatch):
         "gs://b/c",
     ]
     assert set(manifest["versions"]) == {"vibe_rl", "jax", "jaxlib", "numpy", "equinox", "optax"}
-    assert manifest["devices"]["count"] == 4
+    assert manifest["devices"]["count"] == 8
     assert manifest["created"].endswith("+00:00")
     assert "matmul_precision" in manifest
     assert socket.gethostname() not in path.read_text()

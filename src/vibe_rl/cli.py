@@ -44,8 +44,7 @@ def train_many(path: str | None, seeds: str | None, words: Sequence[str]) -> Non
     from vibe_rl.configs import cli, override  # noqa: PLC0415
     from vibe_rl.experiment import config_of  # noqa: PLC0415
 
-    if path is not None and seeds is not None:
-        raise ConfigError(f"--seeds {seeds} with --resume: a group keeps its seeds, leave it out.")
+    check_seed_options(path, seeds, words)
     if path is None:
         config = cli(words)
         group, results = many_seeds.train_seeds(config, many_seeds.parse_seeds(str(seeds)))
@@ -64,14 +63,24 @@ def train_many(path: str | None, seeds: str | None, words: Sequence[str]) -> Non
         try_to_draw(str(group))
 
 
+def check_seed_options(path: str | None, seeds: str | None, words: Sequence[str]) -> None:
+    """Raises ConfigError for options that contradict each other."""
+    if path is not None and seeds is not None:
+        raise ConfigError(f"--seeds {seeds} with --resume: a group keeps its seeds, leave it out.")
+    if any(word.startswith("--runner.seed") for word in words):
+        raise ConfigError("runner.seed is each of --seeds in turn: leave it out.")
+
+
 def use_all_cores() -> None:
     """Pretends a device for every core, if JAX has not begun and nothing else was asked for."""
     import jax  # noqa: PLC0415
 
     if "JAX_NUM_CPU_DEVICES" in os.environ or "device_count" in os.environ.get("XLA_FLAGS", ""):
         return
+    allowed = getattr(os, "sched_getaffinity", None)  # only Linux tells
+    n_cores = len(allowed(0)) if allowed else os.cpu_count() or 1
     with suppress(RuntimeError):
-        jax.config.update("jax_num_cpu_devices", len(os.sched_getaffinity(0)))
+        jax.config.update("jax_num_cpu_devices", n_cores)
 
 
 def many_seeds_of(path: str) -> bool:

@@ -19,7 +19,7 @@ class CheckpointExistsError(ConfigError, FileExistsError):
 
 
 class DamagedCheckpointError(ConfigError):
-    """A checkpoint that is not what was saved: cut short, altered, or of a format not known yet."""
+    """A checkpoint that is not what was saved: cut short, or altered."""
 
 
 class NonFiniteLossError(ArithmeticError):

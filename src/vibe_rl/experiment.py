@@ -91,7 +91,7 @@ def load_run(
 ) -> tuple[Run, PyTree, Mapping[str, Any]]:
     """A run as its config describes it, its latest or best saved agent, and its notes."""
     run_dir = RunDir.open(path)
-    run = build(config_of(path))
+    run = build(on_one_device(config_of(path)))
     if best and run_dir.best_checkpoint is None:
         raise ConfigError(
             f"{run_dir} has no best checkpoint, for it was never evaluated: leave out best."
@@ -125,6 +125,13 @@ def evaluate_run(
     key = evaluation_key(notes["seed"], notes["update"]) if seed is None else jax.random.key(seed)
     with jax.default_matmul_precision(run.config.matmul_precision):
         return run.score((run.algorithm, agent_state), key, episodes)
+
+
+def on_one_device(config: TrainConfig) -> TrainConfig:
+    """The same run, with as many envs, on a machine that may have fewer devices."""
+    num_envs = resolve_num_envs(config.algo.num_envs, config.runner)
+    runner = replace(config.runner, num_envs=1, num_devices=None, fsdp_devices=1)
+    return replace(config, algo=replace(config.algo, num_envs=num_envs), runner=runner)
 
 
 def with_seed(config: TrainConfig, seed: int) -> TrainConfig:

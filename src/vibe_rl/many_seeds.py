@@ -11,7 +11,7 @@ from pathlib import Path
 
 from vibe_rl.configs.train_config import TrainConfig, algorithm_name
 from vibe_rl.errors import ConfigError
-from vibe_rl.experiment import build, check_own_checkpoints, config_of, record, with_seed
+from vibe_rl.experiment import build, check_own_checkpoints, record, with_seed
 from vibe_rl.run_dir import RunDir, find_runs
 from vibe_rl.runner.fit import FitResult
 from vibe_rl.runner.many import ManyRuns, side_by_side
@@ -50,8 +50,7 @@ def train_seeds(
     group = RunDir(f"{config.env_id}_{algorithm_name(config)}", base_dir)
     names = [f"seed_{config.runner.seed}" for config in configs]
     run_dirs = [RunDir(base_dir=group.root / "members", run_id=name) for name in names]
-    record(group, configs[0])
-    return group, _train(run, run_dirs, configs)
+    return group, _train(run, [group, *run_dirs], [configs[0], *configs])
 
 
 def resume_seeds(
@@ -60,10 +59,10 @@ def resume_seeds(
     """Goes on with all runs of a group from the latest step that each of them has saved."""
     check_own_checkpoints(config)
     run_dirs = members(path)
-    seeds = [config_of(run_dir).runner.seed for run_dir in run_dirs]
-    resuming = replace(config, runner=replace(config.runner, resume=True))
-    run = _prepared([with_seed(resuming, seed) for seed in seeds])
-    return RunDir.open(path), _train(run, run_dirs, [with_seed(config, seed) for seed in seeds])
+    configs = [with_seed(config, int(d.root.name.removeprefix("seed_"))) for d in run_dirs]
+    resuming = [replace(c, runner=replace(c.runner, resume=True)) for c in configs]
+    run, group = _prepared(resuming), RunDir.open(path)
+    return group, _train(run, [group, *run_dirs], [configs[0], *configs])
 
 
 def members(path: str | os.PathLike[str]) -> list[RunDir]:
@@ -80,8 +79,10 @@ def _prepared(configs: Sequence[TrainConfig]) -> ManyRuns:
 def _train(
     run: ManyRuns, run_dirs: Sequence[RunDir], configs: Sequence[TrainConfig]
 ) -> list[FitResult]:
+    """Trains the members in all but the first directory, which is the group's."""
+
     def record_all() -> None:
         for run_dir, config in zip(run_dirs, configs, strict=True):
             record(run_dir, config)
 
-    return run_many(run, run_dirs, record_all)
+    return run_many(run, run_dirs[1:], record_all)

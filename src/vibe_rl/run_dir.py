@@ -188,6 +188,8 @@ class RunDir:
             raise ConfigError(
                 f"{self._best_link} is a folder and no link, as copies are: remove it."
             )
+        if self._best_link.is_symlink() and os.readlink(self._best_link) == name:
+            return
         link = self.checkpoints / f".best_{os.getpid()}"
         link.unlink(missing_ok=True)
         link.symlink_to(name)  # relative, so that a run can be moved

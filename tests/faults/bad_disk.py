@@ -72,7 +72,13 @@ def main(how: str) -> None:
             if step == RECOVERS_AT:
                 disk.recover()
 
-        runner = replace(CONFIG.runner, total_timesteps=TOTAL, max_checkpoints=100)
+        runner = replace(
+            CONFIG.runner,
+            total_timesteps=TOTAL,
+            max_checkpoints=100,
+            eval_every=800,
+            eval_episodes=2,
+        )
         run = build(replace(CONFIG, runner=runner))
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")

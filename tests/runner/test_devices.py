@@ -1,6 +1,9 @@
 """Training on several devices: the same learning, one reduction, no rollout that is gathered."""
 
+import os
 import re
+import subprocess
+import sys
 from dataclasses import replace
 
 import jax
@@ -205,15 +208,20 @@ def test_the_seeds_function_gives_a_device_axis_and_one_agent():
     assert unreplicate(history).total_loss.shape == (8,)
 
 
-def test_the_command_line_trains_on_several_devices(tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize("preset", ["cartpole_ppo", "cartpole_dqn"])
+def test_the_command_line_trains_on_several_devices(preset, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    words = "--runner.total_timesteps 4096 --runner.eval_episodes 4 --runner.plot false"
-    main(["train", "cartpole_ppo", *words.split(), "--runner.num_devices", "4"])
+    words = "--runner.total_timesteps 4096 --runner.eval_episodes 4 --runner.plot false "
+    words += "--runner.num_devices 4 --algo.num_envs 1 --runner.num_envs 2"
+    if preset == "cartpole_dqn":
+        words += " --algo.train_every 1"
+    main(["train", preset, *words.split()])
     (run,) = find_runs("runs")
     assert read_metrics(run)[-1]["step"] == 4096
-    capsys.readouterr()
-    main(["evaluate", str(run)])
-    assert "return" in capsys.readouterr().out
+    command = [sys.executable, "-m", "vibe_rl", "evaluate", str(run)]
+    environ = {k: v for k, v in os.environ.items() if k != "XLA_FLAGS"}  # on one device
+    said = subprocess.run(command, capture_output=True, text=True, env=environ, check=True).stdout
+    assert float(said.split()[1]) == pytest.approx(read_metrics(run)[-1]["eval_return"], rel=0.05)
 
 
 @pytest.mark.parametrize(

@@ -58,10 +58,10 @@ class Recorder:
 
 
 def assert_close(state, expected, **how):
-    for a, b in zip(jax.tree.leaves(state), jax.tree.leaves(expected), strict=True):
-        if jax.dtypes.issubdtype(a.dtype, jax.dtypes.prng_key):
-            a, b = jax.random.key_data(a), jax.random.key_data(b)
-        np.testing.assert_allclose(a, b, **how)
+    for pair in zip(jax.tree.leaves(state), jax.tree.leaves(expected), strict=True):
+        is_key = jax.dtypes.issubdtype(pair[0].dtype, jax.dtypes.prng_key)
+        actual, desired = map(jax.random.key_data, pair) if is_key else pair
+        np.testing.assert_allclose(actual, desired, **how)
 
 
 @pytest.mark.parametrize(("kind", "n_members"), [("ppo", 3), ("ppo", 8), ("dqn", 3), ("sac", 3)])
@@ -102,16 +102,19 @@ def test_the_number_of_devices_divides_the_agents():
 
 def test_one_agent_that_diverges_ends_all_and_says_so():
     runs = [prepared("ppo", 0), prepared("ppo", 1, lr=float("inf"))]
-    with pytest.raises(NonFiniteLossError, match="loss became"):
+    with pytest.raises(NonFiniteLossError, match=r"seed 1: .*loss became"):
         fit_many(side_by_side(runs))
 
 
 @pytest.mark.parametrize(
     ("other", "sentence"),
     [
-        (lambda: prepared("ppo", 1, hidden_sizes=(16,)), "may differ in seeds and numbers"),
-        (lambda: prepared("ppo", 1, replace(RUNNER, total_timesteps=192)), "envs or budgets"),
-        (lambda: prepared("dqn", 1), "may differ in seeds and numbers"),
+        (lambda: prepared("ppo", 1, hidden_sizes=(16,)), "may differ in seeds and the algorithm"),
+        (
+            lambda: prepared("ppo", 1, replace(RUNNER, total_timesteps=192)),
+            "worlds or the runner",
+        ),
+        (lambda: prepared("dqn", 1), "may differ in seeds and the algorithm"),
     ],
 )
 def test_runs_of_other_shapes_are_refused(other, sentence):

@@ -15,7 +15,7 @@ from vibe_rl.algorithms.ppo import PPOConfig
 from vibe_rl.algorithms.sac import SACConfig
 from vibe_rl.checkpoint import CheckpointManager, load_metadata, saved_steps
 from vibe_rl.env import AutoResetWrapper
-from vibe_rl.errors import CheckpointExistsError, ConfigError
+from vibe_rl.errors import CheckpointExistsError, ConfigError, DamagedCheckpointError
 from vibe_rl.metrics import read_metrics, rewind
 from vibe_rl.run_dir import RunDir
 from vibe_rl.runner import RunnerConfig, prepare
@@ -205,6 +205,18 @@ def test_a_damaged_checkpoint_is_set_aside_and_the_one_before_gives_the_same_bit
     gc.collect()  # the coroutines that Orbax left behind
     assert (run_dir.checkpoints / "damaged_step_480").is_dir()
     assert saved_steps(run_dir.checkpoints)[-1] == 480
+
+
+def test_a_run_whose_checkpoints_are_all_damaged_is_not_begun_anew(tmp_path):
+    run_dir = RunDir("run", tmp_path)
+    run_training(prepared("ppo, masked", eval_every=0), run_dir=run_dir)
+    steps = saved_steps(run_dir.checkpoints)
+    for file in run_dir.checkpoints.glob("step_*/metadata/metadata"):
+        file.write_text('{"torn')
+    with pytest.raises(DamagedCheckpointError, match=r"step_480 .* take an earlier one"):
+        run_training(prepared("ppo, masked", resume=True), run_dir=run_dir)
+    assert saved_steps(run_dir.checkpoints) == steps
+    assert rows_of(run_dir)[-1]["step"] == 480
 
 
 def test_updates_of_another_length_are_refused(tmp_path):

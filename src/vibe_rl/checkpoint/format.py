@@ -89,8 +89,8 @@ def load_checkpoint(
 
     Raises:
         NoCheckpointError: there is no such checkpoint.
-        ConfigError: it is one of another shape.
-        DamagedCheckpointError: it is not what was saved, or of a format that is not known yet.
+        ConfigError: it is one of another shape, or of a format that is not known yet.
+        DamagedCheckpointError: it is not what was saved.
     """
     path = _existing(directory, step)
     notes = load_metadata(directory, step=step)
@@ -119,13 +119,14 @@ def load_metadata(directory: str | Path, *, step: int | None = None) -> dict[str
 
     Raises:
         NoCheckpointError: there is no such checkpoint.
-        DamagedCheckpointError: it cannot be read, or is of a format that is not known yet.
+        DamagedCheckpointError: it cannot be read.
+        ConfigError: it is of a format that is not known yet.
     """
     path = _existing(directory, step)
     with _checkpointer() as (checkpointer, args), _told_as_damage(path):
         notes = checkpointer.restore(path, args.Composite(metadata=args.JsonRestore()))["metadata"]
     if notes.get("format", 0) > FORMAT:
-        raise DamagedCheckpointError(
+        raise ConfigError(
             f"checkpoint {path.name} has format {notes['format']}, and this version reads up to "
             f"{FORMAT}: install a newer vibe_rl."
         )
@@ -137,9 +138,11 @@ def _told_as_damage(path: Path) -> Iterator[None]:
     """Whatever goes wrong while reading, in one sentence."""
     try:
         yield
-    except ConfigError:
+    except (ConfigError, MemoryError, PermissionError):
         raise
     except Exception as error:  # of Orbax, TensorStore, JSON or the file system
+        if "RESOURCE_EXHAUSTED" in str(error):
+            raise  # of memory or of files: the checkpoint is well
         reason = str(error).strip().partition("\n")[0][:200]
         raise DamagedCheckpointError(
             f"checkpoint {path.name} in {path.parent} cannot be read "

@@ -1,11 +1,12 @@
 """`fit` for many agents: every one has rows, evaluations and checkpoints as if it were alone."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import jax
 
-from vibe_rl.errors import DamagedCheckpointError
+from vibe_rl.errors import DamagedCheckpointError, NonFiniteLossError
 from vibe_rl.runner.evaluator import EvalMetrics
 from vibe_rl.runner.fit import FitResult, Host, drive, report_for
 from vibe_rl.runner.interrupt import StopRequest
@@ -18,7 +19,7 @@ from vibe_rl.tracking.base import Tracker
 
 
 class Hosts:
-    """The host's part for every agent; they save together, or as each becomes better."""
+    """The host's part for every agent; where one is to be saved, all are: they go on together."""
 
     def __init__(self, hosts: Sequence[Host]):
         self.hosts, self.first = list(hosts), hosts[0]
@@ -54,7 +55,8 @@ class Hosts:
         parts = members_of(chunk, len(self.hosts))
         each = self._apart(scores)
         for host, part, own in zip(self.hosts, parts, each, strict=True):
-            host.observe(part, update, own)
+            with named(host):
+                host.observe(part, update, own)
         if self.first.saver is not None:
             self._save(parts, update, each)
 
@@ -69,12 +71,14 @@ class Hosts:
         self, parts: Sequence[MemberChunk], update: int, each: Sequence[EvalMetrics | None]
     ) -> None:
         savers: list[Saver] = [host.saver for host in self.hosts]  # type: ignore[misc]
-        together, began = savers[0].due(update, None), time.monotonic()
-        for host, saver, part, scores in zip(self.hosts, savers, parts, each, strict=True):
-            if together or saver.improves(scores):
-                host.save(part.state, update, scores)
-        if together:
-            savers[0].took(time.monotonic() - began)
+        due = [saver.due(update, scores) for saver, scores in zip(savers, each, strict=True)]
+        if not any(due):
+            return
+        began = time.monotonic()
+        for host, part, scores in zip(self.hosts, parts, each, strict=True):
+            host.save(part.state, update, scores)
+        for saver in savers:
+            saver.took(time.monotonic() - began)
 
     def end(self, update: int, state: TrainState) -> list[FitResult]:
         """Handles what is left of every agent."""
@@ -82,6 +86,15 @@ class Hosts:
             host.end(update, jax.tree.map(lambda x, i=i: x[i], state))
             for i, host in enumerate(self.hosts)
         ]
+
+
+@contextmanager
+def named(host: Host) -> Iterator[None]:
+    """Says whose loss it is that is not finite."""
+    try:
+        yield
+    except NonFiniteLossError as error:
+        raise NonFiniteLossError(f"seed {host.run.config.seed}: {error}") from None
 
 
 def fit_many(

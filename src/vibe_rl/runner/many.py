@@ -7,7 +7,7 @@ sides of every condition run, they take turns, chunk by chunk.
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import lru_cache, partial
 from typing import Any
 
@@ -75,7 +75,7 @@ def side_by_side(runs: Sequence[Run]) -> ManyRuns:
     first = runs[0]
     for run in runs[1:]:
         check_alike(first, run)
-    if first.mesh is not None or first.waits:
+    if any(run.mesh is not None or run.waits for run in runs):
         raise ConfigError(
             "several seeds at once need runs of one device each, with worlds and replay on it: "
             "leave out runner.num_devices, replay_on host and environments in Python."
@@ -88,12 +88,15 @@ def side_by_side(runs: Sequence[Run]) -> ManyRuns:
 
 def check_alike(first: Run, run: Run) -> None:
     """Raises ConfigError if the runs cannot share a program and its moments."""
-    shapes = [jax.tree.structure(r.algorithm) for r in (first, run)]
-    moments = [(r.n_updates, r.num_envs, r.env, r.config.eval_every) for r in (first, run)]
-    if shapes[0] != shapes[1] or moments[0] != moments[1]:
+    pair = first, run
+    shapes = [jax.tree.structure((r.algorithm, r.env_params)) for r in pair]
+    settings = [(r.num_envs, r.env, replace(r.config, seed=0)) for r in pair]
+    worlds = zip(*(jax.tree.leaves(r.env_params) for r in pair), strict=False)
+    same_world = all(np.array_equal(a, b) for a, b in worlds)
+    if shapes[0] != shapes[1] or settings[0] != settings[1] or not same_world:
         raise ConfigError(
-            "runs side by side may differ in seeds and numbers, not in shapes, envs or budgets: "
-            "train the others apart."
+            "runs side by side may differ in seeds and the algorithm's numbers, not in shapes, "
+            "envs, worlds or the runner's settings: train the others apart."
         )
 
 

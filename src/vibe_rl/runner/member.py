@@ -55,7 +55,7 @@ class MemberChunk:
     metrics: MemberTable
     index: int
 
-    @cached_property
+    @property
     def state(self) -> TrainState:
         """The agent's own."""
         return jax.tree.map(lambda x: x[self.index], self.chunk.state)

@@ -19,7 +19,7 @@ from vibe_rl.runner.fit_many import fit_many
 from vibe_rl.runner.interrupt import StopRequest
 from vibe_rl.runner.many import ManyRuns
 from vibe_rl.runner.prepare import Run
-from vibe_rl.runner.saving import Progress, Saver, check_checkpoints
+from vibe_rl.runner.saving import Progress, Saver, check_checkpoints, set_later_aside
 from vibe_rl.tracking.base import Tee, Tracker
 from vibe_rl.tracking.console import ConsoleTracker
 
@@ -81,7 +81,7 @@ def run_many(
     """Trains many agents at once, each with a run directory; progress is that of the first."""
     run.check_memory()
     enable_compilation_cache()
-    pairs = list(zip(run.members, run_dirs, strict=True))
+    pairs = list(zip(map(keeping_two, run.members), run_dirs, strict=True))
     with StopRequest() as stop, ExitStack() as stack:
         for member, run_dir in pairs:
             stack.enter_context(locked(run_dir.checkpoints))
@@ -89,6 +89,8 @@ def run_many(
         common = set.intersection(*(set(saved_steps(d.checkpoints)) for d in run_dirs))
         if record is not None:
             record()
+        for run_dir in run_dirs:
+            set_later_aside(run_dir.checkpoints, max(common, default=0))
         savers, tees = [], []
         for i, (member, run_dir) in enumerate(pairs):
             savers.append(make_saver(member, run_dir.checkpoints, run_dir, common))
@@ -97,6 +99,12 @@ def run_many(
             tees.append(stack.enter_context(Tee(*trackers(shown, run_dir, savers[-1]))))
             tees[-1].log_config(settings(member))
         return fit_many(run, tees, savers, stop)
+
+
+def keeping_two(run: Run) -> Run:
+    """The run with two checkpoints at least: a kill may come when some of many have a new one."""
+    kept = max(2, run.config.max_checkpoints)
+    return dataclasses.replace(run, config=dataclasses.replace(run.config, max_checkpoints=kept))
 
 
 def quiet(run: Run) -> Run:

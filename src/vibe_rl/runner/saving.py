@@ -9,6 +9,7 @@ import time
 import warnings
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -121,7 +122,7 @@ class Saver:
         how = {"metrics": metrics, "metadata": self.notes | notes, "force": True}
         began = time.monotonic()
         self.settle()  # what went wrong before must not keep this one from being written
-        with told_but_survived(step):
+        with told_but_survived(f"the checkpoint of step {step}"):
             self.manager.save(step, tree, **how)  # type: ignore[arg-type]
             self._under_way = step
             self._best = float(np.fmax(self._best, figure))
@@ -148,9 +149,12 @@ class Saver:
     def settle(self) -> None:
         """Waits for the checkpoint that is being written, and tells of it if it cannot be."""
         step, self._under_way = self._under_way, None
-        with told_but_survived(step):
+        with told_but_survived(
+            "a checkpoint" if step is None else f"the checkpoint of step {step}"
+        ):
             self.manager.wait()
-        self._mark_best()
+        with told_but_survived("the mark of the best checkpoint"):
+            self._mark_best()
 
     def _mark_best(self) -> None:
         """Takes note of the best checkpoint that is complete."""
@@ -179,7 +183,7 @@ class Saver:
     def close(self) -> None:
         """Waits until everything is on the disk."""
         self.settle()
-        with told_but_survived():
+        with told_but_survived("a checkpoint"):
             self.manager.close()
 
 
@@ -205,19 +209,41 @@ def latest_whole(
     """State and notes of the newest checkpoint that is what was saved; None if there is none.
 
     Damaged ones are renamed, so that the run can save at their steps again.
+
+    Raises:
+        DamagedCheckpointError: all are damaged; they are left as they are.
     """
-    steps = saved_steps(directory)
+    steps, damaged = saved_steps(directory), []
     for step in reversed(steps if among is None else [step for step in steps if step in among]):
         try:
             notes = checked_notes(run, directory, step)
             like = kept(run, run.shapes(), notes["replay"])
-            return load_checkpoint(directory, like, step=step), notes
+            state = load_checkpoint(directory, like, step=step)
         except DamagedCheckpointError as error:
-            warnings.warn(
-                f"{error} It is kept as damaged_step_{step}.", RuntimeWarning, stacklevel=2
-            )
-            (directory / f"step_{step}").rename(directory / f"damaged_step_{step}")
+            damaged.append((step, error))
+            continue
+        for bad, error in damaged:
+            name = set_aside(directory, bad, "damaged")
+            warnings.warn(f"{error} It is kept as {name}.", RuntimeWarning, stacklevel=2)
+        return state, notes
+    if damaged:
+        raise damaged[0][1]
     return None
+
+
+def set_aside(directory: Path, step: int, why: str) -> str:
+    """Renames a checkpoint, so that it is one no more; its new name."""
+    names = (f"{why}_step_{step}{'' if n == 1 else f'_{n}'}" for n in count(1))
+    name = next(name for name in names if not (directory / name).exists())
+    (directory / f"step_{step}").rename(directory / name)
+    return name
+
+
+def set_later_aside(directory: Path, last: int) -> None:
+    """Sets checkpoints later than a step aside: the run that goes on from there has its own."""
+    for step in saved_steps(directory):
+        if step > last:
+            set_aside(directory, step, "later")
 
 
 def checked_notes(run: Run, directory: str | Path, step: int) -> dict[str, Any]:
@@ -248,15 +274,14 @@ def kept(run: Run, state: TrainState, replay: bool) -> TrainState:
 
 
 @contextmanager
-def told_but_survived(step: int | None = None) -> Iterator[None]:
-    """A checkpoint that cannot be written is warned of, and nothing else suffers."""
+def told_but_survived(what: str) -> Iterator[None]:
+    """What cannot be written is warned of, and nothing else suffers."""
     try:
         yield
     except Exception as error:  # of Orbax or the file system
         reason = str(error).strip().partition("\n")[0][:200]
-        which = "a checkpoint" if step is None else f"the checkpoint of step {step}"
         warnings.warn(
-            f"{which} could not be written ({type(error).__name__}: {reason}): training goes on, "
+            f"{what} could not be written ({type(error).__name__}: {reason}): training goes on, "
             "and earlier checkpoints are as they were.",
             RuntimeWarning,
             stacklevel=2,
