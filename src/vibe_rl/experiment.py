@@ -19,8 +19,8 @@ from vibe_rl.runner.compilation_cache import enable_compilation_cache
 from vibe_rl.runner.evaluator import EvalMetrics
 from vibe_rl.runner.fit import FitResult
 from vibe_rl.runner.prepare import Run, evaluation_key, prepare
+from vibe_rl.runner.resuming import agent_part
 from vibe_rl.runner.run import resolve_num_envs, run_training
-from vibe_rl.runner.saving import agent_part
 from vibe_rl.types import PyTree
 
 

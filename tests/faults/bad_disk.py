@@ -21,8 +21,8 @@ from vibe_rl.errors import DamagedCheckpointError
 from vibe_rl.experiment import build
 from vibe_rl.metrics import read_metrics
 from vibe_rl.run_dir import RunDir
+from vibe_rl.runner.resuming import agent_part
 from vibe_rl.runner.run import run_training
-from vibe_rl.runner.saving import agent_part
 
 TOTAL, BREAKS_AT, RECOVERS_AT = 8_000, 3_200, 5_200
 

@@ -82,10 +82,11 @@ class Hosts:
 
     def end(self, update: int, state: TrainState) -> list[FitResult]:
         """Handles what is left of every agent."""
-        return [
-            host.end(update, jax.tree.map(lambda x, i=i: x[i], state))
-            for i, host in enumerate(self.hosts)
-        ]
+        results = []
+        for i, host in enumerate(self.hosts):
+            with named(host):
+                results.append(host.end(update, jax.tree.map(lambda x, i=i: x[i], state)))
+        return results
 
 
 @contextmanager

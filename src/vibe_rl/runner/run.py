@@ -19,7 +19,8 @@ from vibe_rl.runner.fit_many import fit_many
 from vibe_rl.runner.interrupt import StopRequest
 from vibe_rl.runner.many import ManyRuns
 from vibe_rl.runner.prepare import Run
-from vibe_rl.runner.saving import Progress, Saver, check_checkpoints, set_later_aside
+from vibe_rl.runner.resuming import check_checkpoints, set_later_aside
+from vibe_rl.runner.saving import Progress, Saver
 from vibe_rl.tracking.base import Tee, Tracker
 from vibe_rl.tracking.console import ConsoleTracker
 

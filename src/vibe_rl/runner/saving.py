@@ -1,4 +1,4 @@
-"""Saving a run so that it goes on as if it had never stopped, and finding where it does.
+"""Saving a run so that it goes on as if it had never stopped.
 
 A checkpoint holds the whole `TrainState` and, in its notes, what the host knows: how many updates
 were made and the columns of the row that goes on.
@@ -8,34 +8,21 @@ import base64
 import time
 import warnings
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from itertools import count
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from vibe_rl.algorithms.off_policy import without_ring
-from vibe_rl.checkpoint import (
-    check_fits,
-    check_free,
-    initialize_checkpoint_dir,
-    load_checkpoint,
-    load_metadata,
-    saved_steps,
-)
-from vibe_rl.env.host import HostEnvironment
-from vibe_rl.errors import ConfigError, DamagedCheckpointError
+from vibe_rl.checkpoint import initialize_checkpoint_dir, saved_steps
 from vibe_rl.runner.evaluator import EvalMetrics
 from vibe_rl.runner.loop import TrainState
 from vibe_rl.runner.prepare import Run, next_due
 from vibe_rl.runner.report import Row
-from vibe_rl.types import PyTree
+from vibe_rl.runner.resuming import RUN, kept, latest_whole
 
 ATTEMPTS = 2
 """How often the last checkpoint of a run is tried."""
-RUN = "run"
-"""What the notes of a run's checkpoint say that it holds."""
 
 
 class Progress(NamedTuple):
@@ -187,92 +174,6 @@ class Saver:
             self.manager.close()
 
 
-def check_checkpoints(run: Run, directory: str | Path) -> None:
-    """Raises ConfigError, before anything is compiled or written, if what is there is in the way.
-
-    Raises:
-        CheckpointExistsError: there is something, and neither resume nor overwrite is asked for.
-    """
-    check_free(directory, run.config.resume, run.config.overwrite)
-    if run.config.overwrite or not run.config.resume:
-        return
-    for step in reversed(saved_steps(directory)):
-        with suppress(DamagedCheckpointError):
-            notes = checked_notes(run, directory, step)
-            check_fits(directory, kept(run, run.shapes(), notes["replay"]), step=step)
-            return
-
-
-def latest_whole(
-    run: Run, directory: Path, among: Collection[int] | None = None
-) -> tuple[Any, dict[str, Any]] | None:
-    """State and notes of the newest checkpoint that is what was saved; None if there is none.
-
-    Damaged ones are renamed, so that the run can save at their steps again.
-
-    Raises:
-        DamagedCheckpointError: all are damaged; they are left as they are.
-    """
-    steps, damaged = saved_steps(directory), []
-    for step in reversed(steps if among is None else [step for step in steps if step in among]):
-        try:
-            notes = checked_notes(run, directory, step)
-            like = kept(run, run.shapes(), notes["replay"])
-            state = load_checkpoint(directory, like, step=step)
-        except DamagedCheckpointError as error:
-            damaged.append((step, error))
-            continue
-        for bad, error in damaged:
-            name = set_aside(directory, bad, "damaged")
-            warnings.warn(f"{error} It is kept as {name}.", RuntimeWarning, stacklevel=2)
-        return state, notes
-    if damaged:
-        raise damaged[0][1]
-    return None
-
-
-def set_aside(directory: Path, step: int, why: str) -> str:
-    """Renames a checkpoint, so that it is one no more; its new name."""
-    names = (f"{why}_step_{step}{'' if n == 1 else f'_{n}'}" for n in count(1))
-    name = next(name for name in names if not (directory / name).exists())
-    (directory / f"step_{step}").rename(directory / name)
-    return name
-
-
-def set_later_aside(directory: Path, last: int) -> None:
-    """Sets checkpoints later than a step aside: the run that goes on from there has its own."""
-    for step in saved_steps(directory):
-        if step > last:
-            set_aside(directory, step, "later")
-
-
-def checked_notes(run: Run, directory: str | Path, step: int) -> dict[str, Any]:
-    """The notes of a checkpoint; ConfigError if it is not of such a run."""
-    notes, name = load_metadata(directory, step=step), type(run.algorithm).__name__
-    if notes.get("holds") != RUN:
-        raise ConfigError(
-            f"checkpoint of step {step} holds no run to go on from: start another run."
-        )
-    if notes["algorithm"] != name:
-        raise ConfigError(
-            f"checkpoint of step {step} is of {notes['algorithm']} and the run of "
-            f"{name}: give the same algorithm."
-        )
-    if step != notes["update"] * run.steps_per_update:
-        raise ConfigError(
-            f"checkpoint of step {step} has updates of {step // notes['update']} env steps and the "
-            f"run of {run.steps_per_update}: give the same number of envs and steps."
-        )
-    return notes
-
-
-def kept(run: Run, state: TrainState, replay: bool) -> TrainState:
-    """The part of the state that is saved: worlds in Python cannot be."""
-    if isinstance(run.env, HostEnvironment):
-        state = state._replace(env_state=(), obs=())
-    return state if replay else state._replace(agent_state=without_ring(state.agent_state))
-
-
 @contextmanager
 def told_but_survived(what: str) -> Iterator[None]:
     """What cannot be written is warned of, and nothing else suffers."""
@@ -302,10 +203,3 @@ def packed(columns: Row) -> dict[str, str]:
 def unpacked(texts: Mapping[str, str]) -> Row:
     """The columns again."""
     return {name: np.frombuffer(base64.b64decode(text), "<f4") for name, text in texts.items()}
-
-
-def agent_part(directory: str | Path, like: PyTree, step: int | None = None) -> PyTree:
-    """The agent of a run's checkpoint, without its replay."""
-    holds_run = load_metadata(directory, step=step).get("holds") == RUN
-    part = ".agent_state" if holds_run else ""
-    return load_checkpoint(directory, like, step=step, part=part)
