@@ -19,7 +19,7 @@ import numpy as np
 
 from vibe_rl import prng, shuffle
 from vibe_rl.configs import PRESETS
-from vibe_rl.experiment import build
+from vibe_rl.recipe import build
 from vibe_rl.runner import loop
 from vibe_rl.runner.compilation_cache import enable_compilation_cache
 from vibe_rl.runner.evaluator import evaluate, greedy_action

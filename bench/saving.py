@@ -14,8 +14,8 @@ from pathlib import Path
 import jax
 
 from vibe_rl.configs import PRESETS
-from vibe_rl.experiment import build
 from vibe_rl.metrics import MetricsLogger
+from vibe_rl.recipe import build
 from vibe_rl.runner import fit
 from vibe_rl.runner.saving import Saver
 from vibe_rl.tracking import Tee

@@ -9,7 +9,7 @@ import time
 from dataclasses import replace
 
 from vibe_rl.configs import PRESETS
-from vibe_rl.experiment import build, with_seed
+from vibe_rl.recipe import build, with_seed
 from vibe_rl.runner import fit
 from vibe_rl.runner.fit_many import fit_many
 from vibe_rl.runner.many import side_by_side

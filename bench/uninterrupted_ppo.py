@@ -8,7 +8,7 @@ from worker import serve
 
 from vibe_rl import prng
 from vibe_rl.configs.train_config import from_dict
-from vibe_rl.experiment import build
+from vibe_rl.recipe import build
 from vibe_rl.runner import loop
 
 

@@ -1,44 +1,50 @@
 """A run from its config to its files, and back: train, load the agent, evaluate it again."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, overload
 
 import jax
 
 from vibe_rl.algorithms.off_policy import without_ring
 from vibe_rl.checkpoint import load_metadata
-from vibe_rl.configs.train_config import ALGORITHMS, TrainConfig, algorithm_name, from_dict, to_dict
-from vibe_rl.env import AutoResetWrapper, HostEnvironment, make
+from vibe_rl.configs.train_config import TrainConfig, algorithm_name
 from vibe_rl.errors import ConfigError
-from vibe_rl.records import plain
+from vibe_rl.many_seeds import train_seeds
+from vibe_rl.recipe import build, check_own_checkpoints, config_of, on_one_device, record
 from vibe_rl.run_dir import RunDir
 from vibe_rl.runner.compilation_cache import enable_compilation_cache
 from vibe_rl.runner.evaluator import EvalMetrics
 from vibe_rl.runner.fit import FitResult
-from vibe_rl.runner.prepare import Run, evaluation_key, prepare
+from vibe_rl.runner.prepare import Run, evaluation_key
 from vibe_rl.runner.resuming import agent_part
-from vibe_rl.runner.run import resolve_num_envs, run_training
+from vibe_rl.runner.run import run_training
 from vibe_rl.types import PyTree
 
+Path = str | os.PathLike[str]
 
-def build(config: TrainConfig) -> Run:
-    """The environment and the algorithm that `config` describes; ConfigError if they do not fit."""
-    env, env_params = make(config.env_id, **config.env_kwargs)
-    if not isinstance(env, HostEnvironment):
-        env = AutoResetWrapper(env)
-    builder = ALGORITHMS[algorithm_name(config)][1]
-    algorithm = builder(env, env_params, config.algo, config.runner)
-    num_envs = resolve_num_envs(config.algo.num_envs, config.runner)
-    return prepare(algorithm, env, env_params, config.runner, num_envs)
+
+@overload
+def train(config: TrainConfig, base_dir: Path = "runs") -> tuple[RunDir, FitResult]: ...
+
+
+@overload
+def train(
+    config: TrainConfig, base_dir: Path = "runs", *, seeds: Iterable[int]
+) -> tuple[RunDir, list[FitResult]]: ...
 
 
 def train(
-    config: TrainConfig, base_dir: str | os.PathLike[str] = "runs"
-) -> tuple[RunDir, FitResult]:
-    """Runs `config` in a new run directory; nothing is written if it cannot work."""
+    config: TrainConfig, base_dir: Path = "runs", *, seeds: Iterable[int] | None = None
+) -> tuple[RunDir, FitResult] | tuple[RunDir, list[FitResult]]:
+    """Runs `config` in a new run directory; nothing is written if it cannot work.
+
+    With `seeds`, a run for each of them, in one program; see `vibe_rl.many_seeds`.
+    """
+    if seeds is not None:
+        return train_seeds(config, seeds, base_dir)
     check_own_checkpoints(config)
     run = build(config)
     run.check_memory()
@@ -59,31 +65,6 @@ def resume(path: str | os.PathLike[str], config: TrainConfig) -> tuple[RunDir, F
     check_own_checkpoints(config)
     run = build(replace(config, runner=replace(config.runner, resume=True)))
     return run_dir, run_training(run, run_dir=run_dir, record=partial(record, run_dir, config))
-
-
-def check_own_checkpoints(config: TrainConfig) -> None:
-    """Raises ConfigError for settings about other checkpoints than the run directory's own."""
-    runner = config.runner
-    if runner.resume or runner.overwrite or runner.checkpoint_dir is not None:
-        raise ConfigError(
-            "runner.resume, runner.overwrite and runner.checkpoint_dir are for calls from "
-            "Python, and a run keeps its checkpoints itself: go on with vibe-rl train --resume RUN."
-        )
-
-
-def config_of(path: str | os.PathLike[str]) -> TrainConfig:
-    """The config with which a run was begun or last gone on with."""
-    return from_dict(RunDir.open(path).load_latest_config())
-
-
-def record(run_dir: RunDir, config: TrainConfig) -> None:
-    """Writes down what is about to be run, and on what."""
-    settings, runner = to_dict(config), config.runner
-    if not (run_dir.root / "config.json").exists():
-        run_dir.save_config(settings)
-    elif plain(settings) != run_dir.load_latest_config():
-        run_dir.save_next_config(settings)
-    run_dir.save_manifest({"seed": runner.seed, "matmul_precision": runner.matmul_precision})
 
 
 def load_run(
@@ -125,15 +106,3 @@ def evaluate_run(
     key = evaluation_key(notes["seed"], notes["update"]) if seed is None else jax.random.key(seed)
     with jax.default_matmul_precision(run.config.matmul_precision):
         return run.score((run.algorithm, agent_state), key, episodes)
-
-
-def on_one_device(config: TrainConfig) -> TrainConfig:
-    """The same run, with as many envs, on a machine that may have fewer devices."""
-    num_envs = resolve_num_envs(config.algo.num_envs, config.runner)
-    runner = replace(config.runner, num_envs=1, num_devices=None, fsdp_devices=1)
-    return replace(config, algo=replace(config.algo, num_envs=num_envs), runner=runner)
-
-
-def with_seed(config: TrainConfig, seed: int) -> TrainConfig:
-    """The same run from another seed."""
-    return replace(config, runner=replace(config.runner, seed=seed))

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from vibe_rl.configs.train_config import TrainConfig, algorithm_name
 from vibe_rl.errors import ConfigError
-from vibe_rl.experiment import build, check_own_checkpoints, record, with_seed
+from vibe_rl.recipe import build, check_own_checkpoints, record, with_seed
 from vibe_rl.run_dir import RunDir, find_runs
 from vibe_rl.runner.fit import FitResult
 from vibe_rl.runner.many import ManyRuns, side_by_side

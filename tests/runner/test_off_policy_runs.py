@@ -21,8 +21,9 @@ from vibe_rl.configs.train_config import TrainConfig
 from vibe_rl.env import AutoResetWrapper, Box
 from vibe_rl.env.wrappers import with_episode_statistics
 from vibe_rl.errors import ConfigError, NonFiniteLossError
-from vibe_rl.experiment import build, evaluate_run, load_run, train, with_seed
+from vibe_rl.experiment import evaluate_run, load_run, train
 from vibe_rl.metrics import read_metrics
+from vibe_rl.recipe import build, with_seed
 from vibe_rl.replay import NO_TRANSITION, TERMINATED, TRUNCATED
 from vibe_rl.run_dir import RunDir
 from vibe_rl.runner import RunnerConfig, evaluate, fit, hybrid, loop, train_dqn, train_sac

@@ -1,0 +1,5 @@
+"""The command line: `vibe-rl train | evaluate | plot | envs`."""
+
+from vibe_rl.cli.program import main
+
+__all__ = ["main"]

@@ -1,0 +1,90 @@
+"""`vibe-rl train`."""
+
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from vibe_rl.cli.plot import try_to_draw
+from vibe_rl.cli.scores import describe, summary
+from vibe_rl.cli.words import taken_out
+from vibe_rl.errors import ConfigError
+
+
+def train(args: Sequence[str]) -> None:
+    """Train a preset: vibe-rl train cartpole_ppo --algo.lr 1e-3, or go on: train --resume RUN."""
+    from vibe_rl import experiment  # noqa: PLC0415 - each command imports what it needs
+    from vibe_rl.configs import cli, override  # noqa: PLC0415
+    from vibe_rl.recipe import config_of  # noqa: PLC0415
+
+    path, words = taken_out("--resume", args)
+    seeds, words = taken_out("--seeds", words)
+    if seeds is not None or (path is not None and many_seeds_of(path)):
+        train_many(path, seeds, words)
+        return
+    if path is None:
+        config = cli(words)
+        run_dir, result = experiment.train(config)
+    else:
+        config = override(config_of(path), words)
+        run_dir, result = experiment.resume(path, config)
+    ending = "interrupted" if result.interrupted else "complete"
+    print(f"Training {ending} | {result.step:,} env steps, {result.updates:,} updates")
+    if result.evaluation is not None and not result.interrupted:
+        print(f"Evaluation | {describe(result.evaluation)}")
+    print(f"Run | {run_dir}")
+    if result.interrupted:
+        print(f"Go on | vibe-rl train --resume {run_dir}")
+    if config.runner.plot:
+        try_to_draw(str(run_dir))
+
+
+def train_many(path: str | None, seeds: str | None, words: Sequence[str]) -> None:
+    """Trains a preset with many seeds at once, or goes on with such a group."""
+    use_all_cores()
+    from vibe_rl import many_seeds  # noqa: PLC0415
+    from vibe_rl.configs import cli, override  # noqa: PLC0415
+    from vibe_rl.recipe import config_of  # noqa: PLC0415
+
+    check_seed_options(path, seeds, words)
+    if path is None:
+        config = cli(words)
+        group, results = many_seeds.train_seeds(config, many_seeds.parse_seeds(str(seeds)))
+    else:
+        config = override(config_of(path), words)
+        group, results = many_seeds.resume_seeds(path, config)
+    ending = "interrupted" if results[0].interrupted else "complete"
+    print(f"Training {ending} | {results[0].step:,} env steps of each of {len(results)} seeds")
+    scores = [r.evaluation for r in results if r.evaluation is not None and not r.interrupted]
+    if scores:
+        print(f"Evaluation | {summary([float(score.mean_return) for score in scores])}")
+    print(f"Run | {group}")
+    if results[0].interrupted:
+        print(f"Go on | vibe-rl train --resume {group}")
+    if config.runner.plot:
+        try_to_draw(str(group))
+
+
+def check_seed_options(path: str | None, seeds: str | None, words: Sequence[str]) -> None:
+    """Raises ConfigError for options that contradict each other."""
+    if path is not None and seeds is not None:
+        raise ConfigError(f"--seeds {seeds} with --resume: a group keeps its seeds, leave it out.")
+    if any(word.startswith("--runner.seed") for word in words):
+        raise ConfigError("runner.seed is each of --seeds in turn: leave it out.")
+
+
+def use_all_cores() -> None:
+    """Pretends a device for every core, if JAX has not begun and nothing else was asked for."""
+    import jax  # noqa: PLC0415
+
+    if "JAX_NUM_CPU_DEVICES" in os.environ or "device_count" in os.environ.get("XLA_FLAGS", ""):
+        return
+    allowed = getattr(os, "sched_getaffinity", None)  # only Linux tells
+    n_cores = len(allowed(0)) if allowed else os.cpu_count() or 1
+    with suppress(RuntimeError):
+        jax.config.update("jax_num_cpu_devices", n_cores)
+
+
+def many_seeds_of(path: str) -> bool:
+    """Whether it is a group of runs."""
+    return (Path(path) / "members").is_dir()

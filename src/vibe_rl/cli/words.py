@@ -1,0 +1,25 @@
+"""Words of a command line that tyro does not see."""
+
+from collections.abc import Sequence
+
+from vibe_rl.errors import ConfigError
+
+NEEDS = {
+    "--resume": "a run: vibe-rl train --resume RUN",
+    "--seeds": "seeds: vibe-rl train PRESET --seeds 0:8",
+}
+
+
+def taken_out(option: str, args: Sequence[str]) -> tuple[str | None, list[str]]:
+    """The word after an option such as `--resume`, if it is there, and the other words."""
+    words = [
+        part
+        for arg in args
+        for part in (arg.split("=", 1) if arg.startswith(f"{option}=") else [arg])
+    ]
+    if option not in words:
+        return None, words
+    i = words.index(option)
+    if i + 1 == len(words) or words[i + 1].startswith("--"):
+        raise ConfigError(f"{option} needs {NEEDS[option]}.")
+    return words[i + 1], words[:i] + words[i + 2 :]

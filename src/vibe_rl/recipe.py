@@ -1,0 +1,60 @@
+"""From a config to the run that it describes, and what is written down of it."""
+
+import os
+from dataclasses import replace
+
+from vibe_rl.configs.train_config import ALGORITHMS, TrainConfig, algorithm_name, from_dict, to_dict
+from vibe_rl.env import AutoResetWrapper, HostEnvironment, make
+from vibe_rl.errors import ConfigError
+from vibe_rl.records import plain
+from vibe_rl.run_dir import RunDir
+from vibe_rl.runner.prepare import Run, prepare
+from vibe_rl.runner.run import resolve_num_envs
+
+
+def build(config: TrainConfig) -> Run:
+    """The environment and the algorithm that `config` describes; ConfigError if they do not fit."""
+    env, env_params = make(config.env_id, **config.env_kwargs)
+    if not isinstance(env, HostEnvironment):
+        env = AutoResetWrapper(env)
+    builder = ALGORITHMS[algorithm_name(config)][1]
+    algorithm = builder(env, env_params, config.algo, config.runner)
+    num_envs = resolve_num_envs(config.algo.num_envs, config.runner)
+    return prepare(algorithm, env, env_params, config.runner, num_envs)
+
+
+def check_own_checkpoints(config: TrainConfig) -> None:
+    """Raises ConfigError for settings about other checkpoints than the run directory's own."""
+    runner = config.runner
+    if runner.resume or runner.overwrite or runner.checkpoint_dir is not None:
+        raise ConfigError(
+            "runner.resume, runner.overwrite and runner.checkpoint_dir are for calls from "
+            "Python, and a run keeps its checkpoints itself: go on with vibe-rl train --resume RUN."
+        )
+
+
+def config_of(path: str | os.PathLike[str]) -> TrainConfig:
+    """The config with which a run was begun or last gone on with."""
+    return from_dict(RunDir.open(path).load_latest_config())
+
+
+def record(run_dir: RunDir, config: TrainConfig) -> None:
+    """Writes down what is about to be run, and on what."""
+    settings, runner = to_dict(config), config.runner
+    if not (run_dir.root / "config.json").exists():
+        run_dir.save_config(settings)
+    elif plain(settings) != run_dir.load_latest_config():
+        run_dir.save_next_config(settings)
+    run_dir.save_manifest({"seed": runner.seed, "matmul_precision": runner.matmul_precision})
+
+
+def on_one_device(config: TrainConfig) -> TrainConfig:
+    """The same run, with as many envs, on a machine that may have fewer devices."""
+    num_envs = resolve_num_envs(config.algo.num_envs, config.runner)
+    runner = replace(config.runner, num_envs=1, num_devices=None, fsdp_devices=1)
+    return replace(config, algo=replace(config.algo, num_envs=num_envs), runner=runner)
+
+
+def with_seed(config: TrainConfig, seed: int) -> TrainConfig:
+    """The same run from another seed."""
+    return replace(config, runner=replace(config.runner, seed=seed))
