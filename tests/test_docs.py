@@ -8,6 +8,7 @@ import dataclasses
 import inspect
 import re
 import shlex
+import subprocess
 import sys
 import textwrap
 from collections.abc import Iterator
@@ -19,9 +20,11 @@ from types import ModuleType
 from typing import NamedTuple
 
 import pytest
+import yaml
 
 from vibe_rl import cli, configs
 from vibe_rl.algorithms import DQNConfig, DQNMetrics, PPOConfig, PPOMetrics, SACConfig, SACMetrics
+from vibe_rl.cli.processes import processes
 from vibe_rl.configs import PRESETS, TrainConfig
 from vibe_rl.env import registry
 from vibe_rl.plotting import PlotConfig
@@ -43,6 +46,8 @@ BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\[[^\]]+\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#+ +(.+)$", re.MULTILINE)
 
+READ = ("text", "json", "sh", "yaml")
+"""Languages of blocks that are read and not run: sh is for commands that need several machines."""
 NOT_RUN = (
     "make",
     "python bench/learning.py",
@@ -124,7 +129,7 @@ def test_every_code_block_of_the_page_runs(page, tmp_path, monkeypatch):
         elif block.language == "bash":
             run_lines(block.code)
         else:
-            assert block.language in ("text", "json"), f"{page.name}:{block.line}: which language?"
+            assert block.language in READ, f"{page.name}:{block.line}: which language?"
 
 
 def run_lines(code: str) -> None:
@@ -164,6 +169,31 @@ def completed(word: str) -> list[str]:
 def with_tiny_budget(args: list[str]) -> list[str]:
     """The last of two equal flags counts, so this takes the place of the page's own budget."""
     return [*args, *TINY] if args[0] == "train" and "--help" not in args else args
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_scripts_for_several_machines_and_their_commands_are_understood(page):
+    environment = {"JAX_COORDINATOR_ADDRESS": "a:1", "SLURM_NTASKS": "2", "SLURM_PROCID": "0"}
+    for block in blocks(page.read_text(encoding="utf-8")):
+        if block.language == "yaml":
+            assert all(part["kind"] for part in yaml.safe_load_all(block.code))
+        if block.language == "sh":
+            subprocess.run(["bash", "-n"], input=block.code, text=True, check=True)
+            check_distributed(block.code.replace("$i", "0"), environment)
+
+
+def check_distributed(code: str, environment: dict[str, str]) -> None:
+    """Reads the commands of several processes as the command line does."""
+    for line in code.replace("\\\n", " ").splitlines():
+        _, command, rest = line.partition("vibe-rl train ")
+        words = shlex.split(rest.rstrip("& "), comments=True)
+        if command and "--resume" not in words:
+            with pytest.MonkeyPatch.context() as patch:
+                for name, value in environment.items():
+                    patch.setenv(name, value)
+                join, others = processes(words)
+            assert join is not None
+            configs.cli(others)
 
 
 def test_a_command_that_is_not_known_fails():

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from vibe_rl import prng
+from vibe_rl.sharding import data_sharding, make_mesh
 
 SHAPES = [(), (1,), (7,), (16, 15), (256,), (3, 100)]  # from 256 on in a loop
 
@@ -44,7 +45,7 @@ def test_distributions_are_those_of_jax_inside_jit_and_vmap(draw):
 def test_what_is_computed_once_is_the_same_for_every_key():
     for seed in range(4):
         key = jax.random.key_data(prng.key(seed))
-        np.testing.assert_array_equal(prng.once(key, lambda key=key: key * 2), key * 2)
+        np.testing.assert_array_equal(prng.once(lambda key=key: key * 2), key * 2)
 
 
 def test_noise_read_in_two_places_is_generated_in_one():
@@ -54,3 +55,15 @@ def test_noise_read_in_two_places_is_generated_in_one():
 
     straight = jax.jit(twice).lower(prng.key(0)).compile().as_text()
     assert straight.count(" while(") == 1
+
+
+def test_devices_draw_from_keys_of_their_own_without_a_word_between_them():
+    def draw(key):
+        noise = jax.random.normal(key, (512,))
+        return jnp.sort(noise).sum() + (noise**2).max()
+
+    sharding = data_sharding(make_mesh())
+    keys = jax.device_put(jax.random.split(prng.key(0), 16), sharding)
+    text = jax.jit(jax.vmap(draw), out_shardings=sharding).lower(keys).compile().as_text()
+    assert " while(" in text
+    assert "all-" not in text

@@ -13,7 +13,14 @@ from vibe_rl.checkpoint import load_metadata
 from vibe_rl.configs.train_config import TrainConfig, algorithm_name
 from vibe_rl.errors import ConfigError
 from vibe_rl.many_seeds import train_seeds
-from vibe_rl.recipe import build, check_own_checkpoints, config_of, on_one_device, record
+from vibe_rl.recipe import (
+    build,
+    check_own_checkpoints,
+    config_of,
+    new_run_dir,
+    on_one_device,
+    record,
+)
 from vibe_rl.run_dir import RunDir
 from vibe_rl.runner.compilation_cache import enable_compilation_cache
 from vibe_rl.runner.evaluator import EvalMetrics
@@ -48,7 +55,7 @@ def train(
     check_own_checkpoints(config)
     run = build(config)
     run.check_memory()
-    run_dir = RunDir(f"{config.env_id}_{algorithm_name(config)}", base_dir)
+    run_dir = new_run_dir(f"{config.env_id}_{algorithm_name(config)}", base_dir)
     return run_dir, run_training(run, run_dir=run_dir, record=partial(record, run_dir, config))
 
 

@@ -72,14 +72,15 @@ def _fold_in(key: Array, data: Array | int) -> Array:
     return jnp.stack(threefry(key, jnp.uint32(0), jnp.uint32(data)))
 
 
-def once(key: Array, numbers: Callable[[], PyTree]) -> PyTree:
+def once(numbers: Callable[[], PyTree]) -> PyTree:
     """`numbers()`, computed one time and kept.
 
     XLA computes straight-line code anew inside every operation that reads it, which does not take
     long but makes programs that use noise in many places twice as long to compile. It does not look
-    into a loop, though, unless it sees that the loop has a single round.
+    into a loop, though, unless it sees that the loop has a single round. The number of rounds must
+    not depend on the key: where keys differ by device, devices would have to agree on it.
     """
-    rounds = (key[0] | np.uint32(1)) & np.uint32(1)  # 1, which XLA does not find out
+    rounds = jax.lax.optimization_barrier(np.uint32(1))  # XLA does not find out what it is
     start = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), jax.eval_shape(numbers))
     carry = (np.uint32(0), start)
     return jax.lax.while_loop(
@@ -90,7 +91,7 @@ def once(key: Array, numbers: Callable[[], PyTree]) -> PyTree:
 @partial(jax.jit, static_argnums=(1, 2), inline=True)
 def _random_bits(key: Array, bit_width: int, shape: tuple[int, ...]) -> Array:
     draw = partial(_encrypted_counters, key, shape)
-    high, low = once(key, draw) if math.prod(shape) >= MANY else draw()
+    high, low = once(draw) if math.prod(shape) >= MANY else draw()
     if bit_width == 64:
         return (high.astype(jnp.uint64) << np.uint64(32)) | low.astype(jnp.uint64)
     return (high ^ low).astype(WORDS[bit_width])

@@ -4,6 +4,7 @@ import os
 from dataclasses import replace
 
 from vibe_rl.configs.train_config import ALGORITHMS, TrainConfig, algorithm_name, from_dict, to_dict
+from vibe_rl.distributed import greatest, told_by_first
 from vibe_rl.env import AutoResetWrapper, HostEnvironment, make
 from vibe_rl.errors import ConfigError
 from vibe_rl.records import plain
@@ -31,6 +32,17 @@ def check_own_checkpoints(config: TrainConfig) -> None:
             "runner.resume, runner.overwrite and runner.checkpoint_dir are for calls from "
             "Python, and a run keeps its checkpoints itself: go on with vibe-rl train --resume RUN."
         )
+
+
+def new_run_dir(name: str, base_dir: str | os.PathLike[str]) -> RunDir:
+    """A new run directory; of several processes, the first makes it and all use it."""
+    path = told_by_first(lambda: str(RunDir(name, base_dir)))
+    if greatest(not os.path.isdir(path)):
+        raise ConfigError(
+            f"base_dir {base_dir}: {path} of process 0 is not there for all processes, give a "
+            "folder on a file system that they share."
+        )
+    return RunDir.open(path)
 
 
 def config_of(path: str | os.PathLike[str]) -> TrainConfig:

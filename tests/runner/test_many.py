@@ -124,5 +124,5 @@ def test_runs_of_other_shapes_are_refused(other, sentence):
 
 def test_runs_on_several_devices_each_are_refused():
     spread = replace(RUNNER, num_devices=2)
-    with pytest.raises(ConfigError, match="need runs of one device each"):
+    with pytest.raises(ConfigError, match="need one process and runs of one device each"):
         side_by_side([prepared("ppo", seed, spread) for seed in range(2)])

@@ -151,8 +151,9 @@ def _told_as_damage(path: Path) -> Iterator[None]:
 
 
 def digest(leaf: Any) -> int | None:
-    """A checksum of an array's bytes; None where other hosts hold some of them."""
-    if not getattr(leaf, "is_fully_addressable", True):
+    """A checksum of an array's bytes; None where other processes hold some of them."""
+    here = getattr(leaf, "is_fully_addressable", True) or leaf.is_fully_replicated
+    if not here:
         return None
     return zlib.crc32(np.ascontiguousarray(leaf).tobytes())
 
@@ -226,9 +227,10 @@ def raw(leaf: Any) -> Any:
         return np.asarray(leaf)
     if not _is_key(leaf):
         return leaf
-    return (
-        jax.eval_shape(jax.random.key_data, leaf) if _is_shape(leaf) else jax.random.key_data(leaf)
-    )
+    if not _is_shape(leaf):
+        return jax.random.key_data(leaf)
+    data = jax.eval_shape(jax.random.key_data, leaf)
+    return jax.ShapeDtypeStruct(data.shape, data.dtype, sharding=leaf.sharding)
 
 
 def _is_shape(leaf: Any) -> bool:

@@ -15,6 +15,7 @@ import numpy as np
 
 from vibe_rl.checkpoint.format import items, load_checkpoint, saved_steps
 from vibe_rl.checkpoint.orbax_logs import quieten_orbax
+from vibe_rl.distributed import by_first
 from vibe_rl.errors import CheckpointExistsError, ConfigError, unknown, writing
 from vibe_rl.types import PyTree
 
@@ -222,10 +223,7 @@ def initialize_checkpoint_dir(  # noqa: PLR0913 - the seed's signature
     """
     path = Path(directory).absolute()
     check_free(path, resume, overwrite)
-    with writing(directory):
-        if overwrite and path.exists():
-            shutil.rmtree(path)
-        path.mkdir(parents=True, exist_ok=True)
+    by_first(partial(make_room, path, overwrite))
     manager = CheckpointManager(
         path,
         max_to_keep=max_to_keep,
@@ -236,6 +234,14 @@ def initialize_checkpoint_dir(  # noqa: PLR0913 - the seed's signature
         best_mode=best_mode,
     )
     return manager, resume and bool(saved_steps(path))
+
+
+def make_room(path: Path, overwrite: bool) -> None:
+    """Creates the directory, and empties it first if it may be overwritten."""
+    with writing(path):
+        if overwrite and path.exists():
+            shutil.rmtree(path)
+        path.mkdir(parents=True, exist_ok=True)
 
 
 def check_free(directory: str | Path, resume: bool, overwrite: bool) -> None:

@@ -1,33 +1,59 @@
 """`vibe-rl train`."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from vibe_rl.cli.plot import try_to_draw
+from vibe_rl.cli.processes import processes
 from vibe_rl.cli.scores import describe, summary
 from vibe_rl.cli.words import taken_out
 from vibe_rl.errors import ConfigError
 
+if TYPE_CHECKING:
+    from vibe_rl.configs.train_config import TrainConfig
+    from vibe_rl.run_dir import RunDir
+    from vibe_rl.runner.fit import FitResult
+
 
 def train(args: Sequence[str]) -> None:
     """Train a preset: vibe-rl train cartpole_ppo --algo.lr 1e-3, or go on: train --resume RUN."""
-    from vibe_rl import experiment  # noqa: PLC0415 - each command imports what it needs
-    from vibe_rl.configs import cli, override  # noqa: PLC0415
-    from vibe_rl.recipe import config_of  # noqa: PLC0415
-
     path, words = taken_out("--resume", args)
     seeds, words = taken_out("--seeds", words)
-    if seeds is not None or (path is not None and many_seeds_of(path)):
+    join, words = processes(words)
+    if seeds is None and (path is None or not many_seeds_of(path)):
+        train_one(path, words, join)
+    elif join is None:
         train_many(path, seeds, words)
-        return
-    if path is None:
-        config = cli(words)
-        run_dir, result = experiment.train(config)
     else:
-        config = override(config_of(path), words)
-        run_dir, result = experiment.resume(path, config)
+        raise ConfigError("--distributed is for one run: train a group of seeds on each machine.")
+
+
+def train_one(
+    path: str | None, words: Sequence[str], join: Callable[[], None] | None = None
+) -> None:
+    """Trains a preset, or goes on with a run; of several processes, the first tells of it."""
+    from vibe_rl import experiment  # noqa: PLC0415 - each command imports what it needs
+    from vibe_rl.configs import cli, override  # noqa: PLC0415
+    from vibe_rl.distributed import ended_if_lost, is_first  # noqa: PLC0415
+    from vibe_rl.recipe import config_of  # noqa: PLC0415
+
+    config = cli(words) if path is None else override(config_of(path), words)
+    if join is not None:
+        join()
+    with ended_if_lost():
+        if path is None:
+            run_dir, result = experiment.train(config)
+        else:
+            run_dir, result = experiment.resume(path, config)
+    if is_first():
+        tell(config, run_dir, result)
+
+
+def tell(config: "TrainConfig", run_dir: "RunDir", result: "FitResult") -> None:
+    """How a run ended, and how to go on."""
     ending = "interrupted" if result.interrupted else "complete"
     print(f"Training {ending} | {result.step:,} env steps, {result.updates:,} updates")
     if result.evaluation is not None and not result.interrupted:

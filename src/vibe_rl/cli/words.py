@@ -7,6 +7,10 @@ from vibe_rl.errors import ConfigError
 NEEDS = {
     "--resume": "a run: vibe-rl train --resume RUN",
     "--seeds": "seeds: vibe-rl train PRESET --seeds 0:8",
+    "--coordinator": "where process 0 listens: --coordinator HOST:PORT",
+    "--num_processes": "how many processes there are: --num_processes 2",
+    "--process_id": "which process this is: --process_id 0",
+    "--timeout": "seconds to wait for other processes: --timeout 60",
 }
 
 

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+import jax
+
 from vibe_rl.errors import ConfigError
 
 
@@ -32,7 +34,8 @@ class RunnerConfig:
     """Whose memory holds the replay: device, or host where the device's is too small."""
 
     num_devices: int | None = None
-    """Devices to train on; None takes one, and in train_ppo_multigpu all."""
+    """Devices to train on; None takes one, but all in train_ppo_multigpu and where several
+    processes train together."""
     num_envs: int = 1
     """Environments per device, where the algorithm's config does not say."""
     fsdp_devices: int = 1
@@ -99,6 +102,23 @@ def check_runner(config: RunnerConfig) -> None:
         if getattr(config, name) not in allowed:
             choices = " or ".join(map(str, allowed))
             raise ConfigError(f"runner.{name} {getattr(config, name)!r} is not served: {choices}.")
+
+
+def devices_of(config: RunnerConfig) -> int:
+    """How many devices a run is spread over.
+
+    Raises:
+        ConfigError: there are several processes, and not all of their devices are to take part.
+    """
+    n_processes, n_devices = jax.process_count(), jax.device_count()
+    if n_processes == 1:
+        return config.num_devices or 1
+    if config.num_devices not in (None, n_devices):
+        raise ConfigError(
+            f"num_devices {config.num_devices}: {n_processes} processes have {n_devices} devices, "
+            "and each has to take part: leave it out."
+        )
+    return n_devices
 
 
 def check_replay_unused(config: RunnerConfig) -> None:

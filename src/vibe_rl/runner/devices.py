@@ -11,8 +11,8 @@ from jaxtyping import Array
 from vibe_rl.algorithms.off_policy import sharded_over_envs
 from vibe_rl.env.host import AnyEnvironment, HostEnvironment
 from vibe_rl.errors import ConfigError
-from vibe_rl.runner.config import RunnerConfig
-from vibe_rl.runner.loop import HOW, TrainState, iterations
+from vibe_rl.runner.config import RunnerConfig, devices_of
+from vibe_rl.runner.loop import HOW, TrainState, iterations, jit_start_with
 from vibe_rl.sharding import (
     available_devices,
     data_sharding,
@@ -29,7 +29,7 @@ def mesh_of(config: RunnerConfig) -> Mesh | None:
     Raises:
         ConfigError: there are fewer devices, or fsdp_devices does not divide them.
     """
-    n_devices = config.num_devices or 1
+    n_devices = devices_of(config)
     if n_devices == 1 and config.fsdp_devices == 1:
         return None
     return make_mesh(config.fsdp_devices, n_devices)
@@ -73,6 +73,17 @@ def placed_shapes(shapes: TrainState, mesh: Mesh) -> TrainState:
     )
 
 
+def start_on(placed: TrainState) -> Any:
+    """`start` for states that are placed so: no device ever holds more than its part."""
+    leaves, structure = jax.tree.flatten(placed)
+    return _compiled_start(tuple(leaves), structure)
+
+
+@lru_cache(maxsize=16)
+def _compiled_start(leaves: tuple[NamedSharding, ...], structure: Any) -> Any:
+    return jit_start_with(out_shardings=jax.tree.unflatten(structure, leaves))
+
+
 def run_chunk_on(placed: TrainState, mesh: Mesh) -> Any:
     """`run_chunk` for states that are placed so; compiled once for each placement."""
     leaves, structure = jax.tree.flatten(placed)
@@ -86,8 +97,11 @@ def _compiled(leaves: tuple[NamedSharding, ...], structure: Any, mesh: Mesh) -> 
 
 
 def on_one_device(tree: PyTree, mesh: Mesh | None) -> PyTree:
-    """The tree on the first device alone."""
-    return tree if mesh is None else jax.device_put(tree, jax.local_devices()[0])
+    """The tree on this process's first device alone."""
+    if mesh is None:
+        return tree
+    whole = jax.jit(lambda x: x, out_shardings=replicate_sharding(mesh))(tree)
+    return jax.tree.map(lambda x: x.addressable_data(0), whole)
 
 
 def get_num_devices(requested: int | None = None) -> int:

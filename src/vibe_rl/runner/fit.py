@@ -12,6 +12,7 @@ from typing import NamedTuple, Protocol, TypeVar, runtime_checkable
 import jax
 import numpy as np
 
+from vibe_rl.distributed import greatest
 from vibe_rl.runner.evaluator import EvalMetrics
 from vibe_rl.runner.interrupt import StopRequest
 from vibe_rl.runner.loop import Chunk, TrainState
@@ -64,8 +65,8 @@ class Host:
         return update
 
     def longest(self) -> int:
-        """How many updates a chunk should have at most."""
-        return self.report.updates_at_once()
+        """How many updates a chunk should have at most; processes agree, for clocks differ."""
+        return greatest(self.report.updates_at_once())
 
     def stops(self) -> Stops:
         """What a chunk may not go on past, besides evaluations."""
@@ -191,6 +192,6 @@ def drive(run: Run, host: AnyHost[Result], stop: StopRequest | None = None) -> R
         for chunk in run.chunks(state, host.longest, host.stops(), update):
             update, state = update + chunk.n_updates, chunk.state
             host.after(chunk, update, run.evaluate(state.agent_state, update))
-            if stopping.requested:
+            if greatest(stopping.requested):
                 break
         return host.end(update, state)

@@ -75,10 +75,11 @@ def side_by_side(runs: Sequence[Run]) -> ManyRuns:
     first = runs[0]
     for run in runs[1:]:
         check_alike(first, run)
-    if any(run.mesh is not None or run.waits for run in runs):
+    if jax.process_count() > 1 or any(run.mesh is not None or run.waits for run in runs):
         raise ConfigError(
-            "several seeds at once need runs of one device each, with worlds and replay on it: "
-            "leave out runner.num_devices, replay_on host and environments in Python."
+            "several seeds at once need one process and runs of one device each, with worlds and "
+            "replay on it: leave out --distributed, runner.num_devices, replay_on host and "
+            "environments in Python."
         )
     algorithm = stacked([run.algorithm for run in runs])
     shared = {f.name: getattr(first, f.name) for f in fields(Run)}

@@ -10,7 +10,7 @@ from vibe_rl.env.host import AnyEnvironment
 from vibe_rl.errors import ConfigError
 from vibe_rl.replay import HostReplay, Replay
 from vibe_rl.run_dir import RunDir
-from vibe_rl.runner.config import RunnerConfig, check_runner
+from vibe_rl.runner.config import RunnerConfig, check_runner, devices_of
 from vibe_rl.runner.fit import Callback
 from vibe_rl.runner.prepare import prepare
 from vibe_rl.runner.run import resolve_num_envs, run_training
@@ -47,12 +47,10 @@ def replay(config: OffPolicyConfig, runner_config: RunnerConfig) -> Replay:
     Raises:
         ConfigError: it cannot be split so.
     """
-    num_envs, n_devices = (
-        resolve_num_envs(config.num_envs, runner_config),
-        runner_config.num_devices,
-    )
+    num_envs = resolve_num_envs(config.num_envs, runner_config)
+    n_devices = devices_of(runner_config)
     how = runner_config.buffer_size, num_envs, config.n_step, config.prioritized
-    if n_devices in (None, 1):
+    if n_devices == 1:
         return REPLAYS[runner_config.replay_on](*how)
     if runner_config.replay_on != "device":
         raise ConfigError(f"replay_on host serves one device, not {n_devices}: leave one out.")

@@ -30,6 +30,7 @@ from vibe_rl.runner.devices import (
     placed_shapes,
     placement,
     run_chunk_on,
+    start_on,
 )
 from vibe_rl.runner.env_checks import fit_for_training
 from vibe_rl.runner.evaluator import EvalMetrics, greedy_action, jit_evaluate
@@ -101,6 +102,13 @@ class Run:
         return run_chunk
 
     @property
+    def _start(self) -> Callable[..., TrainState]:
+        """What makes the first state where it is to be."""
+        if self.mesh is None:
+            return jit_start
+        return start_on(placement(self._shapes(), self.mesh))
+
+    @property
     def waits(self) -> bool:
         """Whether chunks are complete when they are yielded, for the host had a part in them."""
         ring_on_host = self.off_policy is not None and self.off_policy.on_host
@@ -133,7 +141,7 @@ class Run:
                 yield restored._replace(env_state=worlds, obs=worlds.obs)
         elif restored is None:
             how = (self.algorithm, self.env, self.env_params, key)
-            yield self._placed(self._with_ring(jit_start(*how, num_envs=self.num_envs)))
+            yield self._with_ring(self._start(*how, num_envs=self.num_envs))
         else:
             yield restored
 

@@ -1,7 +1,7 @@
 """Finding the checkpoint from which a run goes on, and setting aside those that are none for it."""
 
 import warnings
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
@@ -15,6 +15,7 @@ from vibe_rl.checkpoint import (
     load_metadata,
     saved_steps,
 )
+from vibe_rl.distributed import by_first, greatest
 from vibe_rl.env.host import HostEnvironment
 from vibe_rl.errors import ConfigError, DamagedCheckpointError
 from vibe_rl.runner.loop import TrainState
@@ -53,20 +54,34 @@ def latest_whole(
     """
     steps, damaged = saved_steps(directory), []
     for step in reversed(steps if among is None else [step for step in steps if step in among]):
-        try:
-            notes = checked_notes(run, directory, step)
-            like = kept(run, run.shapes(), notes["replay"])
-            state = load_checkpoint(directory, like, step=step)
-        except DamagedCheckpointError as error:
-            damaged.append((step, error))
+        found, error = read(run, directory, step)
+        if greatest(error is not None):
+            damaged.append((step, error or DamagedCheckpointError(f"step_{step} is damaged.")))
             continue
-        for bad, error in damaged:
-            name = set_aside(directory, bad, "damaged")
-            warnings.warn(f"{error} It is kept as {name}.", RuntimeWarning, stacklevel=2)
-        return state, notes
+        by_first(lambda: set_damaged_aside(directory, damaged))
+        return found
     if damaged:
         raise damaged[0][1]
     return None
+
+
+def read(
+    run: Run, directory: Path, step: int
+) -> tuple[tuple[Any, dict[str, Any]] | None, DamagedCheckpointError | None]:
+    """State and notes of a checkpoint, or why they cannot be read."""
+    try:
+        notes = checked_notes(run, directory, step)
+        like = kept(run, run.shapes(), notes["replay"])
+        return (load_checkpoint(directory, like, step=step), notes), None
+    except DamagedCheckpointError as error:
+        return None, error
+
+
+def set_damaged_aside(directory: Path, damaged: Iterable[tuple[int, Exception]]) -> None:
+    """Renames these checkpoints and tells of each."""
+    for step, error in damaged:
+        name = set_aside(directory, step, "damaged")
+        warnings.warn(f"{error} It is kept as {name}.", RuntimeWarning, stacklevel=2)
 
 
 def set_aside(directory: Path, step: int, why: str) -> str:

@@ -1,19 +1,21 @@
 """`fit` with a run's files and words around it: what every `train_*` function shares."""
 
 import dataclasses
+import json
 from collections.abc import Callable, Collection, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from vibe_rl.checkpoint import saved_steps
+from vibe_rl.distributed import by_first, check_same, is_first
 from vibe_rl.errors import ConfigError
 from vibe_rl.metrics import MetricsLogger, rewind
 from vibe_rl.records import plain
 from vibe_rl.run_dir import RunDir, versions
 from vibe_rl.run_lock import locked
 from vibe_rl.runner.compilation_cache import enable_compilation_cache
-from vibe_rl.runner.config import RunnerConfig
+from vibe_rl.runner.config import RunnerConfig, devices_of
 from vibe_rl.runner.fit import Callback, FitResult, fit
 from vibe_rl.runner.fit_many import fit_many
 from vibe_rl.runner.interrupt import StopRequest
@@ -27,7 +29,7 @@ from vibe_rl.tracking.console import ConsoleTracker
 
 def resolve_num_envs(algorithm_envs: int, config: RunnerConfig) -> int:
     """The number of envs on all devices; ConfigError if algorithm's and runner's disagree."""
-    runner_envs, n_devices = config.num_envs, config.num_devices or 1
+    runner_envs, n_devices = config.num_envs, devices_of(config)
     if 1 in (algorithm_envs, runner_envs):
         return algorithm_envs if algorithm_envs > 1 else runner_envs * n_devices
     if algorithm_envs != runner_envs * n_devices:
@@ -56,22 +58,24 @@ def run_training(
     """Trains, shows progress and, with a `run_dir`, writes metrics and checkpoints there.
 
     `tracker` is told whatever the others are. `record` is called once nothing can be refused any
-    more, to write down what is about to happen.
+    more, to write down what is about to happen. Of several processes, the first writes and shows.
     """
     run.check_memory()
+    check_same("settings", json.dumps(plain(settings(run)), sort_keys=True))
     enable_compilation_cache()
     with StopRequest() as stop, ExitStack() as stack:
         directory = checkpoints_of(run, run_dir)
         if directory is not None:
-            stack.enter_context(locked(directory))
+            by_first(lambda: stack.enter_context(locked(directory)))
             check_checkpoints(run, directory)
         if record is not None:
-            record()
+            by_first(record)
         saver = None if directory is None else make_saver(run, directory, run_dir)
         if saver is not None:
             stack.callback(saver.close)
-        more = () if tracker is None else (tracker,)
-        tee = stack.enter_context(Tee(*more, *trackers(run, run_dir, saver)))
+        own = [] if tracker is None else [tracker]
+        shared = trackers(run, run_dir, saver) if is_first() else []
+        tee = stack.enter_context(Tee(*own, *shared))
         tee.log_config(settings(run))
         return fit(run, tee, callback, keep_history, saver, stop)
 
@@ -125,7 +129,7 @@ def make_saver(
 ) -> Saver:
     """What saves the run; the best is marked in the run directory if that holds the checkpoints."""
     notes = {"seed": run.config.seed, "settings": plain(settings(run)), "versions": versions()}
-    in_run_dir = run_dir is not None and directory == run_dir.checkpoints
+    in_run_dir = run_dir is not None and directory == run_dir.checkpoints and is_first()
     on_best = run_dir.mark_best if in_run_dir else None  # type: ignore[union-attr]
     return Saver(run, directory, notes, on_best, among)
 

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from vibe_rl.checkpoint import initialize_checkpoint_dir, saved_steps
+from vibe_rl.distributed import greatest
 from vibe_rl.runner.evaluator import EvalMetrics
 from vibe_rl.runner.loop import TrainState
 from vibe_rl.runner.prepare import Run, next_due
@@ -74,14 +75,17 @@ class Saver:
         return min(next_due(interval, self.run.steps_per_update, update), n_updates)
 
     def due(self, update: int, scores: EvalMetrics | None) -> bool:
-        """Whether steps, minutes or the best evaluation so far ask for a checkpoint now."""
-        if self._under_way is not None and not self.manager.busy:
+        """Whether steps, minutes or the best evaluation so far ask for a checkpoint now.
+
+        Of several processes, all save when it is due for one.
+        """
+        if self._under_way is not None and not greatest(self.manager.busy):
             self.settle()
         config, elapsed = self.run.config, time.monotonic() - self._saved_at
         late = elapsed >= 60 * config.checkpoint_minutes
         affordable = config.checkpoint_share >= 1 or self._cost <= config.checkpoint_share * elapsed
         by_steps = self.next_save(update - 1) == update and affordable
-        return late or by_steps or self.improves(scores)
+        return bool(greatest(late or by_steps or self.improves(scores)))
 
     def improves(self, scores: EvalMetrics | None) -> bool:
         """Whether it is the best evaluation so far."""
@@ -129,7 +133,8 @@ class Saver:
         """Sees to it that the end of the run is on the disk, and tries again if it is not."""
         for _ in range(ATTEMPTS):
             self.settle()
-            if update * self.run.steps_per_update in saved_steps(self.manager.directory):
+            step = update * self.run.steps_per_update
+            if not greatest(step not in saved_steps(self.manager.directory)):
                 return
             self.save(update, state, unfinished, scores)
 
@@ -140,6 +145,7 @@ class Saver:
             "a checkpoint" if step is None else f"the checkpoint of step {step}"
         ):
             self.manager.wait()
+        greatest(0)  # until the others have written their parts too
         with told_but_survived("the mark of the best checkpoint"):
             self._mark_best()
 

@@ -8,7 +8,7 @@ import numpy as np
 from vibe_rl.algorithms.ppo import PPO, PPOConfig, PPOState
 from vibe_rl.env.host import AnyEnvironment
 from vibe_rl.run_dir import RunDir
-from vibe_rl.runner.config import RunnerConfig
+from vibe_rl.runner.config import RunnerConfig, devices_of
 from vibe_rl.runner.fit import Callback
 from vibe_rl.runner.prepare import prepare
 from vibe_rl.runner.run import check_shape, resolve_num_envs, run_training
@@ -44,7 +44,7 @@ def ppo(
     if config.schedule_steps is None:
         config = replace(config, schedule_steps=float(runner_config.total_timesteps))
     spaces = env.observation_space(env_params), env.action_space(env_params)
-    return PPO(config, *spaces, n_shards=runner_config.num_devices or 1)
+    return PPO(config, *spaces, n_shards=devices_of(runner_config))
 
 
 def train_ppo(
