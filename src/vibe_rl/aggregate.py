@@ -64,7 +64,8 @@ def aggregate_strata(strata: Strata) -> Aggregate:
 def improvement(a: Strata, b: Strata) -> Improvement:
     """P(A > B): that a random seed of `a` scores above one of `b`, ties as half a win.
 
-    The mean of Mann and Whitney's U / (n m) over the environments, which `a` and `b` share in order.
+    The mean over the environments, which `a` and `b` have in the same order, of U / (n m), Mann and
+    Whitney's statistic.
     """
 
     def probability(*samples: np.ndarray) -> np.ndarray:
@@ -85,8 +86,8 @@ def profile(strata: Strata, thresholds: Float[np.ndarray, " n"]) -> Profile:
 def normalized(methods: Sequence[Strata]) -> list[list[Float[np.ndarray, " _"]]]:
     """The scores on a scale that environments share.
 
-    In each environment the lowest score of all methods' seeds becomes 0 and the highest 1; where all
-    are equal, each becomes 0.5.
+    In each environment the lowest score of all methods' seeds becomes 0 and the highest 1; where
+    all are equal, each becomes 0.5.
     """
     columns = [_to_unit_range(scores) for scores in zip(*methods, strict=True)]
     return [list(strata) for strata in zip(*columns, strict=True)]
