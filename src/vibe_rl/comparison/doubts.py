@@ -89,6 +89,7 @@ def _settings(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def _has_twins(seeds: Sequence[Seed]) -> bool:
-    numbers = [seed.config.get("runner", {}).get("seed") for seed in seeds]
-    known = [number for number in numbers if number is not None]
-    return len(set(known)) < len(known)
+    """Whether two runs recorded the same seed; a config that names none is of no known one."""
+    runners = [seed.config.get("runner") for seed in seeds]
+    numbers = [r["seed"] for r in runners if isinstance(r, dict) and r.get("seed") is not None]
+    return len(set(numbers)) < len(numbers)

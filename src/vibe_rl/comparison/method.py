@@ -54,17 +54,21 @@ def score_of(run: RunDir, metric: str, best: bool) -> tuple[float, int | float]:
     """The last value of `metric`, or the highest, and the env steps of the last."""
     rows = read_metrics(run)
     # of rows at the same step, which a resumed run may have, the last counts
-    values = {row["step"]: row[metric] for row in rows if metric in row and "step" in row}
+    values = {row["step"]: row[metric] for row in rows if metric in row and _has_step(row)}
     if not values:
         raise ConfigError(_nothing(run, metric, rows))
     last = max(values)
-    numbers = {step: value for step, value in values.items() if isinstance(value, int | float)}
-    if last not in numbers:
+    numbers = [value for value in values.values() if isinstance(value, int | float)]
+    if not isinstance(values[last], int | float):
         raise ConfigError(
             f"{run} has {metric} {values[last]!r} at its last step {last:,}, which is no number: "
             "leave it out, and say that a seed failed."
         )
-    return float(max(numbers.values()) if best else numbers[last]), last
+    return float(max(numbers) if best else values[last]), last
+
+
+def _has_step(row: dict[str, Any]) -> bool:
+    return isinstance(row.get("step"), int | float)
 
 
 def _nothing(run: RunDir, metric: str, rows: list[dict[str, Any]]) -> str:
