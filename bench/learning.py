@@ -18,6 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from vibe_rl import prng, shuffle
+from vibe_rl.aggregate import aggregate
 from vibe_rl.configs import PRESETS
 from vibe_rl.recipe import build
 from vibe_rl.runner import loop
@@ -82,18 +83,20 @@ def main():
     if args.shuffle == "sort":
         shuffle.permutation = jax.random.permutation
     seeds = jnp.arange(args.first_seed, args.first_seed + args.seeds)
-    print("| preset | steps | seeds | mean | s.e.m. | worst seed | seconds |")
-    print("|---|---|---|---|---|---|---|")
+    print("| preset | steps | seeds | IQM | 95 % interval | mean | s.e.m. | worst seed | seconds |")
+    print("|---|---|---|---|---|---|---|---|---|")
     for name in args.presets:
         config = changed(PRESETS[name][1], args.set)
         steps = args.steps or config.runner.total_timesteps
         config = replace(config, runner=replace(config.runner, total_timesteps=steps))
         began = time.perf_counter()
         returns = learn(config, seeds, args.episodes)
+        iqm, low, high, _ = aggregate(returns.tolist())
         sem = returns.std(ddof=1) / np.sqrt(len(returns))
         print(
-            f"| {name} | {steps:,} | {args.seeds} | {returns.mean():.2f} | {sem:.2f} "
-            f"| {returns.min():.2f} | {time.perf_counter() - began:.0f} |",
+            f"| {name} | {steps:,} | {args.seeds} | {iqm:.2f} | [{low:.2f}, {high:.2f}] "
+            f"| {returns.mean():.2f} | {sem:.2f} | {returns.min():.2f} "
+            f"| {time.perf_counter() - began:.0f} |",
             flush=True,
         )
     print(f"\njax {version('jax')}, {jax.devices()[0].device_kind}, shuffle {args.shuffle}")

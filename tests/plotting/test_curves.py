@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from vibe_rl.aggregate import aggregate
 from vibe_rl.errors import ConfigError
 from vibe_rl.plotting import PlotConfig
 from vibe_rl.plotting.curves import (
@@ -19,8 +20,9 @@ def curve(x, y):
 
 
 def spread_of(band):
-    assert band.spread is not None
-    return band.spread
+    assert band.low is not None
+    np.testing.assert_allclose(band.high - band.middle, band.middle - band.low)
+    return band.high - band.middle
 
 
 def test_rows_without_the_key_or_with_null_are_skipped():
@@ -70,7 +72,7 @@ def test_a_band_is_the_mean_and_the_sample_deviation():
     x = [0, 1]
     result = band([curve(x, [1, 4]), curve(x, [3, 4]), curve(x, [5, 4])])
     np.testing.assert_array_equal(result.x, x)
-    np.testing.assert_allclose(result.mean, [3, 4])
+    np.testing.assert_allclose(result.middle, [3, 4])
     np.testing.assert_allclose(spread_of(result), [2, 0])  # sqrt((4 + 0 + 4) / 2)
 
 
@@ -82,7 +84,7 @@ def test_the_standard_error_is_the_deviation_over_the_root_of_the_runs():
 def test_a_band_covers_only_the_steps_all_runs_share():
     result = band([curve([0, 10, 20], [0, 10, 20]), curve([5, 15], [5, 15])])
     np.testing.assert_allclose(result.x, [5, 10, 15])  # as many points as the longest
-    np.testing.assert_allclose(result.mean, [5, 10, 15])
+    np.testing.assert_allclose(result.middle, [5, 10, 15])
     np.testing.assert_allclose(spread_of(result), 0, atol=1e-12)
 
 
@@ -91,9 +93,18 @@ def test_runs_without_a_shared_step_are_refused():
         band([curve([0, 1], [0, 0]), curve([2, 3], [0, 0])])
 
 
-@pytest.mark.parametrize(("curves", "shaded"), [(1, "std"), (2, "none")])
+@pytest.mark.parametrize(("curves", "shaded"), [(1, "std"), (1, "iqm"), (2, "none")])
 def test_one_run_or_no_wish_means_no_spread(curves, shaded):
-    assert band([curve([0, 1], [0, 1])] * curves, shaded).spread is None
+    result = band([curve([0, 1], [0, 1])] * curves, shaded)
+    assert (result.low, result.high) == (None, None)
+
+
+def test_the_interquartile_mean_leaves_out_the_outer_quarters():
+    result = band([curve([0, 1], [y, 7]) for y in (0, 1, 3, 100)], "iqm")
+    np.testing.assert_allclose(result.middle, [2, 7])  # (1 + 3) / 2
+    found = aggregate([0.0, 1.0, 3.0, 100.0])
+    np.testing.assert_allclose(result.low, [found.low, 7], atol=0.5)  # fewer resamples
+    np.testing.assert_allclose(result.high, [found.high, 7], rtol=0.1)
 
 
 @pytest.mark.parametrize(("points", "radius"), [(10, 0), (100, 2), (5000, 10)])

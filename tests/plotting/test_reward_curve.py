@@ -7,7 +7,7 @@ import pytest
 from vibe_rl.errors import ConfigError
 from vibe_rl.metrics import MetricsLogger
 from vibe_rl.plotting import DEEPMIND, PlotConfig, plot_reward_curve
-from vibe_rl.plotting.reward_curve import compact
+from vibe_rl.plotting.canvas import compact
 from vibe_rl.run_dir import RunDir
 
 
@@ -71,6 +71,15 @@ def test_seeds_of_one_algorithm_become_a_mean_with_a_shade(make):
     assert axes_of(figure).get_title(loc="left") == "CartPole-v1 · ppo (2 runs)"
     assert axes_of(figure).get_ylabel() == "Episode return (mean ± std)"
     assert legend(figure) == []
+
+
+def test_seeds_become_an_interquartile_mean_where_that_is_asked_for(make):
+    runs = [make([1.0, y]) for y in (0.0, 2.0, 4.0, 90.0)]
+    axes = axes_of(plot_reward_curve(runs, config=PlotConfig(shaded="iqm")))
+    np.testing.assert_allclose(heights(axes.lines[0]), [1, 3])  # (2 + 4) / 2
+    low, high = axes.collections[0].get_datalim(axes.transData).intervaly
+    assert 0 <= low < 3 < high <= 90
+    assert axes.get_ylabel() == "Episode return (IQM, 95 % interval)"
 
 
 def test_algorithms_are_lines_of_their_own_by_name(make):
@@ -166,6 +175,16 @@ def test_settings_reach_the_figure(make):
 def test_a_figure_is_saved_where_it_is_asked_for(make, tmp_path, name, written):
     plot_reward_curve(make([1.0, 2.0]), save_path=tmp_path / name)
     assert (tmp_path / written).stat().st_size > 1000
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [("curve.pgn", "unknown format of a figure 'pgn': did you mean png"), ("run/c.png", "written")],
+)
+def test_a_figure_that_cannot_be_saved_is_refused(make, tmp_path, name, sentence):
+    (tmp_path / "run").write_text("a file, where a folder is needed")
+    with pytest.raises(ConfigError, match=sentence):
+        plot_reward_curve(make([1.0]), save_path=tmp_path / name)
 
 
 def test_plotting_leaves_no_trace_in_matplotlib(make):

@@ -7,26 +7,37 @@ from vibe_rl.errors import ConfigError
 
 
 def plot(args: Sequence[str]) -> None:
-    """Draw reward curves: vibe-rl plot RUN [RUN ...] (--output FILE)."""
+    """Draw reward curves: vibe-rl plot RUN [RUN ...] [--output FILE]."""
     import tyro  # noqa: PLC0415
 
-    def options(runs: tyro.conf.Positional[tuple[str, ...]], output: str | None = None):
-        """One run, many seeds of an algorithm, or several algorithms."""
-        draw(list(runs), output)
+    def options(
+        runs: tyro.conf.Positional[tuple[str, ...]],
+        output: str | None = None,
+        shaded: str = "iqm",
+    ):
+        """One run, many seeds of an algorithm, or several algorithms.
+
+        Args:
+            runs: Each a run or a group of seeds.
+            output: The file; by default reward_curve.png in the artifacts of the first.
+            shaded: Of several seeds: iqm, the interquartile mean and its 95 % interval, or the mean
+                and std, stderr or none.
+        """
+        draw(list(runs), output, shaded)
 
     tyro.cli(options, args=list(args), prog="vibe-rl plot")
 
 
-def draw(runs: Sequence[str], output: str | None = None) -> None:
+def draw(runs: Sequence[str], output: str | None = None, shaded: str = "iqm") -> None:
     """Writes the reward curve of these runs, into the first one's artifacts by default."""
-    from vibe_rl.plotting import plot_reward_curve  # noqa: PLC0415
+    from vibe_rl.plotting import PlotConfig, plot_reward_curve  # noqa: PLC0415
     from vibe_rl.run_dir import RunDir, find_runs  # noqa: PLC0415
 
     if not runs:
         raise ConfigError("vibe-rl plot needs at least one run: vibe-rl plot RUN.")
     path = output or RunDir.open(runs[0]).artifact_path("reward_curve.png")
     each = [str(x) for run in runs for x in (find_runs(Path(run) / "members") or [run])]
-    plot_reward_curve(each, save_path=path)
+    plot_reward_curve(each, config=PlotConfig(shaded=shaded), save_path=path)
     print(f"Reward curve | {path}")
 
 

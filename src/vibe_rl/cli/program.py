@@ -4,6 +4,7 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 
+from vibe_rl.cli.compare import compare
 from vibe_rl.cli.evaluate import evaluate
 from vibe_rl.cli.plot import plot
 from vibe_rl.cli.train import train
@@ -21,6 +22,7 @@ COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
     "train": train,
     "evaluate": evaluate,
     "plot": plot,
+    "compare": compare,
     "envs": envs,
 }
 

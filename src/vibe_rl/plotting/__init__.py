@@ -1,5 +1,6 @@
 """Plots of runs, without a window or global state; matplotlib is imported when one is drawn."""
 
+from vibe_rl.plotting.comparison import plot_comparison
 from vibe_rl.plotting.config import PlotConfig
 from vibe_rl.plotting.palette import DEEPMIND, color_for, get_colors, reset_palette, set_palette
 from vibe_rl.plotting.reward_curve import plot_reward_curve
@@ -10,6 +11,7 @@ __all__ = [
     "PlotConfig",
     "color_for",
     "get_colors",
+    "plot_comparison",
     "plot_reward_curve",
     "reset_palette",
     "set_palette",

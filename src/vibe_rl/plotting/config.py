@@ -16,7 +16,7 @@ class PlotConfig:
     smooth_mode: str = "window"
     """The "window", a centred mean, or "ema", an exponential one as wide (span 2 radius + 1)."""
     shaded: str = "std"
-    """Around the mean of several runs: deviation "std", standard error "stderr", or "none"."""
+    """Of several runs: the mean and "std", "stderr" or "none"; or "iqm" and its 95 % interval."""
     figsize: tuple[float | int, float | int] = (8, 5)
     """Width and height in inches."""
     dpi: int = 150
@@ -35,5 +35,5 @@ class PlotConfig:
     def __post_init__(self):
         if self.smooth_mode not in ("window", "ema"):
             raise ConfigError(f"smooth_mode {self.smooth_mode!r}: choose window or ema.")
-        if self.shaded not in ("std", "stderr", "none"):
-            raise ConfigError(f"shaded {self.shaded!r}: choose std, stderr or none.")
+        if self.shaded not in ("iqm", "std", "stderr", "none"):
+            raise ConfigError(f"shaded {self.shaded!r}: choose iqm, std, stderr or none.")

@@ -1,4 +1,4 @@
-"""The numbers behind a plot: a run's curve, its label, and several runs as a mean and a spread."""
+"""The numbers behind a plot: a run's curve, its label, and several runs as a line and a band."""
 
 import json
 import os
@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from vibe_rl.aggregate import bootstrap_interval, iqm
 from vibe_rl.errors import ConfigError
 from vibe_rl.metrics import read_metrics
 from vibe_rl.plotting.config import PlotConfig
@@ -17,6 +18,7 @@ from vibe_rl.plotting.smooth import smooth_ema, smooth_window
 
 _TIMESTAMP = re.compile(r"_\d{8}_\d{6}(_\d+)?$")
 _LONGEST_LABEL = 48  # characters
+_RESAMPLES = 1000  # for each of thousands of points
 
 
 class Curve(NamedTuple):
@@ -27,11 +29,12 @@ class Curve(NamedTuple):
 
 
 class Band(NamedTuple):
-    """The mean of several curves and how far they spread around it."""
+    """The middle of several curves and what is shaded around it."""
 
     x: np.ndarray  # [n]
-    mean: np.ndarray  # [n]
-    spread: np.ndarray | None  # [n], None for a single curve or where it is not wanted
+    middle: np.ndarray  # [n]
+    low: np.ndarray | None = None  # [n], None for a single curve or where it is not wanted
+    high: np.ndarray | None = None
 
 
 class Run(NamedTuple):
@@ -102,17 +105,20 @@ def smooth_radius(curve: Curve, config: PlotConfig) -> int:
 
 
 def band(curves: Sequence[Curve], shaded: str = "std") -> Band:
-    """Mean and spread where all curves have points, interpolated if their x differ.
+    """What `PlotConfig.shaded` says, where all curves have points; interpolated if their x differ.
 
     Raises:
         ConfigError: The curves have no x in common.
     """
     x = common_x(curves)
-    ys = np.stack([np.interp(x, *curve) for curve in curves])  # [runs, n]
+    ys = np.stack([np.interp(x, *curve) for curve in curves], axis=-1)  # [n, runs]
     if shaded == "none" or len(curves) == 1:
-        return Band(x, ys.mean(axis=0), None)
-    spread = ys.std(axis=0, ddof=1)
-    return Band(x, ys.mean(axis=0), spread / np.sqrt(len(curves)) if shaded == "stderr" else spread)
+        return Band(x, ys.mean(axis=-1))
+    if shaded == "iqm":
+        return Band(x, iqm(ys), *bootstrap_interval(iqm, [ys], _RESAMPLES))
+    mean, spread = ys.mean(axis=-1), ys.std(axis=-1, ddof=1)
+    spread = spread / np.sqrt(len(curves)) if shaded == "stderr" else spread
+    return Band(x, mean, mean - spread, mean + spread)
 
 
 def common_x(curves: Sequence[Curve]) -> np.ndarray:

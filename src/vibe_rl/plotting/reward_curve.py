@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vibe_rl.errors import ConfigError, unknown
-from vibe_rl.extras import require
-from vibe_rl.plotting.config import HOUSE_STYLE, PlotConfig
+from vibe_rl.plotting.canvas import compact, empty_figure, in_style, save
+from vibe_rl.plotting.config import PlotConfig
 from vibe_rl.plotting.curves import Run, band, load_run, shorten, smooth_radius, smoothed
 from vibe_rl.plotting.palette import color_for
 
@@ -19,31 +19,6 @@ if TYPE_CHECKING:
 
 PathLike = str | os.PathLike[str]
 
-_MINUS = "\N{MINUS SIGN}"
-_INK, _SOFT_INK, _GRID = "#1F2430", "#5B6472", "#E4E8EE"
-_STYLE = {
-    "axes.axisbelow": True,
-    "axes.edgecolor": _SOFT_INK,
-    "axes.grid": True,
-    "axes.labelcolor": _INK,
-    "axes.labelsize": 11,
-    "axes.spines.right": False,
-    "axes.spines.top": False,
-    "axes.titlecolor": _INK,
-    "axes.titlelocation": "left",
-    "axes.titlepad": 12,
-    "axes.titlesize": 13,
-    "axes.titleweight": "bold",
-    "axes.unicode_minus": True,
-    "grid.color": _GRID,
-    "legend.fontsize": 10,
-    "legend.frameon": False,
-    "legend.labelcolor": _INK,
-    "lines.linewidth": 2,
-    "lines.solid_capstyle": "round",
-    "xtick.color": _SOFT_INK,
-    "ytick.color": _SOFT_INK,
-}
 _NAMES = {"wall_time": "Wall time [s]"}
 
 
@@ -61,7 +36,8 @@ def plot_reward_curve(
     """Draw `y_key` over `x_key` for one or many runs.
 
     A single run shows its raw values faintly behind the smoothed ones, and its evaluations. Several
-    runs of one algorithm on one environment become a mean with a shaded spread over the shared x.
+    runs of one algorithm on one environment become a mean with a shaded spread over the shared x,
+    or what else `config.shaded` says.
 
     Args:
         run_dirs: Run directories or JSONL files; the algorithm's name is read from `config.json`.
@@ -84,22 +60,15 @@ def plot_reward_curve(
     if not paths:
         raise ConfigError("run_dirs is empty: give at least one run directory.")
     groups = _groups([load_run(path, x_key, y_key) for path in paths], group_by)
-    with _style(config.style):
-        figure, axes = _figure(config)
+    with in_style(config.style):
+        figure = empty_figure(config.figsize, config.dpi)
+        axes = figure.subplots()
         _draw(axes, groups, y_key, config)
         _annotate(figure, axes, groups, (x_key, y_key), config)
         figure.draw_without_rendering()  # ticks take their style now or never
         if save_path is not None:
-            _save(figure, Path(save_path), config)
+            save(figure, Path(save_path), config.save_format)
     return figure
-
-
-def compact(value: float | int, least: float = 1e3) -> str:
-    """A number for an axis, such as 250k or 1.5M; below `least` in full."""
-    for size, letter in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
-        if abs(value) >= max(size, least):
-            return f"{value / size:.6g}{letter}".replace("-", _MINUS)
-    return f"{value:,.6g}".replace("-", _MINUS)
 
 
 def _overridden(config: PlotConfig, smooth: int | None, style: str | None) -> PlotConfig:
@@ -128,25 +97,6 @@ def _by_label(runs: Iterable[Run]) -> dict[str, list[Run]]:
     )
 
 
-def _matplotlib() -> Any:
-    require("matplotlib.style", "plot", "plots")
-    require("matplotlib.figure", "plot", "plots")
-    return require("matplotlib", "plot", "plots")
-
-
-def _style(name: str) -> Any:
-    style = _matplotlib().style
-    if name != HOUSE_STYLE and name not in style.available:
-        raise unknown("style", name, [HOUSE_STYLE, *style.available])
-    return style.context(_STYLE if name == HOUSE_STYLE else name)
-
-
-def _figure(config: PlotConfig) -> tuple[Any, Any]:
-    size = {"figsize": config.figsize, "dpi": config.dpi}
-    figure = _matplotlib().figure.Figure(**size, layout="constrained")
-    return figure, figure.subplots()
-
-
 def _draw(axes: Any, groups: dict[str, list[Run]], y_key: str, config: PlotConfig) -> None:
     runs = [run for group in groups.values() for run in group]
     if len(runs) == 1:
@@ -167,10 +117,10 @@ def _draw_run(axes: Any, run: Run, y_key: str, config: PlotConfig) -> None:
 
 
 def _draw_group(axes: Any, label: str, runs: list[Run], color: str, config: PlotConfig) -> None:
-    x, mean, spread = band([smoothed(run.curve, config) for run in runs], config.shaded)
-    axes.plot(x, mean, color=color, label=_counted(label, runs), **_dot(x))
-    if spread is not None:
-        axes.fill_between(x, mean - spread, mean + spread, color=color, alpha=0.18, linewidth=0)
+    x, middle, low, high = band([smoothed(run.curve, config) for run in runs], config.shaded)
+    axes.plot(x, middle, color=color, label=_counted(label, runs), **_dot(x))
+    if low is not None:
+        axes.fill_between(x, low, high, color=color, alpha=0.18, linewidth=0)
 
 
 def _counted(label: str, runs: list[Run]) -> str:
@@ -212,14 +162,11 @@ def _title(groups: dict[str, list[Run]]) -> str:
 
 
 def _ylabel(y_key: str, groups: dict[str, list[Run]], config: PlotConfig) -> str:
-    shaded = config.shaded != "none" and any(len(group) > 1 for group in groups.values())
-    return f"{_name(y_key)} (mean ± {config.shaded})" if shaded else _name(y_key)
+    if config.shaded == "none" or all(len(group) == 1 for group in groups.values()):
+        return _name(y_key)
+    what = "IQM, 95 % interval" if config.shaded == "iqm" else f"mean ± {config.shaded}"
+    return f"{_name(y_key)} ({what})"
 
 
 def _name(key: str) -> str:
     return _NAMES.get(key, key.replace("_", " ").capitalize())
-
-
-def _save(figure: Any, path: Path, config: PlotConfig) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path if path.suffix else path.with_suffix(f".{config.save_format}"))

@@ -1,0 +1,72 @@
+"""The house's look, and figures that belong to no window and no pyplot state."""
+
+from pathlib import Path
+from typing import Any
+
+from vibe_rl.errors import unknown, writing
+from vibe_rl.extras import require
+from vibe_rl.plotting.config import HOUSE_STYLE
+
+_MINUS = "\N{MINUS SIGN}"
+_INK, _SOFT_INK, _GRID = "#1F2430", "#5B6472", "#E4E8EE"
+_STYLE = {
+    "axes.axisbelow": True,
+    "axes.edgecolor": _SOFT_INK,
+    "axes.grid": True,
+    "axes.labelcolor": _INK,
+    "axes.labelsize": 11,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlecolor": _INK,
+    "axes.titlelocation": "left",
+    "axes.titlepad": 12,
+    "axes.titlesize": 13,
+    "axes.titleweight": "bold",
+    "axes.unicode_minus": True,
+    "grid.color": _GRID,
+    "legend.fontsize": 10,
+    "legend.frameon": False,
+    "legend.labelcolor": _INK,
+    "lines.linewidth": 2,
+    "lines.solid_capstyle": "round",
+    "xtick.color": _SOFT_INK,
+    "ytick.color": _SOFT_INK,
+}
+
+
+def in_style(name: str = HOUSE_STYLE) -> Any:
+    """A context in which figures are made in a style; ConfigError if there is none of the name."""
+    style = _matplotlib().style
+    if name != HOUSE_STYLE and name not in style.available:
+        raise unknown("style", name, [HOUSE_STYLE, *style.available])
+    return style.context(_STYLE if name == HOUSE_STYLE else name)
+
+
+def empty_figure(figsize: tuple[float | int, float | int], dpi: int = 150) -> Any:
+    """A figure of a width and height in inches."""
+    return _matplotlib().figure.Figure(figsize=figsize, dpi=dpi, layout="constrained")
+
+
+def save(figure: Any, path: Path, save_format: str = "png") -> None:
+    """Writes the figure, as `save_format` where the path has no suffix; folders are made."""
+    path = path if path.suffix else path.with_suffix(f".{save_format}")
+    formats = figure.canvas.get_supported_filetypes()
+    if path.suffix[1:].lower() not in formats:
+        raise unknown("format of a figure", path.suffix[1:], formats)
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(path)
+
+
+def compact(value: float | int, least: float = 1e3) -> str:
+    """A number for an axis, such as 250k or 1.5M; below `least` in full."""
+    for size, letter in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
+        if abs(value) >= max(size, least):
+            return f"{value / size:.6g}{letter}".replace("-", _MINUS)
+    return f"{value:,.6g}".replace("-", _MINUS)
+
+
+def _matplotlib() -> Any:
+    require("matplotlib.style", "plot", "plots")
+    require("matplotlib.figure", "plot", "plots")
+    return require("matplotlib", "plot", "plots")
