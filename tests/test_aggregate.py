@@ -1,5 +1,7 @@
 """The interquartile mean and its interval."""
 
+from math import inf
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -33,3 +35,12 @@ def test_the_interval_covers_the_true_value_about_as_often_as_it_says():
 def test_the_same_figures_give_the_same_interval():
     figures = [1.0, 5.0, 2.0, 8.0]
     assert aggregate(figures) == aggregate(figures)
+
+
+def test_a_seed_that_diverged_is_the_lowest_there_is():
+    found = aggregate([-inf, 2.0, 4.0, 9.0])  # the lowest and the highest are left out: (2 + 4) / 2
+    assert found.iqm == 3.0
+    assert found.low == -inf  # of many draws, two of four diverged
+    assert found.high == 9.0
+    assert aggregate([-inf, -inf, 4.0, 9.0]).iqm == -inf
+    assert aggregate([-inf] * 3) == (-inf, -inf, -inf, 3)

@@ -100,9 +100,28 @@ def test_the_number_of_devices_divides_the_agents():
     assert mesh_for(11 * 13) is None
 
 
-def test_one_agent_that_diverges_ends_all_and_says_so():
-    runs = [prepared("ppo", 0), prepared("ppo", 1, lr=float("inf"))]
-    with pytest.raises(NonFiniteLossError, match=r"seed 1: .*loss became"):
+def test_an_agent_that_diverges_is_taken_out_and_the_others_go_on_unharmed():
+    rates = (1e-3, float("inf"), 1e-2)
+    runs = [prepared("ppo", seed, lr=lr) for seed, lr in enumerate(rates)]
+    recorders, noticed = [Recorder() for _ in runs], []
+    results = fit_many(
+        side_by_side(runs), recorders, on_divergence=lambda *what: noticed.append(what)
+    )
+    assert "loss became" in results[1].diverged
+    assert results[1].evaluation is None
+    assert noticed == [(1, noticed[0][1], results[1].diverged)]
+    assert 0 < noticed[0][1] <= 96
+    assert not recorders[1].rows
+    for i in (0, 2):
+        assert results[i].diverged is None
+        assert not results[i].interrupted
+        assert_close(results[i].state, fit(runs[i]).state, rtol=1e-3, atol=1e-4)
+        assert recorders[i].rows[-1]["step"] == 96
+
+
+def test_nothing_goes_on_where_all_agents_diverged():
+    runs = [prepared("ppo", seed, lr=float("inf")) for seed in range(2)]
+    with pytest.raises(NonFiniteLossError, match=r"no agent is left; seed 1: .*loss became"):
         fit_many(side_by_side(runs))
 
 
