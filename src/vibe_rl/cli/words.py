@@ -7,7 +7,14 @@ from vibe_rl.errors import ConfigError
 NEEDS = {
     "--resume": "a run: vibe-rl train --resume RUN",
     "--seeds": "seeds: vibe-rl train PRESET --seeds 0:8",
+    "--halving": "a number: vibe-rl sweep PRESET --algo.lr 1e-4,3e-4,1e-3 --halving 3",
 }
+
+
+def check_no_seed(words: Sequence[str]) -> None:
+    """Raises ConfigError if a single seed is among the words."""
+    if any(word.startswith("--runner.seed") for word in words):
+        raise ConfigError("runner.seed is each of --seeds in turn: leave it out.")
 
 
 def taken_out(option: str, args: Sequence[str]) -> tuple[str | None, list[str]]:

@@ -2,6 +2,7 @@
 
 from vibe_rl.plotting.config import PlotConfig
 from vibe_rl.plotting.palette import DEEPMIND, color_for, get_colors, reset_palette, set_palette
+from vibe_rl.plotting.ranking import plot_ranking
 from vibe_rl.plotting.reward_curve import plot_reward_curve
 from vibe_rl.plotting.smooth import smooth_ema, smooth_window
 
@@ -10,6 +11,7 @@ __all__ = [
     "PlotConfig",
     "color_for",
     "get_colors",
+    "plot_ranking",
     "plot_reward_curve",
     "reset_palette",
     "set_palette",

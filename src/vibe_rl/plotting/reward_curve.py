@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vibe_rl.errors import ConfigError, unknown
-from vibe_rl.extras import require
-from vibe_rl.plotting.config import HOUSE_STYLE, PlotConfig
+from vibe_rl.plotting.config import PlotConfig
 from vibe_rl.plotting.curves import Run, band, load_run, shorten, smooth_radius, smoothed
+from vibe_rl.plotting.figure import compact, new_figure, save, styled
 from vibe_rl.plotting.palette import color_for
 
 if TYPE_CHECKING:
@@ -19,31 +19,7 @@ if TYPE_CHECKING:
 
 PathLike = str | os.PathLike[str]
 
-_MINUS = "\N{MINUS SIGN}"
-_INK, _SOFT_INK, _GRID = "#1F2430", "#5B6472", "#E4E8EE"
-_STYLE = {
-    "axes.axisbelow": True,
-    "axes.edgecolor": _SOFT_INK,
-    "axes.grid": True,
-    "axes.labelcolor": _INK,
-    "axes.labelsize": 11,
-    "axes.spines.right": False,
-    "axes.spines.top": False,
-    "axes.titlecolor": _INK,
-    "axes.titlelocation": "left",
-    "axes.titlepad": 12,
-    "axes.titlesize": 13,
-    "axes.titleweight": "bold",
-    "axes.unicode_minus": True,
-    "grid.color": _GRID,
-    "legend.fontsize": 10,
-    "legend.frameon": False,
-    "legend.labelcolor": _INK,
-    "lines.linewidth": 2,
-    "lines.solid_capstyle": "round",
-    "xtick.color": _SOFT_INK,
-    "ytick.color": _SOFT_INK,
-}
+GROUPS = ("auto", "none", "setting")
 _NAMES = {"wall_time": "Wall time [s]"}
 
 
@@ -69,7 +45,8 @@ def plot_reward_curve(
         y_key: Vertical quantity.
         smooth: Takes the place of `config.smooth_radius`, in rows.
         style: Takes the place of `config.style`.
-        group_by: "auto", or "none", which draws every run apart, named by its directory.
+        group_by: "auto"; "none" draws every run apart, named by its directory; "setting" groups the
+            members of a sweep by what their directories' names say before the seed.
         config: How the plot looks.
         save_path: Where to write it too; folders are made.
 
@@ -84,22 +61,14 @@ def plot_reward_curve(
     if not paths:
         raise ConfigError("run_dirs is empty: give at least one run directory.")
     groups = _groups([load_run(path, x_key, y_key) for path in paths], group_by)
-    with _style(config.style):
-        figure, axes = _figure(config)
+    with styled(config.style):
+        figure, axes = new_figure(config)
         _draw(axes, groups, y_key, config)
         _annotate(figure, axes, groups, (x_key, y_key), config)
         figure.draw_without_rendering()  # ticks take their style now or never
         if save_path is not None:
-            _save(figure, Path(save_path), config)
+            save(figure, Path(save_path), config)
     return figure
-
-
-def compact(value: float | int, least: float = 1e3) -> str:
-    """A number for an axis, such as 250k or 1.5M; below `least` in full."""
-    for size, letter in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
-        if abs(value) >= max(size, least):
-            return f"{value / size:.6g}{letter}".replace("-", _MINUS)
-    return f"{value:,.6g}".replace("-", _MINUS)
 
 
 def _overridden(config: PlotConfig, smooth: int | None, style: str | None) -> PlotConfig:
@@ -110,8 +79,10 @@ def _overridden(config: PlotConfig, smooth: int | None, style: str | None) -> Pl
 
 def _groups(runs: list[Run], group_by: str) -> dict[str, list[Run]]:
     """Runs by the label they share, sorted; an environment is never mixed with another."""
-    if group_by not in ("auto", "none"):
-        raise unknown("group_by", group_by, ["auto", "none"])
+    if group_by not in GROUPS:
+        raise unknown("group_by", group_by, GROUPS)
+    if group_by == "setting":
+        return _by_label(r._replace(label=r.name.rpartition("_seed_")[0] or r.label) for r in runs)
     if group_by == "none":
         return _by_label(run._replace(label=run.name) for run in runs)
     if len({run.env_id for run in runs}) > 1:
@@ -126,25 +97,6 @@ def _by_label(runs: Iterable[Run]) -> dict[str, list[Run]]:
     return (
         dict(zip(short, groups.values(), strict=True)) if len(set(short)) == len(short) else groups
     )
-
-
-def _matplotlib() -> Any:
-    require("matplotlib.style", "plot", "plots")
-    require("matplotlib.figure", "plot", "plots")
-    return require("matplotlib", "plot", "plots")
-
-
-def _style(name: str) -> Any:
-    style = _matplotlib().style
-    if name != HOUSE_STYLE and name not in style.available:
-        raise unknown("style", name, [HOUSE_STYLE, *style.available])
-    return style.context(_STYLE if name == HOUSE_STYLE else name)
-
-
-def _figure(config: PlotConfig) -> tuple[Any, Any]:
-    size = {"figsize": config.figsize, "dpi": config.dpi}
-    figure = _matplotlib().figure.Figure(**size, layout="constrained")
-    return figure, figure.subplots()
 
 
 def _draw(axes: Any, groups: dict[str, list[Run]], y_key: str, config: PlotConfig) -> None:
@@ -218,8 +170,3 @@ def _ylabel(y_key: str, groups: dict[str, list[Run]], config: PlotConfig) -> str
 
 def _name(key: str) -> str:
     return _NAMES.get(key, key.replace("_", " ").capitalize())
-
-
-def _save(figure: Any, path: Path, config: PlotConfig) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path if path.suffix else path.with_suffix(f".{config.save_format}"))
