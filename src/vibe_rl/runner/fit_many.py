@@ -12,7 +12,7 @@ from vibe_rl.runner.fit import FitResult, Host, drive, report_for
 from vibe_rl.runner.interrupt import StopRequest
 from vibe_rl.runner.loop import Chunk, TrainState
 from vibe_rl.runner.many import ManyRuns, stacked
-from vibe_rl.runner.member import MemberChunk, members_of
+from vibe_rl.runner.member import MemberChunk, entry, members_of
 from vibe_rl.runner.prepare import Stops
 from vibe_rl.runner.saving import Saver
 from vibe_rl.tracking.base import Tracker
@@ -95,10 +95,7 @@ class Hosts:
 
     def end(self, update: int, state: TrainState) -> list[FitResult]:
         """Handles what is left of every agent."""
-        return [
-            self._result(i, host, update, jax.tree.map(lambda x, i=i: x[i], state))
-            for i, host in enumerate(self.hosts)
-        ]
+        return [self._result(i, host, update, entry(state, i)) for i, host in enumerate(self.hosts)]
 
     def _result(self, i: int, host: Host, update: int, state: TrainState) -> FitResult:
         with self._surviving(i, update):
