@@ -163,7 +163,7 @@ def completed(word: str) -> list[str]:
 
 def with_tiny_budget(args: list[str]) -> list[str]:
     """The last of two equal flags counts, so this takes the place of the page's own budget."""
-    return [*args, *TINY] if args[0] == "train" and "--help" not in args else args
+    return [*args, *TINY] if args[0] in ("train", "sweep") and "--help" not in args else args
 
 
 def test_a_command_that_is_not_known_fails():
