@@ -12,21 +12,19 @@ Successive halving is that of Jamieson & Talwalkar 2016 (arXiv:1502.07943): at e
 import csv
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from vibe_rl.configs.train_config import TrainConfig, algorithm_name, to_dict
 from vibe_rl.errors import ConfigError, writing
 from vibe_rl.many_seeds import check_seeds
-from vibe_rl.recipe import build, check_own_checkpoints, config_of, record, with_seed
+from vibe_rl.recipe import config_of, record, with_seed
 from vibe_rl.run_dir import RunDir
 from vibe_rl.run_lock import locked
 from vibe_rl.runner.interrupt import StopRequest
-from vibe_rl.runner.many import side_by_side
 from vibe_rl.runner.prepare import Run
 from vibe_rl.settings import Setting, checked_axes, held_by, settings_of
-from vibe_rl.trials import Member, Standing, Trial, advance, programs, ranked, updates_to
+from vibe_rl.trials import Member, Standing, Trial, advance, ranked, runs_of, updates_to
 
 FILE, TABLE, MEMBERS = "sweep.json", "sweep.csv", "members"
 
@@ -69,7 +67,6 @@ def sweep(
     Raises:
         ConfigError: it cannot work; nothing is written.
     """
-    check_own_checkpoints(config)
     axes = checked_axes(config, axes)
     settings = settings_of(config, axes)
     rungs = rungs_of(len(settings), halving, config.runner.total_timesteps)
@@ -111,7 +108,7 @@ def plan_of(path: str | os.PathLike[str]) -> Plan:
 
 
 def rungs_of(n_settings: int, halving: int | None, total: int) -> list[int]:
-    """The env steps of the rungs, by which one setting is left, or fewer than `halving`."""
+    """The env steps of the rungs; after the last, fewer settings than `halving` are left."""
     if halving is None:
         return []
     if halving < 2:
@@ -128,14 +125,9 @@ def rungs_of(n_settings: int, halving: int | None, total: int) -> list[int]:
 
 def prepared(configs: Sequence[TrainConfig], plan: Plan) -> list[Run]:
     """The members' runs; ConfigError if one cannot work or cannot be judged."""
-    for config in configs:
-        check_own_checkpoints(config)
-    resuming = [replace(config, runner=replace(config.runner, resume=True)) for config in configs]
-    runs = [build(config) for config in resuming]
+    runs = runs_of(configs)
     for run in runs:
         check_judged(run, plan)
-    for group in programs(runs, runs):
-        side_by_side(group).check_memory()
     return runs
 
 

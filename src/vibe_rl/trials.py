@@ -18,7 +18,7 @@ from vibe_rl.configs.train_config import TrainConfig
 from vibe_rl.divergence import divergence_of
 from vibe_rl.errors import NonFiniteLossError
 from vibe_rl.metrics import read_metrics
-from vibe_rl.recipe import record
+from vibe_rl.recipe import build, check_own_checkpoints, record
 from vibe_rl.run_dir import RunDir
 from vibe_rl.runner.interrupt import StopRequest
 from vibe_rl.runner.many import alike, side_by_side
@@ -31,7 +31,7 @@ class Member(NamedTuple):
 
     run_dir: RunDir
     config: TrainConfig
-    run: Run  # is to resume, which begins where there is nothing to go on from
+    run: Run  # of `runs_of`
 
 
 class Trial(NamedTuple):
@@ -55,6 +55,21 @@ class Standing(NamedTuple):
     worst: float
     worst_seed: int
     step: int  # env steps of each seed
+
+
+def runs_of(configs: Sequence[TrainConfig]) -> list[Run]:
+    """What members run: each goes on from what its directory has, and begins where that is nothing.
+
+    Raises:
+        ConfigError: one cannot work, or those that share a program cannot.
+    """
+    runs = []
+    for config in configs:
+        check_own_checkpoints(config)
+        runs.append(build(replace(config, runner=replace(config.runner, resume=True))))
+    for group in programs(runs, runs):
+        side_by_side(group).check_memory()
+    return runs
 
 
 def advance(

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -13,7 +14,8 @@ from vibe_rl.env import AutoResetWrapper, make
 from vibe_rl.errors import ConfigError, NonFiniteLossError
 from vibe_rl.runner import RunnerConfig, fit, prepare
 from vibe_rl.runner.fit_many import fit_many
-from vibe_rl.runner.many import mesh_for, side_by_side
+from vibe_rl.runner.many import mesh_for, side_by_side, spread
+from vibe_rl.runner.member import entry
 from vibe_rl.runner.train_dqn import dqn
 from vibe_rl.runner.train_ppo import ppo
 from vibe_rl.runner.train_sac import sac
@@ -92,6 +94,20 @@ def test_numbers_may_differ_and_compile_nothing_again(caplog):
     assert not compiled
     weights = [jax.tree.leaves(result.state.agent_state.params)[1] for result in results]
     assert len({float(np.abs(weight).sum()) for weight in weights}) == 4
+
+
+def test_an_entry_is_taken_from_the_device_that_has_it():
+    keys, table = jax.random.split(jax.random.key(0), 16), np.arange(48.0).reshape(16, 3)
+    tree = {"key": keys, "table": jnp.asarray(table)}
+    for mesh in (None, mesh_for(16)):  # all on one device; two entries on each of eight
+        placed = tree if mesh is None else jax.device_put(tree, spread(mesh))
+        for i in (0, 1, 6, 15):
+            found = entry(placed, i)
+            np.testing.assert_array_equal(found["table"], table[i])
+            assert (
+                jax.random.key_data(found["key"]).tolist() == jax.random.key_data(keys)[i].tolist()
+            )
+            assert len(found["table"].devices()) == 1
 
 
 def test_the_number_of_devices_divides_the_agents():
