@@ -1,5 +1,7 @@
 """Figures of many seeds by hand, and how often their intervals hold the truth."""
 
+from math import inf
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -168,3 +170,12 @@ def test_a_profile_never_rises_and_stays_within_its_band(scores):
     assert (found.fraction[0], found.fraction[-1]) == (1, 0)
     assert (found.low <= found.fraction).all()
     assert (found.fraction <= found.high).all()
+
+
+def test_a_seed_that_diverged_is_the_lowest_there_is():
+    found = aggregate([-inf, 2.0, 4.0, 9.0])  # the lowest and the highest are left out: (2 + 4) / 2
+    assert found.iqm == 3.0
+    assert found.low == -inf  # of many draws, two of four diverged
+    assert found.high == 9.0
+    assert aggregate([-inf, -inf, 4.0, 9.0]).iqm == -inf
+    assert aggregate([-inf] * 3) == (-inf, -inf, -inf, 3)

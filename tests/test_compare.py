@@ -8,8 +8,9 @@ import pytest
 
 from vibe_rl.cli import main
 from vibe_rl.comparison import compare
+from vibe_rl.divergence import Divergence, mark_diverged
 from vibe_rl.metrics import MetricsLogger
-from vibe_rl.run_dir import RunDir
+from vibe_rl.run_dir import RunDir, find_runs
 
 
 @pytest.fixture(autouse=True)
@@ -75,6 +76,20 @@ def test_directories_of_one_name_are_told_apart_by_their_paths():
     single("run", 1.0, base="a")
     single("run", 2.0, base="b")
     assert list(compare(["a/run/", "b/run"]).scores) == ["a/run", "b/run"]
+
+
+def test_a_seed_that_diverged_counts_as_the_lowest_and_is_told_of(capsys):
+    groups = [group("a", 10.0, 20.0, 30.0, 40.0, 50.0), group("b", 1.0, 2.0, 3.0, 4.0, 5.0)]
+    mark_diverged(find_runs(groups[0].root / "members")[0], Divergence(1500, "loss is nan"))
+    found = compare(groups)
+    assert scores_of(found)["a"] == [[-np.inf, 20, 30, 40, 50]]
+    assert "1 of the seeds of a on Pole diverged and count as the lowest." in found.doubts
+    main(["compare", "a", "b"])
+    said = capsys.readouterr().out
+    assert "30.00" in said  # the middle of five, cut at both ends
+    assert "-inf" in said
+    assert "P(a > b) | 0.80" in said
+    assert "Figure | a" in said
 
 
 def bad_runs():

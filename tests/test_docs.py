@@ -168,7 +168,7 @@ def completed(word: str) -> list[str]:
 
 def with_tiny_budget(args: list[str]) -> list[str]:
     """The last of two equal flags counts, so this takes the place of the page's own budget."""
-    return [*args, *TINY] if args[0] == "train" and "--help" not in args else args
+    return [*args, *TINY] if args[0] in ("train", "sweep") and "--help" not in args else args
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)

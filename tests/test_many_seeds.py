@@ -8,6 +8,7 @@ import pytest
 
 from vibe_rl.checkpoint import load_metadata, saved_steps
 from vibe_rl.cli import main
+from vibe_rl.divergence import Divergence, mark_diverged
 from vibe_rl.errors import ConfigError
 from vibe_rl.experiment import load_run
 from vibe_rl.many_seeds import check_seeds, members, parse_seeds
@@ -77,6 +78,33 @@ def test_a_group_is_extended(group, capsys):
     agents = [load_run(run)[1] for run in members(group)]
     weights = [np.asarray(jax.tree.leaves(agent.params)[0]) for agent in agents]
     assert not np.array_equal(weights[0], weights[1])
+
+
+def test_a_seed_that_diverges_is_taken_out_and_told_of(group, capsys):
+    first, second, third = members(group)
+    config = second.load_config()
+    config["algo"]["lr"] = "inf"
+    second.save_next_config(config)
+    for total in ("3072", "4096"):  # the second time it is left out from the beginning
+        main(["train", "--resume", str(group), "--runner.total_timesteps", total])
+        said = capsys.readouterr().out
+        assert f"Training complete | {int(total):,} env steps of each of" in said
+        assert "Diverged | seed_5: actor_loss became nan at update 5" in said
+        assert "of 3 seeds (95 % bootstrap), worst diverged" in said
+    assert [rows_of(run)[-1]["step"] for run in (first, second, third)] == [4096, 2048, 4096]
+    assert saved_steps(first.checkpoints)[-1] == saved_steps(third.checkpoints)[-1] == 4096
+    assert saved_steps(second.checkpoints)[-1] == 2048
+    main(["evaluate", str(group)])
+    assert "seed_5 | diverged" in capsys.readouterr().out
+    main(["plot", str(group)])
+
+
+def test_a_group_of_which_all_diverged_is_not_gone_on_with(group, capsys):
+    for run in members(group):
+        mark_diverged(run, Divergence(2048, "actor_loss became nan"))
+    with pytest.raises(SystemExit):
+        main(["train", "--resume", str(group)])
+    assert "has no member that did not diverge" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ number of seeds; pooled figures then count every seed the same.
 """
 
 from collections.abc import Callable, Sequence
+from math import inf
 from typing import NamedTuple
 
 import numpy as np
@@ -18,6 +19,8 @@ FEW_SEEDS = 5
 """With fewer, a percentile interval holds the true value clearly less often than it says."""
 
 _FIGURES_AT_ONCE = 1_000_000  # of all resamples in work, which bounds the memory
+
+_LOWEST = -1e150  # stands for -inf in differences and squares
 
 Strata = Sequence[Float[np.ndarray, " _"]]
 
@@ -50,15 +53,18 @@ class Profile(NamedTuple):
 def aggregate(scores: Sequence[float]) -> Aggregate:
     """The interquartile mean over seeds with its 95 % percentile bootstrap interval.
 
-    The interval of a single seed, or of equal ones, is the figure itself.
+    The interval of a single seed, or of equal ones, is the figure itself. A seed that diverged
+    counts as -inf: while such seeds are no more than a quarter, they are cut off with the lowest.
     """
     return aggregate_strata([np.asarray(scores, np.float64)])
 
 
 def aggregate_strata(strata: Strata) -> Aggregate:
     """The interquartile mean over the seeds of all environments, with its stratified interval."""
-    low, high = bootstrap_interval(iqm, strata)
-    return Aggregate(float(iqm(*strata)), float(low), float(high), sum(map(len, strata)))
+    finite = [np.maximum(scores, _LOWEST) for scores in strata]  # quantiles subtract
+    ends = iqm(*finite), *bootstrap_interval(iqm, finite)
+    middle, low, high = (-inf if end < _LOWEST * 1e-9 else float(end) for end in ends)
+    return Aggregate(middle, low, high, sum(map(len, strata)))
 
 
 def improvement(a: Strata, b: Strata) -> Improvement:
@@ -87,7 +93,7 @@ def normalized(methods: Sequence[Strata]) -> list[list[Float[np.ndarray, " _"]]]
     """The scores on a scale that environments share.
 
     In each environment the lowest score of all methods' seeds becomes 0 and the highest 1; where
-    all are equal, each becomes 0.5.
+    all are equal, each becomes 0.5. What is -inf stays so.
     """
     columns = [_to_unit_range(scores) for scores in zip(*methods, strict=True)]
     return [list(strata) for strata in zip(*columns, strict=True)]
@@ -136,5 +142,6 @@ def _wins(x: np.ndarray, y: np.ndarray) -> np.ndarray | np.float64:
 
 def _to_unit_range(scores: Strata) -> Strata:
     together = np.concatenate(scores)
-    low, span = together.min(), np.ptp(together)
-    return [(x - low) / span if span else np.full(len(x), 0.5) for x in scores]
+    sound = together[np.isfinite(together)]
+    low, span = (sound.min(), np.ptp(sound)) if sound.size else (0.0, 0.0)
+    return [(x - low) / span if span else np.where(np.isfinite(x), 0.5, x) for x in scores]

@@ -5,13 +5,14 @@
 """
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from vibe_rl.configs.train_config import TrainConfig, algorithm_name
+from vibe_rl.divergence import divergence_of
 from vibe_rl.errors import ConfigError
-from vibe_rl.recipe import build, check_own_checkpoints, record, with_seed
+from vibe_rl.recipe import build, check_own_checkpoints, config_of, record, with_seed
 from vibe_rl.run_dir import RunDir, find_runs
 from vibe_rl.runner.fit import FitResult
 from vibe_rl.runner.many import ManyRuns, side_by_side
@@ -54,12 +55,23 @@ def train_seeds(
 
 
 def resume_seeds(
-    path: str | os.PathLike[str], config: TrainConfig
+    path: str | os.PathLike[str],
+    change: Callable[[TrainConfig], TrainConfig] = lambda config: config,
 ) -> tuple[RunDir, list[FitResult]]:
-    """Goes on with all runs of a group from the latest step that each of them has saved."""
-    check_own_checkpoints(config)
-    run_dirs = members(path)
-    configs = [with_seed(config, int(d.root.name.removeprefix("seed_"))) for d in run_dirs]
+    """Goes on with all runs of a group from the latest step that each of them has saved.
+
+    Members that diverged are left out.
+
+    Args:
+        path: the group's directory.
+        change: what to make of each member's own config.
+    """
+    run_dirs = [run_dir for run_dir in members(path) if divergence_of(run_dir) is None]
+    if not run_dirs:
+        raise ConfigError(f"{path} has no member that did not diverge: start another run.")
+    configs = [change(config_of(run_dir)) for run_dir in run_dirs]
+    for config in configs:
+        check_own_checkpoints(config)
     resuming = [replace(c, runner=replace(c.runner, resume=True)) for c in configs]
     run, group = _prepared(resuming), RunDir.open(path)
     return group, _train(run, [group, *run_dirs], [configs[0], *configs])

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -13,7 +14,8 @@ from vibe_rl.env import AutoResetWrapper, make
 from vibe_rl.errors import ConfigError, NonFiniteLossError
 from vibe_rl.runner import RunnerConfig, fit, prepare
 from vibe_rl.runner.fit_many import fit_many
-from vibe_rl.runner.many import mesh_for, side_by_side
+from vibe_rl.runner.many import mesh_for, side_by_side, spread
+from vibe_rl.runner.member import entry
 from vibe_rl.runner.train_dqn import dqn
 from vibe_rl.runner.train_ppo import ppo
 from vibe_rl.runner.train_sac import sac
@@ -94,15 +96,48 @@ def test_numbers_may_differ_and_compile_nothing_again(caplog):
     assert len({float(np.abs(weight).sum()) for weight in weights}) == 4
 
 
+def test_an_entry_is_taken_from_the_device_that_has_it():
+    keys, table = jax.random.split(jax.random.key(0), 16), np.arange(48.0).reshape(16, 3)
+    tree = {"key": keys, "table": jnp.asarray(table)}
+    for mesh in (None, mesh_for(16)):  # all on one device; two entries on each of eight
+        placed = tree if mesh is None else jax.device_put(tree, spread(mesh))
+        for i in (0, 1, 6, 15):
+            found = entry(placed, i)
+            np.testing.assert_array_equal(found["table"], table[i])
+            assert (
+                jax.random.key_data(found["key"]).tolist() == jax.random.key_data(keys)[i].tolist()
+            )
+            assert len(found["table"].devices()) == 1
+
+
 def test_the_number_of_devices_divides_the_agents():
     assert mesh_for(1) is None
     assert {n: mesh_for(n).size for n in (2, 7, 8, 12, 16)} == {2: 2, 7: 7, 8: 8, 12: 6, 16: 8}
     assert mesh_for(11 * 13) is None
 
 
-def test_one_agent_that_diverges_ends_all_and_says_so():
-    runs = [prepared("ppo", 0), prepared("ppo", 1, lr=float("inf"))]
-    with pytest.raises(NonFiniteLossError, match=r"seed 1: .*loss became"):
+def test_an_agent_that_diverges_is_taken_out_and_the_others_go_on_unharmed():
+    rates = (1e-3, float("inf"), 1e-2)
+    runs = [prepared("ppo", seed, lr=lr) for seed, lr in enumerate(rates)]
+    recorders, noticed = [Recorder() for _ in runs], []
+    results = fit_many(
+        side_by_side(runs), recorders, on_divergence=lambda *what: noticed.append(what)
+    )
+    assert "loss became" in results[1].diverged
+    assert results[1].evaluation is None
+    assert noticed == [(1, noticed[0][1], results[1].diverged)]
+    assert 0 < noticed[0][1] <= 96
+    assert not recorders[1].rows
+    for i in (0, 2):
+        assert results[i].diverged is None
+        assert not results[i].interrupted
+        assert_close(results[i].state, fit(runs[i]).state, rtol=1e-3, atol=1e-4)
+        assert recorders[i].rows[-1]["step"] == 96
+
+
+def test_nothing_goes_on_where_all_agents_diverged():
+    runs = [prepared("ppo", seed, lr=float("inf")) for seed in range(2)]
+    with pytest.raises(NonFiniteLossError, match=r"no agent is left; seed 1: .*loss became"):
         fit_many(side_by_side(runs))
 
 

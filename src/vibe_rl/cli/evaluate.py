@@ -1,8 +1,11 @@
 """`vibe-rl evaluate`."""
 
 from collections.abc import Sequence
+from itertools import groupby
+from math import inf
 from pathlib import Path
 
+from vibe_rl.cli.groups import members_of, setting_of, why_diverged
 from vibe_rl.cli.scores import describe, summary
 
 
@@ -11,7 +14,6 @@ def evaluate(args: Sequence[str]) -> None:
     import tyro  # noqa: PLC0415
 
     from vibe_rl import experiment  # noqa: PLC0415
-    from vibe_rl.run_dir import find_runs  # noqa: PLC0415
 
     def options(
         run: tyro.conf.Positional[str],
@@ -20,14 +22,18 @@ def evaluate(args: Sequence[str]) -> None:
         best: tyro.conf.FlagCreatePairsOff[bool] = False,
     ):
         """Greedy episodes of the latest agent, or of the best; by default those it had before."""
-        members = [str(member) for member in find_runs(Path(run) / "members")]
-        scores = [experiment.evaluate_run(x, episodes, seed, best) for x in members or [run]]
-        return members, scores
+        how = episodes, seed, best
+        members = members_of(run)
+        sound = [x for x in members or [run] if why_diverged(x) is None]
+        return members, {x: experiment.evaluate_run(x, *how) for x in sound}
 
     members, scores = tyro.cli(options, args=list(args), prog="vibe-rl evaluate")
     if not members:
-        print(describe(scores[0]))
+        print(describe(*scores.values()))
         return
-    for member, score in zip(members, scores, strict=True):
-        print(f"{Path(member).name} | {describe(score)}")
-    print(summary([float(score.mean_return) for score in scores]))
+    for member in members:
+        said = describe(scores[member]) if member in scores else "diverged"
+        print(f"{Path(member).name} | {said}")
+    returns = {x: float(scores[x].mean_return) if x in scores else -inf for x in members}
+    for setting, group in groupby(members, setting_of):
+        print((f"{setting} | " if setting else "") + summary([returns[x] for x in group]))

@@ -1,8 +1,8 @@
 """`vibe-rl plot`."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
+from vibe_rl.cli.groups import is_group, is_sweep, members_of, why_diverged
 from vibe_rl.errors import ConfigError
 
 
@@ -31,14 +31,21 @@ def plot(args: Sequence[str]) -> None:
 def draw(runs: Sequence[str], output: str | None = None, shaded: str = "iqm") -> None:
     """Writes the reward curve of these runs, into the first one's artifacts by default."""
     from vibe_rl.plotting import PlotConfig, plot_reward_curve  # noqa: PLC0415
-    from vibe_rl.run_dir import RunDir, find_runs  # noqa: PLC0415
+    from vibe_rl.run_dir import RunDir  # noqa: PLC0415
 
     if not runs:
         raise ConfigError("vibe-rl plot needs at least one run: vibe-rl plot RUN.")
     path = output or RunDir.open(runs[0]).artifact_path("reward_curve.png")
-    each = [str(x) for run in runs for x in (find_runs(Path(run) / "members") or [run])]
-    plot_reward_curve(each, config=PlotConfig(shaded=shaded), save_path=path)
+    each = [x for run in runs for x in (sound_members(run) if is_group(run) else [run])]
+    group_by = "setting" if any(map(is_sweep, runs)) else "auto"
+    config = PlotConfig(shaded=shaded)
+    plot_reward_curve(each, group_by=group_by, config=config, save_path=path)
     print(f"Reward curve | {path}")
+
+
+def sound_members(path: str) -> list[str]:
+    """The runs of a group whose curves end where they should."""
+    return [member for member in members_of(path) if why_diverged(member) is None]
 
 
 def try_to_draw(run: str) -> None:

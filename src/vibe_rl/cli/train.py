@@ -1,15 +1,16 @@
 """`vibe-rl train`."""
 
-import os
 from collections.abc import Callable, Sequence
-from contextlib import suppress
-from pathlib import Path
+from functools import partial
 from typing import TYPE_CHECKING
 
+from vibe_rl.cli.cores import use_all_cores
+from vibe_rl.cli.groups import is_group, is_sweep, members_of, tell_divergences
 from vibe_rl.cli.plot import try_to_draw
 from vibe_rl.cli.processes import processes
 from vibe_rl.cli.scores import describe, summary
-from vibe_rl.cli.words import taken_out
+from vibe_rl.cli.sweep import resume_sweep
+from vibe_rl.cli.words import check_no_seed, taken_out
 from vibe_rl.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ def train(args: Sequence[str]) -> None:
     path, words = taken_out("--resume", args)
     seeds, words = taken_out("--seeds", words)
     join, words = processes(words)
-    if seeds is None and (path is None or not many_seeds_of(path)):
+    if seeds is None and (path is None or not is_group(path)):
         train_one(path, words, join)
     elif join is None:
         train_many(path, seeds, words)
@@ -66,28 +67,38 @@ def tell(config: "TrainConfig", run_dir: "RunDir", result: "FitResult") -> None:
 
 
 def train_many(path: str | None, seeds: str | None, words: Sequence[str]) -> None:
-    """Trains a preset with many seeds at once, or goes on with such a group."""
+    """Trains a preset with many seeds at once, or goes on with such a group or a sweep."""
     use_all_cores()
     from vibe_rl import many_seeds  # noqa: PLC0415
     from vibe_rl.configs import cli, override  # noqa: PLC0415
-    from vibe_rl.recipe import config_of  # noqa: PLC0415
 
     check_seed_options(path, seeds, words)
+    change = partial(override, args=words)
     if path is None:
-        config = cli(words)
-        group, results = many_seeds.train_seeds(config, many_seeds.parse_seeds(str(seeds)))
+        tell_group(*many_seeds.train_seeds(cli(words), many_seeds.parse_seeds(str(seeds))))
+    elif is_sweep(path):
+        resume_sweep(path, change)
     else:
-        config = override(config_of(path), words)
-        group, results = many_seeds.resume_seeds(path, config)
-    ending = "interrupted" if results[0].interrupted else "complete"
+        tell_group(*many_seeds.resume_seeds(path, change))
+
+
+def tell_group(group: "RunDir", results: "Sequence[FitResult]") -> None:
+    """Says, and draws, how a group of seeds ended."""
+    from vibe_rl.recipe import config_of  # noqa: PLC0415
+    from vibe_rl.trials import last_return  # noqa: PLC0415
+
+    interrupted = any(result.interrupted for result in results)
+    ending = "interrupted" if interrupted else "complete"
     print(f"Training {ending} | {results[0].step:,} env steps of each of {len(results)} seeds")
-    scores = [r.evaluation for r in results if r.evaluation is not None and not r.interrupted]
-    if scores:
-        print(f"Evaluation | {summary([float(score.mean_return) for score in scores])}")
+    tell_divergences(str(group))
+    figures = [last_return(member) for member in members_of(str(group))]
+    scores = [figure for figure in figures if figure is not None]
+    if scores and not interrupted:
+        print(f"Evaluation | {summary(scores)}")
     print(f"Run | {group}")
-    if results[0].interrupted:
+    if interrupted:
         print(f"Go on | vibe-rl train --resume {group}")
-    if config.runner.plot:
+    if config_of(group).runner.plot:
         try_to_draw(str(group))
 
 
@@ -95,22 +106,4 @@ def check_seed_options(path: str | None, seeds: str | None, words: Sequence[str]
     """Raises ConfigError for options that contradict each other."""
     if path is not None and seeds is not None:
         raise ConfigError(f"--seeds {seeds} with --resume: a group keeps its seeds, leave it out.")
-    if any(word.startswith("--runner.seed") for word in words):
-        raise ConfigError("runner.seed is each of --seeds in turn: leave it out.")
-
-
-def use_all_cores() -> None:
-    """Pretends a device for every core, if JAX has not begun and nothing else was asked for."""
-    import jax  # noqa: PLC0415
-
-    if "JAX_NUM_CPU_DEVICES" in os.environ or "device_count" in os.environ.get("XLA_FLAGS", ""):
-        return
-    allowed = getattr(os, "sched_getaffinity", None)  # only Linux tells
-    n_cores = len(allowed(0)) if allowed else os.cpu_count() or 1
-    with suppress(RuntimeError):
-        jax.config.update("jax_num_cpu_devices", n_cores)
-
-
-def many_seeds_of(path: str) -> bool:
-    """Whether it is a group of runs."""
-    return (Path(path) / "members").is_dir()
+    check_no_seed(words)

@@ -11,7 +11,14 @@ NEEDS = {
     "--num_processes": "how many processes there are: --num_processes 2",
     "--process_id": "which process this is: --process_id 0",
     "--timeout": "seconds to wait for other processes: --timeout 60",
+    "--halving": "a number: vibe-rl sweep PRESET --algo.lr 1e-4,3e-4,1e-3 --halving 3",
 }
+
+
+def check_no_seed(words: Sequence[str]) -> None:
+    """Raises ConfigError if a single seed is among the words."""
+    if any(word.startswith("--runner.seed") for word in words):
+        raise ConfigError("runner.seed is each of --seeds in turn: leave it out.")
 
 
 def taken_out(option: str, args: Sequence[str]) -> tuple[str | None, list[str]]:

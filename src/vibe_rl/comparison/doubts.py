@@ -1,6 +1,7 @@
 """What makes a comparison less than it seems: a table of checks, each a list of sentences."""
 
 from collections.abc import Iterable, Sequence
+from math import inf
 from typing import Any
 
 from vibe_rl.aggregate import FEW_SEEDS
@@ -52,6 +53,18 @@ def _twins(methods: Methods) -> list[str]:
     return [f"the same seed counts twice in {listed(found)}."] if found else []
 
 
+def _diverged(methods: Methods) -> list[str]:
+    lost = {
+        place: sum(seed.score == -inf for seed in seeds)
+        for place, seeds in _places(methods).items()
+    }
+    return [
+        f"{n} of the seeds of {place} diverged and count as the lowest."
+        for place, n in lost.items()
+        if n
+    ]
+
+
 def _few_seeds(methods: Methods) -> list[str]:
     few = [place for place, seeds in _places(methods).items() if len(seeds) < FEW_SEEDS]
     warning = f"fewer than {FEW_SEEDS} seeds make the interval too narrow"
@@ -64,7 +77,15 @@ def _uneven_seeds(methods: Methods) -> list[str]:
     return [f"{warning} ({listed(uneven)})."] if uneven else []
 
 
-_CHECKS = (_unequal_steps, _unequal_tasks, _mixtures, _twins, _few_seeds, _uneven_seeds)
+_CHECKS = (
+    _unequal_steps,
+    _unequal_tasks,
+    _mixtures,
+    _twins,
+    _diverged,
+    _few_seeds,
+    _uneven_seeds,
+)
 
 
 def _places(methods: Methods) -> dict[str, list[Seed]]:

@@ -1,9 +1,11 @@
 """A method as a comparison sees it: the seeds in a directory, each with its score."""
 
 import os
+from math import inf
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from vibe_rl.divergence import divergence_of
 from vibe_rl.errors import ConfigError
 from vibe_rl.metrics import read_metrics
 from vibe_rl.run_dir import RunDir, find_runs
@@ -15,7 +17,7 @@ class Seed(NamedTuple):
     """One run."""
 
     run: RunDir
-    score: float
+    score: float  # -inf if it diverged
     step: int | float  # of the last value of the metric, in env steps
     config: dict[str, Any]
 
@@ -37,6 +39,9 @@ def load_method(path: PathLike, metric: str, best: bool) -> Method:
         if not isinstance(env_id, str):
             raise ConfigError(f"{run} has no env_id in its config.json: add the environment.")
         score, step = score_of(run, metric, best)
+        divergence = divergence_of(run)
+        if divergence is not None:
+            score, step = -inf, divergence.step
         method.setdefault(env_id, []).append(Seed(run, score, step, config))
     return method
 

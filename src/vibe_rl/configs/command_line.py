@@ -35,6 +35,8 @@ def override(config: TrainConfig, args: Sequence[str]) -> TrainConfig:
     """`config` with the fields that `args` name changed; the algorithm stays."""
     import tyro  # noqa: PLC0415
 
+    if not args:
+        return config
     check_fields(args, config)
     known = {RESUMED: ("The run as it was.", config)}
     words = [RESUMED, *plain(args)]
@@ -69,7 +71,7 @@ def _negated(name: str) -> str:
 def plain(args: Sequence[str]) -> list[str]:
     """The same words as tyro takes them: tuples unpacked, booleans as flags, 1e6 as 1000000."""
     words: list[str] = []
-    for arg in _separated(args):
+    for arg in separated(args):
         if arg.lower() == "false" and words and words[-1].startswith("--"):
             words[-1] = "--" + _negated(words[-1].removeprefix("--"))
         elif arg.lower() != "true":
@@ -77,7 +79,7 @@ def plain(args: Sequence[str]) -> list[str]:
     return words
 
 
-def _separated(args: Sequence[str]) -> Iterator[str]:
+def separated(args: Sequence[str]) -> Iterator[str]:
     """`--field=value` as two words."""
     for arg in args:
         name, equals, value = arg.partition("=")

@@ -61,6 +61,9 @@ def plot_comparison(
 def _thresholds(scores: Mapping[str, Strata]) -> np.ndarray:
     """From below all scores, where every profile is 1, to above all, where it is 0."""
     together = np.concatenate([x for strata in scores.values() for x in strata])
+    together = together[np.isfinite(together)]
+    if not together.size:
+        raise ConfigError("all seeds diverged: there is nothing to draw.")
     margin = 0.03 * np.ptp(together) or 0.03 * max(1.0, abs(together[0]))
     return np.linspace(together.min() - margin, together.max() + margin, _N_THRESHOLDS)
 
@@ -73,8 +76,10 @@ def _draw_profile(axes: Any, thresholds: np.ndarray, found: Profile, name: str, 
 
 def _draw_interval(axes: Any, found: Aggregate, i: int) -> None:
     look = {"color": color_for(i), "alpha": 0.35, "linewidth": 9, "solid_capstyle": "butt"}
-    axes.plot([found.low, found.high], [i, i], **look)
-    axes.plot([found.iqm], [i], "o", color=color_for(i))
+    if np.isfinite(found.low):
+        axes.plot([found.low, found.high], [i, i], **look)
+    if np.isfinite(found.iqm):
+        axes.plot([found.iqm], [i], "o", color=color_for(i))
 
 
 def _annotate(figure: Any, score_name: str, title: str) -> None:

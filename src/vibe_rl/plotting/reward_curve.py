@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 PathLike = str | os.PathLike[str]
 
+GROUPS = ("auto", "none", "setting")
 _NAMES = {"wall_time": "Wall time [s]"}
 
 
@@ -45,7 +46,8 @@ def plot_reward_curve(
         y_key: Vertical quantity.
         smooth: Takes the place of `config.smooth_radius`, in rows.
         style: Takes the place of `config.style`.
-        group_by: "auto", or "none", which draws every run apart, named by its directory.
+        group_by: "auto"; "none" draws every run apart, named by its directory; "setting" groups the
+            members of a sweep by what their directories' names say before the seed.
         config: How the plot looks.
         save_path: Where to write it too; folders are made.
 
@@ -79,8 +81,10 @@ def _overridden(config: PlotConfig, smooth: int | None, style: str | None) -> Pl
 
 def _groups(runs: list[Run], group_by: str) -> dict[str, list[Run]]:
     """Runs by the label they share, sorted; an environment is never mixed with another."""
-    if group_by not in ("auto", "none"):
-        raise unknown("group_by", group_by, ["auto", "none"])
+    if group_by not in GROUPS:
+        raise unknown("group_by", group_by, GROUPS)
+    if group_by == "setting":
+        return _by_label(r._replace(label=r.name.rpartition("_seed_")[0] or r.label) for r in runs)
     if group_by == "none":
         return _by_label(run._replace(label=run.name) for run in runs)
     if len({run.env_id for run in runs}) > 1:

@@ -39,6 +39,7 @@ class FitResult(NamedTuple):
     history: dict[str, np.ndarray]  # one entry per update and metric; empty unless asked for
     evaluation: EvalMetrics | None  # the last one; of the state returned unless interrupted
     interrupted: bool  # whether a signal ended it before its budget
+    diverged: str | None = None  # of one among many: what was not finite; nothing is evaluated then
 
 
 @dataclass

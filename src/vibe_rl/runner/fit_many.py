@@ -12,17 +12,30 @@ from vibe_rl.runner.fit import FitResult, Host, drive, report_for
 from vibe_rl.runner.interrupt import StopRequest
 from vibe_rl.runner.loop import Chunk, TrainState
 from vibe_rl.runner.many import ManyRuns, stacked
-from vibe_rl.runner.member import MemberChunk, members_of
+from vibe_rl.runner.member import MemberChunk, entry, members_of
 from vibe_rl.runner.prepare import Stops
 from vibe_rl.runner.saving import Saver
 from vibe_rl.tracking.base import Tracker
 
+OnDivergence = Callable[[int, int, str], object]
+"""Called with an agent's place, the env step at which it was noticed, and what was not finite."""
+
 
 class Hosts:
-    """The host's part for every agent; where one is to be saved, all are: they go on together."""
+    """The host's part for every agent; where one is to be saved, all are: they go on together.
 
-    def __init__(self, hosts: Sequence[Host]):
-        self.hosts, self.first = list(hosts), hosts[0]
+    An agent whose loss is not finite is left alone from then on: it is computed with the others,
+    but neither logged nor saved any more.
+    """
+
+    def __init__(self, hosts: Sequence[Host], on_divergence: OnDivergence | None = None):
+        self.hosts, self.on_divergence = list(hosts), on_divergence
+        self.diverged: dict[int, str] = {}  # what was not finite, by the agent's place
+
+    @property
+    def going(self) -> list[tuple[int, Host]]:
+        """Those that have not diverged, with their places."""
+        return [(i, host) for i, host in enumerate(self.hosts) if i not in self.diverged]
 
     @property
     def restore(self) -> Callable[[], TrainState] | None:
@@ -44,20 +57,20 @@ class Hosts:
 
     def longest(self) -> int:
         """How many updates a chunk should have at most."""
-        return self.first.longest()
+        return self.going[0][1].longest()
 
     def stops(self) -> Stops:
         """What a chunk may not go on past, besides evaluations."""
-        return self.first.stops()
+        return self.hosts[0].stops()
 
     def after(self, chunk: Chunk, update: int, scores: EvalMetrics | None) -> None:
         """Handles a chunk of all agents."""
         parts = members_of(chunk, len(self.hosts))
         each = self._apart(scores)
-        for host, part, own in zip(self.hosts, parts, each, strict=True):
-            with named(host):
-                host.observe(part, update, own)
-        if self.first.saver is not None:
+        for i, host in self.going:
+            with self._surviving(i, update):
+                host.observe(parts[i], update, each[i])
+        if self.hosts[0].saver is not None:
             self._save(parts, update, each)
 
     def _apart(self, scores: EvalMetrics | None) -> list[EvalMetrics | None]:
@@ -70,32 +83,41 @@ class Hosts:
     def _save(
         self, parts: Sequence[MemberChunk], update: int, each: Sequence[EvalMetrics | None]
     ) -> None:
-        savers: list[Saver] = [host.saver for host in self.hosts]  # type: ignore[misc]
-        due = [saver.due(update, scores) for saver, scores in zip(savers, each, strict=True)]
-        if not any(due):
+        savers: dict[int, Saver] = {i: host.saver for i, host in self.going}  # type: ignore[misc]
+        if not any([saver.due(update, each[i]) for i, saver in savers.items()]):  # all are asked
             return
         began = time.monotonic()
-        for host, part, scores in zip(self.hosts, parts, each, strict=True):
-            host.save(part.state, update, scores)
-        for saver in savers:
+        for i, host in self.going:
+            with self._surviving(i, update):
+                host.save(parts[i].state, update, each[i])
+        for saver in savers.values():
             saver.took(time.monotonic() - began)
 
     def end(self, update: int, state: TrainState) -> list[FitResult]:
         """Handles what is left of every agent."""
-        results = []
-        for i, host in enumerate(self.hosts):
-            with named(host):
-                results.append(host.end(update, jax.tree.map(lambda x, i=i: x[i], state)))
-        return results
+        return [self._result(i, host, update, entry(state, i)) for i, host in enumerate(self.hosts)]
 
+    def _result(self, i: int, host: Host, update: int, state: TrainState) -> FitResult:
+        with self._surviving(i, update):
+            if i not in self.diverged:
+                return host.end(update, state)
+        step, history = update * host.run.steps_per_update, host.report.table()
+        return FitResult(state, step, update, history, None, False, self.diverged[i])
 
-@contextmanager
-def named(host: Host) -> Iterator[None]:
-    """Says whose loss it is that is not finite."""
-    try:
-        yield
-    except NonFiniteLossError as error:
-        raise NonFiniteLossError(f"seed {host.run.config.seed}: {error}") from None
+    @contextmanager
+    def _surviving(self, i: int, update: int) -> Iterator[None]:
+        """Takes note of an agent that diverges; the last one ends the run."""
+        host = self.hosts[i]
+        try:
+            yield
+        except NonFiniteLossError as error:
+            self.diverged[i] = str(error)
+            if self.on_divergence is not None:
+                self.on_divergence(i, update * host.run.steps_per_update, str(error))
+            if not self.going:
+                raise NonFiniteLossError(
+                    f"no agent is left; seed {host.run.config.seed}: {error}"
+                ) from None
 
 
 def fit_many(
@@ -103,11 +125,14 @@ def fit_many(
     trackers: Sequence[Tracker | None] | None = None,
     savers: Sequence[Saver | None] | None = None,
     stop: StopRequest | None = None,
+    on_divergence: OnDivergence | None = None,
 ) -> list[FitResult]:
-    """Trains all agents for their budget; arguments have an entry for each of them.
+    """Trains all agents for their budget; trackers and savers have an entry for each of them.
+
+    One whose loss becomes NaN or infinite is told to `on_divergence`, and the others go on.
 
     Raises:
-        NonFiniteLossError: a loss became NaN or infinite.
+        NonFiniteLossError: no other is left.
     """
     none = [None] * len(run.members)
     hosts = [
@@ -116,4 +141,4 @@ def fit_many(
             run.members, trackers or none, savers or none, strict=True
         )
     ]
-    return drive(run, Hosts(hosts), stop)
+    return drive(run, Hosts(hosts, on_divergence), stop)

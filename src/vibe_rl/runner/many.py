@@ -89,16 +89,21 @@ def side_by_side(runs: Sequence[Run]) -> ManyRuns:
 
 def check_alike(first: Run, run: Run) -> None:
     """Raises ConfigError if the runs cannot share a program and its moments."""
+    if not alike(first, run):
+        raise ConfigError(
+            "runs side by side may differ in seeds and the algorithm's numbers, not in shapes, "
+            "envs, worlds or the runner's settings: train the others apart."
+        )
+
+
+def alike(first: Run, run: Run) -> bool:
+    """Whether the runs can share a program and its moments."""
     pair = first, run
     shapes = [jax.tree.structure((r.algorithm, r.env_params)) for r in pair]
     settings = [(r.num_envs, r.env, replace(r.config, seed=0)) for r in pair]
     worlds = zip(*(jax.tree.leaves(r.env_params) for r in pair), strict=False)
     same_world = all(np.array_equal(a, b) for a, b in worlds)
-    if shapes[0] != shapes[1] or settings[0] != settings[1] or not same_world:
-        raise ConfigError(
-            "runs side by side may differ in seeds and the algorithm's numbers, not in shapes, "
-            "envs, worlds or the runner's settings: train the others apart."
-        )
+    return shapes[0] == shapes[1] and settings[0] == settings[1] and same_world
 
 
 def mesh_for(n_members: int) -> Mesh | None:

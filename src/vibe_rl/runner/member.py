@@ -7,6 +7,7 @@ import jax
 import numpy as np
 
 from vibe_rl.runner.loop import Chunk, MetricTable, TrainState
+from vibe_rl.types import PyTree
 
 
 class SharedTable:
@@ -58,7 +59,7 @@ class MemberChunk:
     @property
     def state(self) -> TrainState:
         """The agent's own."""
-        return jax.tree.map(lambda x: x[self.index], self.chunk.state)
+        return entry(self.chunk.state, self.index)
 
     @property
     def n_updates(self) -> int:
@@ -69,6 +70,24 @@ class MemberChunk:
     def first(self) -> bool:
         """See `Chunk.first`."""
         return self.chunk.first
+
+
+def entry(tree: PyTree, i: int) -> PyTree:
+    """An entry of the leading axis of every leaf, taken on the device where it is, in one go."""
+    pieces = [piece_with(leaf, i) for leaf in jax.tree.leaves(tree)]
+    here = jax.tree.unflatten(jax.tree.structure(tree), pieces)
+    return _entry(here, i % len(pieces[0]))
+
+
+def piece_with(leaf: jax.Array, i: int) -> jax.Array:
+    """What the device that has the entry has of the leaf."""
+    pieces = sorted(leaf.addressable_shards, key=lambda piece: piece.index[0].start or 0)
+    return pieces[i * len(pieces) // len(leaf)].data
+
+
+@jax.jit
+def _entry(tree: PyTree, i: jax.Array) -> PyTree:
+    return jax.tree.map(lambda x: x[i], tree)
 
 
 def members_of(chunk: Chunk, n_members: int) -> list[MemberChunk]:

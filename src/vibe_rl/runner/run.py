@@ -3,12 +3,14 @@
 import dataclasses
 import json
 from collections.abc import Callable, Collection, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from vibe_rl.checkpoint import saved_steps
 from vibe_rl.distributed import by_first, check_same, is_first
+from vibe_rl.divergence import Divergence, mark_diverged
 from vibe_rl.errors import ConfigError
 from vibe_rl.metrics import MetricsLogger, rewind
 from vibe_rl.records import plain
@@ -81,13 +83,20 @@ def run_training(
 
 
 def run_many(
-    run: ManyRuns, run_dirs: Sequence[RunDir], record: Callable[[], object] | None = None
+    run: ManyRuns,
+    run_dirs: Sequence[RunDir],
+    record: Callable[[], object] | None = None,
+    stop: StopRequest | None = None,
 ) -> list[FitResult]:
-    """Trains many agents at once, each with a run directory; progress is that of the first."""
+    """Trains many agents at once, each with a run directory; progress is that of the first.
+
+    `stop` may ask all to end early; None asks at Ctrl-C or SIGTERM.
+    """
     run.check_memory()
     enable_compilation_cache()
     pairs = list(zip(map(keeping_two, run.members), run_dirs, strict=True))
-    with StopRequest() as stop, ExitStack() as stack:
+    asked = StopRequest() if stop is None else nullcontext(stop)
+    with asked as stopping, ExitStack() as stack:
         for member, run_dir in pairs:
             stack.enter_context(locked(run_dir.checkpoints))
             check_checkpoints(member, run_dir.checkpoints)
@@ -103,7 +112,11 @@ def run_many(
             shown = member if i == 0 else quiet(member)
             tees.append(stack.enter_context(Tee(*trackers(shown, run_dir, savers[-1]))))
             tees[-1].log_config(settings(member))
-        return fit_many(run, tees, savers, stop)
+        return fit_many(run, tees, savers, stopping, partial(_mark, run_dirs))
+
+
+def _mark(run_dirs: Sequence[RunDir], member: int, step: int, reason: str) -> None:
+    mark_diverged(run_dirs[member], Divergence(step, reason))
 
 
 def keeping_two(run: Run) -> Run:

@@ -1,0 +1,81 @@
+"""`vibe-rl sweep`."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from vibe_rl.cli.cores import use_all_cores
+from vibe_rl.cli.groups import tell_divergences
+from vibe_rl.cli.plot import try_to_draw
+from vibe_rl.cli.scores import ranking
+from vibe_rl.cli.words import check_no_seed, taken_out
+from vibe_rl.errors import ConfigError
+
+HELP = """usage: vibe-rl sweep PRESET --algo.FIELD VALUE,VALUE ... [--seeds 0:4] [--halving ETA] ...
+
+Trains every combination of the values with every seed and ranks them by the interquartile mean of
+the last evaluations. A comma within brackets parts no values: '(64,64),(128,128)'. With --halving,
+the best 1/ETA of the settings go on at each rung. Presets and fields: vibe-rl train --help."""
+
+
+def sweep(args: Sequence[str]) -> None:
+    """Rank settings: vibe-rl sweep cartpole_ppo --algo.lr 1e-4,3e-4 [--seeds 0:8] [--halving 2]."""
+    if {"-h", "--help"} & set(args):
+        print(HELP)
+        return
+    use_all_cores()
+    from vibe_rl.configs import grid  # noqa: PLC0415
+    from vibe_rl.many_seeds import parse_seeds  # noqa: PLC0415
+    from vibe_rl.sweep import sweep as train_all  # noqa: PLC0415
+
+    seeds, words = taken_out("--seeds", args)
+    halving, words = taken_out("--halving", words)
+    check_no_seed(words)
+    eta = None if halving is None else whole(halving)
+    config, axes = grid(words)
+    group, standings = train_all(config, axes, parse_seeds(seeds or "0:4"), eta)
+    tell(str(group), standings, config.runner.plot)
+
+
+def resume_sweep(path: str, change: Callable[[Any], Any]) -> None:
+    """Goes on with a sweep whose configs `change` makes others."""
+    from vibe_rl import sweep as library  # noqa: PLC0415
+    from vibe_rl.recipe import config_of  # noqa: PLC0415
+
+    group, standings = library.resume_sweep(path, change)
+    tell(str(group), standings, config_of(group).runner.plot)
+
+
+def whole(halving: str) -> int:
+    """The number after --halving."""
+    if not halving.isdecimal():
+        raise ConfigError(f"--halving {halving}: give a whole number of at least 2.")
+    return int(halving)
+
+
+def tell(group: str, standings: Sequence[Any], plot: bool) -> None:
+    """Says, and draws, how a sweep ended."""
+    print(f"Training {'complete' if standings else 'interrupted'}")
+    tell_divergences(group)
+    if not standings:
+        print(f"Run | {group}")
+        print(f"Go on | vibe-rl train --resume {group}")
+        return
+    print(ranking(standings))
+    print(f"Run | {group}")
+    if plot:
+        try_to_draw_ranking(group, standings)
+        try_to_draw(group)
+
+
+def try_to_draw_ranking(group: str, standings: Sequence[Any]) -> None:
+    """Draws the interval of each setting, if matplotlib is there."""
+    from vibe_rl.plotting import plot_ranking  # noqa: PLC0415
+    from vibe_rl.run_dir import RunDir  # noqa: PLC0415
+
+    path = RunDir.open(group).artifact_path("sweep.png")
+    names = [standing.setting for standing in standings]
+    try:
+        plot_ranking(names, [standing[2:5] for standing in standings], save_path=path)
+        print(f"Ranking | {path}")
+    except ConfigError as error:
+        print(f"Ranking | none: {error}")
