@@ -66,11 +66,11 @@ def assert_close(state, expected, **how):
         np.testing.assert_allclose(actual, desired, **how)
 
 
-@pytest.mark.parametrize(("kind", "n_members"), [("ppo", 3), ("ppo", 8), ("dqn", 3), ("sac", 3)])
+@pytest.mark.parametrize(("kind", "n_members"), [("ppo", 3), ("ppo", 32), ("dqn", 3), ("sac", 3)])
 def test_every_member_is_the_run_it_would_be_alone(kind, n_members):
     runs = [prepared(kind, seed) for seed in range(5, 5 + n_members)]
     many = side_by_side(runs)
-    assert (many.mesh.size if many.mesh else 1) == n_members  # of eight pretended devices
+    assert (many.mesh.size if many.mesh else 1) == min(n_members, 8)  # pretended devices
     recorders = [Recorder() for _ in runs]
     results = fit_many(many, recorders)
     for i in (0, n_members - 1):
