@@ -14,7 +14,15 @@ import pytest
 
 from vibe_rl.checkpoint import saved_steps
 from vibe_rl.cli import main
-from vibe_rl.distributed import Cluster, by_first, check_same, find_cluster, greatest, told_by_first
+from vibe_rl.distributed import (
+    FAILED,
+    Cluster,
+    by_first,
+    check_same,
+    find_cluster,
+    greatest,
+    told_by_first,
+)
 from vibe_rl.errors import ConfigError
 from vibe_rl.experiment import load_run
 from vibe_rl.metrics import read_metrics
@@ -137,7 +145,7 @@ def test_a_killed_process_ends_the_other_soon_and_the_run_goes_on(victim, tmp_pa
     assert statuses[victim] == -signal.SIGKILL
     survivor = 1 - victim
     assert statuses[survivor] not in (0, None)
-    lost = ("lost another", "another task died", "leader task was preempted")
+    lost = ("or lost another", "another task died", "leader task was preempted")
     assert any(words in outputs[survivor] for words in lost), outputs[survivor]
     run = find_runs(tmp_path / "runs")[0]
     last = saved_steps(run.checkpoints)[-1]
@@ -156,6 +164,41 @@ def wait_for_checkpoint(folder, processes):
         assert all(process.poll() is None for process in processes), finish(processes)
         time.sleep(0.1)
     raise AssertionError("nothing was saved within 120 s")
+
+
+FAILING = """
+import sys
+import jax
+from vibe_rl.distributed import Cluster, connect
+connect(Cluster(f"127.0.0.1:{sys.argv[1]}", 2, int(sys.argv[2])), timeout=10)
+from vibe_rl.env import AutoResetWrapper, make
+from vibe_rl.runner import RunnerConfig, train_ppo
+from vibe_rl.algorithms.ppo import PPOConfig
+
+def fails(step, agent_state, metrics):
+    if step > 2000 and jax.process_index() == 1:
+        raise OSError("the disk of process 1 is full")
+
+env, env_params = make("CartPole-v1")
+config = RunnerConfig(total_timesteps=10**8, eval_episodes=0, progress_bar=False,
+                      checkpoint_dir="checkpoints")
+train_ppo(AutoResetWrapper(env), env_params, ppo_config=PPOConfig(num_envs=8, n_steps=16),
+          runner_config=config, callback=fails)
+"""
+
+
+@pytest.mark.slow
+def test_what_fails_in_one_process_ends_both(tmp_path):
+    port = str(free_port())
+    env = {k: v for k, v in os.environ.items() if k != "XLA_FLAGS"}
+    how = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "env": env}
+    words = [sys.executable, "-c", FAILING, port]
+    processes = [subprocess.Popen([*words, str(i)], cwd=tmp_path, **how) for i in range(2)]
+    statuses, outputs = finish(processes, within=120)
+    assert statuses[1] == FAILED
+    assert "OSError: the disk of process 1 is full" in outputs[1]
+    assert "go on from the last checkpoint" in outputs[1]
+    assert statuses[0] not in (0, None)
 
 
 @pytest.mark.slow

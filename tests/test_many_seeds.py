@@ -123,7 +123,10 @@ def test_seeds_are_ranges_and_lists(text, seeds):
         ("cartpole_ppo --seeds 0:3,2", "seeds [2] are given twice: name each once"),
         ("cartpole_ppo --seeds 0:3 --runner.seed 2", "runner.seed is each of --seeds in turn"),
         ("cartpole_ppo --seeds 3:3", "seeds: give at least one"),
-        ("cartpole_ppo --seeds 0:2 --runner.num_devices 2", "need one process and runs of one device each"),
+        (
+            "cartpole_ppo --seeds 0:2 --runner.num_devices 2",
+            "need one process and runs of one device each",
+        ),
     ],
 )
 def test_bad_input_gets_one_sentence(words, sentence, tmp_path, monkeypatch, capsys):

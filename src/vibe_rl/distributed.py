@@ -8,6 +8,7 @@ import os
 import re
 import sys
 import threading
+import traceback
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
-from vibe_rl.errors import ConfigError
+from vibe_rl.errors import ConfigError, NonFiniteLossError
 
 COORDINATOR = ("JAX_COORDINATOR_ADDRESS",)
 COUNT = ("JAX_NUM_PROCESSES", "SLURM_NTASKS", "OMPI_COMM_WORLD_SIZE", "PMI_SIZE")
@@ -33,8 +34,8 @@ SLURM_NODES = ("SLURM_STEP_NODELIST", "SLURM_JOB_NODELIST")
 SLURM_PORTS = range(61440, 65536)
 TIMEOUT = 60
 """Seconds to wait for the other processes, at the start and for a sign of life."""
-LOST = 3
-"""Exit status of a process that ends because it lost another."""
+FAILED = 3
+"""Exit status of a process that fails or loses another."""
 
 
 class Cluster(NamedTuple):
@@ -150,16 +151,26 @@ def end(message: str, status: int) -> None:
 
 
 @contextmanager
-def ended_if_lost() -> Iterator[None]:
-    """Ends this process if what it computes together with others fails, for one of them is lost."""
+def ended_if_alone() -> Iterator[None]:
+    """Ends this process at once if it is one of several and fails: the others would wait for it.
+
+    It fails too when another is lost. What all processes refuse alike is raised as ever.
+    """
     try:
         yield
-    except jax.errors.JaxRuntimeError as error:
+    except (ConfigError, NonFiniteLossError):
+        raise
+    except BaseException as error:
         if jax.process_count() == 1:
             raise
-        reason = str(error).partition("\n")[0][:200]
+        traceback.print_exc()
+        reason = f"{type(error).__name__}: {error}".partition("\n")[0][:200]
         here = f"process {jax.process_index()} of {jax.process_count()}"
-        end(f"{here} lost another ({reason}): go on from the last checkpoint with --resume.", LOST)
+        end(
+            f"{here} failed, or lost another ({reason}): all end, go on from the last checkpoint "
+            "with --resume.",
+            FAILED,
+        )
 
 
 def is_first() -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from vibe_rl.checkpoint import saved_steps
-from vibe_rl.distributed import by_first, check_same, is_first
+from vibe_rl.distributed import by_first, check_same, ended_if_alone, is_first
 from vibe_rl.divergence import Divergence, mark_diverged
 from vibe_rl.errors import ConfigError
 from vibe_rl.metrics import MetricsLogger, rewind
@@ -79,7 +79,8 @@ def run_training(
         shared = trackers(run, run_dir, saver) if is_first() else []
         tee = stack.enter_context(Tee(*own, *shared))
         tee.log_config(settings(run))
-        return fit(run, tee, callback, keep_history, saver, stop)
+        with ended_if_alone():  # before what is open is closed, for which all would be needed
+            return fit(run, tee, callback, keep_history, saver, stop)
 
 
 def run_many(
