@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -28,6 +29,7 @@ from vibe_rl.experiment import load_run
 from vibe_rl.metrics import read_metrics
 from vibe_rl.run_dir import find_runs
 
+WORKER = Path(__file__).parent / "distributed_worker.py"
 SHORT = "--algo.num_envs 8 --algo.hidden_sizes (8,) --algo.schedule_steps 512 "
 SHORT += "--runner.log_interval 0 "
 SHORT += "--runner.checkpoint_share 1 --runner.plot false --runner.progress_bar false "
@@ -166,39 +168,70 @@ def wait_for_checkpoint(folder, processes):
     raise AssertionError("nothing was saved within 120 s")
 
 
-FAILING = """
-import sys
-import jax
-from vibe_rl.distributed import Cluster, connect
-connect(Cluster(f"127.0.0.1:{sys.argv[1]}", 2, int(sys.argv[2])), timeout=10)
-from vibe_rl.env import AutoResetWrapper, make
-from vibe_rl.runner import RunnerConfig, train_ppo
-from vibe_rl.algorithms.ppo import PPOConfig
-
-def fails(step, agent_state, metrics):
-    if step > 2000 and jax.process_index() == 1:
-        raise OSError("the disk of process 1 is full")
-
-env, env_params = make("CartPole-v1")
-config = RunnerConfig(total_timesteps=10**8, eval_episodes=0, progress_bar=False,
-                      checkpoint_dir="checkpoints")
-train_ppo(AutoResetWrapper(env), env_params, ppo_config=PPOConfig(num_envs=8, n_steps=16),
-          runner_config=config, callback=fails)
-"""
+def start_pair(case, folder):
+    """Two processes of `distributed_worker.py`."""
+    env = {k: v for k, v in os.environ.items() if k != "XLA_FLAGS"}
+    how = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "env": env}
+    words = [sys.executable, str(WORKER), case, str(free_port())]
+    return [subprocess.Popen([*words, str(i)], cwd=folder, **how) for i in range(2)]
 
 
 @pytest.mark.slow
 def test_what_fails_in_one_process_ends_both(tmp_path):
-    port = str(free_port())
-    env = {k: v for k, v in os.environ.items() if k != "XLA_FLAGS"}
-    how = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "env": env}
-    words = [sys.executable, "-c", FAILING, port]
-    processes = [subprocess.Popen([*words, str(i)], cwd=tmp_path, **how) for i in range(2)]
-    statuses, outputs = finish(processes, within=120)
+    statuses, outputs = finish(start_pair("failing_callback", tmp_path), within=120)
     assert statuses[1] == FAILED
     assert "OSError: the disk of process 1 is full" in outputs[1]
-    assert "go on from the last checkpoint" in outputs[1]
+    assert "resume from the last checkpoint" in outputs[1]
     assert statuses[0] not in (0, None)
+
+
+@pytest.mark.slow
+def test_a_checkpoint_that_one_process_cannot_write_ends_both(tmp_path):
+    statuses, outputs = finish(start_pair("failing_write", tmp_path), within=120)
+    assert statuses[0] == FAILED, outputs
+    assert statuses[1] not in (0, None)
+    assert "No space left on device" in outputs[0]
+    assert "resume from the last checkpoint" in outputs[0]
+    assert saved_steps(tmp_path / "checkpoints") == [256, 512]
+
+
+@pytest.mark.slow
+def test_a_checkpoint_that_one_process_cannot_read_is_left_out_by_all(tmp_path):
+    statuses, outputs = finish(start_pair("failing_read", tmp_path), within=200)
+    assert statuses == [0, 0], outputs
+    assert (tmp_path / "checkpoints" / "damaged_step_1024").is_dir()
+    assert saved_steps(tmp_path / "checkpoints")[-1] == 1280
+
+
+@pytest.mark.slow
+def test_a_callback_in_one_process_alone_is_refused_by_all(tmp_path):
+    statuses, outputs = finish(start_pair("lonely_callback", tmp_path), within=120)
+    assert statuses == [1, 1], outputs
+    assert all("a callback or none are not the same in all" in output for output in outputs)
+
+
+@pytest.mark.slow
+def test_different_words_are_refused_before_anything_is_written(tmp_path):
+    words = ["cartpole_ppo", *SHORT.split()]
+    more = f"--distributed --coordinator 127.0.0.1:{free_port()} --num_processes 2 --process_id"
+    processes = [
+        start([*words, "--algo.n_steps", str(16 + 16 * i), *more.split(), str(i)], 2, tmp_path)
+        for i in range(2)
+    ]
+    statuses, outputs = finish(processes)
+    assert statuses == [2, 2], outputs
+    assert all("config and versions are not the same in all" in output for output in outputs)
+    assert not any(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+def test_a_port_that_is_taken_is_named(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        words = f"cartpole_ppo --distributed --coordinator 127.0.0.1:{port} --num_processes 2"
+        statuses, outputs = finish([start([*words.split(), "--process_id", "0"], 1, tmp_path)])
+    assert statuses == [2]
+    assert f"cannot listen at port {port}" in outputs[0]
 
 
 @pytest.mark.slow
@@ -263,6 +296,7 @@ def test_a_cluster_is_found_in_words_and_in_what_launchers_set():
         ("--distributed --coordinator a:1", "give --num_processes 2, or set JAX_NUM_PROCESSES"),
         ("--distributed --coordinator a:1 --num_processes 2", "give --process_id 0"),
         ("--distributed --coordinator a --num_processes 2 --process_id 0", "a host and a port"),
+        ("--distributed --coordinator a:70000 --num_processes 2 --process_id 0", "a host and a"),
         ("--distributed --coordinator a:1 --num_processes 2 --process_id 2", "process_id 2 of"),
         ("--distributed --coordinator a:1 --num_processes two", "give a whole number"),
         ("--distributed --coordinator", "--coordinator needs where process 0 listens"),

@@ -6,19 +6,22 @@ the first does; where clocks or signals decide, the processes agree.
 
 import os
 import re
+import socket
 import sys
 import threading
 import traceback
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
 from vibe_rl.errors import ConfigError, NonFiniteLossError
+
+Result = TypeVar("Result")
 
 COORDINATOR = ("JAX_COORDINATOR_ADDRESS",)
 COUNT = ("JAX_NUM_PROCESSES", "SLURM_NTASKS", "OMPI_COMM_WORLD_SIZE", "PMI_SIZE")
@@ -66,7 +69,7 @@ def find_cluster(
         raise unknown_setting("num_processes", "2", COUNT)
     if here is None:
         raise unknown_setting("process_id", "0", INDEX)
-    if not re.fullmatch(r".+:\d+", address):
+    if not re.fullmatch(r".+:\d{1,5}", address) or int(address.rpartition(":")[2]) >= 2**16:
         raise ConfigError(f"coordinator {address!r}: give a host and a port, such as host0:1234.")
     if count < 1 or not 0 <= here < count:
         raise ConfigError(
@@ -113,6 +116,9 @@ def connect(cluster: Cluster, timeout: int = TIMEOUT) -> None:
     2; if later one gives no sign of life for so long, JAX ends the others.
     """
     jax.config.update("jax_cpu_enable_async_dispatch", False)  # Gloo mixes up what overlaps
+    jax.config.update("jax_enable_preemption_service", False)  # SIGTERM is the run's to answer
+    if cluster.index == 0:
+        check_free_port(cluster.coordinator)
     give_up = threading.Timer(timeout, end, [missed(cluster, timeout), 2])
     give_up.daemon = True
     give_up.start()
@@ -126,6 +132,20 @@ def connect(cluster: Cluster, timeout: int = TIMEOUT) -> None:
         )
     finally:
         give_up.cancel()
+
+
+def check_free_port(coordinator: str) -> None:
+    """Raises ConfigError if this process cannot listen there; JAX would crash."""
+    port = int(coordinator.rpartition(":")[2])
+    both = socket.has_dualstack_ipv6()
+    family = socket.AF_INET6 if both else socket.AF_INET
+    try:
+        socket.create_server(("", port), family=family, dualstack_ipv6=both).close()
+    except OSError as error:
+        raise ConfigError(
+            f"coordinator {coordinator}: process 0 cannot listen at port {port} "
+            f"({error.strerror}), choose another."
+        ) from error
 
 
 def missed(cluster: Cluster, timeout: int) -> str:
@@ -154,11 +174,11 @@ def end(message: str, status: int) -> None:
 def ended_if_alone() -> Iterator[None]:
     """Ends this process at once if it is one of several and fails: the others would wait for it.
 
-    It fails too when another is lost. What all processes refuse alike is raised as ever.
+    It fails too when another is lost. A loss that is not finite is so for all, and raised as ever.
     """
     try:
         yield
-    except (ConfigError, NonFiniteLossError):
+    except NonFiniteLossError:
         raise
     except BaseException as error:
         if jax.process_count() == 1:
@@ -167,8 +187,7 @@ def ended_if_alone() -> Iterator[None]:
         reason = f"{type(error).__name__}: {error}".partition("\n")[0][:200]
         here = f"process {jax.process_index()} of {jax.process_count()}"
         end(
-            f"{here} failed, or lost another ({reason}): all end, go on from the last checkpoint "
-            "with --resume.",
+            f"{here} failed or lost another ({reason}): all end, resume from the last checkpoint.",
             FAILED,
         )
 
@@ -185,29 +204,39 @@ def greatest(value: int) -> int:
     return int(np.max(multihost_utils.process_allgather(np.asarray(value, np.int32))))
 
 
-def by_first(function: Callable[[], object]) -> None:
-    """The first process does it, the others wait; what it refuses, all refuse."""
-    error = None
-    if is_first():
-        try:
-            function()
-        except ConfigError as refused:
-            error = refused
+def all_here() -> None:
+    """Returns when every process is here."""
+    greatest(0)
+
+
+def together(function: Callable[[], Result], here: bool = True) -> Result | None:
+    """What it gives; where it fails in one process, it fails in all.
+
+    Args:
+        function: must not wait for other processes.
+        here: whether this process has a part in it.
+    """
+    error, result = None, None
+    try:
+        result = function() if here else None
+    except Exception as failed:  # whatever it is, the others must not wait for ever
+        error = failed
     if greatest(error is not None):
-        raise error or ConfigError("process 0 refused to go on: see what it says.")
+        raise error or ConfigError("another process cannot go on: see what it says.")
+    return result
+
+
+def by_first(function: Callable[[], object]) -> None:
+    """The first process does it, and the others wait; if it fails, all do."""
+    together(function, is_first())
 
 
 def told_by_first(function: Callable[[], str]) -> str:
     """A text that the first process makes, known to all."""
-    said: list[str] = [""]
-
-    def make() -> None:
-        said[0] = function()
-
-    by_first(make)
+    text = together(function, is_first()) or ""
     if jax.process_count() == 1:
-        return said[0]
-    letters = np.frombuffer(said[0].encode(), np.uint8)
+        return text
+    letters = np.frombuffer(text.encode(), np.uint8)
     room = np.zeros(greatest(len(letters)), np.uint8)
     room[: len(letters)] = letters
     return bytes(multihost_utils.broadcast_one_to_all(room)).decode()
@@ -217,4 +246,4 @@ def check_same(what: str, text: str) -> None:
     """Raises ConfigError if the processes were not given the same."""
     checksum = zlib.crc32(text.encode()) >> 1  # of 31 bits
     if greatest(checksum) != -greatest(-checksum):
-        raise ConfigError(f"the processes have different {what}: start all with the same words.")
+        raise ConfigError(f"{what} are not the same in all processes: give all the same.")

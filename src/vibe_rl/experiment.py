@@ -16,6 +16,7 @@ from vibe_rl.many_seeds import train_seeds
 from vibe_rl.recipe import (
     build,
     check_own_checkpoints,
+    check_same_config,
     config_of,
     new_run_dir,
     on_one_device,
@@ -53,6 +54,7 @@ def train(
     if seeds is not None:
         return train_seeds(config, seeds, base_dir)
     check_own_checkpoints(config)
+    check_same_config(config)
     run = build(config)
     run.check_memory()
     run_dir = new_run_dir(f"{config.env_id}_{algorithm_name(config)}", base_dir)
@@ -70,6 +72,7 @@ def resume(path: str | os.PathLike[str], config: TrainConfig) -> tuple[RunDir, F
     """
     run_dir = RunDir.open(path)
     check_own_checkpoints(config)
+    check_same_config(config)
     run = build(replace(config, runner=replace(config.runner, resume=True)))
     return run_dir, run_training(run, run_dir=run_dir, record=partial(record, run_dir, config))
 

@@ -1,14 +1,16 @@
 """From a config to the run that it describes, and what is written down of it."""
 
+import json
 import os
+import time
 from dataclasses import replace
 
 from vibe_rl.configs.train_config import ALGORITHMS, TrainConfig, algorithm_name, from_dict, to_dict
-from vibe_rl.distributed import greatest, told_by_first
+from vibe_rl.distributed import check_same, greatest, told_by_first
 from vibe_rl.env import AutoResetWrapper, HostEnvironment, make
 from vibe_rl.errors import ConfigError
 from vibe_rl.records import plain
-from vibe_rl.run_dir import RunDir
+from vibe_rl.run_dir import RunDir, versions
 from vibe_rl.runner.prepare import Run, prepare
 from vibe_rl.runner.run import resolve_num_envs
 
@@ -34,15 +36,28 @@ def check_own_checkpoints(config: TrainConfig) -> None:
         )
 
 
+def check_same_config(config: TrainConfig) -> None:
+    """Raises ConfigError if processes that are to train together have different ones."""
+    check_same("config and versions", json.dumps(plain([to_dict(config), versions()])))
+
+
 def new_run_dir(name: str, base_dir: str | os.PathLike[str]) -> RunDir:
     """A new run directory; of several processes, the first makes it and all use it."""
     path = told_by_first(lambda: str(RunDir(name, base_dir)))
-    if greatest(not os.path.isdir(path)):
+    if greatest(not is_there(path)):
         raise ConfigError(
             f"base_dir {base_dir}: {path} of process 0 is not there for all processes, give a "
             "folder on a file system that they share."
         )
     return RunDir.open(path)
+
+
+def is_there(path: str, seconds: float = 10.0) -> bool:
+    """Whether a folder is seen here; those of other machines may appear late."""
+    until = time.monotonic() + seconds
+    while not os.path.isdir(path) and time.monotonic() < until:
+        time.sleep(0.1)
+    return os.path.isdir(path)
 
 
 def config_of(path: str | os.PathLike[str]) -> TrainConfig:

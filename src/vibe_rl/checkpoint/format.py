@@ -8,7 +8,7 @@ restored, because Orbax casts silently where they differ.
 import re
 import zlib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +95,7 @@ def load_checkpoint(
     path = _existing(directory, step)
     notes = load_metadata(directory, step=step)
     template = {part + name: _placed(leaf) for name, leaf in _named(like).items()}
-    with _checkpointer() as (checkpointer, args), _told_as_damage(path):
+    with _reader() as (checkpointer, args), _told_as_damage(path):
         _compare(path, checkpointer, template, part)
         restored = checkpointer.restore(path, args.Composite(state=_wanted(template)))["state"]
     _check_digests(path, notes.get("digests", {}), restored)
@@ -110,7 +110,7 @@ def check_fits(directory: str | Path, like: PyTree, *, step: int | None = None) 
     """Raises what `load_checkpoint` would, but reads no array."""
     load_metadata(directory, step=step)
     path = _existing(directory, step)
-    with _checkpointer() as (checkpointer, _), _told_as_damage(path):
+    with _reader() as (checkpointer, _), _told_as_damage(path):
         _compare(path, checkpointer, _named(like), "")
 
 
@@ -123,7 +123,7 @@ def load_metadata(directory: str | Path, *, step: int | None = None) -> dict[str
         ConfigError: it is of a format that is not known yet.
     """
     path = _existing(directory, step)
-    with _checkpointer() as (checkpointer, args), _told_as_damage(path):
+    with _reader() as (checkpointer, args), _told_as_damage(path):
         notes = checkpointer.restore(path, args.Composite(metadata=args.JsonRestore()))["metadata"]
     if notes.get("format", 0) > FORMAT:
         raise ConfigError(
@@ -178,8 +178,14 @@ def saved_steps(directory: str | Path) -> list[int]:
     return sorted(int(name[1]) for name in names if name)
 
 
+def _reader() -> AbstractContextManager[tuple[Any, Any]]:
+    """A reader that waits for no other process: what one cannot read, others may."""
+    here = jax.process_index()
+    return _checkpointer(primary_host=here, active_processes={here})
+
+
 @contextmanager
-def _checkpointer() -> Iterator[tuple[Any, Any]]:
+def _checkpointer(**processes: Any) -> Iterator[tuple[Any, Any]]:
     """Orbax's writer and reader of a tree and its notes, and the namespace of its arguments."""
     import orbax.checkpoint as ocp  # noqa: PLC0415 - a third of a second that most commands save
 
@@ -187,7 +193,8 @@ def _checkpointer() -> Iterator[tuple[Any, Any]]:
     handler = ocp.CompositeCheckpointHandler(
         state=ocp.PyTreeCheckpointHandler(), metadata=ocp.JsonCheckpointHandler()
     )
-    with ocp.Checkpointer(handler) as checkpointer:
+    how = ocp.options.MultiprocessingOptions(**processes)
+    with ocp.Checkpointer(handler, multiprocessing_options=how) as checkpointer:
         yield checkpointer, ocp.args
 
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from vibe_rl.checkpoint.format import items, load_checkpoint, saved_steps
 from vibe_rl.checkpoint.orbax_logs import quieten_orbax
-from vibe_rl.distributed import by_first
+from vibe_rl.distributed import by_first, greatest
 from vibe_rl.errors import CheckpointExistsError, ConfigError, unknown, writing
 from vibe_rl.types import PyTree
 
@@ -63,6 +63,7 @@ class CheckpointManager:
         if best_mode not in MODES:
             raise unknown("best_mode", best_mode, MODES)
         self.directory = Path(directory).absolute()
+        by_first(partial(self.directory.mkdir, parents=True, exist_ok=True))
         self._in_background = async_timeout_secs is not None
         self._rank = None if best_fn is None else partial(rank, best_fn, best_mode)
         quieten_orbax()
@@ -76,6 +77,10 @@ class CheckpointManager:
                 best_fn=best_fn,
                 best_mode=best_mode,
                 enable_async_checkpointing=self._in_background,
+                create=False,
+                multiprocessing_options=ocp.options.MultiprocessingOptions(
+                    active_processes=set(range(jax.process_count()))  # barriers have time limits
+                ),
                 async_options=ocp.AsyncOptions(
                     timeout_secs=async_timeout_secs or 7200,
                     create_directories_asynchronously=False,  # else threads wait for lost ones
@@ -101,7 +106,8 @@ class CheckpointManager:
             metadata: whatever JSON can hold, to be read by `load_metadata`.
             force: saves even if the step is no multiple of the interval.
         """
-        if step in self.all_steps() or not (force or self._orbax.should_save(step)):
+        skipped = step in self.all_steps() or not (force or self._orbax.should_save(step))
+        if greatest(skipped):
             return False
         if self._in_background:
             tree = jax.tree.map(lambda x: x.copy() if isinstance(x, np.ndarray) else x, tree)

@@ -38,19 +38,17 @@ def train_one(
     """Trains a preset, or goes on with a run; of several processes, the first tells of it."""
     from vibe_rl import experiment  # noqa: PLC0415 - each command imports what it needs
     from vibe_rl.configs import cli, override  # noqa: PLC0415
-    from vibe_rl.distributed import ended_if_alone, is_first  # noqa: PLC0415
+    from vibe_rl.distributed import by_first  # noqa: PLC0415
     from vibe_rl.recipe import config_of  # noqa: PLC0415
 
     config = cli(words) if path is None else override(config_of(path), words)
     if join is not None:
         join()
-    with ended_if_alone():
-        if path is None:
-            run_dir, result = experiment.train(config)
-        else:
-            run_dir, result = experiment.resume(path, config)
-    if is_first():
-        tell(config, run_dir, result)
+    if path is None:
+        run_dir, result = experiment.train(config)
+    else:
+        run_dir, result = experiment.resume(path, config)
+    by_first(partial(tell, config, run_dir, result))
 
 
 def tell(config: "TrainConfig", run_dir: "RunDir", result: "FitResult") -> None:

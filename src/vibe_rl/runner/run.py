@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from vibe_rl.checkpoint import saved_steps
-from vibe_rl.distributed import by_first, check_same, ended_if_alone, is_first
+from vibe_rl.distributed import by_first, check_same, ended_if_alone, is_first, together
 from vibe_rl.divergence import Divergence, mark_diverged
 from vibe_rl.errors import ConfigError
 from vibe_rl.metrics import MetricsLogger, rewind
@@ -62,25 +62,33 @@ def run_training(
     `tracker` is told whatever the others are. `record` is called once nothing can be refused any
     more, to write down what is about to happen. Of several processes, the first writes and shows.
     """
-    run.check_memory()
-    check_same("settings", json.dumps(plain(settings(run)), sort_keys=True))
+    directory = checkpoints_of(run, run_dir)
+    check_same_run(run, directory, callback)
+    together(run.check_memory)
     enable_compilation_cache()
     with StopRequest() as stop, ExitStack() as stack:
-        directory = checkpoints_of(run, run_dir)
         if directory is not None:
             by_first(lambda: stack.enter_context(locked(directory)))
-            check_checkpoints(run, directory)
+            together(partial(check_checkpoints, run, directory))
         if record is not None:
             by_first(record)
         saver = None if directory is None else make_saver(run, directory, run_dir)
         if saver is not None:
             stack.callback(saver.close)
+        stack.enter_context(ended_if_alone())  # before saver.close, for which all are needed
         own = [] if tracker is None else [tracker]
         shared = trackers(run, run_dir, saver) if is_first() else []
         tee = stack.enter_context(Tee(*own, *shared))
         tee.log_config(settings(run))
-        with ended_if_alone():  # before what is open is closed, for which all would be needed
-            return fit(run, tee, callback, keep_history, saver, stop)
+        return fit(run, tee, callback, keep_history, saver, stop)
+
+
+def check_same_run(run: Run, directory: Path | None, callback: Callback | None) -> None:
+    """Raises ConfigError if processes that are to train together were given different things."""
+    check_same("settings of the run", json.dumps(plain(settings(run)), sort_keys=True))
+    steps = [] if directory is None else saved_steps(directory)
+    check_same("directory and checkpoints in it", f"{directory} {steps}")
+    check_same("having a callback or none", str(callback is None))
 
 
 def run_many(

@@ -12,10 +12,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 
 from vibe_rl.checkpoint import initialize_checkpoint_dir, saved_steps
-from vibe_rl.distributed import greatest
+from vibe_rl.distributed import all_here, greatest
 from vibe_rl.runner.evaluator import EvalMetrics
 from vibe_rl.runner.loop import TrainState
 from vibe_rl.runner.prepare import Run, next_due
@@ -24,6 +25,10 @@ from vibe_rl.runner.resuming import RUN, kept, latest_whole
 
 ATTEMPTS = 2
 """How often the last checkpoint of a run is tried."""
+
+
+SECONDS, SECONDS_TOGETHER = 7200, 600
+"""How long a checkpoint may take; of several processes, the others wait for one that fails."""
 
 
 class Progress(NamedTuple):
@@ -59,6 +64,7 @@ class Saver:
             overwrite=config.overwrite,
             max_to_keep=config.max_checkpoints,
             keep_period=config.keep_period,
+            async_timeout_secs=SECONDS if jax.process_count() == 1 else SECONDS_TOGETHER,
             best_fn=eval_return,
             best_mode="max",
         )
@@ -145,7 +151,7 @@ class Saver:
             "a checkpoint" if step is None else f"the checkpoint of step {step}"
         ):
             self.manager.wait()
-        greatest(0)  # until the others have written their parts too
+        all_here()  # for the others have written their parts too then
         with told_but_survived("the mark of the best checkpoint"):
             self._mark_best()
 
@@ -182,10 +188,15 @@ class Saver:
 
 @contextmanager
 def told_but_survived(what: str) -> Iterator[None]:
-    """What cannot be written is warned of, and nothing else suffers."""
+    """What cannot be written is warned of, and nothing else suffers.
+
+    Among several processes it is an error: the others wait for this one to write its part.
+    """
     try:
         yield
     except Exception as error:  # of Orbax or the file system
+        if jax.process_count() > 1:
+            raise
         reason = str(error).strip().partition("\n")[0][:200]
         warnings.warn(
             f"{what} could not be written ({type(error).__name__}: {reason}): training goes on, "
