@@ -73,6 +73,22 @@ def lineage(exchanges: Sequence[Exchange], member: int) -> tuple[int, list[Excha
     return member, through[::-1]
 
 
+class Track(NamedTuple):
+    """The numbers of a member, or of a lineage, in the course of training."""
+
+    name: str
+    steps: Sequence[int]  # env steps from which the numbers are these, and the last one
+    values: Sequence[Mapping[str, float]]  # as many; the last one is the one before
+
+
+def track(name: str, first: Mapping[str, float], through: Iterable[Exchange], last: int) -> Track:
+    """The numbers from `first` on, through these exchanges, until env step `last`."""
+    through = list(through)
+    values = [first, *(exchange.after for exchange in through)]
+    steps = [0, *(exchange.step for exchange in through)]
+    return Track(name, [*steps, last], [*values, values[-1]])
+
+
 def written(path: Path) -> list[Exchange]:
     """What a journal holds."""
     return [Exchange(**row) for row in read_metrics(path)]

@@ -22,10 +22,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from vibe_rl import exchanges
+from vibe_rl.checkpoint import saved_steps
 from vibe_rl.configs.train_config import TrainConfig, algorithm_name, from_dict, to_dict
 from vibe_rl.divergence import Divergence, clear_divergence, divergence_of, mark_diverged
 from vibe_rl.errors import ConfigError, writing
-from vibe_rl.exchanges import Exchange, Moment
+from vibe_rl.exchanges import Exchange, Moment, Track, lineage, track
 from vibe_rl.many_seeds import members
 from vibe_rl.metrics import rewind
 from vibe_rl.ranges import Ranges, checked_ranges, drawn
@@ -142,7 +143,6 @@ def prepared(configs: Sequence[TrainConfig], plan: Plan) -> list[Run]:
         runs_of([changed(configs[0], {name: ends[i] for name, ends in plan.ranges.items()})])
     runs = runs_of(configs)
     check_interval(runs[0], plan.every)
-    side_by_side(runs).check_memory()
     return runs
 
 
@@ -261,9 +261,26 @@ def ranked(path: str | os.PathLike[str]) -> list[Ranked]:
     found = []
     for i, run_dir in enumerate(members(path)):
         values, figure = values_in(config_of(run_dir), ranges), last_return(run_dir)
-        takeovers = len(exchanges.lineage(history, i)[1])
-        found.append(Ranked(run_dir.root.name, values, -np.inf if figure is None else figure, takeovers))
+        takeovers = len(lineage(history, i)[1])
+        found.append(
+            Ranked(run_dir.root.name, values, -np.inf if figure is None else figure, takeovers)
+        )
     return sorted(found, key=lambda member: -member.last_return)
+
+
+def tracks(path: str | os.PathLike[str]) -> tuple[list[Track], Track]:
+    """The numbers of each member in the course of training, and those of the best's lineage."""
+    history, ranges, run_dirs = history_of(path), plan_of(path).ranges, members(path)
+    first = [first_values(run_dir, ranges) for run_dir in run_dirs]
+    names = [run_dir.root.name for run_dir in run_dirs]
+    last = max(saved_steps(run_dirs[0].checkpoints), default=0)
+    each = [
+        track(name, first[i], (x for x in history if x.loser == i), last)
+        for i, name in enumerate(names)
+    ]
+    best = names.index(ranked(path)[0].member)
+    origin, through = lineage(history, best)
+    return each, track(f"lineage of {names[best]}", first[origin], through, last)
 
 
 def history_of(path: str | os.PathLike[str]) -> list[Exchange]:

@@ -5,7 +5,8 @@ from functools import partial
 from typing import Any
 
 from vibe_rl.cli.cores import use_all_cores
-from vibe_rl.cli.groups import is_group, is_sweep, members_of, tell_divergences
+from vibe_rl.cli.evolve import resume_population
+from vibe_rl.cli.groups import is_group, is_population, is_sweep, members_of, tell_divergences
 from vibe_rl.cli.plot import try_to_draw
 from vibe_rl.cli.scores import describe, summary
 from vibe_rl.cli.sweep import resume_sweep
@@ -42,7 +43,7 @@ def train(args: Sequence[str]) -> None:
 
 
 def train_many(path: str | None, seeds: str | None, words: Sequence[str]) -> None:
-    """Trains a preset with many seeds at once, or goes on with such a group or a sweep."""
+    """Trains a preset with many seeds at once, or goes on with any group."""
     use_all_cores()
     from vibe_rl import many_seeds  # noqa: PLC0415
     from vibe_rl.configs import cli, override  # noqa: PLC0415
@@ -53,6 +54,8 @@ def train_many(path: str | None, seeds: str | None, words: Sequence[str]) -> Non
         tell(*many_seeds.train_seeds(cli(words), many_seeds.parse_seeds(str(seeds))))
     elif is_sweep(path):
         resume_sweep(path, change)
+    elif is_population(path):
+        resume_population(path, change)
     else:
         tell(*many_seeds.resume_seeds(path, change))
 

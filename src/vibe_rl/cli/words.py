@@ -7,6 +7,8 @@ from vibe_rl.errors import ConfigError
 NEEDS = {
     "--resume": "a run: vibe-rl train --resume RUN",
     "--seeds": "seeds: vibe-rl train PRESET --seeds 0:8",
+    "--members": "a number: vibe-rl evolve PRESET --algo.lr 1e-4:1e-2 --members 8",
+    "--every": "env steps: vibe-rl evolve PRESET --algo.lr 1e-4:1e-2 --every 20000",
     "--halving": "a number: vibe-rl sweep PRESET --algo.lr 1e-4,3e-4,1e-3 --halving 3",
 }
 

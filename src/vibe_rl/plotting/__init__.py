@@ -1,6 +1,7 @@
 """Plots of runs, without a window or global state; matplotlib is imported when one is drawn."""
 
 from vibe_rl.plotting.config import PlotConfig
+from vibe_rl.plotting.numbers import plot_numbers
 from vibe_rl.plotting.palette import DEEPMIND, color_for, get_colors, reset_palette, set_palette
 from vibe_rl.plotting.ranking import plot_ranking
 from vibe_rl.plotting.reward_curve import plot_reward_curve
@@ -11,6 +12,7 @@ __all__ = [
     "PlotConfig",
     "color_for",
     "get_colors",
+    "plot_numbers",
     "plot_ranking",
     "plot_reward_curve",
     "reset_palette",

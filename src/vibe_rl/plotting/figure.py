@@ -56,11 +56,11 @@ def styled(name: str) -> Any:
     return style.context(_STYLE if name == HOUSE_STYLE else name)
 
 
-def new_figure(config: PlotConfig) -> tuple[Any, Any]:
-    """A figure without a window, and its axes."""
+def new_figure(config: PlotConfig, rows: int = 1) -> tuple[Any, Any]:
+    """A figure without a window, and its axes, an array of them if there are several rows."""
     size = {"figsize": config.figsize, "dpi": config.dpi}
     figure = _matplotlib().figure.Figure(**size, layout="constrained")
-    return figure, figure.subplots()
+    return figure, figure.subplots(rows, sharex=True)
 
 
 def save(figure: Any, path: Path, config: PlotConfig) -> None:
