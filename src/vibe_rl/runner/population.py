@@ -143,7 +143,7 @@ class Population(ManyRuns):
 @lru_cache(maxsize=8)
 def _taken_over(mesh: Mesh | None) -> Callable[[TrainState, jax.Array], TrainState]:
     """What gives every agent the state of another, on the device where it is."""
-    where = {} if mesh is None else {"out_shardings": spread(mesh)}
+    where: dict[str, Any] = {} if mesh is None else {"out_shardings": spread(mesh)}
     return jax.jit(taken_over, donate_argnums=0, **where)
 
 
