@@ -94,16 +94,19 @@ class PopulationHosts(Hosts):
         self, parts: Sequence[MemberChunk], update: int, each: Sequence[EvalMetrics | None]
     ) -> None:
         super()._save_all(parts, update, each)
-        for i, reason in self.diverged.items():
-            self._savers[i].notes["diverged"] = reason
-            self._savers[i].save(update, parts[i].state, [], None)
+        for i in self.diverged:
+            self._noted(i).save(update, parts[i].state, [], None)
 
     def _result(self, i: int, host: Host, update: int, state: TrainState) -> FitResult:
         result = super()._result(i, host, update, state)
         if i in self.diverged:
-            self._savers[i].notes["diverged"] = self.diverged[i]
-            self._savers[i].finish(update, state, [], None)
+            self._noted(i).finish(update, state, [], None)
         return result
+
+    def _noted(self, i: int) -> Saver:
+        """What saves an agent that diverged, and says so."""
+        self._savers[i].notes["diverged"] = self.diverged[i]
+        return self._savers[i]
 
 
 @dataclass(frozen=True)
