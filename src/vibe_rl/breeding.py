@@ -12,7 +12,7 @@ from vibe_rl.exchanges import Exchange, Moment
 from vibe_rl.many_seeds import members
 from vibe_rl.metrics import rewind
 from vibe_rl.ranges import Ranges
-from vibe_rl.recipe import config_of, record_config
+from vibe_rl.recipe import record_config
 from vibe_rl.run_dir import RunDir
 from vibe_rl.runner.prepare import Run
 from vibe_rl.settings import changed, held_by
