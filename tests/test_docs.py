@@ -25,6 +25,7 @@ import yaml
 from vibe_rl import cli, configs
 from vibe_rl.algorithms import DQNConfig, DQNMetrics, PPOConfig, PPOMetrics, SACConfig, SACMetrics
 from vibe_rl.cli.processes import processes
+from vibe_rl.cli.words import taken_out
 from vibe_rl.configs import PRESETS, TrainConfig
 from vibe_rl.env import registry
 from vibe_rl.plotting import PlotConfig
@@ -168,7 +169,11 @@ def completed(word: str) -> list[str]:
 
 def with_tiny_budget(args: list[str]) -> list[str]:
     """The last of two equal flags counts, so this takes the place of the page's own budget."""
-    return [*args, *TINY] if args[0] in ("train", "sweep") and "--help" not in args else args
+    if "--help" in args:
+        return args
+    if args[0] == "evolve":
+        args = [*taken_out("--every", args)[1], "--every", "1024", "--runner.eval_every", "1024"]
+    return [*args, *TINY] if args[0] in ("train", "sweep", "evolve") else args
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)

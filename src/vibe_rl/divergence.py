@@ -22,6 +22,11 @@ def mark_diverged(run_dir: RunDir, divergence: Divergence) -> None:
     run_dir.save_config(divergence, FILE)
 
 
+def clear_divergence(run_dir: RunDir) -> None:
+    """Removes the mark, if there is one: the run goes on with a sound state."""
+    (run_dir.root / FILE).unlink(missing_ok=True)
+
+
 def divergence_of(run_dir: RunDir) -> Divergence | None:
     """What was written; None if the run is sound."""
     if not (run_dir.root / FILE).exists():

@@ -67,12 +67,18 @@ def config_of(path: str | os.PathLike[str]) -> TrainConfig:
 
 def record(run_dir: RunDir, config: TrainConfig) -> None:
     """Writes down what is about to be run, and on what."""
-    settings, runner = to_dict(config), config.runner
+    record_config(run_dir, config)
+    runner = config.runner
+    run_dir.save_manifest({"seed": runner.seed, "matmul_precision": runner.matmul_precision})
+
+
+def record_config(run_dir: RunDir, config: TrainConfig) -> None:
+    """Writes a config down if it is not the latest one there."""
+    settings = to_dict(config)
     if not (run_dir.root / "config.json").exists():
         run_dir.save_config(settings)
     elif plain(settings) != run_dir.load_latest_config():
         run_dir.save_next_config(settings)
-    run_dir.save_manifest({"seed": runner.seed, "matmul_precision": runner.matmul_precision})
 
 
 def on_one_device(config: TrainConfig) -> TrainConfig:

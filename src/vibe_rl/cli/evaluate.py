@@ -1,11 +1,12 @@
 """`vibe-rl evaluate`."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from math import inf
 from pathlib import Path
+from typing import Any
 
-from vibe_rl.cli.groups import members_of, setting_of, why_diverged
+from vibe_rl.cli.groups import is_population, members_of, setting_of, why_diverged
 from vibe_rl.cli.scores import describe, summary
 
 
@@ -28,12 +29,19 @@ def evaluate(args: Sequence[str]) -> None:
         return members, {x: experiment.evaluate_run(x, *how) for x in sound}
 
     members, scores = tyro.cli(options, args=list(args), prog="vibe-rl evaluate")
+    tell(members, scores)
+
+
+def tell(members: Sequence[str], scores: Mapping[str, Any]) -> None:
+    """A line for each run, and one for each setting over its seeds."""
     if not members:
         print(describe(*scores.values()))
         return
     for member in members:
         said = describe(scores[member]) if member in scores else "diverged"
         print(f"{Path(member).name} | {said}")
+    if is_population(str(Path(members[0]).parents[1])):
+        return  # its members are no seeds of one setting
     returns = {x: float(scores[x].mean_return) if x in scores else -inf for x in members}
     for setting, group in groupby(members, setting_of):
         print((f"{setting} | " if setting else "") + summary([returns[x] for x in group]))

@@ -1,4 +1,4 @@
-"""Groups of runs: many seeds, and sweeps, whose settings have some seeds each."""
+"""Groups of runs: many seeds, sweeps, whose settings have some seeds each, and populations."""
 
 from pathlib import Path
 
@@ -11,6 +11,11 @@ def is_group(path: str) -> bool:
 def is_sweep(path: str) -> bool:
     """Whether it is a group with several settings."""
     return (Path(path) / "sweep.json").exists()
+
+
+def is_population(path: str) -> bool:
+    """Whether it is a group whose members exchange states."""
+    return (Path(path) / "population.json").exists()
 
 
 def members_of(path: str) -> list[str]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from vibe_rl.cli.groups import is_group, is_sweep, members_of, why_diverged
+from vibe_rl.cli.groups import is_group, is_population, is_sweep, members_of, why_diverged
 from vibe_rl.errors import ConfigError
 
 
@@ -38,6 +38,7 @@ def draw(runs: Sequence[str], output: str | None = None, shaded: str = "iqm") ->
     path = output or RunDir.open(runs[0]).artifact_path("reward_curve.png")
     each = [x for run in runs for x in (sound_members(run) if is_group(run) else [run])]
     group_by = "setting" if any(map(is_sweep, runs)) else "auto"
+    group_by = "none" if any(map(is_population, runs)) else group_by  # members are no seeds
     config = PlotConfig(shaded=shaded)
     plot_reward_curve(each, group_by=group_by, config=config, save_path=path)
     print(f"Reward curve | {path}")

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from vibe_rl.cli.compare import compare
 from vibe_rl.cli.evaluate import evaluate
+from vibe_rl.cli.evolve import evolve
 from vibe_rl.cli.plot import plot
 from vibe_rl.cli.sweep import sweep
 from vibe_rl.cli.train import train
@@ -22,6 +23,7 @@ def envs(args: Sequence[str]) -> None:
 COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
     "train": train,
     "sweep": sweep,
+    "evolve": evolve,
     "evaluate": evaluate,
     "plot": plot,
     "compare": compare,

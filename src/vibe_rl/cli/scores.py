@@ -40,6 +40,11 @@ def ranking(standings: Sequence[Any]) -> str:
         ("setting", "IQM [95 % interval]", "seeds", "worst (seed)", "env steps"),
         *map(row, standings),
     ]
+    return columns(rows)
+
+
+def columns(rows: Sequence[Sequence[str]]) -> str:
+    """Lines whose cells stand below each other."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [[cell.ljust(n) for cell, n in zip(cells, widths, strict=True)] for cells in rows]
     return "\n".join("  ".join(cells).rstrip() for cells in lines)

@@ -5,7 +5,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from vibe_rl.cli.cores import use_all_cores
-from vibe_rl.cli.groups import is_group, is_sweep, members_of, tell_divergences
+from vibe_rl.cli.evolve import resume_population
+from vibe_rl.cli.groups import is_group, is_population, is_sweep, members_of, tell_divergences
 from vibe_rl.cli.plot import try_to_draw
 from vibe_rl.cli.processes import processes
 from vibe_rl.cli.scores import describe, summary
@@ -65,7 +66,7 @@ def tell(config: "TrainConfig", run_dir: "RunDir", result: "FitResult") -> None:
 
 
 def train_many(path: str | None, seeds: str | None, words: Sequence[str]) -> None:
-    """Trains a preset with many seeds at once, or goes on with such a group or a sweep."""
+    """Trains a preset with many seeds at once, or goes on with any group."""
     use_all_cores()
     from vibe_rl import many_seeds  # noqa: PLC0415
     from vibe_rl.configs import cli, override  # noqa: PLC0415
@@ -76,6 +77,8 @@ def train_many(path: str | None, seeds: str | None, words: Sequence[str]) -> Non
         tell_group(*many_seeds.train_seeds(cli(words), many_seeds.parse_seeds(str(seeds))))
     elif is_sweep(path):
         resume_sweep(path, change)
+    elif is_population(path):
+        resume_population(path, change)
     else:
         tell_group(*many_seeds.resume_seeds(path, change))
 

@@ -11,6 +11,8 @@ NEEDS = {
     "--num_processes": "how many processes there are: --num_processes 2",
     "--process_id": "which process this is: --process_id 0",
     "--timeout": "seconds to wait for other processes: --timeout 60",
+    "--members": "a number: vibe-rl evolve PRESET --algo.lr 1e-4:1e-2 --members 8",
+    "--every": "env steps: vibe-rl evolve PRESET --algo.lr 1e-4:1e-2 --every 20000",
     "--halving": "a number: vibe-rl sweep PRESET --algo.lr 1e-4,3e-4,1e-3 --halving 3",
 }
 

@@ -3,6 +3,7 @@
 from vibe_rl.configs.axes import grid
 from vibe_rl.configs.command_line import cli, override
 from vibe_rl.configs.presets import PRESETS
+from vibe_rl.configs.ranges import ranged
 from vibe_rl.configs.train_config import ALGORITHMS, TrainConfig, from_dict, to_dict
 
 __all__ = [
@@ -13,5 +14,6 @@ __all__ = [
     "from_dict",
     "grid",
     "override",
+    "ranged",
     "to_dict",
 ]

@@ -61,9 +61,9 @@ class Host:
         """How many updates have been made before."""
         if self.saver is None:
             return 0
-        update, unfinished = self.saver.progress()
-        self.report.unfinished = list(unfinished)
-        return update
+        progress = self.saver.progress()
+        self.report.unfinished = list(progress.unfinished)
+        return progress.update
 
     def longest(self) -> int:
         """How many updates a chunk should have at most; processes agree, for clocks differ."""

@@ -87,11 +87,16 @@ class Hosts:
         if not any([saver.due(update, each[i]) for i, saver in savers.items()]):  # all are asked
             return
         began = time.monotonic()
+        self._save_all(parts, update, each)
+        for saver in savers.values():
+            saver.took(time.monotonic() - began)
+
+    def _save_all(
+        self, parts: Sequence[MemberChunk], update: int, each: Sequence[EvalMetrics | None]
+    ) -> None:
         for i, host in self.going:
             with self._surviving(i, update):
                 host.save(parts[i].state, update, each[i])
-        for saver in savers.values():
-            saver.took(time.monotonic() - began)
 
     def end(self, update: int, state: TrainState) -> list[FitResult]:
         """Handles what is left of every agent."""
@@ -134,11 +139,19 @@ def fit_many(
     Raises:
         NonFiniteLossError: no other is left.
     """
+    return drive(run, Hosts(hosts_of(run, trackers, savers), on_divergence), stop)
+
+
+def hosts_of(
+    run: ManyRuns,
+    trackers: Sequence[Tracker | None] | None = None,
+    savers: Sequence[Saver | None] | None = None,
+) -> list[Host]:
+    """The host's part for every agent."""
     none = [None] * len(run.members)
-    hosts = [
+    return [
         Host(member, report_for(member, tracker), None, saver)
         for member, tracker, saver in zip(
             run.members, trackers or none, savers or none, strict=True
         )
     ]
-    return drive(run, Hosts(hosts, on_divergence), stop)

@@ -96,10 +96,11 @@ def run_many(
     run_dirs: Sequence[RunDir],
     record: Callable[[], object] | None = None,
     stop: StopRequest | None = None,
+    fit: Callable[..., list[FitResult]] = fit_many,
 ) -> list[FitResult]:
     """Trains many agents at once, each with a run directory; progress is that of the first.
 
-    `stop` may ask all to end early; None asks at Ctrl-C or SIGTERM.
+    `stop` may ask all to end early; None asks at Ctrl-C or SIGTERM. `fit` is what trains them.
     """
     run.check_memory()
     enable_compilation_cache()
@@ -121,7 +122,7 @@ def run_many(
             shown = member if i == 0 else quiet(member)
             tees.append(stack.enter_context(Tee(*trackers(shown, run_dir, savers[-1]))))
             tees[-1].log_config(settings(member))
-        return fit_many(run, tees, savers, stopping, partial(_mark, run_dirs))
+        return fit(run, tees, savers, stopping, partial(_mark, run_dirs))
 
 
 def _mark(run_dirs: Sequence[RunDir], member: int, step: int, reason: str) -> None:

@@ -36,6 +36,7 @@ class Progress(NamedTuple):
 
     update: int = 0
     unfinished: Sequence[Row] = ()  # columns of the row that goes on
+    diverged: str | None = None  # what was not finite, where that was no reason to stop
 
 
 class Saver:
@@ -167,7 +168,8 @@ class Saver:
         if self._latest is None:
             return Progress()
         notes = self._latest[1]
-        return Progress(notes["update"], [unpacked(texts) for texts in notes["unfinished"]])
+        unfinished = [unpacked(texts) for texts in notes["unfinished"]]
+        return Progress(notes["update"], unfinished, notes.get("diverged"))
 
     def restore(self) -> TrainState:
         """The state of the latest checkpoint; a replay that was not saved is empty."""

@@ -1,0 +1,88 @@
+"""`vibe-rl evolve`."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from vibe_rl.cli.cores import use_all_cores
+from vibe_rl.cli.groups import tell_divergences
+from vibe_rl.cli.plot import try_to_draw
+from vibe_rl.cli.scores import columns, shown
+from vibe_rl.cli.words import taken_out
+from vibe_rl.errors import ConfigError
+
+HELP = """usage: vibe-rl evolve PRESET --algo.FIELD LOW:HIGH ... [--members 8] [--every 20000] ...
+
+Trains members with different numbers, side by side in one program. Every so many env steps each of
+the worst quarter takes over the state of one of the best, and its numbers, changed a little or
+drawn anew. LOW:HIGH marks a number that evolves. Presets and fields: vibe-rl train --help."""
+
+
+def evolve(args: Sequence[str]) -> None:
+    """Let numbers evolve: vibe-rl evolve cartpole_ppo --algo.lr 1e-4:1e-2 [--members 8]."""
+    if {"-h", "--help"} & set(args):
+        print(HELP)
+        return
+    use_all_cores()
+    from vibe_rl import population  # noqa: PLC0415
+    from vibe_rl.configs import ranged  # noqa: PLC0415
+
+    n_members, words = number_after("--members", args, 8)
+    every, words = number_after("--every", words, 20_000)
+    config, ranges = ranged(words)
+    group, found = population.evolve(config, ranges, n_members, every, config.runner.seed)
+    tell(str(group), found, config.runner.plot)
+
+
+def resume_population(path: str, change: Callable[[Any], Any]) -> None:
+    """Goes on with a population whose configs `change` makes others."""
+    from vibe_rl import population  # noqa: PLC0415
+    from vibe_rl.recipe import config_of  # noqa: PLC0415
+
+    group, found = population.resume_population(path, change)
+    tell(str(group), found, config_of(group).runner.plot)
+
+
+def number_after(option: str, args: Sequence[str], default: int) -> tuple[int, list[str]]:
+    """The whole number after an option, and the other words."""
+    text, words = taken_out(option, args)
+    if text is not None and not text.isdecimal():
+        raise ConfigError(f"{option} {text}: give a whole number.")
+    return default if text is None else int(text), words
+
+
+def tell(group: str, found: Sequence[Any], plot: bool) -> None:
+    """Says, and draws, how a population ended."""
+    print(f"Training {'complete' if found else 'interrupted'}")
+    tell_divergences(group)
+    if found:
+        print(standing(found))
+    print(f"Run | {group}")
+    if not found:
+        print(f"Go on | vibe-rl train --resume {group}")
+    elif plot:
+        try_to_draw_numbers(group)
+        try_to_draw(group)
+
+
+def standing(found: Sequence[Any]) -> str:
+    """A table of the members, the best first."""
+    head = ["member", *(name.partition(".")[2] for name in found[0].values)]
+    rows = [
+        [x.member, *(f"{v:.4g}" for v in x.values.values()), shown(x.last_return), str(x.takeovers)]
+        for x in found
+    ]
+    return columns([[*head, "last return", "takeovers"], *rows])
+
+
+def try_to_draw_numbers(group: str) -> None:
+    """Draws how the numbers went, if matplotlib is there."""
+    from vibe_rl.plotting import plot_numbers  # noqa: PLC0415
+    from vibe_rl.population import tracks  # noqa: PLC0415
+    from vibe_rl.run_dir import RunDir  # noqa: PLC0415
+
+    path = RunDir.open(group).artifact_path("population.png")
+    try:
+        plot_numbers(*tracks(group), save_path=path)
+        print(f"Numbers | {path}")
+    except ConfigError as error:
+        print(f"Numbers | none: {error}")
