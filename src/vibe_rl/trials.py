@@ -20,6 +20,7 @@ from vibe_rl.errors import NonFiniteLossError
 from vibe_rl.metrics import read_metrics
 from vibe_rl.recipe import build, check_own_checkpoints, record
 from vibe_rl.run_dir import RunDir
+from vibe_rl.runner.fit_many import OnEvaluation
 from vibe_rl.runner.interrupt import StopRequest
 from vibe_rl.runner.many import alike, side_by_side
 from vibe_rl.runner.prepare import Run
@@ -73,7 +74,10 @@ def runs_of(configs: Sequence[TrainConfig]) -> list[Run]:
 
 
 def advance(
-    trials: Iterable[Trial], step: int | None = None, stop: StopRequest | None = None
+    trials: Iterable[Trial],
+    step: int | None = None,
+    stop: StopRequest | None = None,
+    on_evaluation: OnEvaluation | None = None,
 ) -> bool:
     """Trains all members to env step `step`, or to the end; whether they are there.
 
@@ -86,7 +90,8 @@ def advance(
             break
         run = side_by_side([shortened(member.run, step) for member in group])
         with suppress(NonFiniteLossError):  # each has its mark
-            run_many(run, [member.run_dir for member in group], partial(_record, group), stop)
+            run_dirs = [member.run_dir for member in group]
+            run_many(run, run_dirs, partial(_record, group), stop, on_evaluation)
     return all(has_reached(member, step) for member in members)
 
 

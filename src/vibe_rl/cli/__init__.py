@@ -1,4 +1,4 @@
-"""The command line: `vibe-rl train | sweep | evaluate | plot | envs`."""
+"""The command line: `vibe-rl train | sweep | search | evaluate | plot | envs`."""
 
 from vibe_rl.cli.program import main
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from vibe_rl.cli.evaluate import evaluate
 from vibe_rl.cli.plot import plot
+from vibe_rl.cli.search import search
 from vibe_rl.cli.sweep import sweep
 from vibe_rl.cli.train import train
 from vibe_rl.errors import ConfigError, NonFiniteLossError, unknown
@@ -21,6 +22,7 @@ def envs(args: Sequence[str]) -> None:
 COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
     "train": train,
     "sweep": sweep,
+    "search": search,
     "evaluate": evaluate,
     "plot": plot,
     "envs": envs,

@@ -17,7 +17,7 @@ from vibe_rl.run_lock import locked
 from vibe_rl.runner.compilation_cache import enable_compilation_cache
 from vibe_rl.runner.config import RunnerConfig
 from vibe_rl.runner.fit import Callback, FitResult, fit
-from vibe_rl.runner.fit_many import fit_many
+from vibe_rl.runner.fit_many import OnEvaluation, fit_many
 from vibe_rl.runner.interrupt import StopRequest
 from vibe_rl.runner.many import ManyRuns
 from vibe_rl.runner.prepare import Run
@@ -83,10 +83,12 @@ def run_many(
     run_dirs: Sequence[RunDir],
     record: Callable[[], object] | None = None,
     stop: StopRequest | None = None,
+    on_evaluation: OnEvaluation | None = None,
 ) -> list[FitResult]:
     """Trains many agents at once, each with a run directory; progress is that of the first.
 
-    `stop` may ask all to end early; None asks at Ctrl-C or SIGTERM.
+    `stop` may ask all to end early; None asks at Ctrl-C or SIGTERM. `on_evaluation` is told every
+    evaluation of all.
     """
     run.check_memory()
     enable_compilation_cache()
@@ -108,7 +110,7 @@ def run_many(
             shown = member if i == 0 else quiet(member)
             tees.append(stack.enter_context(Tee(*trackers(shown, run_dir, savers[-1]))))
             tees[-1].log_config(settings(member))
-        return fit_many(run, tees, savers, stopping, partial(_mark, run_dirs))
+        return fit_many(run, tees, savers, stopping, partial(_mark, run_dirs), on_evaluation)
 
 
 def _mark(run_dirs: Sequence[RunDir], member: int, step: int, reason: str) -> None:
