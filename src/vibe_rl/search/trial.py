@@ -65,19 +65,26 @@ def run_trial(
     record(run_dir, pairs[0][0])
     members = [Member(member_dir(run_dir, each), each, run) for each, run in pairs]
     with StopRequest() as stop:
-        told = _Told(on_report, stop)
-        complete = advance([Trial(run_dir.root.name, values, members)], None, stop, told)
-    if stop.requested and not told.ending:
+        reports = _Reports(on_report, members[0].run, stop)
+        complete = advance([Trial(run_dir.root.name, values, members)], None, stop, reports)
+    if stop.requested and not reports.ending:
         raise KeyboardInterrupt
-    ends = [end.step for member in members if (end := divergence_of(member.run_dir)) is not None]
-    if len(ends) == len(members) and not told.ending:  # nothing was left to evaluate
-        told(max(ends), [-inf] * len(ends))
-    return Outcome(told.reports[-1], complete and told.reports[-1].iqm > -inf)
+    last = divergence(members) or reports.last
+    if not reports.ending:
+        on_report(last)
+    return Outcome(last, complete and last.iqm > -inf)
 
 
 def member_dir(run_dir: RunDir, config: TrainConfig) -> RunDir:
     """A new run directory for one seed of a group."""
     return RunDir(base_dir=run_dir.root / "members", run_id=f"seed_{config.runner.seed}")
+
+
+def divergence(members: Sequence[Member]) -> Report | None:
+    """What is left to report where all seeds diverged, for then nothing is evaluated."""
+    found = [divergence_of(member.run_dir) for member in members]
+    steps = [end.step for end in found if end is not None]
+    return Report(max(steps), -inf, -inf, -inf) if len(steps) == len(members) else None
 
 
 def prepared(
@@ -98,17 +105,20 @@ def prepared(
     return list(zip(configs, runs, strict=True))
 
 
-class _Told:
-    """Makes reports of evaluations, and ends the trial where it is asked to."""
+class _Reports:
+    """Makes reports of evaluations, and ends the trial where it is asked to.
 
-    def __init__(self, on_report: OnReport, stop: StopRequest):
+    The last one waits until all is saved, for a scheduler may end the process when it has it.
+    """
+
+    def __init__(self, on_report: OnReport, run: Run, stop: StopRequest):
         self.on_report, self.stop = on_report, stop
-        self.reports: list[Report] = []
+        self.budget = run.n_updates * run.steps_per_update
+        self.last = Report(0, -inf, -inf, -inf)
         self.ending = False
 
     def __call__(self, step: int, returns: Sequence[float]) -> None:
         iqm, low, high, _ = aggregate(returns)
-        self.reports.append(Report(step, iqm, low, high))
-        wanted = self.on_report(self.reports[-1])
-        if wanted or iqm == -inf:
+        self.last = Report(step, iqm, low, high)
+        if step < self.budget and (self.on_report(self.last) or iqm == -inf):
             self.ending = self.stop.requested = True
