@@ -112,12 +112,13 @@ def work(
     study: Any, objective: Callable[[Any], float], n_trials: int, callbacks: Sequence[Any] = ()
 ) -> None:
     """Runs trials until all workers together have begun so many; those that failed do not count."""
-    within = partial(_within, n_trials, objective)
+    run = partial(within, n_trials, objective)
     while len(begun(study)) < n_trials:
-        study.optimize(within, n_trials=1, callbacks=list(callbacks), catch=(SurplusError,))
+        study.optimize(run, n_trials=1, callbacks=list(callbacks), catch=(SurplusError,))
 
 
-def _within(n_trials: int, objective: Callable[[Any], float], trial: Any) -> float:
+def within(n_trials: int, objective: Callable[[Any], float], trial: Any) -> float:
+    """The objective of a trial, unless so many were begun before it."""
     earlier = [other for other in begun(trial.study) if other.number < trial.number]
     if len(earlier) >= n_trials:
         raise SurplusError(f"{n_trials} trials were begun before.")

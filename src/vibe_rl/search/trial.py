@@ -9,13 +9,12 @@ from vibe_rl.configs.train_config import TrainConfig
 from vibe_rl.divergence import divergence_of
 from vibe_rl.errors import ConfigError
 from vibe_rl.many_seeds import check_seeds
-from vibe_rl.recipe import build, check_own_checkpoints, record, with_seed
+from vibe_rl.recipe import record, with_seed
 from vibe_rl.run_dir import RunDir
 from vibe_rl.runner.interrupt import StopRequest
-from vibe_rl.runner.many import side_by_side
 from vibe_rl.runner.prepare import Run
 from vibe_rl.settings import settings_of
-from vibe_rl.trials import Member, Trial, advance
+from vibe_rl.trials import Member, Trial, advance, runs_of
 
 
 class Report(NamedTuple):
@@ -95,14 +94,11 @@ def prepared(
     Raises:
         ConfigError: the trial cannot work.
     """
-    check_own_checkpoints(config)
     if not config.runner.eval_episodes:
         raise ConfigError("runner.eval_episodes 0: trials are judged by evaluations, give some.")
     (setting,) = settings_of(config, {name: [value] for name, value in values.items()})
     configs = [with_seed(setting.config, seed) for seed in check_seeds(seeds)]
-    runs = [build(each) for each in configs]
-    side_by_side(runs).check_memory()
-    return list(zip(configs, runs, strict=True))
+    return list(zip(configs, runs_of(configs), strict=True))
 
 
 class _Reports:
