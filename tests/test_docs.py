@@ -163,7 +163,10 @@ def completed(word: str) -> list[str]:
 
 def with_tiny_budget(args: list[str]) -> list[str]:
     """The last of two equal flags counts, so this takes the place of the page's own budget."""
-    return [*args, *TINY] if args[0] in ("train", "sweep") and "--help" not in args else args
+    if args[0] not in ("train", "sweep", "search") or "--help" in args:
+        return args
+    pairs = zip(["", *args], args, strict=False)
+    return [*("2" if before == "--trials" else word for before, word in pairs), *TINY]
 
 
 def test_a_command_that_is_not_known_fails():

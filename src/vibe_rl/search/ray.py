@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,17 +32,17 @@ def trainable(
         ConfigError: Ray Tune is missing, or, in a trial, its values cannot work.
     """
     require("ray.tune", "ray", "Ray's trials")
-    seeds, base = list(seeds), Path(base_dir).absolute()  # Ray runs trials elsewhere
+    return partial(trial, config, list(seeds), Path(base_dir).absolute())  # Ray runs it elsewhere
 
-    def train(values: Mapping[str, Any]) -> None:
-        tune = require("ray.tune", "ray", "Ray's trials")
 
-        def on_report(report: Report) -> bool:
-            tune.report(report._asdict())
-            return False
+def trial(config: TrainConfig, seeds: list[int], base: Path, values: Mapping[str, Any]) -> None:
+    """One trial, in a process of Ray's, which calls it so."""
+    tune = require("ray.tune", "ray", "Ray's trials")
 
-        prepared(config, values, seeds)
-        name = tune.get_context().get_trial_name()
-        run_trial(config, values, seeds, RunDir(name, base), on_report)
+    def on_report(report: Report) -> bool:
+        tune.report(report._asdict())
+        return False
 
-    return train
+    prepared(config, values, seeds)
+    name = tune.get_context().get_trial_name()
+    run_trial(config, values, seeds, RunDir(name, base), on_report)
