@@ -7,7 +7,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from functools import partial
-from math import inf
+from math import inf, nan
 
 import jax
 import optuna
@@ -20,7 +20,10 @@ from vibe_rl.configs import PRESETS
 from vibe_rl.errors import ConfigError
 from vibe_rl.many_seeds import members
 from vibe_rl.metrics import read_metrics
+from vibe_rl.recipe import build
 from vibe_rl.run_dir import RunDir, find_runs
+from vibe_rl.runner import unload
+from vibe_rl.runner.interrupt import StopRequest
 from vibe_rl.search import Range, run_trial
 from vibe_rl.search.optuna import objective
 from vibe_rl.search.space import checked_space, space_of, words_of
@@ -33,6 +36,7 @@ from vibe_rl.search.study import (
     within,
     work,
 )
+from vibe_rl.search.trial import Reports
 
 PRESET = PRESETS["cartpole_ppo"][1]
 CONFIG = replace(
@@ -103,7 +107,7 @@ def test_a_trial_that_is_to_end_is_saved_there(run_dir):
     assert [saved_steps(seed.checkpoints)[-1] for seed in members(run_dir)] == [256, 256]
 
 
-def test_trials_that_differ_in_numbers_compile_nothing_again(tmp_path, caplog):
+def test_trials_that_differ_in_numbers_compile_nothing_again(tmp_path, caplog, monkeypatch):
     def compiled_by(lr):
         caplog.clear()
         config = replace(CONFIG, algo=replace(CONFIG.algo, hidden_sizes=(3,)))
@@ -113,6 +117,8 @@ def test_trials_that_differ_in_numbers_compile_nothing_again(tmp_path, caplog):
 
     assert "jit(run_chunk)" in compiled_by(1e-3)
     assert compiled_by(3e-3) == []
+    monkeypatch.setattr(unload, "MANY", 0)
+    assert "jit(run_chunk)" in compiled_by(1e-2)  # so that there are never too many for Linux
 
 
 def test_seeds_that_diverge_count_as_the_lowest_and_end_the_trial(run_dir):
@@ -120,6 +126,15 @@ def test_seeds_that_diverge_count_as_the_lowest_and_end_the_trial(run_dir):
     outcome = run_trial(CONFIG, {"algo.lr": inf}, range(2), run_dir, heard(reports))
     assert [report[1:] for report in reports] == [(-inf, -inf, -inf)]
     assert outcome == (reports[0], False)
+
+
+def test_a_return_that_is_no_number_counts_as_the_lowest():
+    reports, stop = [], StopRequest()
+    told = Reports(heard(reports), build(CONFIG), stop)
+    told(256, [nan, 1.0, 2.0, 3.0])
+    assert (reports[0].iqm, told.ending) == (1.5, False)
+    told(384, [nan, 1.0])
+    assert (reports[1].iqm, told.ending, stop.requested) == (-inf, True, True)
 
 
 def interrupting(report):

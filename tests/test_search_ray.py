@@ -52,7 +52,7 @@ def test_a_tuner_gets_every_evaluation_and_its_scheduler_may_end_a_trial(tmp_pat
     finally:
         ray.shutdown()
     assert not results.errors
-    assert [list(result.metrics_dataframe["step"])[0] for result in results] == [256, 256]
+    assert [min(result.metrics_dataframe["step"]) for result in results] == [256, 256]
     best = results.get_best_result()
     assert best.metrics["step"] == 512
     assert best.metrics["low"] <= best.metrics["iqm"] <= best.metrics["high"]

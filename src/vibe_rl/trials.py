@@ -25,6 +25,7 @@ from vibe_rl.runner.interrupt import StopRequest
 from vibe_rl.runner.many import alike, side_by_side
 from vibe_rl.runner.prepare import Run
 from vibe_rl.runner.run import run_many
+from vibe_rl.runner.unload import unload_programs
 
 
 class Member(NamedTuple):
@@ -82,12 +83,14 @@ def advance(
     """Trains all members to env step `step`, or to the end; whether they are there.
 
     Those that can share a program do. A member that diverged is where it will ever be.
+    `on_evaluation` is told what `run_many` tells, of one program after another.
     """
     members = [member for trial in trials for member in trial.members]
     waiting = [member for member in members if not has_reached(member, step)]
     for group in programs(waiting, [member.run for member in waiting]):
         if stop is not None and stop.requested:
             break
+        unload_programs()
         run = side_by_side([shortened(member.run, step) for member in group])
         with suppress(NonFiniteLossError):  # each has its mark
             run_dirs = [member.run_dir for member in group]

@@ -1,5 +1,6 @@
 """`vibe-rl search`."""
 
+import logging
 import shlex
 import signal
 import threading
@@ -78,7 +79,7 @@ def quieten() -> None:
     """Leaves it to this command to tell what happens, and to Ctrl-C to end a trial as failed."""
     from vibe_rl.extras import require  # noqa: PLC0415
 
-    require("optuna.logging", "optuna", "searches").set_verbosity(50)
+    require("optuna.logging", "optuna", "searches").set_verbosity(logging.CRITICAL)
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -115,7 +116,9 @@ def tell(study: Any, n_trials: int, stopped: bool) -> None:
         print("Go on | the same command")
 
 
-def tell_best(study: Any, space: Mapping[str, Any], shared: Sequence[str], seeds: list[int]):
+def tell_best(
+    study: Any, space: Mapping[str, Any], shared: Sequence[str], seeds: list[int]
+) -> None:
     """Says which trial was best, and how to find out what it is worth."""
     from vibe_rl.search.optuna import values_of  # noqa: PLC0415
     from vibe_rl.search.space import words_of  # noqa: PLC0415

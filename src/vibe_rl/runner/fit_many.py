@@ -90,7 +90,8 @@ class Hosts:
         for i, host in self.going:  # of what was evaluated, the losses are known only then
             with self._surviving(i, update):
                 host.flush()
-        found = [-inf if i in self.diverged else float(x.mean_return) for i, x in enumerate(each)]  # type: ignore[union-attr]
+        returns = [float(scores.mean_return) for scores in each if scores is not None]
+        found = [-inf if i in self.diverged else x for i, x in enumerate(returns)]
         on_evaluation(update * self.hosts[0].run.steps_per_update, found)
 
     def _apart(self, scores: EvalMetrics | None) -> list[EvalMetrics | None]:

@@ -21,7 +21,7 @@ class Report(NamedTuple):
     """One evaluation of all seeds."""
 
     step: int  # env steps of each seed
-    iqm: float  # of their mean returns; one that diverged counts as -inf
+    iqm: float  # of their mean returns; one that diverged, or is none, counts as -inf
     low: float  # of its 95 % bootstrap interval
     high: float
 
@@ -30,7 +30,7 @@ class Outcome(NamedTuple):
     """What a trial came to."""
 
     last: Report
-    complete: bool  # False if it ended before its budget
+    complete: bool  # False if it ended before its budget, or with -inf
 
 
 OnReport = Callable[[Report], bool]
@@ -64,7 +64,7 @@ def run_trial(
     record(run_dir, pairs[0][0])
     members = [Member(member_dir(run_dir, each), each, run) for each, run in pairs]
     with StopRequest() as stop:
-        reports = _Reports(on_report, members[0].run, stop)
+        reports = Reports(on_report, members[0].run, stop)
         complete = advance([Trial(run_dir.root.name, values, members)], None, stop, reports)
     if stop.requested and not reports.ending:
         raise KeyboardInterrupt
@@ -101,7 +101,7 @@ def prepared(
     return list(zip(configs, runs_of(configs), strict=True))
 
 
-class _Reports:
+class Reports:
     """Makes reports of evaluations, and ends the trial where it is asked to.
 
     The last one waits until all is saved, for a scheduler may end the process when it has it.
@@ -114,7 +114,8 @@ class _Reports:
         self.ending = False
 
     def __call__(self, step: int, returns: Sequence[float]) -> None:
-        iqm, low, high, _ = aggregate(returns)
+        """What `advance` calls after every evaluation."""
+        iqm, low, high, _ = aggregate([x if x < inf else -inf for x in returns])
         self.last = Report(step, iqm, low, high)
         if step < self.budget and (self.on_report(self.last) or iqm == -inf):
             self.ending = self.stop.requested = True
