@@ -1,25 +1,15 @@
 """Ray Tune trains settings with several seeds at once, where it is installed."""
 
 import sys
-from dataclasses import replace
 
 import pytest
 
+from searching import CONFIG
 from vibe_rl.checkpoint import saved_steps
-from vibe_rl.configs import PRESETS
 from vibe_rl.errors import ConfigError
 from vibe_rl.many_seeds import members
 from vibe_rl.run_dir import find_runs
 from vibe_rl.search.ray import trainable
-
-PRESET = PRESETS["cartpole_ppo"][1]
-CONFIG = replace(
-    PRESET,
-    algo=replace(PRESET.algo, hidden_sizes=(8,), n_steps=32),
-    runner=replace(
-        PRESET.runner, total_timesteps=512, eval_every=256, eval_episodes=2, progress_bar=False
-    ),
-)
 
 
 def test_without_ray_the_trainable_says_what_to_install(monkeypatch):

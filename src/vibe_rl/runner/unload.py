@@ -1,7 +1,7 @@
 """Dropping compiled programs before they are too many for the process.
 
-Each keeps a dozen memory maps, a run of a new shape has many programs, and Linux ends a process that
-would have more than 65,530 maps (`vm.max_map_count`) with a segmentation fault.
+Each keeps a dozen memory maps, a run of a new shape has many programs, and Linux ends a process
+that would have more than 65,530 maps (`vm.max_map_count`) with a segmentation fault.
 """
 
 from pathlib import Path
