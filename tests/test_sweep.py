@@ -108,10 +108,10 @@ def test_a_sweep_that_was_stopped_goes_on_without_repeating_what_is_done(tmp_pat
     whole, expected = sweep(CONFIG, axes, range(2), 2, tmp_path)
     calls, run_many = [], trials.run_many
 
-    def stopping(run, run_dirs, record, stop):
+    def stopping(run, run_dirs, record, stop, fit):
         """As if Ctrl-C came while the second program was trained."""
         calls.append([run_dir.root.name for run_dir in run_dirs])
-        result = run_many(run, run_dirs, record, stop)
+        result = run_many(run, run_dirs, record, stop, fit)
         stop.requested = len(calls) == 2
         return result
 

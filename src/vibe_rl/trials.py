@@ -20,10 +20,12 @@ from vibe_rl.errors import NonFiniteLossError
 from vibe_rl.metrics import read_metrics
 from vibe_rl.recipe import build, check_own_checkpoints, record
 from vibe_rl.run_dir import RunDir
+from vibe_rl.runner.fit_many import OnEvaluation, fit_many
 from vibe_rl.runner.interrupt import StopRequest
 from vibe_rl.runner.many import alike, side_by_side
 from vibe_rl.runner.prepare import Run
 from vibe_rl.runner.run import run_many
+from vibe_rl.runner.unload import unload_programs
 
 
 class Member(NamedTuple):
@@ -73,20 +75,27 @@ def runs_of(configs: Sequence[TrainConfig]) -> list[Run]:
 
 
 def advance(
-    trials: Iterable[Trial], step: int | None = None, stop: StopRequest | None = None
+    trials: Iterable[Trial],
+    step: int | None = None,
+    stop: StopRequest | None = None,
+    on_evaluation: OnEvaluation | None = None,
 ) -> bool:
     """Trains all members to env step `step`, or to the end; whether they are there.
 
     Those that can share a program do. A member that diverged is where it will ever be.
+    `on_evaluation` is told what `fit_many` tells, of one program after another.
     """
     members = [member for trial in trials for member in trial.members]
     waiting = [member for member in members if not has_reached(member, step)]
     for group in programs(waiting, [member.run for member in waiting]):
         if stop is not None and stop.requested:
             break
+        unload_programs()
         run = side_by_side([shortened(member.run, step) for member in group])
         with suppress(NonFiniteLossError):  # each has its mark
-            run_many(run, [member.run_dir for member in group], partial(_record, group), stop)
+            run_dirs = [member.run_dir for member in group]
+            fit = partial(fit_many, on_evaluation=on_evaluation)
+            run_many(run, run_dirs, partial(_record, group), stop, fit)
     return all(has_reached(member, step) for member in members)
 
 

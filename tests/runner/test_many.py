@@ -119,9 +119,12 @@ def test_the_number_of_devices_divides_the_agents():
 def test_an_agent_that_diverges_is_taken_out_and_the_others_go_on_unharmed():
     rates = (1e-3, float("inf"), 1e-2)
     runs = [prepared("ppo", seed, lr=lr) for seed, lr in enumerate(rates)]
-    recorders, noticed = [Recorder() for _ in runs], []
+    recorders, noticed, told = [Recorder() for _ in runs], [], []
     results = fit_many(
-        side_by_side(runs), recorders, on_divergence=lambda *what: noticed.append(what)
+        side_by_side(runs),
+        recorders,
+        on_divergence=lambda *what: noticed.append(what),
+        on_evaluation=lambda *what: told.append(what),
     )
     assert "loss became" in results[1].diverged
     assert results[1].evaluation is None
@@ -133,6 +136,11 @@ def test_an_agent_that_diverges_is_taken_out_and_the_others_go_on_unharmed():
         assert not results[i].interrupted
         assert_close(results[i].state, fit(runs[i]).state, rtol=1e-3, atol=1e-4)
         assert recorders[i].rows[-1]["step"] == 96
+        evaluated = [row for row in recorders[i].rows if "eval_return" in row]
+        assert [(row["step"], row["eval_return"]) for row in evaluated] == [
+            (step, returns[i]) for step, returns in told
+        ]
+    assert [returns[1] for _, returns in told] == [float("-inf")] * len(told)
 
 
 def test_nothing_goes_on_where_all_agents_diverged():

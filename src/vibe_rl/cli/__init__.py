@@ -1,4 +1,4 @@
-"""The command line: `vibe-rl train | sweep | evolve | evaluate | plot | compare | envs`."""
+"""The command line, `vibe-rl`: a module for each command."""
 
 from vibe_rl.cli.program import main
 

@@ -8,6 +8,7 @@ from vibe_rl.cli.compare import compare
 from vibe_rl.cli.evaluate import evaluate
 from vibe_rl.cli.evolve import evolve
 from vibe_rl.cli.plot import plot
+from vibe_rl.cli.search import search
 from vibe_rl.cli.sweep import sweep
 from vibe_rl.cli.train import train
 from vibe_rl.errors import ConfigError, NonFiniteLossError, unknown
@@ -24,6 +25,7 @@ COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
     "train": train,
     "sweep": sweep,
     "evolve": evolve,
+    "search": search,
     "evaluate": evaluate,
     "plot": plot,
     "compare": compare,

@@ -14,6 +14,11 @@ NEEDS = {
     "--members": "a number: vibe-rl evolve PRESET --algo.lr 1e-4:1e-2 --members 8",
     "--every": "env steps: vibe-rl evolve PRESET --algo.lr 1e-4:1e-2 --every 20000",
     "--halving": "a number: vibe-rl sweep PRESET --algo.lr 1e-4,3e-4,1e-3 --halving 3",
+    "--trials": "a number: vibe-rl search PRESET --algo.lr 1e-4:1e-2 --trials 20",
+    "--study": "a name, by which workers share it: --study NAME",
+    "--storage": "a database or a journal: --storage sqlite:///search.db",
+    "--pruner": "a name: --pruner median",
+    "--sampler_seed": "a number: --sampler_seed 0",
 }
 
 
@@ -36,3 +41,10 @@ def taken_out(option: str, args: Sequence[str]) -> tuple[str | None, list[str]]:
     if i + 1 == len(words) or words[i + 1].startswith("--"):
         raise ConfigError(f"{option} needs {NEEDS[option]}.")
     return words[i + 1], words[:i] + words[i + 2 :]
+
+
+def whole(option: str, text: str, least: int) -> int:
+    """The number after an option."""
+    if not text.isdecimal() or int(text) < least:
+        raise ConfigError(f"{option} {text}: give a whole number of at least {least}.")
+    return int(text)

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from math import inf
 
 import jax
 
@@ -19,6 +20,8 @@ from vibe_rl.tracking.base import Tracker
 
 OnDivergence = Callable[[int, int, str], object]
 """Called with an agent's place, the env step at which it was noticed, and what was not finite."""
+OnEvaluation = Callable[[int, list[float]], object]
+"""Called with an env step and every agent's mean return there; -inf if it has diverged."""
 
 
 class Hosts:
@@ -28,8 +31,14 @@ class Hosts:
     but neither logged nor saved any more.
     """
 
-    def __init__(self, hosts: Sequence[Host], on_divergence: OnDivergence | None = None):
+    def __init__(
+        self,
+        hosts: Sequence[Host],
+        on_divergence: OnDivergence | None = None,
+        on_evaluation: OnEvaluation | None = None,
+    ):
         self.hosts, self.on_divergence = list(hosts), on_divergence
+        self.on_evaluation = on_evaluation
         self.diverged: dict[int, str] = {}  # what was not finite, by the agent's place
 
     @property
@@ -72,6 +81,22 @@ class Hosts:
                 host.observe(parts[i], update, each[i])
         if self.hosts[0].saver is not None:
             self._save(parts, update, each)
+        if scores is not None and self.on_evaluation is not None:
+            self._tell(update, each, self.on_evaluation)
+
+    def _tell(
+        self, update: int, each: Sequence[EvalMetrics | None], on_evaluation: OnEvaluation
+    ) -> None:
+        self.flush(update)
+        returns = [float(scores.mean_return) for scores in each if scores is not None]
+        found = [-inf if i in self.diverged else x for i, x in enumerate(returns)]
+        on_evaluation(update * self.hosts[0].run.steps_per_update, found)
+
+    def flush(self, update: int) -> None:
+        """Waits until all that was learned so far is logged: only then it is known who diverged."""
+        for i, host in self.going:
+            with self._surviving(i, update):
+                host.flush()
 
     def _apart(self, scores: EvalMetrics | None) -> list[EvalMetrics | None]:
         n_members = len(self.hosts)
@@ -131,15 +156,18 @@ def fit_many(
     savers: Sequence[Saver | None] | None = None,
     stop: StopRequest | None = None,
     on_divergence: OnDivergence | None = None,
+    on_evaluation: OnEvaluation | None = None,
 ) -> list[FitResult]:
     """Trains all agents for their budget; trackers and savers have an entry for each of them.
 
-    One whose loss becomes NaN or infinite is told to `on_divergence`, and the others go on.
+    One whose loss becomes NaN or infinite is told to `on_divergence`, and the others go on. Every
+    evaluation is told to `on_evaluation`, once it is logged and saved.
 
     Raises:
         NonFiniteLossError: no other is left.
     """
-    return drive(run, Hosts(hosts_of(run, trackers, savers), on_divergence), stop)
+    hosts = Hosts(hosts_of(run, trackers, savers), on_divergence, on_evaluation)
+    return drive(run, hosts, stop)
 
 
 def hosts_of(

@@ -67,10 +67,8 @@ class PopulationHosts(Hosts):
         return update
 
     def exchange(self, update: int) -> Sequence[int]:
-        """See `Breeder`; waits until all that was learned so far is logged."""
-        for i, host in self.going:
-            with self._surviving(i, update):
-                host.flush()
+        """See `Breeder`."""
+        self.flush(update)
         sources = self.breeder.exchange(update * self.hosts[0].run.steps_per_update)
         for i, source in enumerate(sources):
             if source != i and self.diverged.pop(i, None) is not None:
