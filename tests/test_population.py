@@ -10,19 +10,18 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from vibe_rl import population
-from vibe_rl.breeding import first_values
 from vibe_rl.checkpoint import load_metadata, saved_steps
 from vibe_rl.cli import main
 from vibe_rl.configs import PRESETS, from_dict
 from vibe_rl.divergence import divergence_of
 from vibe_rl.errors import ConfigError, NonFiniteLossError
-from vibe_rl.exchanges import Exchange, Moment, best_and_worst, decided, lineage, track
 from vibe_rl.many_seeds import members
 from vibe_rl.metrics import read_metrics
 from vibe_rl.plotting import plot_numbers
-from vibe_rl.population import evolve, history_of, ranked, resume_population, tracks
-from vibe_rl.ranges import draw, drawn, explored
+from vibe_rl.population import evolve, history_of, ranked, resume_population, tracks, training
+from vibe_rl.population.breeding import first_values
+from vibe_rl.population.exchanges import Exchange, Moment, best_and_worst, decided, lineage, track
+from vibe_rl.population.ranges import draw, drawn, explored
 from vibe_rl.recipe import build, config_of
 from vibe_rl.run_dir import find_runs
 from vibe_rl.runner.fit_many import fit_many
@@ -258,16 +257,16 @@ class Later(StopRequest):
 
 
 def test_a_population_that_was_stopped_goes_on_to_the_same_bits(whole, tmp_path, monkeypatch):
-    run_many = population.run_many
+    run_many = training.run_many
 
     def stopping(run, run_dirs, record, fit):
         return run_many(run, run_dirs, record, Later(3), fit)
 
-    monkeypatch.setattr(population, "run_many", stopping)
+    monkeypatch.setattr(training, "run_many", stopping)
     group, found = evolve(CONFIG, RANGES, 8, 256, seed=5, base_dir=tmp_path)
     assert found == []
     assert 0 < saved_steps(members(group)[0].checkpoints)[-1] < 1024
-    monkeypatch.setattr(population, "run_many", run_many)
+    monkeypatch.setattr(training, "run_many", run_many)
     assert resume_population(group)[1] == whole[1]
     check_same(group, whole[0])
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Any
 
+import jax
 import numpy as np
 import pytest
 
@@ -15,6 +16,7 @@ from vibe_rl.env import AutoResetWrapper, Box, Discrete, Image, Masked
 from vibe_rl.errors import ConfigError
 from vibe_rl.run_dir import RunDir
 from vibe_rl.runner import RunnerConfig, hybrid, loop, train_dqn, train_ppo, train_sac
+from vibe_rl.runner.train_dqn import dqn
 from vibe_rl.types import MaskedObs
 
 DQN = DQNConfig(hidden_sizes=(8,), batch_size=16)
@@ -278,6 +280,18 @@ def test_a_buffer_is_measured_against_the_memory_of_its_own_place(place, replay_
         train(AutoResetWrapper(Probe()), DQN, runner)
 
 
+def test_a_buffer_may_be_as_large_as_the_memories_of_all_devices(monkeypatch):
+    monkeypatch.setattr(available_memory, "of_device", lambda: 1000)  # and the ring takes 2625
+    env = AutoResetWrapper(Probe())
+    algorithm = dqn(env, env.default_params(), DQN, RUNNER)
+    with pytest.raises(ConfigError, match="has 1 kB free"):
+        algorithm.check_memory(n_devices=4)  # they are of one host
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    algorithm.check_memory(n_devices=4)
+    with pytest.raises(ConfigError, match="has 1 kB free"):
+        algorithm.check_memory(n_devices=2)
+
+
 @pytest.mark.parametrize(
     ("n_bytes", "words"),
     [
@@ -329,8 +343,6 @@ def test_a_ring_that_does_not_fit_leaves_no_file_behind(tmp_path):
 
 def test_a_discrete_box_is_no_reason_to_refuse():
     # numbers of every kind that work: a scheduled rate, one gradient step in four env steps
-    from vibe_rl.runner.train_dqn import dqn  # noqa: PLC0415
-
     env = AutoResetWrapper(Probe())
     config = replace(DQN, replay_ratio=0.25, num_envs=2, train_every=2, lr_end=0.0, n_step=5)
     algorithm = dqn(env, env.default_params(), config, RUNNER)

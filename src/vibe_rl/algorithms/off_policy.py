@@ -229,9 +229,10 @@ class OffPolicy:
             )
         self._check_replay_ratio()
 
-    def check_memory(self, n_rings: int = 1) -> None:
-        """Raises ConfigError for rings that do not fit; only training needs them."""
-        needed = n_rings * self.replay.nbytes(self.obs_space, self.action_space)
+    def check_memory(self, n_rings: int = 1, n_devices: int = 1) -> None:
+        """Raises ConfigError for rings that do not fit on so many devices, a part on each."""
+        n_memories = 1 if jax.default_backend() == "cpu" else n_devices  # a host has one
+        needed = n_rings * self.replay.nbytes(self.obs_space, self.action_space) // n_memories
         free = available_memory.of_host() if self.on_host else available_memory.of_device()
         if needed > free:
             place = "host" if self.on_host else "device"

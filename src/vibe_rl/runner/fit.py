@@ -185,7 +185,8 @@ def report_for(run: Run, tracker: Tracker | None, keep_history: bool = False) ->
 
 def drive(run: Run, host: AnyHost[Result], stop: StopRequest | None = None) -> Result:
     """The one loop: a chunk on the device, then the host's part, until the budget is used up."""
-    run.check_memory()
+    if host.restore is None:  # else it is in memory already
+        run.check_memory()
     asked = StopRequest() if stop is None else nullcontext(stop)
     precision = jax.default_matmul_precision(run.config.matmul_precision)
     with precision, asked as stopping, run.started(host.restore) as first:

@@ -41,7 +41,7 @@ class ManyRuns(Run):
     def check_memory(self) -> None:
         """Raises ConfigError if there are replays and they do not fit."""
         if self.off_policy is not None:
-            self.off_policy.check_memory(len(self.members))
+            self.off_policy.check_memory(len(self.members), self.mesh.size if self.mesh else 1)
 
     @contextmanager
     def started(self, restore: Callable[[], TrainState] | None = None) -> Iterator[TrainState]:

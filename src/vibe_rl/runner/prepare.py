@@ -122,7 +122,7 @@ class Run:
     def check_memory(self) -> None:
         """Raises ConfigError if there is a replay and it does not fit."""
         if self.off_policy is not None:
-            self.off_policy.check_memory()
+            self.off_policy.check_memory(n_devices=self.mesh.size if self.mesh else 1)
 
     @contextmanager
     def started(self, restore: Callable[[], TrainState] | None = None) -> Iterator[TrainState]:

@@ -5,13 +5,13 @@ from collections.abc import Mapping, Sequence
 from math import inf
 from typing import NamedTuple
 
-from vibe_rl import exchanges
 from vibe_rl.configs.train_config import TrainConfig, from_dict
 from vibe_rl.divergence import Divergence, clear_divergence, divergence_of, mark_diverged
-from vibe_rl.exchanges import Exchange, Moment
 from vibe_rl.many_seeds import members
 from vibe_rl.metrics import rewind
-from vibe_rl.ranges import Ranges
+from vibe_rl.population import exchanges
+from vibe_rl.population.exchanges import Exchange, Moment
+from vibe_rl.population.ranges import Ranges
 from vibe_rl.recipe import record_config
 from vibe_rl.run_dir import RunDir
 from vibe_rl.runner.prepare import Run

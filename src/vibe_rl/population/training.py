@@ -21,13 +21,21 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from vibe_rl.breeding import FILE, Members, Plan, first_values, history_of, plan_of, values_in
 from vibe_rl.checkpoint import saved_steps
 from vibe_rl.configs.train_config import TrainConfig, algorithm_name, to_dict
 from vibe_rl.errors import ConfigError, writing
-from vibe_rl.exchanges import Track, lineage, track
 from vibe_rl.many_seeds import members
-from vibe_rl.ranges import Ranges, checked_ranges, drawn
+from vibe_rl.population.breeding import (
+    FILE,
+    Members,
+    Plan,
+    first_values,
+    history_of,
+    plan_of,
+    values_in,
+)
+from vibe_rl.population.exchanges import Track, lineage, track
+from vibe_rl.population.ranges import Ranges, checked_ranges, drawn
 from vibe_rl.recipe import config_of, record, with_seed
 from vibe_rl.run_dir import RunDir
 from vibe_rl.runner.many import side_by_side

@@ -10,7 +10,7 @@ import numpy as np
 
 from vibe_rl.errors import writing
 from vibe_rl.metrics import read_metrics
-from vibe_rl.ranges import Ranges, explored
+from vibe_rl.population.ranges import Ranges, explored
 from vibe_rl.records import plain
 
 
