@@ -67,26 +67,18 @@ class CheckpointManager:
         self._in_background = async_timeout_secs is not None
         self._rank = None if best_fn is None else partial(rank, best_fn, best_mode)
         quieten_orbax()
-        self._orbax = ocp.CheckpointManager(
-            self.directory,
-            item_names=("state", "metadata"),
-            options=ocp.CheckpointManagerOptions(
-                step_prefix="step",
-                save_interval_steps=save_interval_steps,
-                preservation_policy=_kept(max_to_keep, keep_period, best_fn, best_mode),
-                best_fn=best_fn,
-                best_mode=best_mode,
-                enable_async_checkpointing=self._in_background,
-                create=False,
-                multiprocessing_options=ocp.options.MultiprocessingOptions(
-                    active_processes=set(range(jax.process_count()))  # barriers have time limits
-                ),
-                async_options=ocp.AsyncOptions(
-                    timeout_secs=async_timeout_secs or 7200,
-                    create_directories_asynchronously=False,  # else threads wait for lost ones
-                ),
-            ),
+        options = ocp.CheckpointManagerOptions(
+            step_prefix="step",
+            save_interval_steps=save_interval_steps,
+            preservation_policy=_kept(max_to_keep, keep_period, best_fn, best_mode),
+            best_fn=best_fn,
+            best_mode=best_mode,
+            enable_async_checkpointing=self._in_background,
+            create=False,
+            **_waiting(async_timeout_secs or 7200),
         )
+        how = {"item_names": ("state", "metadata"), "options": options}
+        self._orbax = ocp.CheckpointManager(self.directory, **how)
 
     def save(
         self,
@@ -202,6 +194,20 @@ def _kept(
         how = {"n": 1, "keep_checkpoints_without_metrics": False}
         policies.append(preservation_policy.BestN(get_metric_fn=greatest, **how))
     return preservation_policy.AnyPreservationPolicy(policies)
+
+
+def _waiting(seconds: int) -> dict[str, Any]:
+    """Orbax's options of who waits for whom and how long."""
+    import orbax.checkpoint as ocp  # noqa: PLC0415
+
+    processes = set(range(jax.process_count()))  # said, so that their barriers have time limits
+    return {
+        "multiprocessing_options": ocp.options.MultiprocessingOptions(active_processes=processes),
+        "async_options": ocp.AsyncOptions(
+            timeout_secs=seconds,
+            create_directories_asynchronously=False,  # else threads wait for lost ones
+        ),
+    }
 
 
 def initialize_checkpoint_dir(  # noqa: PLR0913 - the seed's signature
