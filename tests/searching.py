@@ -4,22 +4,11 @@ import signal
 from dataclasses import replace
 from math import inf
 
-from vibe_rl.configs import PRESETS
+from small_run import CONFIG as SMALL
 from vibe_rl.metrics import read_metrics
 from vibe_rl.search import Range
 
-PRESET = PRESETS["cartpole_ppo"][1]
-CONFIG = replace(
-    PRESET,
-    algo=replace(PRESET.algo, hidden_sizes=(8,), n_steps=32),  # updates of 128 env steps
-    runner=replace(
-        PRESET.runner,
-        total_timesteps=512,
-        eval_every=256,
-        eval_episodes=2,
-        progress_bar=False,
-    ),
-)
+CONFIG = replace(SMALL, runner=replace(SMALL.runner, total_timesteps=512))
 RATES = {"algo.lr": Range(1e-4, 1e-2)}
 
 

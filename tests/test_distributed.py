@@ -300,7 +300,7 @@ def test_a_cluster_is_found_in_words_and_in_what_launchers_set():
         ("--distributed --coordinator a:1 --num_processes 2 --process_id 2", "process_id 2 of"),
         ("--distributed --coordinator a:1 --num_processes two", "give a whole number"),
         ("--distributed --coordinator", "--coordinator needs where process 0 listens"),
-        ("--distributed --timeout 0", "--timeout 0: give at least a second"),
+        ("--distributed --timeout 0", "--timeout 0: give a whole number of at least 1"),
         ("--num_processes 2", "--num_processes is for several processes: add --distributed"),
         ("--seeds 0:2 --distributed --coordinator a:1 --num_processes 2 --process_id 0", "one run"),
     ],

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from small_run import CONFIG as SMALL
 from vibe_rl.checkpoint import load_metadata, saved_steps
 from vibe_rl.cli import main
 from vibe_rl.configs import PRESETS, from_dict
@@ -30,21 +31,9 @@ from vibe_rl.runner.loop import TrainState
 from vibe_rl.runner.many import side_by_side
 from vibe_rl.runner.population import taken_over
 
-PRESET = PRESETS["cartpole_ppo"][1]
 CONFIG = replace(
-    PRESET,
-    algo=replace(PRESET.algo, hidden_sizes=(8,), n_steps=32),  # updates of 128 env steps
-    runner=replace(
-        PRESET.runner,
-        total_timesteps=1024,
-        eval_every=256,
-        eval_episodes=2,
-        log_interval=128,
-        checkpoint_interval=128,
-        checkpoint_share=1.0,
-        max_checkpoints=9,
-        progress_bar=False,
-    ),
+    SMALL,
+    runner=replace(SMALL.runner, checkpoint_interval=128, checkpoint_share=1.0, max_checkpoints=9),
 )
 RANGES = {"algo.lr": (1e-4, 1e-2), "algo.ent_coef": (0, 0.05)}
 WORDS = "--algo.hidden_sizes (8,) --algo.n_steps 32 --runner.total_timesteps 768 "

@@ -2,15 +2,14 @@
 
 import csv
 import shutil
-from dataclasses import replace
 from math import inf
 
 import pytest
 
+from small_run import CONFIG
 from vibe_rl import trials
 from vibe_rl.checkpoint import load_metadata, saved_steps
 from vibe_rl.cli import main
-from vibe_rl.configs import PRESETS
 from vibe_rl.divergence import divergence_of
 from vibe_rl.experiment import resume
 from vibe_rl.metrics import read_metrics
@@ -18,19 +17,6 @@ from vibe_rl.recipe import config_of
 from vibe_rl.run_dir import RunDir, find_runs
 from vibe_rl.sweep import resume_sweep, rungs_of, sweep
 
-PRESET = PRESETS["cartpole_ppo"][1]
-CONFIG = replace(
-    PRESET,
-    algo=replace(PRESET.algo, hidden_sizes=(8,), n_steps=32),  # updates of 128 env steps
-    runner=replace(
-        PRESET.runner,
-        total_timesteps=1024,
-        eval_every=256,
-        eval_episodes=2,
-        log_interval=128,
-        progress_bar=False,
-    ),
-)
 WORDS = "--algo.hidden_sizes (8,) --algo.n_steps 32 --runner.total_timesteps 512 "
 WORDS += "--runner.eval_episodes 2 --runner.progress_bar false"
 

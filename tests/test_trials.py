@@ -5,7 +5,7 @@ from math import inf
 
 import jax
 
-from vibe_rl.configs import PRESETS
+from small_run import CONFIG
 from vibe_rl.divergence import Divergence, mark_diverged
 from vibe_rl.metrics import MetricsLogger
 from vibe_rl.recipe import build
@@ -14,20 +14,6 @@ from vibe_rl.runner.fit_many import fit_many
 from vibe_rl.runner.many import side_by_side
 from vibe_rl.settings import settings_of
 from vibe_rl.trials import Member, Trial, last_return, programs, ranked
-
-PRESET = PRESETS["cartpole_ppo"][1]
-CONFIG = replace(
-    PRESET,
-    algo=replace(PRESET.algo, hidden_sizes=(8,), n_steps=32),  # updates of 128 env steps
-    runner=replace(
-        PRESET.runner,
-        total_timesteps=1024,
-        eval_every=256,
-        eval_episodes=2,
-        log_interval=128,
-        progress_bar=False,
-    ),
-)
 
 
 def prepared(axes):

@@ -7,7 +7,7 @@ from vibe_rl.cli.cores import use_all_cores
 from vibe_rl.cli.groups import tell_divergences
 from vibe_rl.cli.plot import try_to_draw
 from vibe_rl.cli.scores import columns, shown
-from vibe_rl.cli.words import taken_out
+from vibe_rl.cli.words import taken_out, whole
 from vibe_rl.errors import ConfigError
 
 HELP = """usage: vibe-rl evolve PRESET --algo.FIELD LOW:HIGH ... [--members 8] [--every 20000] ...
@@ -26,10 +26,11 @@ def evolve(args: Sequence[str]) -> None:
     from vibe_rl import population  # noqa: PLC0415
     from vibe_rl.configs import ranged  # noqa: PLC0415
 
-    n_members, words = number_after("--members", args, 8)
-    every, words = number_after("--every", words, 20_000)
+    n_members, words = taken_out("--members", args)
+    every, words = taken_out("--every", words)
+    numbers = whole("--members", n_members or "8", 1), whole("--every", every or "20000", 1)
     config, ranges = ranged(words)
-    group, found = population.evolve(config, ranges, n_members, every, config.runner.seed)
+    group, found = population.evolve(config, ranges, *numbers, config.runner.seed)
     tell(str(group), found, config.runner.plot)
 
 
@@ -40,14 +41,6 @@ def resume_population(path: str, change: Callable[[Any], Any]) -> None:
 
     group, found = population.resume_population(path, change)
     tell(str(group), found, config_of(group).runner.plot)
-
-
-def number_after(option: str, args: Sequence[str], default: int) -> tuple[int, list[str]]:
-    """The whole number after an option, and the other words."""
-    text, words = taken_out(option, args)
-    if text is not None and not text.isdecimal():
-        raise ConfigError(f"{option} {text}: give a whole number.")
-    return default if text is None else int(text), words
 
 
 def tell(group: str, found: Sequence[Any], plot: bool) -> None:

@@ -3,11 +3,12 @@
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from vibe_rl.cli.words import taken_out
+from vibe_rl.cli.words import taken_out, whole
 from vibe_rl.errors import ConfigError
 
 FLAG = "--distributed"
-OPTIONS = ("--coordinator", "--num_processes", "--process_id", "--timeout")
+LEAST = {"--num_processes": 1, "--process_id": 0, "--timeout": 1}
+OPTIONS = ("--coordinator", *LEAST)
 
 
 def processes(args: Sequence[str]) -> tuple[Callable[[], None] | None, list[str]]:
@@ -27,15 +28,11 @@ def processes(args: Sequence[str]) -> tuple[Callable[[], None] | None, list[str]
     words.remove(FLAG)
     from vibe_rl.distributed import TIMEOUT, connect, find_cluster  # noqa: PLC0415
 
-    count, index, timeout = (whole(option, given.get(option)) for option in OPTIONS[1:])
-    if timeout == 0:
-        raise ConfigError("--timeout 0: give at least a second.")
+    numbers = {
+        option: whole(option, given[option], least)
+        for option, least in LEAST.items()
+        if option in given
+    }
+    count, index = numbers.get("--num_processes"), numbers.get("--process_id")
     cluster = find_cluster(given.get("--coordinator"), count, index)
-    return partial(connect, cluster, timeout or TIMEOUT), words
-
-
-def whole(option: str, text: str | None) -> int | None:
-    """The number after an option."""
-    if text is not None and not text.isdecimal():
-        raise ConfigError(f"{option} {text}: give a whole number.")
-    return None if text is None else int(text)
+    return partial(connect, cluster, numbers.get("--timeout", TIMEOUT)), words

@@ -7,7 +7,7 @@ from vibe_rl.cli.cores import use_all_cores
 from vibe_rl.cli.groups import tell_divergences
 from vibe_rl.cli.plot import try_to_draw
 from vibe_rl.cli.scores import ranking
-from vibe_rl.cli.words import check_no_seed, taken_out
+from vibe_rl.cli.words import check_no_seed, taken_out, whole
 from vibe_rl.errors import ConfigError
 
 HELP = """usage: vibe-rl sweep PRESET --algo.FIELD VALUE,VALUE ... [--seeds 0:4] [--halving ETA] ...
@@ -30,7 +30,7 @@ def sweep(args: Sequence[str]) -> None:
     seeds, words = taken_out("--seeds", args)
     halving, words = taken_out("--halving", words)
     check_no_seed(words)
-    eta = None if halving is None else whole(halving)
+    eta = None if halving is None else whole("--halving", halving, 0)
     config, axes = grid(words)
     group, standings = train_all(config, axes, parse_seeds(seeds or "0:4"), eta)
     tell(str(group), standings, config.runner.plot)
@@ -43,13 +43,6 @@ def resume_sweep(path: str, change: Callable[[Any], Any]) -> None:
 
     group, standings = library.resume_sweep(path, change)
     tell(str(group), standings, config_of(group).runner.plot)
-
-
-def whole(halving: str) -> int:
-    """The number after --halving."""
-    if not halving.isdecimal():
-        raise ConfigError(f"--halving {halving}: give a whole number of at least 2.")
-    return int(halving)
 
 
 def tell(group: str, standings: Sequence[Any], plot: bool) -> None:
