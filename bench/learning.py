@@ -17,13 +17,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vibe_rl import prng, shuffle
-from vibe_rl.aggregate import aggregate
+from vibe_rl.analysis.aggregate import aggregate
 from vibe_rl.configs import PRESETS
-from vibe_rl.recipe import build
+from vibe_rl.experiment.build import build
+from vibe_rl.ops import minibatches as shuffle
+from vibe_rl.ops import prng
 from vibe_rl.runner import loop
-from vibe_rl.runner.compilation_cache import enable_compilation_cache
 from vibe_rl.runner.evaluator import evaluate, greedy_action
+from vibe_rl.system.programs import enable_compilation_cache
 
 
 def learn(config, seeds, episodes):

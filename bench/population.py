@@ -12,12 +12,12 @@ from tempfile import TemporaryDirectory
 import jax
 
 from vibe_rl.configs import PRESETS, TrainConfig, from_dict
-from vibe_rl.many_seeds import members
-from vibe_rl.population import evolve
-from vibe_rl.recipe import build
-from vibe_rl.runner.fit_many import fit_many
-from vibe_rl.runner.many import side_by_side
-from vibe_rl.runner.population import Population
+from vibe_rl.experiment.build import build
+from vibe_rl.experiment.population import evolve
+from vibe_rl.run_dir.group import members
+from vibe_rl.runner.many.exchange import Population
+from vibe_rl.runner.many.fit import fit_many
+from vibe_rl.runner.many.runs import side_by_side
 
 SECONDS: list[float] = []
 """Of each exchange."""

@@ -12,8 +12,8 @@ from tempfile import TemporaryDirectory
 import jax
 
 from vibe_rl.configs import PRESETS
-from vibe_rl.recipe import build
-from vibe_rl.sweep import resume_sweep, sweep
+from vibe_rl.experiment.build import build
+from vibe_rl.experiment.sweep import resume_sweep, sweep
 
 
 def seconds(train, *args) -> float:

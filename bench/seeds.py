@@ -9,10 +9,10 @@ import time
 from dataclasses import replace
 
 from vibe_rl.configs import PRESETS
-from vibe_rl.recipe import build, with_seed
+from vibe_rl.experiment.build import build, with_seed
 from vibe_rl.runner import fit
-from vibe_rl.runner.fit_many import fit_many
-from vibe_rl.runner.many import side_by_side
+from vibe_rl.runner.many.fit import fit_many
+from vibe_rl.runner.many.runs import side_by_side
 
 
 def seconds(train, *args) -> float:

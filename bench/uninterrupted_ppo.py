@@ -6,9 +6,9 @@ from importlib.metadata import version
 import jax
 from worker import serve
 
-from vibe_rl import prng
 from vibe_rl.configs.train_config import from_dict
-from vibe_rl.recipe import build
+from vibe_rl.experiment.build import build
+from vibe_rl.ops import prng
 from vibe_rl.runner import loop
 
 

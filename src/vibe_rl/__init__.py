@@ -4,15 +4,10 @@ from importlib.metadata import version
 
 from vibe_rl.checkpoint import load_checkpoint, load_metadata, save_checkpoint
 from vibe_rl.env import make, register
-from vibe_rl.metrics import (
-    MetricsLogger,
-    TrainingProgress,
-    log_step_progress,
-    read_metrics,
-    setup_logging,
-)
-from vibe_rl.run_dir import RunDir, find_runs
+from vibe_rl.run_dir.directory import RunDir, find_runs
 from vibe_rl.schedule import linear_schedule
+from vibe_rl.tracking.console import TrainingProgress, log_step_progress, setup_logging
+from vibe_rl.tracking.jsonl import MetricsLogger, read_metrics
 from vibe_rl.types import MaskedObs, Transition
 
 __version__ = version("vibe_rl")

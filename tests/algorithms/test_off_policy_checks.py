@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from probes import BlackOrWhite, Constants, Continuous, Forbidden, NamedMetric, Probe, TwoChoices
-from vibe_rl import available_memory
 from vibe_rl.algorithms.dqn import DQNConfig
 from vibe_rl.algorithms.ppo import PPOConfig
 from vibe_rl.algorithms.sac import SACConfig
@@ -17,6 +16,7 @@ from vibe_rl.errors import ConfigError
 from vibe_rl.run_dir import RunDir
 from vibe_rl.runner import RunnerConfig, hybrid, loop, train_dqn, train_ppo, train_sac
 from vibe_rl.runner.train_dqn import dqn
+from vibe_rl.system import memory as available_memory
 from vibe_rl.types import MaskedObs
 
 DQN = DQNConfig(hidden_sizes=(8,), batch_size=16)

@@ -18,7 +18,7 @@ from probes import (
 from vibe_rl.algorithms.dqn import DQNConfig
 from vibe_rl.algorithms.sac import SACConfig
 from vibe_rl.env import AutoResetWrapper
-from vibe_rl.replay import NO_TRANSITION
+from vibe_rl.replay.ring import NO_TRANSITION
 from vibe_rl.runner import RunnerConfig
 from vibe_rl.runner.train_dqn import dqn, train_dqn
 from vibe_rl.runner.train_sac import sac, train_sac

@@ -19,7 +19,7 @@ from probes import (
 from vibe_rl.algorithms.ppo import PPOConfig
 from vibe_rl.configs import PRESETS
 from vibe_rl.env import AutoResetWrapper, make
-from vibe_rl.recipe import build, with_seed
+from vibe_rl.experiment.build import build, with_seed
 from vibe_rl.runner import RunnerConfig, evaluate, fit, train_ppo
 from vibe_rl.runner.evaluator import greedy_action
 from vibe_rl.runner.train_ppo import ppo

@@ -15,19 +15,20 @@ import numpy as np
 import optax
 import pytest
 
-from vibe_rl.algorithms.ppo import PPO, PPOConfig
-from vibe_rl.algorithms.ppo_loss import (
+from vibe_rl.algorithms.ppo import (
+    PPO,
     Behaviour,
     Coefficients,
     Examples,
+    PPOConfig,
     critic_loss,
     ppo_loss,
     surrogate,
 )
 from vibe_rl.errors import ConfigError
-from vibe_rl.shuffle import minibatches
+from vibe_rl.ops.minibatches import minibatches
+from vibe_rl.ops.normalization import initial_statistics, update_statistics
 from vibe_rl.spaces import Box, Dict, Discrete, Image, Masked, MultiDiscrete
-from vibe_rl.statistics import initial_statistics, update_statistics
 from vibe_rl.types import MaskedObs, Transition
 
 KEY = jax.random.key(0)

@@ -12,12 +12,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from vibe_rl.actor_critic import rescale, to_unit
-from vibe_rl.algorithms.sac import SAC, SACConfig, SACState
-from vibe_rl.gradient_step import Adam
+from vibe_rl.algorithms.sac import SAC, SACConfig, SACState, actor_loss, critic_loss
 from vibe_rl.networks import Encoder, RowLinear
+from vibe_rl.networks.actor_critic import rescale, to_unit
+from vibe_rl.networks.soft_actor_critic import ActionCritic
+from vibe_rl.ops.adam import Adam
 from vibe_rl.replay import Batch, Replay
-from vibe_rl.soft_actor_critic import ActionCritic, actor_loss, critic_loss
 from vibe_rl.spaces import Box, Dict, Discrete, Image, Masked
 from vibe_rl.types import MaskedObs, Transition
 

@@ -15,14 +15,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from saving_run import CONFIG
+from vibe_rl.metrics import read_metrics
 
 from vibe_rl.checkpoint import saved_steps
 from vibe_rl.errors import DamagedCheckpointError
-from vibe_rl.metrics import read_metrics
-from vibe_rl.recipe import build
+from vibe_rl.experiment.build import build
 from vibe_rl.run_dir import RunDir
 from vibe_rl.runner.resuming import agent_part
-from vibe_rl.runner.run import run_training
+from vibe_rl.runner.session import run_training
 
 TOTAL, BREAKS_AT, RECOVERS_AT = 8_000, 3_200, 5_200
 

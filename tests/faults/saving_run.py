@@ -5,7 +5,7 @@ import sys
 from vibe_rl.algorithms.dqn import DQNConfig
 from vibe_rl.configs import TrainConfig
 from vibe_rl.experiment import resume
-from vibe_rl.recipe import config_of
+from vibe_rl.experiment.build import config_of
 from vibe_rl.run_dir import RunDir
 from vibe_rl.runner import RunnerConfig
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from vibe_rl.aggregate import aggregate_strata
+from vibe_rl.analysis.aggregate import aggregate_strata
 from vibe_rl.errors import ConfigError
 from vibe_rl.plotting import DEEPMIND, plot_comparison
 

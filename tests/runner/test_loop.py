@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from probes import Constants, Counter, Probe
-from vibe_rl import prng
 from vibe_rl.algorithms.ppo import PPO, PPOConfig
 from vibe_rl.env import AutoResetWrapper, make
 from vibe_rl.env.wrappers import with_episode_statistics
+from vibe_rl.ops import prng
 from vibe_rl.runner import loop
 
 CONFIG = PPOConfig(hidden_sizes=(8,), n_steps=8, num_envs=4, normalize_obs=True)

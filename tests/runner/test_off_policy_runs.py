@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 from probes import Continuous, MatchSign, Probe, RandomEnds
-from vibe_rl import prng
 from vibe_rl.algorithms.dqn import DQNConfig
 from vibe_rl.algorithms.off_policy import without_ring
 from vibe_rl.algorithms.sac import SACConfig
@@ -22,14 +21,15 @@ from vibe_rl.env import AutoResetWrapper, Box
 from vibe_rl.env.wrappers import with_episode_statistics
 from vibe_rl.errors import ConfigError, NonFiniteLossError
 from vibe_rl.experiment import evaluate_run, load_run, train
+from vibe_rl.experiment.build import build, with_seed
 from vibe_rl.metrics import read_metrics
-from vibe_rl.recipe import build, with_seed
-from vibe_rl.replay import NO_TRANSITION, TERMINATED, TRUNCATED
+from vibe_rl.ops import prng
+from vibe_rl.replay.ring import NO_TRANSITION, TERMINATED, TRUNCATED
 from vibe_rl.run_dir import RunDir
 from vibe_rl.runner import RunnerConfig, evaluate, fit, hybrid, loop, train_dqn, train_sac
 from vibe_rl.runner.evaluator import greedy_action, jit_evaluate
-from vibe_rl.runner.prepare import prepare
-from vibe_rl.runner.report import Report
+from vibe_rl.runner.rows import Report
+from vibe_rl.runner.run import prepare
 from vibe_rl.runner.train_dqn import DQNTrainResult, dqn
 from vibe_rl.runner.train_sac import SACTrainResult, sac
 
@@ -443,7 +443,7 @@ def test_a_saved_agent_gets_the_returns_of_its_last_evaluation_again(name, savin
 
 def test_an_agent_is_evaluated_where_its_buffer_would_not_fit(saving, monkeypatch):
     run_dir, _ = saving("dqn")
-    monkeypatch.setattr("vibe_rl.available_memory.of_device", lambda: 10)
+    monkeypatch.setattr("vibe_rl.system.memory.of_device", lambda: 10)
     assert evaluate_run(run_dir.root).episode_returns.shape == (5,)
 
 

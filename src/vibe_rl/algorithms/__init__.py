@@ -2,8 +2,7 @@
 
 from vibe_rl.algorithms.base import Algorithm
 from vibe_rl.algorithms.dqn import DQN, DQNConfig, DQNMetrics, DQNState
-from vibe_rl.algorithms.ppo import PPO, PPOConfig, PPOState
-from vibe_rl.algorithms.ppo_loss import PPOMetrics
+from vibe_rl.algorithms.ppo import PPO, PPOConfig, PPOMetrics, PPOState
 from vibe_rl.algorithms.sac import SAC, SACConfig, SACMetrics, SACState
 
 __all__ = [

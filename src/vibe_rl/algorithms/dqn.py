@@ -14,18 +14,17 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from vibe_rl.algorithms.off_policy import Memory, OffPolicy
-from vibe_rl.algorithms.off_policy_config import OffPolicyConfig
+from vibe_rl.algorithms.limits import NOT_NEGATIVE, ONE_OR_MORE, SHARE, Limits, check_numbers
+from vibe_rl.algorithms.off_policy import Memory, OffPolicy, OffPolicyConfig
 from vibe_rl.algorithms.warmup import random_action
-from vibe_rl.distributions import mask_logits
 from vibe_rl.errors import ConfigError, unknown
-from vibe_rl.gradient_step import Adam, as_vector
-from vibe_rl.limits import NOT_NEGATIVE, ONE_OR_MORE, SHARE, Limits, check_numbers
-from vibe_rl.q_network import DuelingQNetwork, QNetwork
-from vibe_rl.replay import Batch
+from vibe_rl.networks.distributions import mask_logits
+from vibe_rl.networks.q_network import DuelingQNetwork, QNetwork
+from vibe_rl.ops.adam import Adam, as_vector
+from vibe_rl.ops.normalization import standardize_obs
+from vibe_rl.replay.ring import Batch
 from vibe_rl.schedule import interpolate
 from vibe_rl.spaces import Box, Discrete, Masked
-from vibe_rl.statistics import standardize_obs
 from vibe_rl.types import Key, MaskedObs, Number, PyTree, description, static
 
 

@@ -14,22 +14,81 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from vibe_rl import available_memory, value_check
-from vibe_rl.algorithms.off_policy_config import LIMITS
+from vibe_rl.algorithms.limits import (
+    NOT_NEGATIVE,
+    ONE_OR_MORE,
+    POSITIVE,
+    SHARE,
+    Limits,
+    check_numbers,
+)
 from vibe_rl.errors import ConfigError
-from vibe_rl.limits import check_numbers
-from vibe_rl.networks import Encoder, array_spaces, view
-from vibe_rl.replay import AnyKey, Batch, HostReplay, Replay, Ring
-from vibe_rl.schedule import interpolate
-from vibe_rl.spaces import Box, Space
-from vibe_rl.statistics import (
+from vibe_rl.networks.encoder import Encoder, array_spaces, view
+from vibe_rl.ops import value_check
+from vibe_rl.ops.normalization import (
     RunningStatistics,
     initial_statistics,
     standardize_obs,
     update_statistics,
 )
+from vibe_rl.ops.value_check import ValueCheck
+from vibe_rl.replay.ring import AnyKey, Batch, HostReplay, Replay, Ring
+from vibe_rl.schedule import interpolate
+from vibe_rl.spaces import Box, Space
+from vibe_rl.system import memory as available_memory
 from vibe_rl.types import Key, Keys, Number, PyTree, Transition, description, static
-from vibe_rl.value_check import ValueCheck
+
+
+@description
+@dataclass(frozen=True)
+class OffPolicyConfig:
+    """Hyperparameters of learning from replay."""
+
+    gamma: float = 0.99
+    """Discount factor."""
+    batch_size: int = static(64)
+    """Examples in a gradient step."""
+    replay_ratio: float = static(1.0)
+    """Gradient steps per env step, counted over all envs."""
+    train_every: int = static(1)
+    """T, env steps per env between two updates."""
+    num_envs: int = static(1)
+    """N, environments stepped side by side."""
+    n_step: int = static(1)
+    """Rewards summed before the bootstrap."""
+    exploration_hold: int = static(1)
+    """Env steps for which an env keeps a random choice; more than 1 explores further (Dabney et al.
+    2021, arXiv:2006.01782)."""
+    prioritized: bool = static(False)
+    """Whether transitions are drawn in proportion to their last TD error."""
+    priority_alpha: float = 0.6
+    """Exponent of the TD error: 0 is uniform."""
+    priority_beta: float = 0.4
+    """Exponent of the importance weights at first; 1, the whole correction, at schedule_steps."""
+    max_grad_norm: float | None = 10.0
+    """Largest global norm of a gradient; None clips nothing."""
+    activation: str = static("relu")
+    """Of the dense layers: tanh, relu, silu, gelu or elu."""
+    conv_layers: tuple[tuple[int, int, int], ...] | None = static(None)
+    """Channels, kernel and stride of each convolution; None chooses by the image's size."""
+    normalize_obs: bool = static(False)
+    """Whether observations are standardised by running statistics kept in the agent's state."""
+    schedule_steps: float | None = None
+    """Env steps over which schedules run; None: the runners put the run's total_timesteps here."""
+
+
+LIMITS: Limits = {
+    "batch_size": ONE_OR_MORE,
+    "train_every": ONE_OR_MORE,
+    "num_envs": ONE_OR_MORE,
+    "n_step": ONE_OR_MORE,
+    "exploration_hold": ONE_OR_MORE,
+    "priority_alpha": NOT_NEGATIVE,
+    "max_grad_norm": POSITIVE,
+    "gamma": SHARE,
+    "priority_beta": SHARE,
+    "schedule_steps": ONE_OR_MORE,
+}
 
 
 class Memory(NamedTuple):

@@ -17,23 +17,22 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array
 
-from vibe_rl.algorithms.off_policy import Memory, OffPolicy
-from vibe_rl.algorithms.off_policy_config import OffPolicyConfig
+from vibe_rl.algorithms.limits import NOT_NEGATIVE, ONE_OR_MORE, SHARE, Limits, check_numbers
+from vibe_rl.algorithms.off_policy import Memory, OffPolicy, OffPolicyConfig
 from vibe_rl.errors import ConfigError
-from vibe_rl.gradient_step import Adam
-from vibe_rl.limits import NOT_NEGATIVE, ONE_OR_MORE, SHARE, Limits, check_numbers
-from vibe_rl.networks import Encoder, RowLinear
-from vibe_rl.replay import Batch
-from vibe_rl.soft_actor_critic import (
+from vibe_rl.networks.encoder import Encoder
+from vibe_rl.networks.layers import RowLinear
+from vibe_rl.networks.soft_actor_critic import (
+    Actor,
     CategoricalActor,
+    Critics,
     GaussianActor,
-    actor_loss,
-    check_actions,
-    critic_loss,
     make_critics,
 )
-from vibe_rl.spaces import Box, Discrete, Space
-from vibe_rl.statistics import standardize_obs
+from vibe_rl.ops.adam import Adam
+from vibe_rl.ops.normalization import standardize_obs
+from vibe_rl.replay.ring import Batch
+from vibe_rl.spaces import Box, Discrete, Masked, Space
 from vibe_rl.types import Key, MaskedObs, Number, PyTree, Transition, description, static
 
 ENTROPY_SHARE = 0.5
@@ -108,6 +107,49 @@ class SACMetrics(NamedTuple):
     entropy: Array  # nats
     q_mean: Array  # value of the actions taken, mean over the critics
     td_error: Array  # absolute
+
+
+def critic_loss(
+    actor: Actor, critics: Critics, batch: Batch, target: Array
+) -> tuple[Array, tuple[Array, Array, Array]]:
+    """Half the weighted squared error, summed over critics.
+
+    And what they tell: sizes of TD errors `[B]`, their mean, and the mean value.
+    """
+    q = actor.taken(critics, batch.obs, batch.action)
+    td_error = target[None] - q
+    loss = 0.5 * batch.mean(batch.weight[None] * td_error**2).sum()
+    size = jnp.abs(td_error).mean(0)
+    return loss, (size, batch.mean(size), batch.mean(q.mean(0)))
+
+
+def actor_loss(
+    actor: Actor, critics: Critics, batch: Batch, alpha: Array, key: Key
+) -> tuple[Array, Array]:
+    """Minus the soft value, and the entropy: means over the examples that the replay did find."""
+    soft = actor.soft_value(critics, batch.obs, alpha, key)
+    return -batch.mean(soft.value), batch.mean(soft.entropy)
+
+
+def check_actions(obs_space: Space, action_space: Space) -> None:
+    """Raises ConfigError for actions that SAC does not serve."""
+    if isinstance(action_space, Discrete):
+        if isinstance(obs_space, Masked) and obs_space.n_actions != action_space.n:
+            raise ConfigError(
+                f"observations mask {obs_space.n_actions} actions and there are {action_space.n}: "
+                "masks need one entry per action."
+            )
+    elif not isinstance(action_space, Box) or len(action_space.shape) != 1:
+        remedy = "flatten them" if isinstance(action_space, Box) else "use PPO"
+        raise ConfigError(
+            f"SAC serves Discrete actions and Boxes with one axis, not {action_space}: {remedy}."
+        )
+    elif not action_space.bounded:
+        raise ConfigError(f"SAC needs bounds of its actions, and {action_space} has none: use PPO.")
+    elif isinstance(obs_space, Masked):
+        raise ConfigError(
+            f"observations mask actions, and {action_space} has no choices: leave the masks out."
+        )
 
 
 @description

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from vibe_rl.algorithms.off_policy import OffPolicy
-from vibe_rl.distributions import Categorical, mask_logits
+from vibe_rl.networks.distributions import Categorical, mask_logits
 from vibe_rl.spaces import Space
 from vibe_rl.types import Key, Keys, MaskedObs, PyTree, Transition, description
 

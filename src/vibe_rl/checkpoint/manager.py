@@ -15,8 +15,8 @@ import numpy as np
 
 from vibe_rl.checkpoint.format import items, load_checkpoint, saved_steps
 from vibe_rl.checkpoint.orbax_logs import quieten_orbax
-from vibe_rl.distributed import by_first, greatest
 from vibe_rl.errors import CheckpointExistsError, ConfigError, unknown, writing
+from vibe_rl.system.processes import by_first, greatest
 from vibe_rl.types import PyTree
 
 Merit = Callable[[Mapping[str, float]], float]

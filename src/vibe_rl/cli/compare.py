@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from vibe_rl.errors import ConfigError
 
 if TYPE_CHECKING:
-    from vibe_rl.comparison import Comparison
+    from vibe_rl.analysis import Comparison
 
 
 def compare(args: Sequence[str]) -> None:
@@ -35,7 +35,7 @@ def compare(args: Sequence[str]) -> None:
 
 def report(runs: Sequence[str], output: str | None, best: bool, metric: str) -> None:
     """Prints what the runs come to, and draws it if matplotlib is installed."""
-    from vibe_rl import comparison  # noqa: PLC0415
+    from vibe_rl import analysis as comparison  # noqa: PLC0415
 
     found = comparison.compare(runs, metric, best)
     kind = f"best {metric} of each seed, which flatters" if best else f"last {metric} of each seed"
@@ -51,7 +51,7 @@ def report(runs: Sequence[str], output: str | None, best: bool, metric: str) -> 
 
 def table(found: "Comparison") -> list[str]:
     """A line for each method, in columns."""
-    from vibe_rl.aggregate import aggregate_strata  # noqa: PLC0415
+    from vibe_rl.analysis.aggregate import aggregate_strata  # noqa: PLC0415
 
     rows = [("", "IQM", "95 % interval", "seeds", "worst seed")]
     for name, strata in found.scores.items():
@@ -64,7 +64,7 @@ def table(found: "Comparison") -> list[str]:
 
 def improvements(found: "Comparison") -> list[str]:
     """A line for each method that the first is held against."""
-    from vibe_rl.aggregate import improvement  # noqa: PLC0415
+    from vibe_rl.analysis.aggregate import improvement  # noqa: PLC0415
 
     (first, scores), *others = found.scores.items()
     chances = {name: improvement(scores, other) for name, other in others}
@@ -85,7 +85,7 @@ def draw(found: "Comparison", metric: str, output: str | Path) -> str | Path:
 
 def default_output(first: str) -> Path:
     """Among the artifacts of a run or a group; in a folder of runs, beside them."""
-    from vibe_rl.run_dir import RunDir  # noqa: PLC0415
+    from vibe_rl.run_dir.directory import RunDir  # noqa: PLC0415
 
     is_run = (Path(first) / "logs").is_dir()
     return RunDir.open(first).artifact_path("compare.png") if is_run else Path(first, "compare.png")

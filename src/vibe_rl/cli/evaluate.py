@@ -6,8 +6,8 @@ from math import inf
 from pathlib import Path
 from typing import Any
 
-from vibe_rl.cli.groups import is_population, members_of, setting_of, why_diverged
 from vibe_rl.cli.scores import describe, summary
+from vibe_rl.run_dir.group import is_population, members_of, setting_of, why_diverged
 
 
 def evaluate(args: Sequence[str]) -> None:

@@ -3,12 +3,12 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from vibe_rl.cli.cores import use_all_cores
-from vibe_rl.cli.groups import tell_divergences
 from vibe_rl.cli.plot import try_to_draw
 from vibe_rl.cli.scores import columns, shown
 from vibe_rl.cli.words import taken_out, whole
 from vibe_rl.errors import ConfigError
+from vibe_rl.run_dir.group import tell_divergences
+from vibe_rl.system.cores import use_all_cores
 
 HELP = """usage: vibe-rl evolve PRESET --algo.FIELD LOW:HIGH ... [--members 8] [--every 20000] ...
 
@@ -23,8 +23,8 @@ def evolve(args: Sequence[str]) -> None:
         print(HELP)
         return
     use_all_cores()
-    from vibe_rl import population  # noqa: PLC0415
     from vibe_rl.configs import ranged  # noqa: PLC0415
+    from vibe_rl.experiment import population  # noqa: PLC0415
 
     n_members, words = taken_out("--members", args)
     every, words = taken_out("--every", words)
@@ -36,8 +36,8 @@ def evolve(args: Sequence[str]) -> None:
 
 def resume_population(path: str, change: Callable[[Any], Any]) -> None:
     """Goes on with a population whose configs `change` makes others."""
-    from vibe_rl import population  # noqa: PLC0415
-    from vibe_rl.recipe import config_of  # noqa: PLC0415
+    from vibe_rl.experiment import population  # noqa: PLC0415
+    from vibe_rl.experiment.build import config_of  # noqa: PLC0415
 
     group, found = population.resume_population(path, change)
     tell(str(group), found, config_of(group).runner.plot)
@@ -69,9 +69,9 @@ def standing(found: Sequence[Any]) -> str:
 
 def try_to_draw_numbers(group: str) -> None:
     """Draws how the numbers went, if matplotlib is there."""
+    from vibe_rl.experiment.population import tracks  # noqa: PLC0415
     from vibe_rl.plotting import plot_numbers  # noqa: PLC0415
-    from vibe_rl.population import tracks  # noqa: PLC0415
-    from vibe_rl.run_dir import RunDir  # noqa: PLC0415
+    from vibe_rl.run_dir.directory import RunDir  # noqa: PLC0415
 
     path = RunDir.open(group).artifact_path("population.png")
     try:

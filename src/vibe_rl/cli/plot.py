@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from vibe_rl.cli.groups import is_group, is_population, is_sweep, members_of, why_diverged
 from vibe_rl.errors import ConfigError
+from vibe_rl.run_dir.group import is_group, is_population, is_sweep, members_of, why_diverged
 
 
 def plot(args: Sequence[str]) -> None:
@@ -31,7 +31,7 @@ def plot(args: Sequence[str]) -> None:
 def draw(runs: Sequence[str], output: str | None = None, shaded: str = "iqm") -> None:
     """Writes the reward curve of these runs, into the first one's artifacts by default."""
     from vibe_rl.plotting import PlotConfig, plot_reward_curve  # noqa: PLC0415
-    from vibe_rl.run_dir import RunDir  # noqa: PLC0415
+    from vibe_rl.run_dir.directory import RunDir  # noqa: PLC0415
 
     if not runs:
         raise ConfigError("vibe-rl plot needs at least one run: vibe-rl plot RUN.")

@@ -17,7 +17,7 @@ def describe(evaluation) -> str:
 
 def summary(returns: Sequence[float]) -> str:
     """One line about the mean returns of several seeds."""
-    from vibe_rl.aggregate import aggregate  # noqa: PLC0415
+    from vibe_rl.analysis.aggregate import aggregate  # noqa: PLC0415
 
     iqm, low, high, n_seeds = aggregate(returns)
     worst = shown(min(returns))

@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from vibe_rl.cli.cores import use_all_cores
 from vibe_rl.cli.scores import middle
 from vibe_rl.cli.words import check_no_seed, taken_out, whole
+from vibe_rl.system.cores import use_all_cores
 
 HELP = """usage: vibe-rl search PRESET --algo.FIELD LOW:HIGH [--algo.FIELD VALUE,VALUE] ...
     [--seeds 0:4] [--trials 20] [--study PRESET] [--storage runs/search.journal]
@@ -36,10 +36,10 @@ def search(args: Sequence[str]) -> None:
         print(HELP)
         return
     use_all_cores()
-    from vibe_rl.many_seeds import check_seeds, parse_seeds  # noqa: PLC0415
-    from vibe_rl.search.optuna import objective  # noqa: PLC0415
-    from vibe_rl.search.space import space_of  # noqa: PLC0415
-    from vibe_rl.search.study import described, open_study, work  # noqa: PLC0415
+    from vibe_rl.experiment.search.optuna import objective  # noqa: PLC0415
+    from vibe_rl.experiment.search.space import space_of  # noqa: PLC0415
+    from vibe_rl.experiment.search.study import described, open_study, work  # noqa: PLC0415
+    from vibe_rl.experiment.seeds import check_seeds, parse_seeds  # noqa: PLC0415
 
     options, words = split(args)
     n_trials = whole("--trials", options["--trials"], 1)
@@ -86,8 +86,8 @@ def quieten() -> None:
 
 def tell_trial(space: Mapping[str, Any], study: Any, trial: Any) -> None:
     """A line for a trial that was complete or pruned."""
-    from vibe_rl.search.optuna import values_of  # noqa: PLC0415
-    from vibe_rl.settings import name_of  # noqa: PLC0415
+    from vibe_rl.experiment.grid import name_of  # noqa: PLC0415
+    from vibe_rl.experiment.search.optuna import values_of  # noqa: PLC0415
 
     facts, values = trial.user_attrs, name_of(values_of(trial, space))
     if "refused" in facts:
@@ -105,7 +105,7 @@ def judged(facts: Mapping[str, Any]) -> str:
 
 def tell(study: Any, n_trials: int, stopped: bool) -> None:
     """Says how the search ended, whoever worked on it."""
-    from vibe_rl.search.study import begun  # noqa: PLC0415
+    from vibe_rl.experiment.search.study import begun  # noqa: PLC0415
 
     states = [trial.state.name for trial in begun(study)]
     print(
@@ -120,9 +120,9 @@ def tell_best(
     study: Any, space: Mapping[str, Any], shared: Sequence[str], seeds: list[int]
 ) -> None:
     """Says which trial was best, and how to find out what it is worth."""
-    from vibe_rl.search.optuna import values_of  # noqa: PLC0415
-    from vibe_rl.search.space import words_of  # noqa: PLC0415
-    from vibe_rl.search.study import best_of  # noqa: PLC0415
+    from vibe_rl.experiment.search.optuna import values_of  # noqa: PLC0415
+    from vibe_rl.experiment.search.space import words_of  # noqa: PLC0415
+    from vibe_rl.experiment.search.study import best_of  # noqa: PLC0415
 
     best = best_of(study)
     if best is None:

@@ -3,12 +3,12 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from vibe_rl.cli.cores import use_all_cores
-from vibe_rl.cli.groups import tell_divergences
 from vibe_rl.cli.plot import try_to_draw
 from vibe_rl.cli.scores import ranking
 from vibe_rl.cli.words import check_no_seed, taken_out, whole
 from vibe_rl.errors import ConfigError
+from vibe_rl.run_dir.group import tell_divergences
+from vibe_rl.system.cores import use_all_cores
 
 HELP = """usage: vibe-rl sweep PRESET --algo.FIELD VALUE,VALUE ... [--seeds 0:4] [--halving ETA] ...
 
@@ -24,8 +24,8 @@ def sweep(args: Sequence[str]) -> None:
         return
     use_all_cores()
     from vibe_rl.configs import grid  # noqa: PLC0415
-    from vibe_rl.many_seeds import parse_seeds  # noqa: PLC0415
-    from vibe_rl.sweep import sweep as train_all  # noqa: PLC0415
+    from vibe_rl.experiment.seeds import parse_seeds  # noqa: PLC0415
+    from vibe_rl.experiment.sweep import sweep as train_all  # noqa: PLC0415
 
     seeds, words = taken_out("--seeds", args)
     halving, words = taken_out("--halving", words)
@@ -38,8 +38,8 @@ def sweep(args: Sequence[str]) -> None:
 
 def resume_sweep(path: str, change: Callable[[Any], Any]) -> None:
     """Goes on with a sweep whose configs `change` makes others."""
-    from vibe_rl import sweep as library  # noqa: PLC0415
-    from vibe_rl.recipe import config_of  # noqa: PLC0415
+    from vibe_rl.experiment import sweep as library  # noqa: PLC0415
+    from vibe_rl.experiment.build import config_of  # noqa: PLC0415
 
     group, standings = library.resume_sweep(path, change)
     tell(str(group), standings, config_of(group).runner.plot)
@@ -63,7 +63,7 @@ def tell(group: str, standings: Sequence[Any], plot: bool) -> None:
 def try_to_draw_ranking(group: str, standings: Sequence[Any]) -> None:
     """Draws the interval of each setting, if matplotlib is there."""
     from vibe_rl.plotting import plot_ranking  # noqa: PLC0415
-    from vibe_rl.run_dir import RunDir  # noqa: PLC0415
+    from vibe_rl.run_dir.directory import RunDir  # noqa: PLC0415
 
     path = RunDir.open(group).artifact_path("sweep.png")
     names = [standing.setting for standing in standings]

@@ -4,19 +4,19 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from vibe_rl.cli.cores import use_all_cores
 from vibe_rl.cli.evolve import resume_population
-from vibe_rl.cli.groups import is_group, is_population, is_sweep, members_of, tell_divergences
 from vibe_rl.cli.plot import try_to_draw
 from vibe_rl.cli.processes import processes
 from vibe_rl.cli.scores import describe, summary
 from vibe_rl.cli.sweep import resume_sweep
 from vibe_rl.cli.words import check_no_seed, taken_out
 from vibe_rl.errors import ConfigError
+from vibe_rl.run_dir.group import is_group, is_population, is_sweep, members_of, tell_divergences
+from vibe_rl.system.cores import use_all_cores
 
 if TYPE_CHECKING:
     from vibe_rl.configs.train_config import TrainConfig
-    from vibe_rl.run_dir import RunDir
+    from vibe_rl.run_dir.directory import RunDir
     from vibe_rl.runner.fit import FitResult
 
 
@@ -39,8 +39,8 @@ def train_one(
     """Trains a preset, or goes on with a run; of several processes, the first tells of it."""
     from vibe_rl import experiment  # noqa: PLC0415 - each command imports what it needs
     from vibe_rl.configs import cli, override  # noqa: PLC0415
-    from vibe_rl.distributed import by_first  # noqa: PLC0415
-    from vibe_rl.recipe import config_of  # noqa: PLC0415
+    from vibe_rl.experiment.build import config_of  # noqa: PLC0415
+    from vibe_rl.system.processes import by_first  # noqa: PLC0415
 
     config = cli(words) if path is None else override(config_of(path), words)
     if join is not None:
@@ -68,8 +68,8 @@ def tell(config: "TrainConfig", run_dir: "RunDir", result: "FitResult") -> None:
 def train_many(path: str | None, seeds: str | None, words: Sequence[str]) -> None:
     """Trains a preset with many seeds at once, or goes on with any group."""
     use_all_cores()
-    from vibe_rl import many_seeds  # noqa: PLC0415
     from vibe_rl.configs import cli, override  # noqa: PLC0415
+    from vibe_rl.experiment import seeds as many_seeds  # noqa: PLC0415
 
     check_seed_options(path, seeds, words)
     change = partial(override, args=words)
@@ -85,8 +85,8 @@ def train_many(path: str | None, seeds: str | None, words: Sequence[str]) -> Non
 
 def tell_group(group: "RunDir", results: "Sequence[FitResult]") -> None:
     """Says, and draws, how a group of seeds ended."""
-    from vibe_rl.recipe import config_of  # noqa: PLC0415
-    from vibe_rl.trials import last_return  # noqa: PLC0415
+    from vibe_rl.experiment.build import config_of  # noqa: PLC0415
+    from vibe_rl.experiment.trials import last_return  # noqa: PLC0415
 
     interrupted = any(result.interrupted for result in results)
     ending = "interrupted" if interrupted else "complete"

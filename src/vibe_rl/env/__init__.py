@@ -42,16 +42,7 @@ from vibe_rl.env.wrappers import (
     Wrapper,
     with_episode_statistics,
 )
-from vibe_rl.spaces import (
-    Box,
-    Dict,
-    Discrete,
-    Image,
-    Masked,
-    MultiBinary,
-    MultiDiscrete,
-    Space,
-)
+from vibe_rl.spaces import Box, Dict, Discrete, Image, Masked, MultiBinary, MultiDiscrete, Space
 
 __all__ = [
     "Acrobot",

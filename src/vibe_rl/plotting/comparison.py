@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vibe_rl.aggregate import Aggregate, Profile, Strata, aggregate_strata, profile
+from vibe_rl.analysis.aggregate import Aggregate, Profile, Strata, aggregate_strata, profile
 from vibe_rl.errors import ConfigError
 from vibe_rl.plotting.canvas import compact, empty_figure, in_style, save
 from vibe_rl.plotting.curves import shorten

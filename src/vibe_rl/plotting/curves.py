@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from vibe_rl.aggregate import bootstrap_interval, iqm
+from vibe_rl.analysis.aggregate import bootstrap_interval, iqm
 from vibe_rl.errors import ConfigError
-from vibe_rl.metrics import read_metrics
 from vibe_rl.plotting.config import PlotConfig
 from vibe_rl.plotting.smooth import smooth_ema, smooth_window
+from vibe_rl.tracking.jsonl import read_metrics
 
 _TIMESTAMP = re.compile(r"_\d{8}_\d{6}(_\d+)?$")
 _LONGEST_LABEL = 48  # characters

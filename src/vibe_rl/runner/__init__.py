@@ -1,15 +1,15 @@
 """Runners: the loop, its host side, evaluation, and the seed's training functions."""
 
 from vibe_rl.runner.config import RunnerConfig
-from vibe_rl.runner.devices import (
+from vibe_rl.runner.evaluator import EvalMetrics, evaluate, jit_evaluate
+from vibe_rl.runner.fit import FitResult, fit
+from vibe_rl.runner.placement import (
     get_num_devices,
     replicate,
     split_key_across_devices,
     unreplicate,
 )
-from vibe_rl.runner.evaluator import EvalMetrics, evaluate, jit_evaluate
-from vibe_rl.runner.fit import FitResult, fit
-from vibe_rl.runner.prepare import Run, prepare
+from vibe_rl.runner.run import Run, prepare
 from vibe_rl.runner.train_dqn import DQNTrainResult, train_dqn
 from vibe_rl.runner.train_ppo import PPOMetricsHistory, PPOTrainState, train_ppo
 from vibe_rl.runner.train_ppo_multigpu import train_ppo_multigpu

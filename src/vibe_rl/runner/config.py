@@ -1,6 +1,7 @@
 """What a run does around its algorithm: budget, evaluation, logging, devices, files."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 
@@ -139,3 +140,22 @@ def check_budget(total_timesteps: int, steps_per_update: int) -> int:
             f"steps: give at least {steps_per_update}."
         )
     return total_timesteps // steps_per_update
+
+
+def resolve_num_envs(algorithm_envs: int, config: RunnerConfig) -> int:
+    """The number of envs on all devices; ConfigError if algorithm's and runner's disagree."""
+    runner_envs, n_devices = config.num_envs, devices_of(config)
+    if 1 in (algorithm_envs, runner_envs):
+        return algorithm_envs if algorithm_envs > 1 else runner_envs * n_devices
+    if algorithm_envs != runner_envs * n_devices:
+        raise ConfigError(
+            f"algo.num_envs {algorithm_envs} and runner.num_envs {runner_envs} x {n_devices} "
+            "devices disagree: give one of them."
+        )
+    return algorithm_envs
+
+
+def check_shape(name: str, given: Any, actual: Any) -> None:
+    """Raises ConfigError if an optional argument contradicts what the env says of itself."""
+    if given is not None and given != actual:
+        raise ConfigError(f"{name} {given} is not the environment's {actual}: leave it out.")

@@ -12,18 +12,17 @@ from typing import NamedTuple, Protocol, TypeVar, runtime_checkable
 import jax
 import numpy as np
 
-from vibe_rl.distributed import greatest
 from vibe_rl.runner.evaluator import EvalMetrics
-from vibe_rl.runner.interrupt import StopRequest
 from vibe_rl.runner.loop import Chunk, TrainState
-from vibe_rl.runner.member import MemberChunk
-from vibe_rl.runner.prepare import Run, Stops
-from vibe_rl.runner.report import Pending, Report, Row
+from vibe_rl.runner.rows import AnyTable, Pending, Report, Row
+from vibe_rl.runner.run import Run
 from vibe_rl.runner.saving import Saver
+from vibe_rl.runner.schedule import Stops
+from vibe_rl.system.processes import greatest
+from vibe_rl.system.signals import StopRequest
 from vibe_rl.tracking.base import Tee, Tracker
 from vibe_rl.types import PyTree
 
-AnyChunk = Chunk | MemberChunk
 Result = TypeVar("Result")
 Result_co = TypeVar("Result_co", covariant=True)
 Callback = Callable[[int, PyTree, Row], None]
@@ -40,6 +39,31 @@ class FitResult(NamedTuple):
     evaluation: EvalMetrics | None  # the last one; of the state returned unless interrupted
     interrupted: bool  # whether a signal ended it before its budget
     diverged: str | None = None  # of one among many: what was not finite; nothing is evaluated then
+
+
+@runtime_checkable
+class AnyChunk(Protocol):
+    """What the host sees of a chunk: of a run of its own, or of one among many."""
+
+    @property
+    def state(self) -> TrainState:
+        """See `Chunk.state`."""
+        ...
+
+    @property
+    def metrics(self) -> AnyTable:
+        """See `Chunk.metrics`."""
+        ...
+
+    @property
+    def n_updates(self) -> int:
+        """See `Chunk.n_updates`."""
+        ...
+
+    @property
+    def first(self) -> bool:
+        """See `Chunk.first`."""
+        ...
 
 
 @dataclass

@@ -18,7 +18,7 @@ from jaxtyping import Array
 from vibe_rl.algorithms.off_policy import OffPolicy, update_keys, without_ring
 from vibe_rl.algorithms.warmup import Warmup
 from vibe_rl.env.base import Environment
-from vibe_rl.replay import Batch, Ring
+from vibe_rl.replay.ring import Batch, Ring
 from vibe_rl.runner.loop import Experience, MetricTable, TrainState, collect, measure
 from vibe_rl.types import AnyArray, Key, PyTree
 

@@ -19,7 +19,7 @@ from vibe_rl.algorithms.base import Algorithm, Stage
 from vibe_rl.env.base import Environment
 from vibe_rl.env.host import AnyEnvironment
 from vibe_rl.errors import ConfigError
-from vibe_rl.statistics import summarize_episodes
+from vibe_rl.runner.episodes import summarize_episodes
 from vibe_rl.types import AnyArray, Key, Keys, PyTree, Transition, description, static
 
 MOST_UPDATES, FEWEST_UPDATES, MOST_STEPS = 4096, 128, 2**20

@@ -8,18 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from vibe_rl.algorithms.off_policy import without_ring
-from vibe_rl.checkpoint import (
-    check_fits,
-    check_free,
-    load_checkpoint,
-    load_metadata,
-    saved_steps,
-)
-from vibe_rl.distributed import by_first, greatest
+from vibe_rl.checkpoint import check_fits, check_free, load_checkpoint, load_metadata, saved_steps
 from vibe_rl.env.host import HostEnvironment
 from vibe_rl.errors import ConfigError, DamagedCheckpointError
 from vibe_rl.runner.loop import TrainState
-from vibe_rl.runner.prepare import Run
+from vibe_rl.runner.run import Run
+from vibe_rl.system.processes import by_first, greatest
 from vibe_rl.types import PyTree
 
 RUN = "run"

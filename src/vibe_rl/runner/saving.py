@@ -16,12 +16,13 @@ import jax
 import numpy as np
 
 from vibe_rl.checkpoint import initialize_checkpoint_dir, saved_steps
-from vibe_rl.distributed import all_here, greatest
 from vibe_rl.runner.evaluator import EvalMetrics
 from vibe_rl.runner.loop import TrainState
-from vibe_rl.runner.prepare import Run, next_due
-from vibe_rl.runner.report import Row
 from vibe_rl.runner.resuming import RUN, kept, latest_whole
+from vibe_rl.runner.rows import Row
+from vibe_rl.runner.run import Run
+from vibe_rl.runner.schedule import next_due
+from vibe_rl.system.processes import all_here, greatest
 
 ATTEMPTS = 2
 """How often the last checkpoint of a run is tried."""

@@ -4,11 +4,10 @@ from typing import Any, NamedTuple
 
 from vibe_rl.algorithms.dqn import DQN, DQNConfig, DQNState
 from vibe_rl.env.host import AnyEnvironment
-from vibe_rl.run_dir import RunDir
-from vibe_rl.runner.config import RunnerConfig
+from vibe_rl.run_dir.directory import RunDir
+from vibe_rl.runner.config import RunnerConfig, check_shape
 from vibe_rl.runner.fit import Callback
-from vibe_rl.runner.off_policy import off_policy, train_off_policy
-from vibe_rl.runner.run import check_shape
+from vibe_rl.runner.train_off_policy import off_policy, train_off_policy
 from vibe_rl.types import PyTree
 
 

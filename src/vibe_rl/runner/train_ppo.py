@@ -7,11 +7,11 @@ import numpy as np
 
 from vibe_rl.algorithms.ppo import PPO, PPOConfig, PPOState
 from vibe_rl.env.host import AnyEnvironment
-from vibe_rl.run_dir import RunDir
-from vibe_rl.runner.config import RunnerConfig, devices_of
+from vibe_rl.run_dir.directory import RunDir
+from vibe_rl.runner.config import RunnerConfig, check_shape, devices_of, resolve_num_envs
 from vibe_rl.runner.fit import Callback
-from vibe_rl.runner.prepare import prepare
-from vibe_rl.runner.run import check_shape, resolve_num_envs, run_training
+from vibe_rl.runner.run import prepare
+from vibe_rl.runner.session import run_training
 from vibe_rl.types import Key, PyTree
 
 

@@ -7,10 +7,10 @@ import numpy as np
 
 from vibe_rl.algorithms.ppo import PPOConfig
 from vibe_rl.env.base import Environment
-from vibe_rl.run_dir import RunDir
+from vibe_rl.run_dir.directory import RunDir
 from vibe_rl.runner.config import RunnerConfig
-from vibe_rl.runner.devices import get_num_devices, replicate
 from vibe_rl.runner.fit import Callback
+from vibe_rl.runner.placement import get_num_devices, replicate
 from vibe_rl.runner.train_ppo import PPOMetricsHistory, PPOTrainState, train_ppo
 from vibe_rl.types import PyTree
 

@@ -1,0 +1,144 @@
+"""An actor and a critic: from observations to a distribution over actions, and to a value."""
+
+from collections.abc import Callable
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from vibe_rl.errors import ConfigError
+from vibe_rl.networks.distributions import (
+    Categorical,
+    Distribution,
+    MultiCategorical,
+    Normal,
+    TanhNormal,
+    mask_logits,
+)
+from vibe_rl.networks.encoder import Encoder
+from vibe_rl.networks.layers import Linear
+from vibe_rl.spaces import Box, Discrete, Masked, MultiBinary, MultiDiscrete, Space
+from vibe_rl.types import Key, MaskedObs, Number, PyTree
+
+SUPPORTED = "Discrete, MultiDiscrete, MultiBinary or a one-dimensional Box"
+
+
+def choices(space: Space) -> tuple[int, ...]:
+    """How many options each independent choice of a discrete action space has."""
+    if isinstance(space, Discrete):
+        return (space.n,)
+    if isinstance(space, MultiDiscrete):
+        return space.nvec
+    if isinstance(space, MultiBinary):
+        return (2,) * space.n
+    if isinstance(space, Box) and len(space.shape) == 1:
+        return ()
+    raise ConfigError(f"action space {space} is not supported: use {SUPPORTED}.")
+
+
+def check_policy(obs_space: Space, action_space: Space, squash: bool) -> None:
+    """Raises ConfigError for actions that no policy head serves, and masks that do not fit them."""
+    options = choices(action_space)
+    if isinstance(obs_space, Masked) and obs_space.n_actions != sum(options):
+        raise ConfigError(
+            f"observations mask {obs_space.n_actions} actions and the action space {action_space} "
+            f"has {sum(options)}: masks need one entry per discrete action."
+        )
+    if squash and isinstance(action_space, Box) and not action_space.bounded:
+        raise ConfigError(f"squash True needs bounds, and {action_space} has none: turn it off.")
+
+
+def rescale(space: Box, unit: Float[Array, " A"]) -> Float[Array, " A"]:
+    """Maps -1 .. 1 to the bounds of `space`; unbounded entries stay as they are."""
+    finite = jnp.isfinite(space.low) & jnp.isfinite(space.high)
+    low, high = jnp.where(finite, space.low, -1.0), jnp.where(finite, space.high, 1.0)
+    scaled = 0.5 * (1.0 - unit) * low + 0.5 * (1.0 + unit) * high  # high - low may overflow
+    return jnp.clip(scaled, space.low, space.high)
+
+
+def to_unit(space: Box, action: Float[Array, " *B A"]) -> Float[Array, " *B A"]:
+    """Maps the bounds of `space`, which must be finite, to -1 .. 1; the inverse of `rescale`."""
+    middle, half = 0.5 * (space.low + space.high), 0.5 * (space.high - space.low)
+    middle, half = (jnp.broadcast_to(x, action.shape) for x in (middle, half))
+    return (action - middle) / half
+
+
+class PolicyHead(eqx.Module):
+    """A linear layer and, for continuous actions, standard deviations that no input moves.
+
+    Continuous actions are learned in units in which the bounds are -1 and 1: with `squash` the
+    distribution is a tanh-normal within them, else a normal whose samples are clipped to them.
+    """
+
+    linear: Linear
+    log_std: Array | None  # [A]; None for discrete actions
+    space: Space = eqx.field(static=True)
+    squash: bool = eqx.field(static=True)
+
+    def __init__(
+        self, key: Key, n_in: int, space: Space, squash: bool = False, log_std: Number = 0.0
+    ):
+        options = choices(space)
+        n_out = sum(options) if options else space.shape[0]  # type: ignore[attr-defined]
+        self.linear = Linear(key, n_in, n_out, scale=0.01)
+        self.log_std = None if options else jnp.full(n_out, log_std, jnp.float32)
+        self.space = space
+        self.squash = squash
+
+    def __call__(self, features: Float[Array, " in"], obs: PyTree) -> Distribution:
+        """The policy at one observation; a `MaskedObs` makes illegal actions impossible."""
+        outputs = self.linear(features)
+        if self.log_std is not None:
+            return (TanhNormal if self.squash else Normal)(outputs, self.log_std)
+        if isinstance(obs, MaskedObs):
+            outputs = mask_logits(outputs, obs.legal)
+        return categorical(self.space, outputs)
+
+    def action(self, sample: Array) -> Array:
+        """The environment's action for one sample of the policy."""
+        if not isinstance(self.space, Box):
+            return sample
+        unit = jnp.tanh(sample) if self.squash else sample
+        return rescale(self.space, unit).astype(self.space.dtype)
+
+
+def categorical(space: Space, logits: Float[Array, " A"]) -> Categorical | MultiCategorical:
+    """The distribution whose logits stand one choice after another."""
+    if isinstance(space, Discrete):
+        return Categorical(logits)
+    options = choices(space)
+    starts = [sum(options[:i]) for i in range(len(options))]
+    parts = [logits[s : s + n] for s, n in zip(starts, options, strict=True)]
+    return MultiCategorical(tuple(Categorical(part) for part in parts))
+
+
+class ActorCritic(eqx.Module):
+    """A policy and a value function over one observation, with their own encoders or one."""
+
+    actor: Encoder
+    critic: Encoder | None  # None: the actor's
+    policy_head: PolicyHead
+    value_head: Linear
+
+    def __init__(
+        self,
+        key: Key,
+        make_encoder: Callable[[Key], Encoder],
+        make_head: Callable[[Key, int], PolicyHead],
+        shared: bool = False,
+    ):
+        keys = jax.random.split(key, 4)
+        self.actor = make_encoder(keys[0])
+        self.critic = None if shared else make_encoder(keys[1])
+        self.policy_head = make_head(keys[2], self.actor.width)
+        self.value_head = Linear(keys[3], self.actor.width, 1, scale=1.0)
+
+    def policy(self, obs: PyTree) -> Distribution:
+        """The distribution of actions."""
+        return self.policy_head(self.actor(obs), obs)
+
+    def value(self, obs: PyTree) -> Float[Array, ""]:
+        """The expected discounted return."""
+        encoder = self.actor if self.critic is None else self.critic
+        return self.value_head(encoder(obs))[0]

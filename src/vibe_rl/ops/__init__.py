@@ -1,0 +1,1 @@
+"""The mathematics of an update: pure functions without a state of their own."""

@@ -1,0 +1,299 @@
+"""Where the files of one run live: paths and small JSON files, nothing else.
+
+<base_dir>/<experiment_name>_<UTC time>/
+  config.json  manifest.json  checkpoints/  logs/  videos/  artifacts/
+"""
+
+import json
+import os
+import platform
+import re
+import shutil
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from importlib.metadata import version
+from itertools import count, takewhile
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from vibe_rl.errors import ConfigError, writing
+from vibe_rl.run_dir.plain import plain
+
+_FOLDERS = ("checkpoints", "logs", "videos", "artifacts")
+_PACKAGES = ("vibe_rl", "jax", "jaxlib", "numpy", "equinox", "optax")
+_STEP = re.compile(r"step_\d+")
+_FOLDERS_OF_AN_ABSOLUTE_PATH = re.compile(r"(?<![\w.~/:])/(?:[^/\s]+/)*")
+
+
+class RunDir:
+    """A new directory for one run, never one that exists already.
+
+    Args:
+        experiment_name: First part of the directory's name; slashes and colons become dashes.
+        base_dir: Where runs are kept.
+        run_id: The whole name instead of one made of `experiment_name` and the time.
+
+    Raises:
+        ConfigError: The directory `run_id` exists, or `run_id` is no plain name.
+    """
+
+    def __init__(
+        self,
+        experiment_name: str = "default",
+        base_dir: str | os.PathLike[str] = "runs",
+        *,
+        run_id: str | None = None,
+    ):
+        base = Path(base_dir)
+        stamped = f"{_slug(experiment_name)}_{datetime.now(UTC):%Y%m%d_%H%M%S}"
+        names = _numbered(stamped) if run_id is None else [_plain_name(run_id)]
+        with writing(base):
+            base.mkdir(parents=True, exist_ok=True)
+            self._root = _claim(base, names)
+            for name in _FOLDERS:
+                (self._root / name).mkdir()
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str]) -> "RunDir":
+        """The run that lives in the existing directory `path`.
+
+        Raises:
+            ConfigError: `path` is no run directory.
+        """
+        root = Path(path)
+        if not (root / "logs").is_dir():
+            raise ConfigError(f"{root} is no run directory: it has no folder logs/.")
+        run = cls.__new__(cls)
+        run._root = root
+        return run
+
+    @property
+    def root(self) -> Path:
+        """The directory itself."""
+        return self._root
+
+    @property
+    def checkpoints(self) -> Path:
+        """Folder of the checkpoints, one `step_N` each."""
+        return self._root / "checkpoints"
+
+    @property
+    def logs(self) -> Path:
+        """Folder of metrics and of trackers' files."""
+        return self._root / "logs"
+
+    @property
+    def videos(self) -> Path:
+        """Folder of recorded episodes."""
+        return self._root / "videos"
+
+    @property
+    def artifacts(self) -> Path:
+        """Folder of plots, reports and exports."""
+        return self._root / "artifacts"
+
+    @property
+    def best_checkpoint(self) -> Path | None:
+        """The checkpoint last marked best, or None."""
+        link = self._best_link
+        is_whole = link.is_symlink() and link.is_dir()
+        return self.checkpoints / os.readlink(link) if is_whole else None
+
+    @property
+    def latest_checkpoint(self) -> Path | None:
+        """The checkpoint of the highest step, or None."""
+        return next(reversed(self.list_checkpoints()), None)
+
+    def checkpoint_dir(self, step: int) -> Path:
+        """The folder `checkpoints/step_N`, created."""
+        path = self.checkpoints / f"step_{step}"
+        path.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def log_path(self, name: str = "metrics.jsonl") -> Path:
+        """The path of a log."""
+        return self.logs / name
+
+    def video_path(self, step: int, prefix: str = "eval") -> Path:
+        """The path of the video recorded at `step`."""
+        return self.videos / f"{prefix}_step_{step}.mp4"
+
+    def artifact_path(self, name: str) -> Path:
+        """The path of a plot, report or export."""
+        return self.artifacts / name
+
+    def save_config(self, config: Any, name: str = "config.json") -> Path:
+        """Write a dataclass, a mapping or an object with `to_dict()` as strict JSON.
+
+        NaN and infinities become the strings "nan", "inf" and "-inf", which `float` reads.
+
+        Raises:
+            ConfigError: The file exists, or `config` is no record.
+        """
+        path, record = self._root / name, plain(config)
+        if not isinstance(record, dict):
+            raise ConfigError(f"config {config!r} is no record: pass a dataclass or a dict.")
+        if path.exists():
+            raise ConfigError(f"{path} exists and is never overwritten: start another run.")
+        return _write_json(path, record)
+
+    def load_config(self, name: str = "config.json") -> dict[str, Any]:
+        """The config as plain dicts, lists, strings and numbers.
+
+        Raises:
+            ConfigError: The file is missing or damaged.
+        """
+        path = self._root / name
+        if not path.exists():
+            raise ConfigError(f"{path} does not exist: write it with save_config.")
+        try:
+            return json.loads(path.read_text(encoding="utf-8"))
+        except json.JSONDecodeError as error:
+            raise ConfigError(f"{path} is damaged at line {error.lineno}: mend it.") from error
+
+    def load_latest_config(self) -> dict[str, Any]:
+        """The config that a resumed run recorded last, or config.json."""
+        names = _numbered("config", ".json")
+        taken = list(takewhile(lambda name: (self._root / name).exists(), names))
+        return self.load_config(taken[-1] if taken else "config.json")
+
+    def save_next_config(self, config: Any) -> Path:
+        """Write the config of a resumed run to config_2.json, config_3.json and so on."""
+        names = _numbered("config", ".json")
+        return self.save_config(config, next(n for n in names if not (self._root / n).exists()))
+
+    def save_manifest(self, extra: Mapping[str, Any] | None = None) -> Path:
+        """Write what the run ran on, and `extra` such as the seed, to manifest.json.
+
+        Neither the host's name nor its folders are told. A resumed run adds manifest_2.json.
+        """
+        paths = (self._root / name for name in _numbered("manifest", ".json"))
+        path = next(path for path in paths if not path.exists())
+        return _write_json(path, {**_environment(), **plain(dict(extra or {}))})
+
+    def mark_best(self, step: int) -> None:
+        """Point `checkpoints/best` at the checkpoint of `step`, in one atomic rename.
+
+        Raises:
+            ConfigError: There is no such checkpoint.
+        """
+        name = f"step_{step}"
+        if not (self.checkpoints / name).is_dir():
+            raise ConfigError(f"{self.checkpoints} has no {name} to mark best: save it first.")
+        if self._best_link.is_dir() and not self._best_link.is_symlink():
+            raise ConfigError(
+                f"{self._best_link} is a folder and no link, as copies are: remove it."
+            )
+        if self._best_link.is_symlink() and os.readlink(self._best_link) == name:
+            return
+        link = self.checkpoints / f".best_{os.getpid()}"
+        link.unlink(missing_ok=True)
+        link.symlink_to(name)  # relative, so that a run can be moved
+        link.replace(self._best_link)
+
+    @property
+    def _best_link(self) -> Path:
+        return self.checkpoints / "best"
+
+    def list_checkpoints(self) -> list[Path]:
+        """The folders `step_N` that hold anything, by rising step."""
+        paths = [path for path in self.checkpoints.glob("step_*") if _STEP.fullmatch(path.name)]
+        return sorted((p for p in paths if p.is_dir() and any(p.iterdir())), key=_natural)
+
+    def cleanup_checkpoints(self, keep: int = 5) -> list[Path]:
+        """Remove all but the newest `keep` checkpoints and the best; the removed, by rising step.
+
+        Raises:
+            ConfigError: `keep` is below one.
+        """
+        if keep < 1:
+            raise ConfigError(f"keep {keep} would leave no checkpoint: pass one or more.")
+        best = self.best_checkpoint
+        removed = [path for path in self.list_checkpoints()[:-keep] if path != best]
+        for path in removed:  # renamed first: a kill must not leave half a checkpoint
+            path.rename(path.with_name(f".removed_{path.name}"))
+        for path in self.checkpoints.glob(".removed_*"):
+            shutil.rmtree(path)
+        return removed
+
+    def __fspath__(self) -> str:
+        return str(self._root)
+
+    __str__ = __fspath__
+
+    def __repr__(self) -> str:
+        return f"RunDir.open({str(self)!r})"
+
+
+def find_runs(
+    base_dir: str | os.PathLike[str] = "runs", experiment_name: str | None = None
+) -> list[RunDir]:
+    """The runs in `base_dir`, of one experiment if named, sorted by name and so by time."""
+    prefix = "" if experiment_name is None else f"{_slug(experiment_name)}_"
+    paths = [p for p in Path(base_dir).glob("*") if p.name.startswith(prefix)]
+    runs = [path for path in paths if (path / "logs").is_dir()]
+    return [RunDir.open(path) for path in sorted(runs, key=_natural)]
+
+
+def _slug(name: str) -> str:
+    return re.sub(r"[/\\:]", "-", name)
+
+
+def _numbered(stem: str, suffix: str = "") -> Iterator[str]:
+    return (f"{stem}{'' if n == 1 else f'_{n}'}{suffix}" for n in count(1))
+
+
+def _plain_name(run_id: str) -> str:
+    if run_id in ("", ".", "..") or _slug(run_id) != run_id:
+        raise ConfigError(f"run_id {run_id!r} is no name for a directory: use one without slashes.")
+    return run_id
+
+
+def _claim(base: Path, names: Iterable[str]) -> Path:
+    """Create the first directory of `names` that is free, whoever else tries to."""
+    taken = ""
+    for name in names:
+        with suppress(FileExistsError):
+            (base / name).mkdir()
+            return base / name
+        taken = name
+    raise ConfigError(
+        f"run_id {taken!r} exists in {base}: choose another, or RunDir.open({str(base / taken)!r})."
+    )
+
+
+def _natural(path: Path) -> list[str | int]:
+    """Sorts `run_2` before `run_10`."""
+    parts = re.split(r"(\d+)", path.name)
+    return [int(part) if i % 2 else part for i, part in enumerate(parts)]
+
+
+def _environment() -> dict[str, Any]:
+    devices = jax.devices()
+    return {
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": [_FOLDERS_OF_AN_ABSOLUTE_PATH.sub("", arg) for arg in sys.argv],
+        "python": platform.python_version(),
+        "platform": f"{platform.system()} {platform.machine()}",
+        "versions": versions(),
+        "devices": {"kind": devices[0].device_kind, "count": len(devices)},
+        "matmul_precision": jax.config.jax_default_matmul_precision,  # pyright: ignore[reportAttributeAccessIssue]
+    }
+
+
+def _write_json(path: Path, plain: dict[str, Any]) -> Path:
+    """Write all of the file or nothing."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    text = json.dumps(plain, indent=2, allow_nan=False, ensure_ascii=False)
+    with writing(path):
+        draft.write_text(text + "\n", encoding="utf-8")
+        return draft.replace(path)
+
+
+def versions() -> dict[str, str]:
+    """Of the packages that decide what a run computes."""
+    return {name: version(name) for name in _PACKAGES}

@@ -1,0 +1,176 @@
+"""Many agents at once: whole runs that differ in seeds and numbers, in one compiled program.
+
+The state of each is an entry of a leading axis. Agents are spread over the devices, which exchange
+nothing. On an accelerator those of one device are `vmap`ped; on a CPU, where `vmap` makes both
+sides of every condition run, they take turns, chunk by chunk.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, fields, replace
+from functools import lru_cache, partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from vibe_rl.algorithms.off_policy import without_ring
+from vibe_rl.env.base import Environment
+from vibe_rl.errors import ConfigError
+from vibe_rl.runner.evaluator import EvalMetrics, evaluate, greedy_action
+from vibe_rl.runner.loop import HOW, TrainState, iterations, start
+from vibe_rl.runner.run import Run, evaluation_world
+from vibe_rl.runner.schedule import evaluation_key, stream
+from vibe_rl.types import PyTree
+
+AGENTS = "agents"
+
+
+@dataclass(frozen=True)
+class ManyRuns(Run):
+    """Runs side by side, whose `algorithm` has numbers `[M]`; made by `side_by_side`."""
+
+    members: tuple[Run, ...] = ()
+
+    @property
+    def run_chunk(self) -> Callable[..., Any]:
+        """Every agent's updates."""
+        return _run_chunk(self.mesh)
+
+    def check_memory(self) -> None:
+        """Raises ConfigError if there are replays and they do not fit."""
+        if self.off_policy is not None:
+            self.off_policy.check_memory(len(self.members), self.mesh.size if self.mesh else 1)
+
+    @contextmanager
+    def started(self, restore: Callable[[], TrainState] | None = None) -> Iterator[TrainState]:
+        """Every agent's first state, or what `restore` gives; leaves `[M, ...]`."""
+        if restore is None:
+            keys = jnp.stack([stream(run.config.seed, "training") for run in self.members])
+            state = _start(self.algorithm, self.env, self.env_params, keys, num_envs=self.num_envs)
+        else:
+            state = restore()
+        yield state if self.mesh is None else jax.device_put(state, spread(self.mesh))
+
+    def evaluate(self, agent_state: PyTree, update: int) -> EvalMetrics | None:
+        """Greedy episodes of every agent, if it is time; leaves `[M, ...]`."""
+        if not self.evaluates_after(update):
+            return None
+        keys = [evaluation_key(run.config.seed, update) for run in self.members]
+        world = evaluation_world(self.env, self.env_params)  # type: ignore[arg-type]
+        n_episodes, max_steps = self.config.eval_episodes, self.config.eval_max_steps
+        policies = self.algorithm, without_ring(agent_state)
+        return _evaluate(self.mesh)(
+            policies, self.env, world, jnp.stack(keys), n_episodes=n_episodes, max_steps=max_steps
+        )
+
+
+def side_by_side(runs: Sequence[Run]) -> ManyRuns:
+    """The runs as one.
+
+    Raises:
+        ConfigError: they differ in more than seeds and numbers.
+    """
+    first = runs[0]
+    for run in runs[1:]:
+        check_alike(first, run)
+    if jax.process_count() > 1 or any(run.mesh is not None or run.waits for run in runs):
+        raise ConfigError(
+            "several seeds at once need one process and runs of one device each, with worlds and "
+            "replay on it: leave out --distributed, runner.num_devices, replay_on host and "
+            "environments in Python."
+        )
+    algorithm = stacked([run.algorithm for run in runs])
+    shared = {f.name: getattr(first, f.name) for f in fields(Run)}
+    shared |= {"algorithm": algorithm, "mesh": mesh_for(len(runs))}
+    return ManyRuns(**shared, members=tuple(runs))
+
+
+def check_alike(first: Run, run: Run) -> None:
+    """Raises ConfigError if the runs cannot share a program and its moments."""
+    if not alike(first, run):
+        raise ConfigError(
+            "runs side by side may differ in seeds and the algorithm's numbers, not in shapes, "
+            "envs, worlds or the runner's settings: train the others apart."
+        )
+
+
+def alike(first: Run, run: Run) -> bool:
+    """Whether the runs can share a program and its moments."""
+    pair = first, run
+    shapes = [jax.tree.structure((r.algorithm, r.env_params)) for r in pair]
+    settings = [(r.num_envs, r.env, replace(r.config, seed=0)) for r in pair]
+    worlds = zip(*(jax.tree.leaves(r.env_params) for r in pair), strict=False)
+    same_world = all(np.array_equal(a, b) for a, b in worlds)
+    return shapes[0] == shapes[1] and settings[0] == settings[1] and same_world
+
+
+def mesh_for(n_members: int) -> Mesh | None:
+    """As many devices as divide the agents; None if one has all."""
+    most = min(jax.local_device_count(), n_members)
+    n_devices = next(d for d in range(most, 0, -1) if n_members % d == 0)
+    return None if n_devices == 1 else Mesh(np.array(jax.local_devices()[:n_devices]), (AGENTS,))
+
+
+def spread(mesh: Mesh) -> NamedSharding:
+    """Of arrays with a leading axis of agents."""
+    return NamedSharding(mesh, PartitionSpec(AGENTS))
+
+
+def stacked(trees: Sequence[PyTree]) -> PyTree:
+    """Trees of the same structure as one, with a leading axis."""
+    return jax.tree.map(lambda *leaves: jnp.stack([jnp.asarray(x) for x in leaves]), *trees)
+
+
+def for_each(function: Callable[..., PyTree], *trees: PyTree) -> PyTree:
+    """`function` of every entry of the leading axes, in the way that suits the device."""
+    if jax.default_backend() == "cpu":
+        return jax.lax.map(lambda entries: function(*entries), trees)
+    return jax.vmap(function)(*trees)
+
+
+def on_all_devices(
+    mesh: Mesh | None, function: Callable[..., PyTree], many: PyTree, shared: PyTree
+) -> PyTree:
+    """`function(*entry, *shared)` of every entry of `many`, on the device where it is."""
+
+    def local(many: PyTree, shared: PyTree) -> PyTree:
+        return for_each(lambda *entry: function(*entry, *shared), *many)
+
+    if mesh is None:
+        return local(many, shared)
+    each, whole = PartitionSpec(AGENTS), PartitionSpec()
+    how = {"mesh": mesh, "in_specs": (each, whole), "out_specs": each, "check_vma": False}
+    return jax.shard_map(local, **how)(many, shared)
+
+
+@partial(jax.jit, static_argnames=("env", "num_envs"))
+def _start(algorithm: Any, env: Environment, env_params: PyTree, keys: Any, *, num_envs: int):
+    """One after another: factorisations in a `vmap` may deadlock on a CPU."""
+    begin = partial(start, env=env, env_params=env_params, num_envs=num_envs)
+    return jax.lax.map(lambda x: begin(x[0], key=x[1]), (algorithm, keys))
+
+
+@lru_cache(maxsize=8)
+def _run_chunk(mesh: Mesh | None) -> Callable[..., Any]:
+    def run_chunk(algorithm, env, env_params, state, n_updates, each_episode=False):
+        def one(algorithm, state, env_params, n_updates):
+            return iterations(algorithm, env, env_params, state, n_updates, each_episode)
+
+        return on_all_devices(mesh, one, (algorithm, state), (env_params, n_updates))
+
+    return jax.jit(run_chunk, **HOW)
+
+
+@lru_cache(maxsize=8)
+def _evaluate(mesh: Mesh | None) -> Callable[..., EvalMetrics]:
+    def evaluate_all(policies, env, env_params, keys, *, n_episodes, max_steps):
+        def one(policy, key, env_params):
+            how = {"n_episodes": n_episodes, "max_steps": max_steps, "rng": key}
+            return evaluate(greedy_action, policy, env, env_params, **how)
+
+        return on_all_devices(mesh, one, (policies, keys), (env_params,))
+
+    return jax.jit(evaluate_all, static_argnames=("env", "n_episodes", "max_steps"))

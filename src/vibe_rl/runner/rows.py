@@ -1,0 +1,205 @@
+"""From the device's numbers to rows of metrics; a loss that is not finite stops the run here."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol, runtime_checkable
+
+import jax
+import numpy as np
+
+from vibe_rl.errors import NonFiniteLossError
+from vibe_rl.runner.episodes import EpisodeSummary
+from vibe_rl.runner.evaluator import EvalMetrics
+from vibe_rl.tracking.base import Tracker
+
+WINDOW = 0.5  # seconds
+CHUNK_SECONDS = 0.2
+FIRST_UPDATES = 128  # at most so many at once before the speed is known
+COUNTERS = ("gradient_steps",)
+"""Metrics of which a row has the last instead of the mean."""
+Row = dict[str, Any]
+"""Named numbers of one moment of a run."""
+
+
+@runtime_checkable
+class AnyTable(Protocol):
+    """The metrics of a chunk: those of a run of its own, or of one among many."""
+
+    def columns(self, n_updates: int) -> dict[str, np.ndarray]:
+        """See `MetricTable.columns`."""
+        ...
+
+    def ended(self, updates: slice) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """See `MetricTable.ended`."""
+        ...
+
+
+class Pending(NamedTuple):
+    """A chunk whose results may still be under way."""
+
+    metrics: AnyTable
+    n_updates: int
+    update: int  # after the chunk
+    evaluation: EvalMetrics | None
+
+
+@dataclass
+class Speedometer:
+    """Env steps per second over the last `WINDOW` seconds or so; `restart` leaves a pause out."""
+
+    since: float = field(default_factory=time.perf_counter)
+    step: int = 0
+    speed: float = 0.0
+    known: bool = False  # whether the speed was measured since the restart
+
+    def restart(self, step: int) -> None:
+        """Begins to measure at `step`; the last speed stands until there is another."""
+        self.since, self.step, self.known = time.perf_counter(), step, False
+
+    def __call__(self, step: int) -> float:
+        """The speed at `step`; short moments are too uncertain to replace the last figure."""
+        elapsed = time.perf_counter() - self.since
+        if step > self.step and (elapsed >= WINDOW or not self.known):
+            self.speed, self.known = (step - self.step) / max(elapsed, 1e-9), True
+        if elapsed >= WINDOW:
+            self.since, self.step = time.perf_counter(), step
+        return self.speed
+
+
+@dataclass
+class Report:
+    """Turns finished chunks into rows of metrics for a tracker, and remembers what was asked."""
+
+    tracker: Tracker
+    steps_per_update: int
+    next_row: Callable[[int], int]  # the next update with which a row ends
+    ends_early: Callable[[int], bool]  # whether a row ends there only because the run does
+    each_episode: bool = False  # whether single episodes have rows of their own
+    keep_history: bool = False
+    history: list[dict[str, np.ndarray]] = field(default_factory=list)  # columns of each chunk
+    unfinished: list[Row] = field(default_factory=list)  # columns of the row that goes on
+    logged: int = 0  # the update with which the last row ended
+    evaluation: EvalMetrics | None = None
+    speedometer: Speedometer = field(default_factory=Speedometer)
+
+    def __call__(self, pending: Pending | None) -> Row:
+        """Waits for the chunk, logs the rows that end in it and returns the last, or nothing."""
+        if pending is None:
+            return {}
+        begin = first = pending.update - pending.n_updates
+        columns = pending.metrics.columns(pending.n_updates)
+        self.speedometer(pending.update * self.steps_per_update)
+        if self.keep_history:
+            self.history.append(columns)
+        row: Row = {}
+        while begin < pending.update:
+            row_end = self.next_row(begin)
+            end = min(row_end, pending.update)
+            here = slice(begin - first, end - first)
+            part = {name: column[here] for name, column in columns.items()}
+            check_finite(part, begin, self.steps_per_update)
+            self.unfinished.append(part)
+            self._log_episodes(pending.metrics, here, begin)
+            evaluation = pending.evaluation if end == pending.update else None
+            row = self._finish(end, evaluation) if end == row_end else {}
+            begin = end
+        return row
+
+    def _log_episodes(self, metrics: AnyTable, updates: slice, first: int) -> None:
+        """A row for each single episode that ended, where the loop tells them one by one."""
+        for step, episode_return, length in zip(*metrics.ended(updates), strict=True):
+            row = {
+                "step": first * self.steps_per_update + int(step) + 1,
+                "episode_return": float(episode_return),
+                "episode_length": int(length),
+            }
+            self.tracker.log(row, row["step"])
+
+    def _finish(self, update: int, evaluation: EvalMetrics | None) -> Row:
+        """Logs the row that ends with `update`."""
+        row: Row = {"step": update * self.steps_per_update, "update": update}
+        row |= summarize(self.unfinished, self.each_episode)
+        row["steps_per_second"] = self.speedometer.speed
+        if evaluation is not None:
+            self.evaluation = jax.device_get(evaluation)
+            row |= evaluation_row(evaluation)
+        self.tracker.log(row, row["step"])
+        self.logged = update
+        if not self.ends_early(update):
+            self.unfinished = []
+        return row
+
+    def close(self, update: int) -> None:
+        """Logs what an interrupt left of a row."""
+        if self.unfinished and self.logged < update:
+            self._finish(update, None)
+
+    def updates_at_once(self) -> int:
+        """How many updates take about `CHUNK_SECONDS`: long enough to dispatch them for nothing."""
+        if not self.speedometer.known:
+            return min(self.next_row(0), FIRST_UPDATES)
+        return int(CHUNK_SECONDS * self.speedometer.speed / self.steps_per_update)
+
+    def table(self) -> dict[str, np.ndarray]:
+        """The whole history, an entry per metric and update; NaN where it was not measured."""
+        names = dict.fromkeys(name for columns in self.history for name in columns)
+        lengths = [len(next(iter(columns.values()))) for columns in self.history]
+        parts = list(zip(self.history, lengths, strict=True))
+        return {
+            name: np.concatenate(
+                [part.get(name, np.full(n, np.nan, np.float32)) for part, n in parts]
+            )
+            for name in names
+        }
+
+
+def check_finite(columns: Mapping[str, np.ndarray], first: int, steps_per_update: int) -> None:
+    """Raises NonFiniteLossError naming the first update whose loss is NaN or infinite."""
+    losses = {name: column for name, column in columns.items() if name.endswith("loss")}
+    bad = {name: np.flatnonzero(~np.isfinite(column)) for name, column in losses.items()}
+    rows = {name: int(where[0]) for name, where in bad.items() if where.size}
+    if rows:
+        name = min(rows, key=lambda name: rows[name])
+        update = first + rows[name] + 1
+        raise NonFiniteLossError(
+            f"{name} became {columns[name][rows[name]]} at update {update} (env step "
+            f"{update * steps_per_update}): try a smaller lr; what was written is intact."
+        )
+
+
+def summarize(parts: Sequence[Mapping[str, np.ndarray]], each_episode: bool) -> Row:
+    """Means over some updates; episodes are weighed one by one.
+
+    Where single episodes have rows of their own, which take the plain names, means are called so.
+    """
+    names = dict.fromkeys(name for part in parts for name in part)
+    columns = {n: np.concatenate([part[n] for part in parts if n in part]) for n in names}
+    sums = {name: columns.pop(name) for name in EpisodeSummary._fields}
+    metrics = {name: float(column.mean()) for name, column in columns.items()}
+    metrics |= {name: float(columns[name][-1]) for name in COUNTERS if name in columns}
+    return metrics | episode_metrics(sums, "_mean" if each_episode else "")
+
+
+def episode_metrics(sums: Mapping[str, np.ndarray], suffix: str) -> Row:
+    """What the sums of `EpisodeSummary` come to; only their number if no episode ended."""
+    episodes = int(sums["episodes"].sum())
+    if not episodes:
+        return {"episodes": 0}
+    return {
+        "episodes": episodes,
+        f"episode_return{suffix}": float(sums["return_sum"].sum()) / episodes,
+        f"episode_length{suffix}": float(sums["length_sum"].sum()) / episodes,
+        "episode_return_min": float(sums["return_min"].min()),
+        "episode_return_max": float(sums["return_max"].max()),
+    }
+
+
+def evaluation_row(evaluation: EvalMetrics) -> Row:
+    """An evaluation as metrics."""
+    return {
+        "eval_return": float(evaluation.mean_return),
+        "eval_return_std": float(evaluation.std_return),
+        "eval_length": float(evaluation.mean_length),
+        "eval_finished": float(np.mean(evaluation.finished)),
+    }

@@ -1,0 +1,1 @@
+"""The machine under us: processes, memory, compiled programs, signals, locks, cores."""

@@ -1,0 +1,215 @@
+"""Metrics on disk: one JSON object a line, valid after every row, whatever kills the run.
+
+Strict JSON has no NaN and no infinity: they are written as null. Trackers still see them as floats.
+"""
+
+import json
+import math
+import os
+import time
+import warnings
+from collections.abc import Mapping, Sequence
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from vibe_rl.errors import ConfigError
+from vibe_rl.tracking.base import Tee, Tracker
+from vibe_rl.tracking.console import TrainingProgress, log_step_progress, setup_logging
+
+__all__ = [
+    "MetricsLogger",
+    "TrainingProgress",
+    "log_step_progress",
+    "read_metrics",
+    "rewind",
+    "setup_logging",
+]
+
+_PLAIN = frozenset({bool, int, float, str, type(None)})
+_encode = json.JSONEncoder(allow_nan=False).encode
+
+
+class MetricsLogger:
+    """Appends rows to a JSONL file and hands each on to `backends`; is itself a `Tracker`.
+
+    A row reaches the file in one write, so a reader sees whole lines and a kill loses at most the
+    row in flight. What a full disk does not take waits in memory for the next row. A resumed file
+    loses a torn last line and its `wall_time` runs on.
+
+    Args:
+        path: The file; its folders are made.
+        backends: Trackers that get every row, NaN and infinity included.
+        resume: Append to a file that already has rows.
+
+    Raises:
+        ConfigError: `path` has rows and `resume` is false.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        backends: Sequence[Tracker] = (),
+        *,
+        resume: bool = False,
+    ):
+        self.path = Path(path)
+        self._backends = Tee(*backends)
+        self._step, self._unwritten = 0, b""
+        wall_time = _prepare(self.path, resume)
+        self._began = time.perf_counter() - wall_time
+        self._file = self.path.open("ab", buffering=0)
+
+    def write(self, row: Mapping[str, Any]) -> None:
+        """Append one row of scalars, with `wall_time` [s] unless it has one, and hand it on.
+
+        Raises:
+            ConfigError: A value is no scalar; nothing is written.
+        """
+        plain = {key: _scalar(key, value) for key, value in row.items()}
+        if "wall_time" not in plain:
+            plain["wall_time"] = round(time.perf_counter() - self._began, 6)
+        self._append(_line(plain))
+        self._step = plain.get("step", self._step)  # a row without step belongs to the last one
+        self._backends.log(plain, self._step)
+
+    def _append(self, line: bytes) -> None:
+        """Writes what is held back and this line, or holds back what cannot be written."""
+        at_first = not self._unwritten
+        self._unwritten += line
+        try:
+            while self._unwritten:  # a disk that fills up takes a part of a line
+                self._unwritten = self._unwritten[self._file.write(self._unwritten) :]
+        except OSError as error:
+            if at_first:
+                warnings.warn(
+                    f"{self.path.name} cannot be written ({error}): rows wait in memory until it "
+                    "can, and are lost if the process ends before.",
+                    RuntimeWarning,
+                    stacklevel=4,
+                )
+
+    def log(self, metrics: Mapping[str, Any], step: int) -> None:
+        """Append `metrics` as a row at `step`, in env steps."""
+        self.write({"step": step, **metrics})
+
+    def log_config(self, config: Mapping[str, Any]) -> None:
+        """Hand the config to the backends; the run's own copy is its config.json."""
+        self._backends.log_config(config)
+
+    def log_file(self, path: str | os.PathLike[str]) -> None:
+        """Hand the file to the backends."""
+        self._backends.log_file(path)
+
+    def close(self) -> None:
+        """Close the file and the backends; a second call does nothing."""
+        if not self._file.closed:
+            if self._unwritten:
+                self._append(b"")
+            self._file.close()
+            self._backends.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+
+def read_metrics(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
+    """All rows of a JSONL file, or of the run directory `path`, in the order they were written.
+
+    Returns:
+        One dict a row; none where there is no file. A last line torn by a kill is left out.
+
+    Raises:
+        ConfigError: A line before the last is no JSON.
+    """
+    path = Path(path)
+    if path.is_dir():
+        path = path / "logs" / "metrics.jsonl"
+    if not path.exists():
+        return []
+    *lines, torn = path.read_bytes().split(b"\n")
+    rows = [_row(path, number, line) for number, line in enumerate(lines, start=1) if line.strip()]
+    try:
+        return [*rows, json.loads(torn)]
+    except ValueError:
+        return rows
+
+
+def rewind(path: str | os.PathLike[str], step: int) -> Path | None:
+    """Sets the rows later than `step` aside, into a file beside `path` that is returned.
+
+    They belong to a run that went on from its last checkpoint and was lost; the run that begins
+    there again must not be mixed with it.
+    """
+    path = Path(path)
+    lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
+    first = next((i for i, line in enumerate(lines) if _step_of(line) > step), len(lines))
+    if first == len(lines):
+        return None
+    names = (path.with_name(f"{path.stem}_set_aside_{n}{path.suffix}") for n in count(1))
+    aside = next(name for name in names if not name.exists())
+    _write(aside, lines[first:])
+    _write(path, lines[:first])
+    return aside
+
+
+def _step_of(line: bytes) -> float | int:
+    """The step of a row; a torn one is later than all others, one without a step than none."""
+    if not line.strip():
+        return -math.inf
+    try:
+        return json.loads(line).get("step", -math.inf)
+    except ValueError:
+        return math.inf
+
+
+def _write(path: Path, lines: Sequence[bytes]) -> None:
+    """Writes all of a file or nothing."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft.write_bytes(b"".join(lines))
+    draft.replace(path)
+
+
+def _row(path: Path, number: int, line: bytes) -> dict[str, Any]:
+    try:
+        return json.loads(line)
+    except ValueError:
+        raise ConfigError(f"line {number} of {path} is no JSON: mend or remove it.") from None
+
+
+def _scalar(key: str, value: Any) -> Any:
+    """A Python number for `value`, waiting for the device if it must."""
+    if type(value) in _PLAIN:
+        return value
+    if getattr(value, "size", None) != 1 or not hasattr(value, "item"):
+        kind = f"an array of shape {value.shape}" if hasattr(value, "shape") else repr(value)
+        raise ConfigError(f"metric {key!r} is {kind}: log its mean, or one scalar for each entry.")
+    return value.item()
+
+
+def _line(row: dict[str, Any]) -> bytes:
+    try:
+        text = _encode(row)
+    except ValueError:  # NaN or infinity; rare, so the check is left to the encoder
+        text = _encode({key: _finite_or_none(value) for key, value in row.items()})
+    return text.encode() + b"\n"
+
+
+def _finite_or_none(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _prepare(path: Path, resume: bool) -> float:
+    """Make `path` ready for whole lines; the `wall_time` at which it stands, in seconds."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.exists() or path.stat().st_size == 0:
+        return 0.0
+    if not resume:
+        raise ConfigError(f"{path} already has metrics: pass resume=True or choose another file.")
+    rows = read_metrics(path)
+    with path.open("rb+") as file:
+        file.truncate(file.read().rfind(b"\n") + 1)
+    return float(rows[-1].get("wall_time") or 0.0) if rows else 0.0

@@ -1,0 +1,189 @@
+"""Going on with a run from the command line, in new processes."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from vibe_rl.checkpoint import load_metadata, saved_steps
+from vibe_rl.cli import main
+from vibe_rl.errors import ConfigError
+from vibe_rl.experiment import evaluate_run, load_run
+from vibe_rl.metrics import read_metrics
+from vibe_rl.run_dir import find_runs
+from vibe_rl.system.lock import locked
+
+SHORT = "--runner.total_timesteps 4096 --runner.eval_every 1024 --runner.eval_episodes 4 "
+SHORT += "--runner.checkpoint_interval 1024 --runner.checkpoint_share 1 "
+SHORT += "--runner.plot false --runner.progress_bar false"
+
+
+@pytest.fixture
+def finished(tmp_path, monkeypatch):
+    """A short finished run."""
+    monkeypatch.chdir(tmp_path)
+    main(["train", "cartpole_ppo", *SHORT.split()])
+    return find_runs("runs")[0]
+
+
+def test_a_run_is_extended_without_its_preset_and_the_change_is_recorded(finished, capsys):
+    more = "--runner.total_timesteps 6144 --algo.lr 1e-4"
+    main(["train", "--resume", str(finished), *more.split()])
+    assert "Training complete | 6,144 env steps" in capsys.readouterr().out
+    steps = [row["step"] for row in read_metrics(finished)]
+    assert steps == sorted(set(steps))
+    assert steps[-1] == 6144
+    assert json.loads((finished.root / "config.json").read_text())["algo"]["lr"] == 2.5e-3
+    assert json.loads((finished.root / "config_2.json").read_text())["algo"]["lr"] == 1e-4
+    assert load_run(finished)[2]["step"] == 6144
+    main(["train", "--resume", str(finished), "--runner.plot", "false"])
+    assert not (finished.root / "config_3.json").exists()
+    with pytest.raises(SystemExit):
+        main(["train", "--resume", str(finished), "--runner.overwrite", "true"])
+    assert "a run keeps its checkpoints itself" in capsys.readouterr().err
+    assert load_run(finished)[2]["step"] == 6144
+
+
+def test_a_new_process_goes_on_to_the_same_bits(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    words = "train cartpole_dqn --runner.total_timesteps 3000 --runner.checkpoint_interval 1000 "
+    words += "--runner.checkpoint_share 1 --runner.eval_episodes 0 --runner.plot false"
+    main([*words.split(), "--runner.progress_bar", "false"])
+    (whole,) = find_runs("runs")
+    shutil.copytree(whole.root, "runs/lost")
+    for step in (2000, 3000):  # as if the process had been lost before them
+        shutil.rmtree(f"runs/lost/checkpoints/step_{step}")
+    command = [sys.executable, "-m", "vibe_rl", "train", "--resume", "runs/lost"]
+    subprocess.run(command, check=True, capture_output=True)
+    saved, resumed = (load_metadata(f"{run}/checkpoints") for run in (whole.root, "runs/lost"))
+    assert resumed["step"] == 3000
+    assert resumed["digests"] == saved["digests"]  # of every leaf of the state
+    clocks = ("wall_time", "steps_per_second")
+    rows, expected = (
+        [{k: v for k, v in row.items() if k not in clocks} for row in read_metrics(run)]
+        for run in ("runs/lost", whole.root)
+    )
+    assert rows == expected
+
+
+def test_a_changed_shape_is_refused_with_both_shapes(finished, capsys):
+    before = sorted(p.name for p in finished.root.iterdir())
+    with pytest.raises(SystemExit):
+        main(["train", "--resume", str(finished), "--algo.hidden_sizes", "32"])
+    said = capsys.readouterr().err
+    assert "saved" in said
+    assert "expected" in said
+    assert [p.name for p in find_runs("runs")[0].root.iterdir() if "config" in p.name] == [
+        "config.json"
+    ]
+    assert set(before) <= {p.name for p in finished.root.iterdir()}
+
+
+def test_the_best_agent_gives_its_figure_again(finished, capsys):
+    rows = [row for row in read_metrics(finished) if "eval_return" in row]
+    best = max(rows, key=lambda row: row["eval_return"])
+    assert float(evaluate_run(finished, best=True).mean_return) == pytest.approx(
+        best["eval_return"]
+    )
+    capsys.readouterr()
+    main(["evaluate", str(finished), "--best"])
+    assert f"return {best['eval_return']:.2f}" in capsys.readouterr().out
+
+
+def test_a_second_process_in_a_run_is_refused(finished, capsys):
+    with locked(finished.checkpoints), pytest.raises(SystemExit):
+        main(["train", "--resume", str(finished), "--algo.lr", "0.1"])
+    assert "is being written by another process that trains" in capsys.readouterr().err
+    assert not (finished.root / "config_2.json").exists()
+    with locked(finished.checkpoints), pytest.raises(ConfigError), locked(finished.checkpoints):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ("--resume", "--resume needs a run"),
+        ("--resume nowhere", "nowhere is no run directory"),
+        ("cartpole_ppo --runner.resume true", "train --resume RUN"),
+        ("cartpole_ppo --runner.checkpoint_dir x", "a run keeps its checkpoints itself"),
+    ],
+)
+def test_bad_input_gets_one_sentence(words, sentence, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit):
+        main(["train", *words.split()])
+    assert sentence in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+LONG = "train cartpole_dqn --runner.total_timesteps 1e6 --runner.plot false"
+
+
+def begun(folder, *how, **environ):
+    """A long run in a new process."""
+    environ = os.environ | {"JAX_PLATFORMS": "cpu"} | environ
+    out = {"text": True, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    command = [sys.executable, *how, *LONG.split()]
+    return subprocess.Popen(command, cwd=folder, env=environ, **out)
+
+
+def until(condition):
+    """Waits for it, at most two minutes."""
+    deadline = time.monotonic() + 120
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_with_a_checkpoint_and_says_how_to_go_on(number, tmp_path):
+    process, logs = begun(tmp_path, "-m", "vibe_rl"), tmp_path / "runs"
+    until(lambda: any(p.stat().st_size for p in logs.glob("*/logs/*")))
+    process.send_signal(number)
+    said, _ = process.communicate(timeout=120)
+    (run,) = find_runs(logs)
+    assert f"Go on | vibe-rl train --resume {Path('runs') / run.root.name}" in said
+    assert "Training interrupted" in said
+    (step,) = saved_steps(run.checkpoints)[-1:]
+    assert step > 0
+    assert process.returncode == 0
+    words = f"train --resume {run.root} --runner.total_timesteps {step + 400}"
+    main([*words.split(), "--runner.plot", "false", "--runner.eval_episodes", "0"])
+    assert saved_steps(run.checkpoints)[-1] == step + 400
+
+
+def test_ctrl_c_while_it_compiles_ends_with_a_checkpoint_too(tmp_path):
+    process = begun(tmp_path, "-m", "vibe_rl", JAX_COMPILATION_CACHE_DIR=str(tmp_path / "cache"))
+    assert "compiling" in process.stderr.read(200)  # said before anything is compiled
+    process.send_signal(signal.SIGINT)
+    said, _ = process.communicate(timeout=120)
+    (run,) = find_runs(tmp_path / "runs")
+    assert "Training interrupted" in said
+    assert load_run(run)[2]["step"] > 0
+
+
+SLOW_DISK = """
+import sys, time
+from vibe_rl.checkpoint import CheckpointManager
+CheckpointManager.wait = lambda manager: time.sleep(100)
+sys.argv[0] = "vibe-rl"
+from vibe_rl.cli import main
+main()
+"""
+
+
+def test_a_second_ctrl_c_ends_at_once_even_while_it_saves(tmp_path):
+    process, logs = begun(tmp_path, "-c", SLOW_DISK), tmp_path / "runs"
+    until(lambda: any(p.stat().st_size for p in logs.glob("*/logs/*")))
+    process.send_signal(signal.SIGINT)
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(timeout=3)
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=3) == -signal.SIGINT
+    process.communicate()

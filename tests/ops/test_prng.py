@@ -1,0 +1,69 @@
+"""The straight Threefry gives what JAX's own gives, bit for bit, however it is called."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from vibe_rl.ops import prng
+from vibe_rl.sharding import data_sharding, make_mesh
+
+SHAPES = [(), (1,), (7,), (16, 15), (256,), (3, 100)]  # from 256 on in a loop
+
+
+def data(key):
+    return np.asarray(jax.random.key_data(key))
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2**31 - 1, 123456789])
+def test_keys_are_those_of_jax(seed):
+    ours, theirs = prng.key(seed), jax.random.key(seed)
+    np.testing.assert_array_equal(data(ours), data(theirs))
+    np.testing.assert_array_equal(
+        data(jax.random.split(ours, 5)), data(jax.random.split(theirs, 5))
+    )
+    np.testing.assert_array_equal(
+        data(jax.random.fold_in(ours, 77)), data(jax.random.fold_in(theirs, 77))
+    )
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("dtype", [jnp.uint8, jnp.uint16, jnp.uint32])
+def test_bits_of_any_number_and_width_are_those_of_jax(shape, dtype):
+    ours = jax.random.bits(prng.key(3), shape, dtype)
+    np.testing.assert_array_equal(ours, jax.random.bits(jax.random.key(3), shape, dtype))
+
+
+@pytest.mark.parametrize("draw", [jax.random.normal, jax.random.uniform, jax.random.gumbel])
+def test_distributions_are_those_of_jax_inside_jit_and_vmap(draw):
+    def many(key):
+        return jax.jit(jax.vmap(lambda k: draw(k, (300,))))(jax.random.split(key, 4))
+
+    np.testing.assert_array_equal(many(prng.key(5)), many(jax.random.key(5)))
+
+
+def test_what_is_computed_once_is_the_same_for_every_key():
+    for seed in range(4):
+        key = jax.random.key_data(prng.key(seed))
+        np.testing.assert_array_equal(prng.once(lambda key=key: key * 2), key * 2)
+
+
+def test_noise_read_in_two_places_is_generated_in_one():
+    def twice(key):
+        noise = jax.random.normal(key, (512,))
+        return jnp.sort(noise), jnp.cumsum(noise**2)[::-1]
+
+    straight = jax.jit(twice).lower(prng.key(0)).compile().as_text()
+    assert straight.count(" while(") == 1
+
+
+def test_devices_draw_from_keys_of_their_own_without_a_word_between_them():
+    def draw(key):
+        noise = jax.random.normal(key, (512,))
+        return jnp.sort(noise).sum() + (noise**2).max()
+
+    sharding = data_sharding(make_mesh())
+    keys = jax.device_put(jax.random.split(prng.key(0), 16), sharding)
+    text = jax.jit(jax.vmap(draw), out_shardings=sharding).lower(keys).compile().as_text()
+    assert " while(" in text
+    assert "all-" not in text

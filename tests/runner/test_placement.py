@@ -1,0 +1,243 @@
+"""Training on several devices: the same learning, one reduction, no rollout that is gathered."""
+
+import os
+import re
+import subprocess
+import sys
+from dataclasses import replace
+
+import jax
+import numpy as np
+import pytest
+
+from vibe_rl.algorithms.dqn import DQNConfig
+from vibe_rl.algorithms.ppo import PPOConfig
+from vibe_rl.algorithms.sac import SACConfig
+from vibe_rl.cli import main
+from vibe_rl.env import AutoResetWrapper, make
+from vibe_rl.errors import ConfigError
+from vibe_rl.metrics import read_metrics
+from vibe_rl.run_dir import RunDir, find_runs
+from vibe_rl.runner import RunnerConfig, train_ppo_multigpu, unreplicate
+from vibe_rl.runner import run as prepare
+from vibe_rl.runner.session import run_training
+from vibe_rl.runner.train_dqn import dqn
+from vibe_rl.runner.train_ppo import ppo
+from vibe_rl.runner.train_sac import sac
+
+D = 8
+RUNNER = RunnerConfig(
+    total_timesteps=2048, eval_every=1024, eval_episodes=4, progress_bar=False, log_interval=256
+)
+OFF = replace(RUNNER, warmup_steps=64, buffer_size=512)
+PPO = PPOConfig(hidden_sizes=(16,), num_envs=16, n_steps=16)
+DQN = DQNConfig(hidden_sizes=(16,), num_envs=16, batch_size=32, replay_ratio=0.25)
+SAC = SACConfig(hidden_sizes=(16,), num_envs=16, batch_size=32, replay_ratio=0.25)
+KINDS = {
+    "ppo": (ppo, PPO, "CartPole-v1", RUNNER),
+    "ppo, normalised": (ppo, replace(PPO, normalize_obs=True), "Pendulum-v1", RUNNER),
+    "dqn": (dqn, DQN, "CartPole-v1", OFF),
+    "dqn by priority": (dqn, replace(DQN, prioritized=True, n_step=3), "CartPole-v1", OFF),
+    "sac": (sac, SAC, "Pendulum-v1", OFF),
+}
+
+
+def prepared(kind, n_devices, n_shards=D, **changes):
+    """A run on some of the devices, in as many shards as if it were on all of them."""
+    builder, config, env_id, runner = KINDS[kind]
+    env, env_params = make(env_id)
+    env, runner = AutoResetWrapper(env), replace(runner, **changes)
+    algorithm = builder(env, env_params, config, replace(runner, num_devices=n_shards))
+    runner = replace(runner, num_devices=n_devices)
+    return prepare(algorithm, env, env_params, runner, config.num_envs)
+
+
+def numbers(state):
+    """The leaves as arrays of the host."""
+    leaves = jax.tree.leaves(state)
+    is_key = [jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key) for leaf in leaves]
+    return [
+        np.asarray(jax.random.key_data(x) if k else x) for x, k in zip(leaves, is_key, strict=True)
+    ]
+
+
+def one_update(kind, n_devices):
+    """The state after the first updates that learn, and their metrics."""
+    run = prepared(kind, n_devices, total_timesteps=512, eval_episodes=0)
+    return run_training(run, keep_history=True)
+
+
+@pytest.mark.parametrize(
+    ("kind", "devices"),
+    [
+        ("ppo", (2, 4, 8)),
+        ("ppo, normalised", (8,)),
+        ("dqn", (2, 8)),
+        ("dqn by priority", (8,)),
+        ("sac", (8,)),
+    ],
+)
+def test_the_same_batch_gives_the_same_gradients_on_any_number_of_devices(kind, devices):
+    expected = one_update(kind, None)
+    for n_devices in devices:
+        result = one_update(kind, n_devices)
+        for a, b in zip(
+            numbers(result.state.agent_state), numbers(expected.state.agent_state), strict=True
+        ):
+            np.testing.assert_allclose(a, b, atol=1e-5, rtol=1e-4)
+        norms = [r.history["grad_norm"] for r in (result, expected) if "grad_norm" in r.history]
+        if norms:
+            first = np.flatnonzero(np.isfinite(norms[0]))[0]
+            np.testing.assert_allclose(norms[0][first], norms[1][first], rtol=1e-6)
+
+
+def collectives(run, each_episode):
+    """Every communication of the compiled chunk: what it does, and the shape of its result."""
+    with run.started() as state:
+        how = run.algorithm, run.env, run.env_params, state, 3, each_episode
+        program = run.run_chunk.lower(*how).compile()
+    found = re.findall(
+        r"= (\S+|\(.*?\)) (all-gather|all-reduce|reduce-scatter|all-to-all|collective-permute)"
+        r"(?:-start)?\(",
+        program.as_text(),
+    )
+    return program, [(kind, shape) for shape, kind in found]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_gradients_are_reduced_once_and_no_rollout_is_gathered(kind):
+    run = prepared(kind, D)
+    each_episode = run.off_policy is not None
+    _, found = collectives(run, each_episode)
+    kinds = {kind for kind, _ in found}
+    assert kinds <= {"all-reduce", "all-gather"}
+    table = [shape for kind, shape in found if kind == "all-gather"]
+    assert len(table) == each_episode  # of the returns of single episodes, for the host
+    assert all(shape.startswith("f32[4096,2,16]") for shape in table)
+    sums = [shape for kind, shape in found if kind == "all-reduce"]
+    gradients = [shape for shape in sums if len(re.findall(r"f32\[\d", shape)) > 3]
+    assert len(gradients) == 1
+
+
+def test_each_device_holds_its_share_of_worlds_and_replay():
+    for kind in ("ppo", "dqn by priority"):
+        run = prepared(kind, D)
+        with run.started() as state:
+            split = [state.obs, state.env_state]
+            if run.off_policy is not None:
+                split.append(state.agent_state.memory.ring._replace(filled=(), highest=()))
+            for leaf in jax.tree.leaves(split):
+                shares = {shard.data.nbytes * D for shard in leaf.addressable_shards}
+                assert shares == {leaf.nbytes}
+
+
+def test_the_memory_of_a_batch_falls_with_the_number_of_devices():
+    builder, config, env_id, runner = KINDS["ppo"]
+    env, env_params = make(env_id)
+    sizes = {}
+    for n_devices in (1, 8):
+        big = replace(config, num_envs=1024, n_steps=64, hidden_sizes=(4,))
+        how = replace(runner, total_timesteps=10**6, num_devices=n_devices)
+        wrapped = AutoResetWrapper(env)
+        algorithm = builder(wrapped, env_params, big, replace(how, num_devices=8))
+        run = prepare(algorithm, wrapped, env_params, how, 1024)
+        with run.started() as state:
+            how = run.algorithm, run.env, run.env_params, state, 3
+            program = run.run_chunk.lower(*how).compile()
+        sizes[n_devices] = program.memory_analysis().temp_size_in_bytes
+    assert sizes[8] < 1.25 * sizes[1] / 8, sizes
+
+
+def test_large_parameters_and_their_moments_are_split_and_learn_the_same():
+    config = PPOConfig(
+        hidden_sizes=(1024, 1024), num_envs=16, n_steps=4, n_minibatches=2, n_epochs=1
+    )
+    env, env_params = make("CartPole-v1")
+    env = AutoResetWrapper(env)
+    results = {}
+    for fsdp, n_devices in ((1, None), (4, 8)):
+        runner = replace(
+            RUNNER, total_timesteps=192, num_devices=n_devices, fsdp_devices=fsdp, eval_every=0
+        )
+        algorithm = ppo(env, env_params, config, replace(runner, num_devices=8))
+        results[fsdp] = run_training(prepare(algorithm, env, env_params, runner, 16))
+    state = results[4].state.agent_state
+    large = [x for x in jax.tree.leaves(state) if x.shape == (1024, 1024)]
+    assert len(large) == 6  # actor's and critic's second layer, and two moments of each
+    for leaf in large:
+        assert {shard.data.shape for shard in leaf.addressable_shards} == {(256, 1024)}
+    for a, b in zip(numbers(state), numbers(results[1].state.agent_state), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-5, rtol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("kind", "before", "after"),
+    [
+        ("ppo", 8, None),
+        ("ppo", 2, 8),
+        ("dqn by priority", 2, 4),
+        ("dqn", 4, None),
+        ("sac", None, 2),
+    ],
+)
+def test_a_run_goes_on_with_another_number_of_devices(kind, before, after, tmp_path):
+    run_dir = RunDir("run", tmp_path)
+    whole = run_training(prepared(kind, None))
+    run_training(prepared(kind, before, total_timesteps=1024), run_dir=run_dir)
+    result = run_training(prepared(kind, after, resume=True), run_dir=run_dir)
+    assert result.step == 2048
+    for a, b in zip(numbers(result.state.obs), numbers(whole.state.obs), strict=True):
+        assert a.shape == b.shape
+    n_devices = {len(x.sharding.device_set) for x in jax.tree.leaves(result.state)}
+    assert n_devices == {after or 1}
+
+
+def test_the_seeds_function_gives_a_device_axis_and_one_agent():
+    env, env_params = make("CartPole-v1")
+    runner = RunnerConfig(total_timesteps=2048, num_envs=2, eval_episodes=0, progress_bar=False)
+    config = replace(PPO, num_envs=1)
+    state, history = train_ppo_multigpu(
+        AutoResetWrapper(env), env_params, ppo_config=config, runner_config=runner
+    )
+    assert history.total_loss.shape == (D, 2048 // (D * 2 * 16))
+    assert state.env_obs.shape == (D, 2, 4)
+    assert state.rng.shape == (D,)
+    one = unreplicate(state)
+    assert one.env_obs.shape == (2, 4)
+    single = ppo(env, env_params, config, runner).init(jax.random.key(0))
+    assert jax.tree.map(np.shape, one.agent_state) == jax.tree.map(np.shape, single)
+    assert unreplicate(history).total_loss.shape == (8,)
+
+
+@pytest.mark.parametrize("preset", ["cartpole_ppo", "cartpole_dqn"])
+def test_the_command_line_trains_on_several_devices(preset, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    words = "--runner.total_timesteps 4096 --runner.eval_episodes 4 --runner.plot false "
+    words += "--runner.num_devices 4 --algo.num_envs 1 --runner.num_envs 2"
+    if preset == "cartpole_dqn":
+        words += " --algo.train_every 1"
+    main(["train", preset, *words.split()])
+    (run,) = find_runs("runs")
+    assert read_metrics(run)[-1]["step"] == 4096
+    command = [sys.executable, "-m", "vibe_rl", "evaluate", str(run)]
+    environ = {k: v for k, v in os.environ.items() if k != "XLA_FLAGS"}  # on one device
+    said = subprocess.run(command, capture_output=True, text=True, env=environ, check=True).stdout
+    assert float(said.split()[1]) == pytest.approx(read_metrics(run)[-1]["eval_return"], rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes", "sentence"),
+    [
+        ("ppo", {"num_devices": 9}, "num_devices 9, and there are 8: give 1 to 8"),
+        ("ppo", {"num_devices": 3}, "num_envs 16 does not divide over 3 devices"),
+        ("ppo", {"num_devices": 8, "fsdp_devices": 3}, "fsdp_devices 3 does not divide the 8"),
+        ("dqn", {"num_devices": 3}, "batch_size 32 does not divide over 3 devices"),
+        ("dqn", {"num_devices": 2, "replay_on": "host"}, "replay_on host serves one device"),
+    ],
+)
+def test_what_cannot_be_split_is_refused(kind, changes, sentence):
+    builder, config, env_id, runner = KINDS[kind]
+    env, env_params = make(env_id)
+    env, runner = AutoResetWrapper(env), replace(runner, **changes)
+    with pytest.raises(ConfigError, match=sentence):
+        prepare(builder(env, env_params, config, runner), env, env_params, runner, 16)
