@@ -11,8 +11,7 @@ import jax
 
 from vibe_rl.algorithms.ppo import PPOConfig
 from vibe_rl.env import AutoResetWrapper, make
-from vibe_rl.runner import RunnerConfig
-from vibe_rl.runner import run as prepare
+from vibe_rl.runner import RunnerConfig, prepare
 from vibe_rl.runner.train_ppo import ppo
 
 

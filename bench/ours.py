@@ -8,11 +8,11 @@ from importlib.metadata import version
 from pathlib import Path
 
 import jax
-from vibe_rl.metrics import MetricsLogger, read_metrics
 from worker import mean_of_last_tenth, serve
 
 from vibe_rl.configs.train_config import from_dict
 from vibe_rl.experiment.build import build
+from vibe_rl.metrics import MetricsLogger, read_metrics
 from vibe_rl.runner import fit
 from vibe_rl.tracking import ConsoleTracker, Tee
 

@@ -12,10 +12,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import jax
-from vibe_rl.metrics import MetricsLogger
 
 from vibe_rl.configs import PRESETS
 from vibe_rl.experiment.build import build
+from vibe_rl.metrics import MetricsLogger
 from vibe_rl.runner import fit
 from vibe_rl.runner.saving import Saver
 from vibe_rl.tracking import Tee

@@ -4,10 +4,9 @@ import signal
 from dataclasses import replace
 from math import inf
 
-from vibe_rl.metrics import read_metrics
-
 from small_run import CONFIG as SMALL
 from vibe_rl.experiment.search import Range
+from vibe_rl.metrics import read_metrics
 
 CONFIG = replace(SMALL, runner=replace(SMALL.runner, total_timesteps=512))
 RATES = {"algo.lr": Range(1e-4, 1e-2)}

@@ -15,11 +15,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from saving_run import CONFIG
-from vibe_rl.metrics import read_metrics
 
 from vibe_rl.checkpoint import saved_steps
 from vibe_rl.errors import DamagedCheckpointError
 from vibe_rl.experiment.build import build
+from vibe_rl.metrics import read_metrics
 from vibe_rl.run_dir import RunDir
 from vibe_rl.runner.resuming import agent_part
 from vibe_rl.runner.session import run_training

@@ -16,10 +16,10 @@ import time
 from pathlib import Path
 
 from saving_run import CONFIG, new_run
-from vibe_rl.metrics import read_metrics
 
 from vibe_rl.checkpoint import load_metadata, saved_steps
 from vibe_rl.experiment import load_run
+from vibe_rl.metrics import read_metrics
 
 INTERVAL = CONFIG.runner.checkpoint_interval
 

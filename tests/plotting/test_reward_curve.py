@@ -3,9 +3,9 @@ import sys
 import matplotlib as mpl
 import numpy as np
 import pytest
-from vibe_rl.metrics import MetricsLogger
 
 from vibe_rl.errors import ConfigError
+from vibe_rl.metrics import MetricsLogger
 from vibe_rl.plotting import DEEPMIND, PlotConfig, plot_reward_curve
 from vibe_rl.plotting.canvas import compact
 from vibe_rl.run_dir import RunDir

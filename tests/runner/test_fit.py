@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from vibe_rl.metrics import read_metrics
 
 from probes import Constants, NamedMetric, PoisonedLater, Probe
 from vibe_rl.algorithms.ppo import PPOConfig
 from vibe_rl.env import AutoResetWrapper, make
 from vibe_rl.errors import ConfigError, NonFiniteLossError
+from vibe_rl.metrics import read_metrics
 from vibe_rl.run_dir import RunDir
 from vibe_rl.runner import RunnerConfig, fit, loop, train_ppo
 from vibe_rl.runner.evaluator import evaluate, greedy_action

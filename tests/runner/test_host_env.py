@@ -18,8 +18,7 @@ from vibe_rl.cli import main
 from vibe_rl.env import AutoResetWrapper, GymnasiumWrapper, HostStep
 from vibe_rl.experiment import evaluate_run
 from vibe_rl.run_dir import find_runs
-from vibe_rl.runner import RunnerConfig, fit
-from vibe_rl.runner import run as prepare
+from vibe_rl.runner import RunnerConfig, fit, prepare
 from vibe_rl.runner.host_env import AT_ONCE, act, advance_to_action, evaluate_on_host, opened
 from vibe_rl.runner.train_dqn import dqn
 from vibe_rl.runner.train_ppo import ppo

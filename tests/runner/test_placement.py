@@ -18,8 +18,7 @@ from vibe_rl.env import AutoResetWrapper, make
 from vibe_rl.errors import ConfigError
 from vibe_rl.metrics import read_metrics
 from vibe_rl.run_dir import RunDir, find_runs
-from vibe_rl.runner import RunnerConfig, train_ppo_multigpu, unreplicate
-from vibe_rl.runner import run as prepare
+from vibe_rl.runner import RunnerConfig, prepare, train_ppo_multigpu, unreplicate
 from vibe_rl.runner.session import run_training
 from vibe_rl.runner.train_dqn import dqn
 from vibe_rl.runner.train_ppo import ppo

@@ -8,7 +8,6 @@ from dataclasses import replace
 import jax
 import numpy as np
 import pytest
-from vibe_rl.metrics import read_metrics, rewind
 
 from probes import BlackOrWhite, Continuous, Forbidden, RandomEnds
 from vibe_rl.algorithms.dqn import DQNConfig
@@ -17,9 +16,9 @@ from vibe_rl.algorithms.sac import SACConfig
 from vibe_rl.checkpoint import CheckpointManager, load_metadata, saved_steps
 from vibe_rl.env import AutoResetWrapper
 from vibe_rl.errors import CheckpointExistsError, ConfigError, DamagedCheckpointError
+from vibe_rl.metrics import read_metrics, rewind
 from vibe_rl.run_dir import RunDir
-from vibe_rl.runner import RunnerConfig
-from vibe_rl.runner import run as prepare
+from vibe_rl.runner import RunnerConfig, prepare
 from vibe_rl.runner.session import run_training
 from vibe_rl.runner.train_dqn import dqn
 from vibe_rl.runner.train_ppo import ppo

@@ -12,8 +12,7 @@ from vibe_rl.algorithms.ppo import PPOConfig
 from vibe_rl.algorithms.sac import SACConfig
 from vibe_rl.env import AutoResetWrapper, make
 from vibe_rl.errors import ConfigError, NonFiniteLossError
-from vibe_rl.runner import RunnerConfig, fit
-from vibe_rl.runner import run as prepare
+from vibe_rl.runner import RunnerConfig, fit, prepare
 from vibe_rl.runner.many.fit import fit_many
 from vibe_rl.runner.many.members import entry
 from vibe_rl.runner.many.runs import mesh_for, side_by_side, spread
