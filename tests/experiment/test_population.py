@@ -35,7 +35,7 @@ from vibe_rl.experiment.population.exchanges import (
 )
 from vibe_rl.experiment.population.ranges import draw, drawn, explored
 from vibe_rl.metrics import read_metrics
-from vibe_rl.plotting import plot_numbers
+from vibe_rl.plotting import plot_hyperparameters
 from vibe_rl.run_dir import find_runs
 from vibe_rl.run_dir.divergence import divergence_of
 from vibe_rl.run_dir.group import members
@@ -362,12 +362,12 @@ def test_the_numbers_of_members_and_of_the_best_lineage_are_drawn(whole):
     assert best.name == f"lineage of {found[0].member}"
     assert best.values[-1] == found[0].values
     assert all(line.steps[-1] == 1024 for line in (*each, best))
-    upper, lower = plot_numbers(each, best).axes
+    upper, lower = plot_hyperparameters(each, best).axes
     assert (upper.get_ylabel(), lower.get_ylabel()) == ("algo.lr", "algo.ent_coef")
     assert upper.get_yscale() == "log"
     assert len(upper.lines) == len(lower.lines) == 9
-    with pytest.raises(ConfigError, match="no number to draw"):
-        plot_numbers([], best._replace(values=[]))
+    with pytest.raises(ConfigError, match="no hyperparameter to draw"):
+        plot_hyperparameters([], best._replace(values=[]))
 
 
 @pytest.mark.parametrize(

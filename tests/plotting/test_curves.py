@@ -9,9 +9,9 @@ from vibe_rl.plotting.curves import (
     algorithm_of,
     band,
     curve_of,
-    load_run,
+    read_curves,
+    smooth_curve,
     smooth_radius,
-    smoothed,
 )
 
 
@@ -114,8 +114,8 @@ def test_the_smoothing_suits_the_number_of_points(points, radius):
 
 def test_both_ways_of_smoothing_keep_the_steps():
     noisy = curve([0, 2, 4], [0, 3, 0])
-    window = smoothed(noisy, PlotConfig(smooth_radius=1))
-    ema = smoothed(noisy, PlotConfig(smooth_radius=1, smooth_mode="ema"))
+    window = smooth_curve(noisy, PlotConfig(smooth_radius=1))
+    ema = smooth_curve(noisy, PlotConfig(smooth_radius=1, smooth_mode="ema"))
     np.testing.assert_allclose(window.y, [1, 1, 1])
     np.testing.assert_allclose(ema.y, [0, 1.5, 0.75])  # span 3, alpha 1/2
     np.testing.assert_array_equal(window.x, noisy.x)
@@ -124,7 +124,7 @@ def test_both_ways_of_smoothing_keep_the_steps():
 def test_a_loose_file_is_named_after_itself(tmp_path):
     path = tmp_path / "baseline.jsonl"
     path.write_text('{"step": 1, "episode_return": 2.0}\n')
-    run = load_run(path, "step", "episode_return")
+    run = read_curves(path, "step", "episode_return")
     assert (run.label, run.env_id) == ("baseline", "")
 
 

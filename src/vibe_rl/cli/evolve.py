@@ -70,12 +70,12 @@ def standing(found: Sequence[Any]) -> str:
 def try_to_draw_numbers(group: str) -> None:
     """Draws how the numbers went, if matplotlib is there."""
     from vibe_rl.experiment.population import tracks  # noqa: PLC0415
-    from vibe_rl.plotting import plot_numbers  # noqa: PLC0415
+    from vibe_rl.plotting import plot_hyperparameters  # noqa: PLC0415
     from vibe_rl.run_dir.directory import RunDir  # noqa: PLC0415
 
     path = RunDir.open(group).artifact_path("population.png")
     try:
-        plot_numbers(*tracks(group), save_path=path)
+        plot_hyperparameters(*tracks(group), save_path=path)
         print(f"Numbers | {path}")
     except ConfigError as error:
         print(f"Numbers | none: {error}")

@@ -2,7 +2,7 @@
 
 from vibe_rl.plotting.comparison import plot_comparison
 from vibe_rl.plotting.config import PlotConfig
-from vibe_rl.plotting.numbers import plot_numbers
+from vibe_rl.plotting.hyperparameters import plot_hyperparameters
 from vibe_rl.plotting.palette import DEEPMIND, color_for, get_colors, reset_palette, set_palette
 from vibe_rl.plotting.ranking import plot_ranking
 from vibe_rl.plotting.reward_curve import plot_reward_curve
@@ -14,7 +14,7 @@ __all__ = [
     "color_for",
     "get_colors",
     "plot_comparison",
-    "plot_numbers",
+    "plot_hyperparameters",
     "plot_ranking",
     "plot_reward_curve",
     "reset_palette",

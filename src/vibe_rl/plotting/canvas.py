@@ -1,11 +1,14 @@
-"""The house's look, and figures that belong to no window and no pyplot state."""
+"""The default style, and figures that belong to no window and no pyplot state."""
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from vibe_rl.errors import unknown, writing
 from vibe_rl.extras import require
-from vibe_rl.plotting.config import HOUSE_STYLE
+from vibe_rl.plotting.config import DEFAULT_STYLE, PlotConfig
 
 _MINUS = "\N{MINUS SIGN}"
 _INK, _SOFT_INK, _GRID = "#1F2430", "#5B6472", "#E4E8EE"
@@ -34,17 +37,40 @@ _STYLE = {
 }
 
 
-def in_style(name: str = HOUSE_STYLE) -> Any:
-    """A context in which figures are made in a style; ConfigError if there is none of the name."""
+@contextmanager
+def styled_figure(
+    config: PlotConfig,
+    save_path: str | os.PathLike[str] | None = None,
+    figsize: tuple[float | int, float | int] | None = None,
+) -> Iterator[Any]:
+    """An empty figure to draw on; where the block ends, it is laid out and saved.
+
+    Args:
+        config: style, size, resolution and format.
+        save_path: where to write it; None writes nothing.
+        figsize: width and height in inches; None takes those of `config`.
+    """
+    with _style(config.style):
+        size = figsize or config.figsize
+        figure = _matplotlib().figure.Figure(figsize=size, dpi=config.dpi, layout="constrained")
+        yield figure
+        figure.draw_without_rendering()  # ticks take their style now or never
+        if save_path is not None:
+            save(figure, Path(save_path), config.save_format)
+
+
+def _style(name: str) -> Any:
     style = _matplotlib().style
-    if name != HOUSE_STYLE and name not in style.available:
-        raise unknown("style", name, [HOUSE_STYLE, *style.available])
-    return style.context(_STYLE if name == HOUSE_STYLE else name)
+    if name != DEFAULT_STYLE and name not in style.available:
+        raise unknown("style", name, [DEFAULT_STYLE, *style.available])
+    return style.context(_STYLE if name == DEFAULT_STYLE else name)
 
 
-def empty_figure(figsize: tuple[float | int, float | int], dpi: int = 150) -> Any:
-    """A figure of a width and height in inches."""
-    return _matplotlib().figure.Figure(figsize=figsize, dpi=dpi, layout="constrained")
+def legend_below(figure: Any, axes: Any, letters: int) -> None:
+    """Adds the legend of `axes` below the figure, in columns over `letters` letters of width."""
+    handles, labels = axes.get_legend_handles_labels()
+    columns = max(1, min(len(labels), letters // (max(map(len, labels)) + 8)))
+    figure.legend(handles, labels, loc="outside lower center", ncols=columns)
 
 
 def save(figure: Any, path: Path, save_format: str = "png") -> None:

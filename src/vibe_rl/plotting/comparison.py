@@ -4,14 +4,14 @@ arXiv:2108.13264).
 
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from vibe_rl.analysis.aggregate import Aggregate, Profile, Strata, aggregate_strata, profile
 from vibe_rl.errors import ConfigError
-from vibe_rl.plotting.canvas import compact, empty_figure, in_style, save
+from vibe_rl.plotting.canvas import compact, legend_below, styled_figure
+from vibe_rl.plotting.config import PlotConfig
 from vibe_rl.plotting.curves import shorten
 from vibe_rl.plotting.palette import color_for
 
@@ -45,16 +45,12 @@ def plot_comparison(
     if not scores:
         raise ConfigError("scores are empty: give those of one method or more.")
     thresholds = _thresholds(scores)
-    with in_style():
-        figure = empty_figure((11, 4.5))
+    with styled_figure(PlotConfig(), save_path, figsize=(11, 4.5)) as figure:
         left, right = figure.subplots(1, 2, width_ratios=(3, 2))
         for i, (name, strata) in enumerate(scores.items()):
             _draw_profile(left, thresholds, profile(strata, thresholds), shorten(name), i)
             _draw_interval(right, aggregate_strata(strata), i)
         _annotate(figure, score_name.replace("_", " "), title)
-        figure.draw_without_rendering()  # ticks take their style now or never
-        if save_path is not None:
-            save(figure, Path(save_path))
     return figure
 
 
@@ -88,11 +84,9 @@ def _annotate(figure: Any, score_name: str, title: str) -> None:
     left.set_xlabel(f"{score_name.capitalize()} τ")
     left.set_ylabel("Fraction of seeds above τ")
     right.set_xlabel(f"IQM of {score_name}, 95 % interval")
-    handles, labels = left.get_legend_handles_labels()
-    right.set_ylim(len(handles) - 0.5, -0.5)  # in the order of the legend, from above
+    right.set_ylim(len(left.lines) - 0.5, -0.5)  # in the order of the legend, from above
     right.set_yticks([])
     right.margins(x=0.1)
     for axes in (left, right):
         axes.xaxis.set_major_formatter(lambda value, _: compact(value, least=1e4))
-    columns = max(1, min(len(labels), 130 // (max(map(len, labels)) + 8)))
-    figure.legend(handles, labels, loc="outside lower center", ncols=columns)
+    legend_below(figure, left, letters=130)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from vibe_rl.errors import ConfigError
 
-HOUSE_STYLE = "vibe"
+DEFAULT_STYLE = "vibe"
 
 
 @dataclass(frozen=True)
@@ -21,8 +21,8 @@ class PlotConfig:
     """Width and height in inches."""
     dpi: int = 150
     """Dots per inch."""
-    style: str = HOUSE_STYLE
-    """The house's own, or any name matplotlib knows, such as "ggplot"."""
+    style: str = DEFAULT_STYLE
+    """The default style, "vibe", or any name that matplotlib knows, such as "ggplot"."""
     save_format: str = "png"
     """The suffix for a `save_path` that has none."""
     title: str | None = None

@@ -1,4 +1,4 @@
-"""The numbers behind a plot: a run's curve, its label, and several runs as a line and a band."""
+"""The data behind a plot: a run's curves, its label, and several runs as a line and a band."""
 
 import json
 import os
@@ -33,22 +33,22 @@ class Band(NamedTuple):
 
     x: np.ndarray  # [n]
     middle: np.ndarray  # [n]
-    low: np.ndarray | None = None  # [n], None for a single curve or where it is not wanted
+    low: np.ndarray | None = None  # [n], None for a single curve or shaded "none"
     high: np.ndarray | None = None
 
 
-class Run(NamedTuple):
-    """What a plot needs of one run."""
+class Curves(NamedTuple):
+    """The curves of one run, and what they are called."""
 
     name: str  # of its directory or file
     label: str  # of its algorithm
-    env_id: str  # "" if not known
+    env_id: str  # "" if unknown
     curve: Curve
     evaluation: Curve  # empty if it was never evaluated
 
 
-def load_run(path: str | os.PathLike[str], x_key: str, y_key: str) -> Run:
-    """The run in a directory or in a JSONL file.
+def read_curves(path: str | os.PathLike[str], x_key: str, y_key: str) -> Curves:
+    """The curves of a run directory or a JSONL file.
 
     Raises:
         ConfigError: It has no row with both keys.
@@ -57,11 +57,11 @@ def load_run(path: str | os.PathLike[str], x_key: str, y_key: str) -> Run:
     rows = read_metrics(path)
     curve = curve_of(rows, x_key, y_key)
     if len(curve.x) == 0:
-        raise ConfigError(_nothing(path, rows, x_key, y_key))
+        raise ConfigError(_no_rows(path, rows, x_key, y_key))
     root = _root(path)
     config = _config(root)
     env_id = config.get("env_id")
-    return Run(
+    return Curves(
         name=root.name,
         label=algorithm_of(config) or _TIMESTAMP.sub("", root.name).removesuffix(".jsonl"),
         env_id=env_id if isinstance(env_id, str) else "",
@@ -89,8 +89,8 @@ def algorithm_of(config: dict[str, Any]) -> str | None:
     return None
 
 
-def smoothed(curve: Curve, config: PlotConfig) -> Curve:
-    """The curve without its noise, at the same x."""
+def smooth_curve(curve: Curve, config: PlotConfig) -> Curve:
+    """The curve smoothed as `config` asks, at the same x."""
     radius = smooth_radius(curve, config)
     if config.smooth_mode == "ema":
         return curve._replace(y=smooth_ema(curve.y, 2 * radius + 1))
@@ -98,14 +98,16 @@ def smoothed(curve: Curve, config: PlotConfig) -> Curve:
 
 
 def smooth_radius(curve: Curve, config: PlotConfig) -> int:
-    """The radius asked for, or one that suits the number of points."""
+    """The config's radius in points, or one that suits the length of the curve."""
     if config.smooth_radius is not None:
         return config.smooth_radius
     return min(len(curve.x) // 50, 10)
 
 
 def band(curves: Sequence[Curve], shaded: str = "std") -> Band:
-    """What `PlotConfig.shaded` says, where all curves have points; interpolated if their x differ.
+    """The band that `PlotConfig.shaded` names, over the x that all curves cover.
+
+    Curves whose x differ are interpolated.
 
     Raises:
         ConfigError: The curves have no x in common.
@@ -129,7 +131,7 @@ def common_x(curves: Sequence[Curve]) -> np.ndarray:
     low, high = max(curve.x[0] for curve in curves), min(curve.x[-1] for curve in curves)
     if low > high:
         raise ConfigError(
-            f"runs of one algorithm share no x (one begins at {low:g}, one ends at {high:g}): "
+            f"runs of one algorithm share no x (one starts at {low:g}, one ends at {high:g}): "
             'plot them apart with group_by="none".'
         )
     return np.linspace(low, high, max(len(curve.x) for curve in curves))
@@ -151,7 +153,7 @@ def _config(root: Path) -> dict[str, Any]:
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
 
-def _nothing(path: Path, rows: list[dict[str, Any]], x_key: str, y_key: str) -> str:
+def _no_rows(path: Path, rows: list[dict[str, Any]], x_key: str, y_key: str) -> str:
     if not rows:
         return f"{path} has no metrics: check the path, or leave the run out."
     keys = ", ".join(sorted({key for row in rows for key in row}))

@@ -1,13 +1,12 @@
-"""Settings in ranked order, each with the interval of its figure."""
+"""Settings in ranked order, each with the interval of its score."""
 
 import os
 from collections.abc import Sequence
 from math import isfinite
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vibe_rl.errors import ConfigError
-from vibe_rl.plotting.canvas import compact, empty_figure, in_style, save
+from vibe_rl.plotting.canvas import compact, styled_figure
 from vibe_rl.plotting.config import PlotConfig
 from vibe_rl.plotting.curves import shorten
 from vibe_rl.plotting.palette import color_for
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
     import matplotlib.figure
 
 Interval = tuple[float, float, float]
-"""A figure, and the low and the high end of its interval."""
+"""A score, and the low and the high end of its interval."""
 
 
 def plot_ranking(
@@ -31,20 +30,20 @@ def plot_ranking(
 
     Args:
         names: of the settings.
-        intervals: of each; where the figure is -inf, the plot says "diverged" instead.
-        xlabel: what the figures are.
+        intervals: of each; where the score is -inf, the plot says "diverged" instead.
+        xlabel: what the scores are.
         config: how the plot looks; its height is for ten settings.
         save_path: where to write it too; folders are made.
 
     Raises:
-        ConfigError: nothing is to be drawn, or matplotlib is not installed.
+        ConfigError: there is nothing to draw, or matplotlib is not installed.
     """
     if not names:
-        raise ConfigError("there is no setting to draw: give one or more.")
+        raise ConfigError("names is empty: give one setting or more.")
     config = config or PlotConfig()
     width, height = config.figsize
-    with in_style(config.style):
-        figure = empty_figure((width, height * max(10, len(names)) / 10), config.dpi)
+    figsize = width, height * max(10, len(names)) / 10
+    with styled_figure(config, save_path, figsize) as figure:
         axes = figure.subplots()
         _draw(axes, intervals)
         axes.set_yticks(range(len(names)), [shorten(name) for name in names])
@@ -52,9 +51,6 @@ def plot_ranking(
         axes.set_xlabel(config.xlabel if config.xlabel is not None else xlabel)
         axes.set_title(config.title or "")
         axes.xaxis.set_major_formatter(lambda value, _: compact(value, least=1e4))
-        figure.draw_without_rendering()
-        if save_path is not None:
-            save(figure, Path(save_path), config.save_format)
     return figure
 
 

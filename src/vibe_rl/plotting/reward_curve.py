@@ -1,17 +1,23 @@
-"""Return against steps: one run with its evaluations, or algorithms as means over their runs."""
+"""Return against env steps: one run with its evaluations, or means over the runs of algorithms."""
 
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import groupby
 from operator import attrgetter
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vibe_rl.errors import ConfigError, unknown
-from vibe_rl.plotting.canvas import compact, empty_figure, in_style, save
+from vibe_rl.plotting.canvas import compact, legend_below, styled_figure
 from vibe_rl.plotting.config import PlotConfig
-from vibe_rl.plotting.curves import Run, band, load_run, shorten, smooth_radius, smoothed
+from vibe_rl.plotting.curves import (
+    Curves,
+    band,
+    read_curves,
+    shorten,
+    smooth_curve,
+    smooth_radius,
+)
 from vibe_rl.plotting.palette import color_for
 
 if TYPE_CHECKING:
@@ -38,16 +44,16 @@ def plot_reward_curve(
 
     A single run shows its raw values faintly behind the smoothed ones, and its evaluations. Several
     runs of one algorithm on one environment become a mean with a shaded spread over the shared x,
-    or what else `config.shaded` says.
+    or whatever `config.shaded` asks for.
 
     Args:
         run_dirs: Run directories or JSONL files; the algorithm's name is read from `config.json`.
-        x_key: Horizontal quantity, env steps unless told.
+        x_key: Horizontal quantity, env steps by default.
         y_key: Vertical quantity.
         smooth: Takes the place of `config.smooth_radius`, in rows.
         style: Takes the place of `config.style`.
         group_by: "auto"; "none" draws every run apart, named by its directory; "setting" groups the
-            members of a sweep by what their directories' names say before the seed.
+            members of a sweep by the part of their names before the seed.
         config: How the plot looks.
         save_path: Where to write it too; folders are made.
 
@@ -57,29 +63,25 @@ def plot_reward_curve(
     Raises:
         ConfigError: A run has no such data, a name is unknown, or matplotlib is not installed.
     """
-    config = _overridden(config or PlotConfig(), smooth, style)
+    config = _override(config or PlotConfig(), smooth, style)
     paths = [run_dirs] if isinstance(run_dirs, str | os.PathLike) else list(run_dirs)
     if not paths:
         raise ConfigError("run_dirs is empty: give at least one run directory.")
-    groups = _groups([load_run(path, x_key, y_key) for path in paths], group_by)
-    with in_style(config.style):
-        figure = empty_figure(config.figsize, config.dpi)
+    groups = _groups([read_curves(path, x_key, y_key) for path in paths], group_by)
+    with styled_figure(config, save_path) as figure:
         axes = figure.subplots()
         _draw(axes, groups, y_key, config)
         _annotate(figure, axes, groups, (x_key, y_key), config)
-        figure.draw_without_rendering()  # ticks take their style now or never
-        if save_path is not None:
-            save(figure, Path(save_path), config.save_format)
     return figure
 
 
-def _overridden(config: PlotConfig, smooth: int | None, style: str | None) -> PlotConfig:
+def _override(config: PlotConfig, smooth: int | None, style: str | None) -> PlotConfig:
     if smooth is not None:
         config = replace(config, smooth_radius=smooth)
     return config if style is None else replace(config, style=style)
 
 
-def _groups(runs: list[Run], group_by: str) -> dict[str, list[Run]]:
+def _groups(runs: list[Curves], group_by: str) -> dict[str, list[Curves]]:
     """Runs by the label they share, sorted; an environment is never mixed with another."""
     if group_by not in GROUPS:
         raise unknown("group_by", group_by, GROUPS)
@@ -92,7 +94,7 @@ def _groups(runs: list[Run], group_by: str) -> dict[str, list[Run]]:
     return _by_label(runs)
 
 
-def _by_label(runs: Iterable[Run]) -> dict[str, list[Run]]:
+def _by_label(runs: Iterable[Curves]) -> dict[str, list[Curves]]:
     label = attrgetter("label")
     groups = {name: list(group) for name, group in groupby(sorted(runs, key=label), label)}
     short = [shorten(name) for name in groups]
@@ -101,7 +103,7 @@ def _by_label(runs: Iterable[Run]) -> dict[str, list[Run]]:
     )
 
 
-def _draw(axes: Any, groups: dict[str, list[Run]], y_key: str, config: PlotConfig) -> None:
+def _draw(axes: Any, groups: dict[str, list[Curves]], y_key: str, config: PlotConfig) -> None:
     runs = [run for group in groups.values() for run in group]
     if len(runs) == 1:
         _draw_run(axes, runs[0], y_key, config)
@@ -110,36 +112,36 @@ def _draw(axes: Any, groups: dict[str, list[Run]], y_key: str, config: PlotConfi
         _draw_group(axes, label, group, color_for(i), config)
 
 
-def _draw_run(axes: Any, run: Run, y_key: str, config: PlotConfig) -> None:
+def _draw_run(axes: Any, run: Curves, y_key: str, config: PlotConfig) -> None:
     color = color_for(0)
     if smooth_radius(run.curve, config):
         axes.plot(*run.curve, color=color, alpha=0.25, linewidth=1)
     label = "training" if y_key == "episode_return" else _name(y_key).lower()
-    axes.plot(*smoothed(run.curve, config), color=color, label=label, **_dot(run.curve.x))
+    axes.plot(*smooth_curve(run.curve, config), color=color, label=label, **_dot(run.curve.x))
     if len(run.evaluation.x) and y_key != "eval_return":
         axes.plot(*run.evaluation, "o-", color=color_for(1), markersize=5, label="evaluation")
 
 
-def _draw_group(axes: Any, label: str, runs: list[Run], color: str, config: PlotConfig) -> None:
-    x, middle, low, high = band([smoothed(run.curve, config) for run in runs], config.shaded)
-    axes.plot(x, middle, color=color, label=_counted(label, runs), **_dot(x))
+def _draw_group(axes: Any, label: str, runs: list[Curves], color: str, config: PlotConfig) -> None:
+    x, middle, low, high = band([smooth_curve(run.curve, config) for run in runs], config.shaded)
+    axes.plot(x, middle, color=color, label=_with_count(label, runs), **_dot(x))
     if low is not None:
         axes.fill_between(x, low, high, color=color, alpha=0.18, linewidth=0)
 
 
-def _counted(label: str, runs: list[Run]) -> str:
+def _with_count(label: str, runs: list[Curves]) -> str:
     return f"{label} ({len(runs)} runs)" if len(runs) > 1 else label
 
 
 def _dot(x: Any) -> dict[str, str]:
-    """A single point is no line and needs a marker to be seen."""
+    """A marker for a single point, which a line does not show."""
     return {"marker": "o"} if len(x) == 1 else {}
 
 
 def _annotate(
     figure: Any,
     axes: Any,
-    groups: dict[str, list[Run]],
+    groups: dict[str, list[Curves]],
     keys: tuple[str, str],
     config: PlotConfig,
 ) -> None:
@@ -153,19 +155,17 @@ def _annotate(
     axes.margins(x=0.015)
     if axes.dataLim.x0 >= 0:
         axes.set_xlim(left=0)
-    handles, labels = axes.get_legend_handles_labels()
-    if len(handles) > 1:
-        columns = max(1, min(len(labels), 96 // (max(map(len, labels)) + 8)))
-        figure.legend(handles, labels, loc="outside lower center", ncols=columns)
+    if len(axes.get_legend_handles_labels()[0]) > 1:
+        legend_below(figure, axes, letters=96)
 
 
-def _title(groups: dict[str, list[Run]]) -> str:
+def _title(groups: dict[str, list[Curves]]) -> str:
     env_ids = {run.env_id for group in groups.values() for run in group}
-    labels = [_counted(*group) for group in groups.items()] if len(groups) == 1 else []
+    labels = [_with_count(*group) for group in groups.items()] if len(groups) == 1 else []
     return " · ".join(filter(None, [*(env_ids if len(env_ids) == 1 else ()), *labels]))
 
 
-def _ylabel(y_key: str, groups: dict[str, list[Run]], config: PlotConfig) -> str:
+def _ylabel(y_key: str, groups: dict[str, list[Curves]], config: PlotConfig) -> str:
     if config.shaded == "none" or all(len(group) == 1 for group in groups.values()):
         return _name(y_key)
     what = "IQM, 95 % interval" if config.shaded == "iqm" else f"mean ± {config.shaded}"

@@ -1,4 +1,4 @@
-"""Two ways to take the noise out of a curve; both keep its length."""
+"""Two ways to smooth a curve; both keep its length."""
 
 import numpy as np
 from jaxtyping import Float
