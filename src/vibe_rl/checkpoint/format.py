@@ -7,7 +7,7 @@ restored, because Orbax casts silently where they differ.
 
 import re
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -75,6 +75,7 @@ def load_checkpoint(
     step: int | None = None,
     replicate_to: Mesh | None = None,
     part: str = "",
+    ignore: Sequence[str] = (),
 ) -> PyTree:
     """Reads the tree whose structure, shapes and dtypes are those of `like`.
 
@@ -86,6 +87,8 @@ def load_checkpoint(
         replicate_to: a mesh, on each of whose devices every array is to be.
         part: the path of `like` in the saved tree, such as ".agent_state"; whatever else was saved,
             there or elsewhere, is not read.
+        ignore: paths in the saved tree that `like` may lack, such as ".agent_state.memory.check":
+            what was saved there, or below, is not read.
 
     Raises:
         NoCheckpointError: there is no such checkpoint.
@@ -96,7 +99,7 @@ def load_checkpoint(
     notes = load_metadata(directory, step=step)
     template = {part + name: _placed(leaf) for name, leaf in _named(like).items()}
     with _reader() as (checkpointer, args), _told_as_damage(path):
-        _compare(path, checkpointer, template, part)
+        _compare(path, checkpointer, template, part, ignore)
         restored = checkpointer.restore(path, args.Composite(state=_wanted(template)))["state"]
     _check_digests(path, notes.get("digests", {}), restored)
     leaves = [restored[name] for name in template]
@@ -106,12 +109,14 @@ def load_checkpoint(
     return jax.device_put(tree, NamedSharding(replicate_to, PartitionSpec()))
 
 
-def check_fits(directory: str | Path, like: PyTree, *, step: int | None = None) -> None:
+def check_fits(
+    directory: str | Path, like: PyTree, *, step: int | None = None, ignore: Sequence[str] = ()
+) -> None:
     """Raises what `load_checkpoint` would, but reads no array."""
     load_metadata(directory, step=step)
     path = _existing(directory, step)
     with _reader() as (checkpointer, _), _told_as_damage(path):
-        _compare(path, checkpointer, _named(like), "")
+        _compare(path, checkpointer, _named(like), "", ignore)
 
 
 def load_metadata(directory: str | Path, *, step: int | None = None) -> dict[str, Any]:
@@ -264,22 +269,31 @@ def _wanted(template: dict[str, Any]) -> Any:
     return ocp.args.PyTreeRestore(item=template, restore_args=how, partial_restore=True)
 
 
-def _compare(path: Path, checkpointer: Any, template: dict[str, Any], part: str) -> None:
+def _compare(
+    path: Path, checkpointer: Any, template: dict[str, Any], part: str, ignore: Sequence[str]
+) -> None:
+    """Raises ConfigError where shapes and dtypes of the saved leaves are not those expected."""
     saved = checkpointer.metadata(path).item_metadata["state"]
     saved = {
-        name: leaf for name, leaf in getattr(saved, "tree", saved).items() if name.startswith(part)
+        name: leaf
+        for name, leaf in getattr(saved, "tree", saved).items()
+        if name in template or not (part or _lies_in(name, ignore))
     }
     bad = []
-    for name in sorted(set(saved) & set(template)):
-        was, wanted = _describe(saved[name]), _describe(template[name])
+    for name in sorted(set(saved) | set(template)):
+        was, wanted = _describe(saved.get(name)), _describe(template.get(name))
         if was != wanted:
             bad.append(f"{name} ({was} saved, {wanted} expected)")
-    bad += sorted(set(template) - set(saved) if part else set(saved) ^ set(template))
     _refuse(path, bad)
 
 
+def _lies_in(name: str, paths: Sequence[str]) -> bool:
+    """Whether a leaf is at one of these paths or below."""
+    return any(name == path or name.startswith((f"{path}.", f"{path}[")) for path in paths)
+
+
 def _describe(leaf: Any) -> str:
-    return f"{np.dtype(leaf.dtype)}{list(leaf.shape)}"
+    return "nothing" if leaf is None else f"{np.dtype(leaf.dtype)}{list(leaf.shape)}"
 
 
 def _refuse(path: Path, bad: list[str]) -> None:
