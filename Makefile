@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check bench docs clean
+.PHONY: demo test check bench docs site clean
 
 demo: $(VENV)/demo  ## set up and train CartPole to a solved policy
 	$(BIN)/vibe-rl train cartpole_ppo
@@ -23,8 +23,11 @@ bench: $(VENV)/dev  ## speed, side by side with a single-file script
 docs: $(VENV)/dev  ## run every code block of the documentation
 	$(BIN)/python -m pytest tests/test_docs.py
 
+site: $(VENV)/dev  ## the documentation and an API reference as build/site/html
+	$(BIN)/python docs/build_site.py
+
 clean:
-	rm -rf $(VENV)
+	rm -rf $(VENV) build
 
 $(VENV)/demo: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
