@@ -19,7 +19,7 @@ from vibe_rl.networks.soft_actor_critic import ActionCritic
 from vibe_rl.ops.adam import Adam
 from vibe_rl.replay import Batch, Replay
 from vibe_rl.spaces import Box, Dict, Discrete, Image, Masked
-from vibe_rl.types import MaskedObs, Transition
+from vibe_rl.types import MaskedObs
 
 KEY = jax.random.key(0)
 SPACE, BOX, CHOICES = Box(-9.0, 9.0, (2,)), Box([-2.0, 0.0], [3.0, 10.0]), Discrete(2)
@@ -460,24 +460,13 @@ def test_a_batch_of_pairs_has_the_values_of_its_pairs():
         np.testing.assert_allclose(batch(one), together[i : i + 1], rtol=1e-4, atol=1e-4)
 
 
-def test_acting_and_what_it_promises_where_an_episode_begins():
+def test_the_greedy_action_is_the_median_and_the_least_of_the_critics_says_its_value():
+    # tanh(0.3) = 0.291 is what one critic says of it, tanh(-0.4) = -0.380 the other
     algorithm = algorithm_of()  # of 2 envs
     critics = action_critics([1.0, 0.0, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0])
     state = state_of(algorithm, gaussian([0.3, -0.4], [1.0, 1.0]), critics)
     assert algorithm.act(state, jnp.zeros(2), KEY)[1] == ()
-    unit = floats([[[0.1, 0.7], [0.9, -0.5]]])
-    middle, half = floats([[[0.5, 5.0]]]), floats([[[2.5, 5.0]]])
-    never = jnp.zeros((1, 2), bool)
-    rollout = Transition(
-        jnp.zeros((1, 2, 2)), middle + half * unit, jnp.zeros((1, 2)), never, never, None, ()
-    )
-    np.testing.assert_allclose(algorithm.promises(state, rollout), [[0.1, -0.5]], atol=1e-6)
-    check = state.memory.check._replace(first=jnp.zeros(2, bool))
-    under_way = state._replace(memory=state.memory._replace(check=check))
-    np.testing.assert_array_equal(algorithm.promises(under_way, rollout), [[0.0, 0.0]])
-    two = jax.tree.map(lambda x: jnp.concatenate([x, x]), rollout)
-    two = two._replace(truncated=jnp.array([[False, True], [False, False]]))
-    np.testing.assert_allclose(algorithm.promises(under_way, two), [[0.1, -0.5]] * 2, atol=1e-6)
+    np.testing.assert_allclose(algorithm.value(state, jnp.zeros(2)), np.tanh(-0.4), atol=1e-6)
     np.testing.assert_allclose(
         algorithm.greedy(state, jnp.zeros(2)),
         np.array([0.5, 5.0]) + np.array([2.5, 5.0]) * np.tanh([0.3, -0.4]),

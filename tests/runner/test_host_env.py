@@ -156,6 +156,7 @@ def test_an_environment_on_the_host_gives_the_run_of_the_compiled_loop(kind):
     np.testing.assert_array_equal(
         found.evaluation.episode_lengths, expected.evaluation.episode_lengths
     )
+    assert ("return_start" in rows[-1][1]) == (not isinstance(config, PPOConfig))
 
 
 def test_worlds_are_closed_when_training_ends_and_when_it_fails():

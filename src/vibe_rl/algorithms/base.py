@@ -2,6 +2,8 @@
 
 from typing import Any, Protocol, runtime_checkable
 
+from jaxtyping import Array
+
 from vibe_rl.spaces import Space
 from vibe_rl.types import Key, Keys, PyTree, Transition
 
@@ -66,4 +68,8 @@ class Algorithm(Stage, Protocol):
 
     def greedy(self, state: PyTree, obs: PyTree) -> PyTree:
         """The action the policy thinks best."""
+        ...
+
+    def value(self, state: PyTree, obs: PyTree) -> Array | None:
+        """The discounted return expected of the greedy policy; None if nothing learned tells it."""
         ...

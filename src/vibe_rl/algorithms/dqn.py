@@ -177,19 +177,22 @@ class DQN(OffPolicy):
         fraction = self.env_steps(memory) / config.epsilon_decay_steps
         return interpolate(config.epsilon_start, config.epsilon_end, fraction)
 
-    def act(self, state: DQNState, obs: PyTree, key: Key) -> tuple[Array, Array]:
-        """The best action, or with probability epsilon a random one; and its value."""
+    def act(self, state: DQNState, obs: PyTree, key: Key) -> tuple[Array, tuple[()]]:
+        """The best action, or with probability epsilon a random one."""
         explore_key, action_key = jax.random.split(key)
         q = legal_values(self.values(state, obs), obs)
         explores = jax.random.uniform(explore_key) < self.epsilon(state.memory)
         random = random_action(self.action_space, obs, action_key)
-        action = jnp.where(explores, random, jnp.argmax(q).astype(random.dtype))
-        return action, q[action]
+        return jnp.where(explores, random, jnp.argmax(q).astype(random.dtype)), ()
 
     def greedy(self, state: DQNState, obs: PyTree) -> Array:
         """The best action."""
         q = legal_values(self.values(state, obs), obs)
         return jnp.argmax(q).astype(self.action_space.dtype)  # type: ignore[attr-defined]
+
+    def value(self, state: DQNState, obs: PyTree) -> Float[Array, ""]:
+        """The largest value of a legal action."""
+        return legal_values(self.values(state, obs), obs).max()
 
     def values(self, state: DQNState, obs: PyTree) -> Float[Array, " A"]:
         """Q(obs, .)."""

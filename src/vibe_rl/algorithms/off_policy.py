@@ -24,14 +24,12 @@ from vibe_rl.algorithms.limits import (
 )
 from vibe_rl.errors import ConfigError
 from vibe_rl.networks.encoder import Encoder, array_spaces, view
-from vibe_rl.ops import value_check
 from vibe_rl.ops.normalization import (
     RunningStatistics,
     initial_statistics,
     standardize_obs,
     update_statistics,
 )
-from vibe_rl.ops.value_check import ValueCheck
 from vibe_rl.replay.ring import AnyKey, Batch, HostReplay, Replay, Ring
 from vibe_rl.schedule import interpolate
 from vibe_rl.spaces import Box, Space
@@ -98,7 +96,6 @@ class Memory(NamedTuple):
     obs_statistics: RunningStatistics | None  # None unless normalize_obs
     step: Array  # int32, rollouts seen, those of the warm-up included
     exploration_key: Key  # of the random choices that are held
-    check: ValueCheck
 
 
 @description
@@ -106,9 +103,9 @@ class Memory(NamedTuple):
 class OffPolicy:
     """The base of algorithms with a replay ring; derived ones say how to act and how to learn.
 
-    Their state is a NamedTuple with a field `memory`. `act` returns the value of the action taken
-    as its extras. `learn(state, batches, key)` makes a gradient step on each of `[U, B]` examples
-    and returns the state, metrics and the sizes of the TD errors `[U, B]`.
+    Their state is a NamedTuple with a field `memory`. `learn(state, batches, key)` makes a gradient
+    step on each of `[U, B]` examples and returns the state, metrics and the sizes of the TD errors
+    `[U, B]`.
     """
 
     config: Any
@@ -152,7 +149,6 @@ class OffPolicy:
             obs_statistics=statistics,
             step=jnp.int32(0),
             exploration_key=key,
-            check=value_check.init(self.replay.num_envs),
         )
 
     def act_keys(self, state: Any, fresh: Keys) -> Keys:
@@ -182,21 +178,12 @@ class OffPolicy:
         return isinstance(self.replay, HostReplay)
 
     def observe(self, state: Any, rollout: Transition) -> Memory:
-        """The memory after a rollout, but for the ring; no extras: nobody valued its actions."""
-        memory, done = state.memory, rollout.terminated | rollout.truncated
-        if rollout.extras is None:
-            check = value_check.skip(memory.check, done)
-        else:
-            q, gamma = self.promises(state, rollout), self.config.gamma
-            check = value_check.update(memory.check, q, rollout.reward, done, gamma)
+        """The memory after a rollout, but for the ring."""
+        memory = state.memory
         statistics = memory.obs_statistics
         if statistics is not None:
             statistics = update_statistics(statistics, view(rollout.obs))
-        return memory._replace(obs_statistics=statistics, step=memory.step + 1, check=check)
-
-    def promises(self, state: Any, rollout: Transition) -> Array:
-        """The values `[T, N]` of actions taken, at least of those that begin an episode."""
-        return rollout.extras
+        return memory._replace(obs_statistics=statistics, step=memory.step + 1)
 
     def remember(self, state: Any, rollout: Transition) -> Memory:
         """The memory with a rollout added."""
@@ -239,21 +226,22 @@ class OffPolicy:
         if statistics is not None:
             see = jax.vmap(jax.vmap(partial(standardize_obs, statistics)))
             batches = batches._replace(obs=see(batches.obs), next_obs=see(batches.next_obs))
-        state, metrics, td_error = self.learn(state, batches, key)
-        check = state.memory.check
-        promised = {"q_promised": check.last_promised, "q_paid": check.last_paid}
-        return state, metrics | promised, td_error
+        return self.learn(state, batches, key)
 
     def init(self, key: Key) -> Any:
         """The state before any experience."""
         raise NotImplementedError
 
-    def act(self, state: Any, obs: PyTree, key: Key) -> tuple[PyTree, Array]:
-        """An exploring action and its value."""
+    def act(self, state: Any, obs: PyTree, key: Key) -> tuple[PyTree, tuple[()]]:
+        """An exploring action; learning needs no extras."""
         raise NotImplementedError
 
     def greedy(self, state: Any, obs: PyTree) -> PyTree:
         """The action thought best."""
+        raise NotImplementedError
+
+    def value(self, state: Any, obs: PyTree) -> Array:
+        """Q of the greedy action."""
         raise NotImplementedError
 
     def learn(self, state: Any, batches: Batch, key: Key) -> tuple[Any, dict[str, Array], Array]:
@@ -345,9 +333,5 @@ def sharded_over_envs(agent_state: Any, whole: Any, split: Any) -> Any:
     memory = getattr(agent_state, "memory", None)
     if not isinstance(memory, Memory):
         return whole
-    by_env = {"ring": memory.ring, "check": memory.check}
-    placed = {
-        name: jax.tree.map(lambda x, s: split if x.ndim else s, part, getattr(whole.memory, name))
-        for name, part in by_env.items()
-    }
-    return whole._replace(memory=whole.memory._replace(**placed))
+    ring = jax.tree.map(lambda x, s: split if x.ndim else s, memory.ring, whole.memory.ring)
+    return whole._replace(memory=whole.memory._replace(ring=ring))

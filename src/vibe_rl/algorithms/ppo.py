@@ -306,6 +306,9 @@ class PPO:
         policy = state.params.policy(standardize_obs(state.obs_statistics, obs))
         return state.params.policy_head.action(policy.mode())
 
+    def value(self, state: PPOState, obs: PyTree) -> None:
+        """Nothing: the critic's value is of the sampling policy, not of the greedy one."""
+
     def update(
         self, state: PPOState, rollout: Transition, key: Key
     ) -> tuple[PPOState, dict[str, Array]]:

@@ -9,7 +9,6 @@ from their true last observation.
 
 import math
 from dataclasses import dataclass
-from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -33,7 +32,7 @@ from vibe_rl.ops.adam import Adam
 from vibe_rl.ops.normalization import standardize_obs
 from vibe_rl.replay.ring import Batch
 from vibe_rl.spaces import Box, Discrete, Masked, Space
-from vibe_rl.types import Key, MaskedObs, Number, PyTree, Transition, description, static
+from vibe_rl.types import Key, MaskedObs, Number, PyTree, description, static
 
 ENTROPY_SHARE = 0.5
 """Target entropy of discrete actions, as a share of the uniform policy's, at a scale of 1."""
@@ -224,27 +223,21 @@ class SAC(OffPolicy):
 
     def act(self, state: SACState, obs: PyTree, key: Key) -> tuple[PyTree, tuple[()]]:
         """Samples the policy."""
-        seen = standardize_obs(state.memory.obs_statistics, obs)
-        return state.actor_params.sample(seen, key), ()
-
-    def promises(self, state: SACState, rollout: Transition) -> Array:
-        """The least of the critics' values, computed only where an episode has begun."""
-        shape, done = rollout.reward.shape, rollout.terminated | rollout.truncated
-        begins = state.memory.check.first.any() | done[:-1].any()
-
-        def values() -> Array:
-            flat = jax.tree.map(
-                lambda x: x.reshape(-1, *x.shape[2:]), (rollout.obs, rollout.action)
-            )
-            see = jax.vmap(partial(standardize_obs, state.memory.obs_statistics))
-            q = state.actor_params.taken(state.critic_params, see(flat[0]), flat[1])
-            return q.min(0).reshape(shape)
-
-        return jax.lax.cond(begins, values, lambda: jnp.zeros(shape))
+        return state.actor_params.sample(self.standardized(state, obs), key), ()
 
     def greedy(self, state: SACState, obs: PyTree) -> PyTree:
         """The policy's mode."""
-        return state.actor_params.mode(standardize_obs(state.memory.obs_statistics, obs))
+        return state.actor_params.mode(self.standardized(state, obs))
+
+    def value(self, state: SACState, obs: PyTree) -> Array:
+        """The least of the critics' values of the greedy action, which hold entropies to come."""
+        obs = self.standardized(state, obs)
+        pair = jax.tree.map(lambda x: x[None], (obs, state.actor_params.mode(obs)))
+        return state.actor_params.taken(state.critic_params, *pair).min()
+
+    def standardized(self, state: SACState, obs: PyTree) -> PyTree:
+        """What the networks get of an observation."""
+        return standardize_obs(state.memory.obs_statistics, obs)
 
     def learn(
         self, state: SACState, batches: Batch, key: Key

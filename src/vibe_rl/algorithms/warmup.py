@@ -40,9 +40,9 @@ class Warmup:
         """Those of the algorithm."""
         return self.algorithm.act_keys(state, fresh)
 
-    def act(self, state: Any, obs: PyTree, key: Key) -> tuple[PyTree, None]:
+    def act(self, state: Any, obs: PyTree, key: Key) -> tuple[PyTree, tuple[()]]:
         """A uniformly random action."""
-        return random_action(self.algorithm.action_space, obs, key), None
+        return random_action(self.algorithm.action_space, obs, key), ()
 
     def update(self, state: Any, rollout: Transition, key: Key) -> tuple[Any, dict[str, Array]]:
         """Remembers."""

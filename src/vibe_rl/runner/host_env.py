@@ -16,7 +16,7 @@ from jaxtyping import Array
 
 from vibe_rl.algorithms.base import Algorithm
 from vibe_rl.env.host import HostEnvironment, HostWorlds
-from vibe_rl.runner.evaluator import EvalMetrics, greedy_action, summary
+from vibe_rl.runner.evaluator import Episodes, EvalMetrics, greedy_action, summary
 from vibe_rl.runner.hybrid import Asked, Seen, ask, digest, in_turns
 from vibe_rl.runner.loop import Experience, MetricTable, TrainState, rollout_keys
 from vibe_rl.types import AnyArray, Key, Keys, PyTree, Transition
@@ -148,30 +148,39 @@ def jit_greedy(policy: tuple[Any, PyTree], obs: PyTree) -> PyTree:
     return jax.vmap(greedy_action, in_axes=(None, 0))(policy, obs)
 
 
+@jax.jit
+def jit_values(policy: tuple[Any, PyTree], obs: PyTree) -> Array | None:
+    """What the algorithm expects of each env, if it says so."""
+    algorithm, agent_state = policy
+    return jax.vmap(algorithm.value, in_axes=(None, 0))(agent_state, obs)
+
+
 def evaluate_on_host(
     policy: tuple[Any, PyTree], env: HostEnvironment, n_episodes: int, max_steps: int, rng: Key
 ) -> EvalMetrics:
-    """What `evaluator.evaluate` is for compiled environments: `AT_ONCE` episodes at a time."""
+    """What `evaluate_agent` is for compiled environments: `AT_ONCE` episodes at a time."""
     begins = range(0, n_episodes, AT_ONCE)
     keys = jax.random.split(rng, len(begins))
     rounds = []
     for key, begin in zip(keys, begins, strict=True):
         with opened(env, key, min(AT_ONCE, n_episodes - begin)) as worlds:
             rounds.append(first_episodes(policy, worlds, max_steps))
-    return summary(*(jnp.concatenate(parts) for parts in zip(*rounds, strict=True)))
+    return summary(jax.tree.map(lambda *parts: jnp.concatenate(parts), *rounds))
 
 
-def first_episodes(
-    policy: tuple[Any, PyTree], worlds: Counted, max_steps: int
-) -> tuple[AnyArray, AnyArray, AnyArray]:
-    """Return and length of each world's first episode, and whether it ended in time."""
+def first_episodes(policy: tuple[Any, PyTree], worlds: Counted, max_steps: int) -> Episodes:
+    """The first episode of each env, until its end or `max_steps`."""
+    values = jax.device_get(jit_values(policy, worlds.obs))
     finished = np.zeros(len(worlds.episode_length), bool)
     returns, lengths = worlds.episode_return, worlds.episode_length
+    discounted, discount = np.zeros_like(returns), np.float32(1.0)
     for _ in range(max_steps):
         step = worlds.step(jax.device_get(jit_greedy(policy, worlds.obs)))
         returns = np.where(finished, returns, step.episode_return)
         lengths = np.where(finished, lengths, step.episode_length)
+        discounted = np.where(finished, discounted, discounted + discount * step.transition.reward)
+        discount = discount * np.float32(policy[0].config.gamma)
         finished = finished | np.logical_or(step.transition.terminated, step.transition.truncated)
         if finished.all():
             break
-    return returns, lengths, finished
+    return Episodes(returns, lengths, finished, discounted, values)

@@ -197,9 +197,12 @@ def episode_metrics(sums: Mapping[str, np.ndarray], suffix: str) -> Row:
 
 def evaluation_row(evaluation: EvalMetrics) -> Row:
     """An evaluation as metrics."""
-    return {
-        "eval_return": float(evaluation.mean_return),
-        "eval_return_std": float(evaluation.std_return),
-        "eval_length": float(evaluation.mean_length),
-        "eval_finished": float(np.mean(evaluation.finished)),
+    figures = {
+        "eval_return": evaluation.mean_return,
+        "eval_return_std": evaluation.std_return,
+        "eval_length": evaluation.mean_length,
+        "eval_finished": np.mean(evaluation.finished),
+        "q_start": evaluation.q_start,
+        "return_start": evaluation.return_start,
     }
+    return {name: float(figure) for name, figure in figures.items() if figure is not None}

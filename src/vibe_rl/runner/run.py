@@ -18,7 +18,7 @@ from vibe_rl.env.host import AnyEnvironment, HostEnvironment
 from vibe_rl.errors import ConfigError
 from vibe_rl.runner.config import RunnerConfig, check_budget, check_replay_unused, check_runner
 from vibe_rl.runner.env_checks import fit_for_training
-from vibe_rl.runner.evaluator import EvalMetrics, greedy_action, jit_evaluate
+from vibe_rl.runner.evaluator import EvalMetrics, jit_evaluate_agent
 from vibe_rl.runner.host_env import evaluate_on_host, jit_init, opened, run_chunk_of_worlds
 from vibe_rl.runner.hybrid import run_chunk_on_host
 from vibe_rl.runner.loop import (
@@ -224,8 +224,7 @@ class Run:
         n_episodes, max_steps = episodes or self.config.eval_episodes, self.config.eval_max_steps
         if isinstance(self.env, HostEnvironment):
             return evaluate_on_host(policy, self.env, n_episodes, max_steps, rng)
-        return jit_evaluate(
-            greedy_action,
+        return jit_evaluate_agent(
             policy,
             self.env,
             evaluation_world(self.env, self.env_params),

@@ -103,7 +103,7 @@ class Hosts:
         if scores is None:
             return [None] * n_members
         on_host = jax.device_get(scores)
-        return [EvalMetrics(*(column[i] for column in on_host)) for i in range(n_members)]
+        return [jax.tree.map(lambda column, i=i: column[i], on_host) for i in range(n_members)]
 
     def _save(
         self, parts: Sequence[MemberChunk], update: int, each: Sequence[EvalMetrics | None]

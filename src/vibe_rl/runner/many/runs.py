@@ -19,7 +19,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from vibe_rl.algorithms.off_policy import without_ring
 from vibe_rl.env.base import Environment
 from vibe_rl.errors import ConfigError
-from vibe_rl.runner.evaluator import EvalMetrics, evaluate, greedy_action
+from vibe_rl.runner.evaluator import EvalMetrics, evaluate_agent
 from vibe_rl.runner.loop import HOW, TrainState, iterations, start
 from vibe_rl.runner.run import Run, evaluation_world
 from vibe_rl.runner.schedule import evaluation_key, stream
@@ -169,7 +169,7 @@ def _evaluate(mesh: Mesh | None) -> Callable[..., EvalMetrics]:
     def evaluate_all(policies, env, env_params, keys, *, n_episodes, max_steps):
         def one(policy, key, env_params):
             how = {"n_episodes": n_episodes, "max_steps": max_steps, "rng": key}
-            return evaluate(greedy_action, policy, env, env_params, **how)
+            return evaluate_agent(policy, env, env_params, **how)
 
         return on_all_devices(mesh, one, (policies, keys), (env_params,))
 

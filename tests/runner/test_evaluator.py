@@ -1,0 +1,73 @@
+"""Greedy evaluation: episodes, and values at their start beside discounted returns."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from probes import Counter
+from vibe_rl.algorithms.dqn import DQN, DQNConfig
+from vibe_rl.algorithms.ppo import PPO, PPOConfig
+from vibe_rl.env import AutoResetWrapper
+from vibe_rl.replay import Replay
+from vibe_rl.runner.evaluator import evaluate, greedy_action, jit_evaluate_agent
+
+GAMMA, KEY = 0.5, jax.random.key(0)
+HOW = {"n_episodes": 2, "max_steps": 10, "rng": KEY}
+LINEAR = DQNConfig(hidden_sizes=(), gamma=GAMMA, batch_size=2)
+
+
+class PaysItsTime(Counter):
+    """Pays 1, 2, 3 in its three steps."""
+
+    def reward(self, state, action, params):
+        return (state.time + 1).astype(jnp.float32)
+
+
+ENV = PaysItsTime()
+PARAMS = ENV.default_params()
+SPACES = ENV.observation_space(PARAMS), ENV.action_space(PARAMS)
+
+
+def agent_of(slopes):
+    """DQN whose values of the two actions are these multiples of the observation."""
+    algorithm = DQN(LINEAR, *SPACES, Replay(8), warmup_steps=2)
+    state = algorithm.init(KEY)
+    weight = jnp.array(slopes)[:, None]
+    params = eqx.tree_at(lambda network: network.head.weight, state.params, weight)
+    return algorithm, state._replace(params=params)
+
+
+@pytest.mark.parametrize("env", [ENV, AutoResetWrapper(ENV)])
+def test_the_value_at_the_start_stands_beside_the_discounted_return(env):
+    # the first observation is -1, so the values there are -3 and 2, of which the best counts;
+    # the three rewards are worth 1 + 2 / 2 + 3 / 4
+    metrics = jit_evaluate_agent(agent_of([3.0, -2.0]), env, PARAMS, **HOW)
+    np.testing.assert_allclose(metrics.q_start, 2.0)
+    np.testing.assert_allclose(metrics.return_start, 2.75)
+    np.testing.assert_allclose(metrics.episode_returns, [6.0, 6.0])
+
+
+def test_what_max_steps_cuts_off_is_in_no_return():
+    how = HOW | {"max_steps": 2}
+    metrics = jit_evaluate_agent(agent_of([3.0, -2.0]), ENV, PARAMS, **how)
+    assert (metrics.return_start, metrics.mean_return) == (2.0, 3.0)
+    assert not metrics.finished.any()
+
+
+def test_an_algorithm_without_values_of_greedy_actions_reports_none():
+    algorithm = PPO(PPOConfig(hidden_sizes=()), *SPACES)
+    agent = algorithm, algorithm.init(KEY)
+    metrics = jit_evaluate_agent(agent, ENV, PARAMS, **HOW)
+    assert metrics.q_start is None
+    assert metrics.return_start is None
+    assert metrics.mean_return == 6.0
+
+
+def test_any_policy_is_evaluated_as_an_agent_is():
+    agent = agent_of([3.0, -2.0])
+    one = jit_evaluate_agent(agent, ENV, PARAMS, **HOW)
+    other = evaluate(greedy_action, agent, ENV, PARAMS, **HOW)
+    np.testing.assert_array_equal(one.episode_returns, other.episode_returns)
+    assert other.q_start is None
