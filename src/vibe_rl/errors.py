@@ -3,7 +3,9 @@
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import fields
 from difflib import get_close_matches
+from typing import Any
 
 
 class ConfigError(ValueError):
@@ -32,6 +34,20 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> ConfigError:
     near = get_close_matches(name, names, n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(near)}?" if near else f"choose from {', '.join(names)}."
     return ConfigError(f"unknown {kind} {name!r}: {hint}")
+
+
+def check_bounds(config: Any, prefix: str = "") -> None:
+    """Raises ConfigError for the first field of a dataclass that is not within its bounds.
+
+    They stand at the field, see `vibe_rl.types.number` and `static`. None is skipped.
+    """
+    for field in fields(config):
+        bounds, value = field.metadata.get("bounds"), getattr(config, field.name)
+        if bounds is None or value is None or bounds.hold(value):
+            continue
+        if bounds.one_of is not None:
+            raise unknown(prefix + field.name, value, bounds.one_of)
+        raise ConfigError(f"{prefix}{field.name} {value}: give {bounds}.")
 
 
 @contextmanager

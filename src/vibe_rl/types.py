@@ -1,5 +1,6 @@
-"""Records, aliases and the field marker that every floor shares."""
+"""Records, aliases and the field markers that every floor shares."""
 
+import math
 from dataclasses import MISSING, field, fields
 from typing import Any, NamedTuple, TypeVar
 
@@ -37,9 +38,46 @@ class MaskedObs(NamedTuple):
     legal: Array  # bool, one entry per action
 
 
-def static(default: Any = MISSING) -> Any:
-    """A dataclass field that fixes a shape or a program: part of the tree's structure, no leaf."""
-    return field(default=default, metadata={"static": True})
+class Bounds(NamedTuple):
+    """What a field of a config may be; see `vibe_rl.errors.check_bounds`."""
+
+    least: float = -math.inf
+    most: float = math.inf
+    above: float | None = None  # instead of `least`: excluded itself
+    one_of: tuple[str, ...] | None = None  # instead of numbers
+
+    def hold(self, value: Any) -> bool:
+        """Whether they allow this value; NaN is never allowed."""
+        if self.one_of is not None:
+            return value in self.one_of
+        return self.least <= value <= self.most and (self.above is None or value > self.above)
+
+    def __str__(self) -> str:
+        """As a remedy, such as `at least 1`."""
+        if self.above is not None:
+            return f"more than {self.above:g}"
+        if self.most != math.inf:
+            return f"a number from {self.least:g} to {self.most:g}"
+        return f"at least {self.least:g}"
+
+
+def number(default: Any = MISSING, **bounds: Any) -> Any:
+    """A dataclass field that is only a number, a leaf of the tree, and its `Bounds`."""
+    return field(default=default, metadata={"bounds": Bounds(**bounds)})
+
+
+def choice(default: str, *others: str) -> Any:
+    """A dataclass field that is one of these names."""
+    return field(default=default, metadata={"bounds": Bounds(one_of=(default, *others))})
+
+
+def static(default: Any = MISSING, **bounds: Any) -> Any:
+    """A dataclass field that fixes a shape or a program, and its `Bounds` if it has any.
+
+    It is part of the tree's structure, no leaf.
+    """
+    metadata = {"static": True} | ({"bounds": Bounds(**bounds)} if bounds else {})
+    return field(default=default, metadata=metadata)
 
 
 T = TypeVar("T")

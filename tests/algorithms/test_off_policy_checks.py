@@ -171,7 +171,12 @@ BAD = [
         "algo.num_envs 4 and runner.num_envs 3 x 1 devices disagree",
     ),
     # where the replay is
-    (Probe(), DQN, {"replay_on": "disk"}, "replay_on 'disk' is not served: device or host"),
+    (
+        Probe(),
+        DQN,
+        {"replay_on": "disk"},
+        "unknown runner.replay_on 'disk': choose from",
+    ),
     (
         Probe(),
         changed(DQN, prioritized=True),

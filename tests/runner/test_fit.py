@@ -251,7 +251,7 @@ BAD = [
     (CONFIG, {"max_checkpoints": 0}, "max_checkpoints 0: give at least 1"),
     (CONFIG, {"checkpoint_interval": -1}, "checkpoint_interval -1: give at least 0"),
     (CONFIG, {"num_envs": 3}, "algo.num_envs 4 and runner.num_envs 3 x 1 devices disagree"),
-    (CONFIG, {"matmul_precision": "half"}, "matmul_precision 'half' is not served"),
+    (CONFIG, {"matmul_precision": "half"}, "unknown runner.matmul_precision 'half': choose from"),
     (replace(CONFIG, n_minibatches=5), {}, "n_minibatches 5 does not divide the batch"),
     (replace(CONFIG, activation="sine"), {}, "unknown activation 'sine'"),
     (replace(CONFIG, n_minibatches=32), {}, "n_minibatches 32 of a batch of 32"),
@@ -259,6 +259,10 @@ BAD = [
     (replace(CONFIG, n_epochs=0), {}, "n_epochs 0: give at least 1"),
     (replace(CONFIG, gamma=1.5), {}, "gamma 1.5: give a number from 0 to 1"),
     (replace(CONFIG, lr=-1.0), {}, "lr -1.0: give at least 0"),
+    (replace(CONFIG, ent_coef=-0.1), {}, "ent_coef -0.1: give at least 0"),
+    (replace(CONFIG, ent_coef_end=-0.1), {}, "ent_coef_end -0.1: give at least 0"),
+    (replace(CONFIG, reward_scale=0.0), {}, "reward_scale 0.0: give more than 0"),
+    (CONFIG, {"keep_period": 0}, "keep_period 0: give at least 1"),
     (CONFIG, {"buffer_size": 7}, "buffer_size 7 is read by algorithms with a replay only"),
 ]
 

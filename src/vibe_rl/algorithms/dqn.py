@@ -14,10 +14,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from vibe_rl.algorithms.limits import NOT_NEGATIVE, ONE_OR_MORE, SHARE, Limits, check_numbers
 from vibe_rl.algorithms.off_policy import Memory, OffPolicy, OffPolicyConfig
 from vibe_rl.algorithms.warmup import random_action
-from vibe_rl.errors import ConfigError, unknown
+from vibe_rl.errors import ConfigError
 from vibe_rl.networks.distributions import mask_logits
 from vibe_rl.networks.q_network import DuelingQNetwork, QNetwork
 from vibe_rl.ops.adam import Adam, as_vector
@@ -25,7 +24,7 @@ from vibe_rl.ops.normalization import standardize_obs
 from vibe_rl.replay.ring import Batch
 from vibe_rl.schedule import interpolate
 from vibe_rl.spaces import Box, Discrete, Masked
-from vibe_rl.types import Key, MaskedObs, Number, PyTree, description, static
+from vibe_rl.types import Key, MaskedObs, Number, PyTree, description, number, static
 
 
 @description
@@ -35,37 +34,28 @@ class DQNConfig(OffPolicyConfig):
 
     hidden_sizes: tuple[int, ...] = static((128, 128))
     """Widths of the dense layers."""
-    lr: float = 1e-3
+    lr: float = number(1e-3, least=0)
     """Adam's learning rate."""
-    lr_end: float | None = None
+    lr_end: float | None = number(None, least=0)
     """Learning rate at schedule_steps; None keeps it constant."""
-    target_update_freq: int = 1000
+    target_update_freq: int = number(1000, least=1)
     """Gradient steps between two updates of the target network; 1 where tau is Polyak's."""
-    tau: float = 1.0
+    tau: float = number(1.0, least=0, most=1)
     """Share of the network that an update mixes into the target: 1 copies it, less is Polyak's."""
-    epsilon_start: float = 1.0
+    epsilon_start: float = number(1.0, least=0, most=1)
     """Share of random actions at first."""
-    epsilon_end: float = 0.01
+    epsilon_end: float = number(0.01, least=0, most=1)
     """Share of random actions after epsilon_decay_steps."""
-    epsilon_decay_steps: float = 50_000.0
+    epsilon_decay_steps: float = number(50_000.0, least=1)
     """Env steps over which the share falls, counted from the first one, warm-up included."""
     double: bool = static(True)
     """Whether the network chooses the action whose value the target network tells."""
     dueling: bool = static(False)
     """Whether values are the sum of a state's value and actions' advantages."""
-    loss: str = static("squared")
+    loss: str = static("squared", one_of=("squared", "huber"))
     """Of the TD error: squared or huber."""
 
 
-LIMITS: Limits = {
-    "lr": NOT_NEGATIVE,
-    "lr_end": NOT_NEGATIVE,
-    "tau": SHARE,
-    "epsilon_start": SHARE,
-    "epsilon_end": SHARE,
-    "target_update_freq": ONE_OR_MORE,
-    "epsilon_decay_steps": ONE_OR_MORE,
-}
 QFunction = QNetwork | DuelingQNetwork
 
 
@@ -142,15 +132,12 @@ class DQN(OffPolicy):
                 f"observations mask {self.obs_space.n_actions} actions and there are {n}: masks "
                 "need one entry per action."
             )
-        if self.config.loss not in LOSSES:
-            raise unknown("loss", self.config.loss, LOSSES)
         if self.config.dueling and not self.config.hidden_sizes:
             raise ConfigError("dueling True needs a dense layer: give hidden_sizes.")
         if self.config.lr_end is not None and self.config.schedule_steps is None:
             raise ConfigError(
                 "schedule_steps None: give the env steps over which lr_end is reached."
             )
-        check_numbers(self.config, LIMITS)
         super().check(num_envs)
         jax.eval_shape(self.network, jax.random.key(0))  # what it refuses, it refuses here
 

@@ -14,15 +14,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from vibe_rl.algorithms.limits import (
-    NOT_NEGATIVE,
-    ONE_OR_MORE,
-    POSITIVE,
-    SHARE,
-    Limits,
-    check_numbers,
-)
-from vibe_rl.errors import ConfigError
+from vibe_rl.errors import ConfigError, check_bounds
 from vibe_rl.networks.encoder import Encoder, array_spaces, view
 from vibe_rl.ops.normalization import (
     RunningStatistics,
@@ -34,7 +26,16 @@ from vibe_rl.replay.ring import AnyKey, Batch, HostReplay, Replay, Ring
 from vibe_rl.schedule import interpolate
 from vibe_rl.spaces import Box, Space
 from vibe_rl.system import memory as available_memory
-from vibe_rl.types import Key, Keys, Number, PyTree, Transition, description, static
+from vibe_rl.types import (
+    Key,
+    Keys,
+    Number,
+    PyTree,
+    Transition,
+    description,
+    number,
+    static,
+)
 
 
 @description
@@ -42,28 +43,28 @@ from vibe_rl.types import Key, Keys, Number, PyTree, Transition, description, st
 class OffPolicyConfig:
     """Hyperparameters of learning from replay."""
 
-    gamma: float = 0.99
+    gamma: float = number(0.99, least=0, most=1)
     """Discount factor."""
-    batch_size: int = static(64)
+    batch_size: int = static(64, least=1)
     """Examples in a gradient step."""
-    replay_ratio: float = static(1.0)
+    replay_ratio: float = static(1.0, above=0)
     """Gradient steps per env step, counted over all envs."""
-    train_every: int = static(1)
+    train_every: int = static(1, least=1)
     """T, env steps per env between two updates."""
-    num_envs: int = static(1)
+    num_envs: int = static(1, least=1)
     """N, environments stepped side by side."""
-    n_step: int = static(1)
+    n_step: int = static(1, least=1)
     """Rewards summed before the bootstrap."""
-    exploration_hold: int = static(1)
+    exploration_hold: int = static(1, least=1)
     """Env steps for which an env keeps a random choice; more than 1 explores further (Dabney et al.
     2021, arXiv:2006.01782)."""
     prioritized: bool = static(False)
     """Whether transitions are drawn in proportion to their last TD error."""
-    priority_alpha: float = 0.6
+    priority_alpha: float = number(0.6, least=0)
     """Exponent of the TD error: 0 is uniform."""
-    priority_beta: float = 0.4
+    priority_beta: float = number(0.4, least=0, most=1)
     """Exponent of the importance weights at first; 1, the whole correction, at schedule_steps."""
-    max_grad_norm: float | None = 10.0
+    max_grad_norm: float | None = number(10.0, above=0)
     """Largest global norm of a gradient; None clips nothing."""
     activation: str = static("relu")
     """Of the dense layers: tanh, relu, silu, gelu or elu."""
@@ -71,22 +72,8 @@ class OffPolicyConfig:
     """Channels, kernel and stride of each convolution; None chooses by the image's size."""
     normalize_obs: bool = static(False)
     """Whether observations are standardised by running statistics kept in the agent's state."""
-    schedule_steps: float | None = None
+    schedule_steps: float | None = number(None, least=1)
     """Env steps over which schedules run; None: the runners put the run's total_timesteps here."""
-
-
-LIMITS: Limits = {
-    "batch_size": ONE_OR_MORE,
-    "train_every": ONE_OR_MORE,
-    "num_envs": ONE_OR_MORE,
-    "n_step": ONE_OR_MORE,
-    "exploration_hold": ONE_OR_MORE,
-    "priority_alpha": NOT_NEGATIVE,
-    "max_grad_norm": POSITIVE,
-    "gamma": SHARE,
-    "priority_beta": SHARE,
-    "schedule_steps": ONE_OR_MORE,
-}
 
 
 class Memory(NamedTuple):
@@ -250,7 +237,7 @@ class OffPolicy:
 
     def check(self, num_envs: int) -> None:
         """Raises ConfigError for settings that cannot work together."""
-        check_numbers(self.config, LIMITS)
+        check_bounds(self.config)
         config, capacity = self.config, self.replay.capacity
         if num_envs != self.replay.num_envs:
             raise ConfigError(
@@ -303,10 +290,8 @@ class OffPolicy:
         return f"{n_slots:,} slots x {each} B = {available_memory.describe(n_bytes)}"
 
     def _check_replay_ratio(self) -> None:
-        if not 0.0 < self.config.replay_ratio < math.inf:
-            raise ConfigError(f"replay_ratio {self.config.replay_ratio}: give more than 0.")
         wanted = self.config.replay_ratio * self.steps_per_update
-        if self.gradient_steps < 1 or abs(wanted - self.gradient_steps) > 1e-6 * wanted:
+        if not math.isfinite(wanted) or abs(wanted - self.gradient_steps) > 1e-6 * wanted:
             raise ConfigError(
                 f"replay_ratio {self.config.replay_ratio} means {wanted:g} gradient steps for the "
                 f"{self.steps_per_update} env steps of an update (train_every "

@@ -13,15 +13,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from vibe_rl.algorithms.limits import (
-    NOT_NEGATIVE,
-    ONE_OR_MORE,
-    POSITIVE,
-    SHARE,
-    Limits,
-    check_numbers,
-)
-from vibe_rl.errors import ConfigError
+from vibe_rl.errors import ConfigError, check_bounds
 from vibe_rl.networks.actor_critic import ActorCritic, PolicyHead, check_policy
 from vibe_rl.networks.distributions import Distribution
 from vibe_rl.networks.encoder import Encoder, array_spaces, view
@@ -36,7 +28,16 @@ from vibe_rl.ops.normalization import (
 from vibe_rl.ops.returns import compute_gae, explained_variance
 from vibe_rl.schedule import interpolate
 from vibe_rl.spaces import Box, Space
-from vibe_rl.types import Key, Keys, Number, PyTree, Transition, description, static
+from vibe_rl.types import (
+    Key,
+    Keys,
+    Number,
+    PyTree,
+    Transition,
+    description,
+    number,
+    static,
+)
 
 
 @description
@@ -46,27 +47,27 @@ class PPOConfig:
 
     hidden_sizes: tuple[int, ...] = static((64, 64))
     """Widths of the dense layers."""
-    lr: float = 2.5e-4
+    lr: float = number(2.5e-4, least=0)
     """Adam's learning rate."""
-    gamma: float = 0.99
+    gamma: float = number(0.99, least=0, most=1)
     """Discount factor."""
-    gae_lambda: float = 0.95
+    gae_lambda: float = number(0.95, least=0, most=1)
     """Lambda of the generalised advantage estimates."""
-    clip_eps: float = 0.2
+    clip_eps: float = number(0.2, least=0)
     """How far the probability ratio may move the surrogate objective."""
-    vf_coef: float = 0.5
+    vf_coef: float = number(0.5, least=0)
     """Weight of the critic's loss."""
-    ent_coef: float = 0.01
+    ent_coef: float = number(0.01, least=0)
     """Weight of the entropy bonus, per nat."""
-    max_grad_norm: float = 0.5
+    max_grad_norm: float = number(0.5, above=0)
     """Largest global norm of a gradient."""
-    n_steps: int = static(128)
+    n_steps: int = static(128, least=1)
     """T, env steps per env in one rollout."""
-    n_minibatches: int = static(4)
+    n_minibatches: int = static(4, least=1)
     """Minibatches in an epoch; must divide n_steps times num_envs."""
-    n_epochs: int = static(4)
+    n_epochs: int = static(4, least=1)
     """Passes over a rollout."""
-    num_envs: int = static(1)
+    num_envs: int = static(1, least=1)
     """N, environments stepped side by side."""
     shared_backbone: bool = static(False)
     """Whether actor and critic share the encoder."""
@@ -78,45 +79,25 @@ class PPOConfig:
     """Continuous actions: tanh-squashed normal instead of a clipped one."""
     init_log_std: float = 0.0
     """Continuous actions: log standard deviation at first, where the bounds are -1 and 1."""
-    value_clip_eps: float | None = None
+    value_clip_eps: float | None = number(None, least=0)
     """How far a value may move in one update; None leaves it free."""
-    target_kl: float | None = None
+    target_kl: float | None = number(None, least=0)
     """Ends the epochs of an update once approx_kl exceeds 1.5 times this; None never does."""
     normalize_obs: bool = static(False)
     """Whether observations are standardised by running statistics kept in the agent's state."""
-    reward_scale: float = 1.0
+    reward_scale: float = number(1.0, above=0)
     """Factor on the rewards that are learned from; reported returns stay as they are."""
-    adam_eps: float = 1e-5
+    adam_eps: float = number(1e-5, least=0)
     """Adam's epsilon."""
-    lr_end: float | None = None
+    lr_end: float | None = number(None, least=0)
     """Learning rate at schedule_steps; None keeps it constant."""
-    clip_eps_end: float | None = None
+    clip_eps_end: float | None = number(None, least=0)
     """clip_eps at schedule_steps; None keeps it constant."""
-    ent_coef_end: float | None = None
+    ent_coef_end: float | None = number(None, least=0)
     """ent_coef at schedule_steps; None keeps it constant."""
-    schedule_steps: float | None = None
+    schedule_steps: float | None = number(None, least=1)
     """Env steps over which the schedules run; None: `train_ppo` and the command line put the run's
     total_timesteps here."""
-
-
-LIMITS: Limits = {
-    "n_steps": ONE_OR_MORE,
-    "n_minibatches": ONE_OR_MORE,
-    "n_epochs": ONE_OR_MORE,
-    "num_envs": ONE_OR_MORE,
-    "schedule_steps": ONE_OR_MORE,
-    "lr": NOT_NEGATIVE,
-    "lr_end": NOT_NEGATIVE,
-    "clip_eps": NOT_NEGATIVE,
-    "clip_eps_end": NOT_NEGATIVE,
-    "vf_coef": NOT_NEGATIVE,
-    "max_grad_norm": POSITIVE,
-    "value_clip_eps": NOT_NEGATIVE,
-    "target_kl": NOT_NEGATIVE,
-    "adam_eps": NOT_NEGATIVE,
-    "gamma": SHARE,
-    "gae_lambda": SHARE,
-}
 
 
 class PPOState(NamedTuple):
@@ -239,7 +220,7 @@ class PPO:
 
     def check(self, num_envs: int) -> None:
         """Raises ConfigError for spaces PPO cannot serve and batches that do not divide."""
-        check_numbers(self.config, LIMITS)
+        check_bounds(self.config)
         check_policy(self.obs_space, self.action_space, self.config.squash)
         spaces = array_spaces(self.obs_space)
         if self.config.normalize_obs and any(not isinstance(s, Box) for s in spaces):

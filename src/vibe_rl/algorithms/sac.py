@@ -16,7 +16,6 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array
 
-from vibe_rl.algorithms.limits import NOT_NEGATIVE, ONE_OR_MORE, SHARE, Limits, check_numbers
 from vibe_rl.algorithms.off_policy import Memory, OffPolicy, OffPolicyConfig
 from vibe_rl.errors import ConfigError
 from vibe_rl.networks.encoder import Encoder
@@ -32,7 +31,7 @@ from vibe_rl.ops.adam import Adam
 from vibe_rl.ops.normalization import standardize_obs
 from vibe_rl.replay.ring import Batch
 from vibe_rl.spaces import Box, Discrete, Masked, Space
-from vibe_rl.types import Key, MaskedObs, Number, PyTree, description, static
+from vibe_rl.types import Key, MaskedObs, Number, PyTree, description, number, static
 
 ENTROPY_SHARE = 0.5
 """Target entropy of discrete actions, as a share of the uniform policy's, at a scale of 1."""
@@ -45,41 +44,30 @@ class SACConfig(OffPolicyConfig):
 
     hidden_sizes: tuple[int, ...] = static((256, 256))
     """Widths of the dense layers."""
-    batch_size: int = static(256)
+    batch_size: int = static(256, least=1)
     """Examples in a gradient step."""
-    max_grad_norm: float | None = None
+    max_grad_norm: float | None = number(None, above=0)
     """Largest global norm of a gradient; None clips nothing and saves the time."""
-    actor_lr: float = 3e-4
+    actor_lr: float = number(3e-4, least=0)
     """Adam's learning rate for the policy."""
-    critic_lr: float = 3e-4
+    critic_lr: float = number(3e-4, least=0)
     """Adam's learning rate for the critics."""
-    alpha_lr: float = 3e-4
+    alpha_lr: float = number(3e-4, least=0)
     """Adam's learning rate for the logarithm of the temperature."""
-    tau: float = 0.005
+    tau: float = number(0.005, least=0, most=1)
     """Share of the critics that each gradient step mixes into their slow copies."""
-    n_critics: int = static(2)
+    n_critics: int = static(2, least=1)
     """Independent critics; the least of their values counts."""
-    init_alpha: float = 1.0
+    init_alpha: float = number(1.0, least=1e-6)
     """Temperature at first: what a nat of entropy is worth."""
     autotune_alpha: bool = static(True)
     """Whether the temperature is learned, so that the entropy comes to its target."""
-    target_entropy_scale: float = 1.0
+    target_entropy_scale: float = number(1.0, least=0)
     """Target entropy over -A nats for A continuous numbers, over half of log A for A choices."""
     log_std_min: float = static(-20.0)
     """Least log standard deviation, where the bounds are -1 and 1."""
     log_std_max: float = static(2.0)
     """Largest log standard deviation."""
-
-
-LIMITS: Limits = {
-    "actor_lr": NOT_NEGATIVE,
-    "critic_lr": NOT_NEGATIVE,
-    "alpha_lr": NOT_NEGATIVE,
-    "init_alpha": (1e-6, math.inf),
-    "target_entropy_scale": NOT_NEGATIVE,
-    "tau": SHARE,
-    "n_critics": ONE_OR_MORE,
-}
 
 
 class SACState(NamedTuple):
@@ -159,7 +147,6 @@ class SAC(OffPolicy):
     def check(self, num_envs: int) -> None:
         """Raises ConfigError for actions SAC cannot serve and settings that cannot work."""
         check_actions(self.obs_space, self.action_space)
-        check_numbers(self.config, LIMITS)
         if isinstance(self.action_space, Discrete) and self.config.target_entropy_scale > 2.0:
             raise ConfigError(
                 f"target_entropy_scale {self.config.target_entropy_scale} asks for more entropy "

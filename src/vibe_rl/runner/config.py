@@ -5,62 +5,63 @@ from typing import Any
 
 import jax
 
-from vibe_rl.errors import ConfigError
+from vibe_rl.errors import ConfigError, check_bounds
+from vibe_rl.types import choice, number
 
 
 @dataclass(frozen=True)
 class RunnerConfig:
     """Settings of the outer loop; the algorithm's own live in its config."""
 
-    total_timesteps: int = 100_000
+    total_timesteps: int = number(100_000, least=1)
     """Budget in env steps over all envs; whole updates that fit are made."""
 
-    eval_every: int = 5_000
+    eval_every: int = number(5_000, least=0)
     """Env steps between evaluations; 0 evaluates at the end only."""
-    eval_episodes: int = 10
+    eval_episodes: int = number(10, least=0)
     """Episodes per evaluation; 0 never evaluates."""
-    eval_max_steps: int = 10_000
+    eval_max_steps: int = number(10_000, least=1)
     """Env steps after which an episode of an evaluation is no longer watched."""
 
-    log_interval: int = 1_000
+    log_interval: int = number(1_000, least=0)
     """Env steps between rows of metrics; 0 writes one row per update."""
     progress_bar: bool = True
     """Whether to show step, speed, time left and return while training."""
 
-    buffer_size: int = 100_000
+    buffer_size: int = number(100_000, least=1)
     """Replay capacity in transitions (off-policy algorithms)."""
-    warmup_steps: int = 1_000
+    warmup_steps: int = number(1_000, least=0)
     """Uniformly random env steps before learning begins (off-policy algorithms)."""
-    replay_on: str = "device"
+    replay_on: str = choice("device", "host")
     """Whose memory holds the replay: device, or host where the device's is too small."""
 
     num_devices: int | None = None
     """Devices to train on; None takes one, but all in train_ppo_multigpu and where several
     processes train together."""
-    num_envs: int = 1
+    num_envs: int = number(1, least=1)
     """Environments per device, where the algorithm's config does not say."""
-    fsdp_devices: int = 1
+    fsdp_devices: int = number(1, least=1)
     """Devices over which large parameters are split."""
-    matmul_precision: str = "highest"
+    matmul_precision: str = choice("highest", "high", "default")
     """Of float32 products: default (TF32 on recent GPUs), high or highest; no effect on a CPU."""
 
-    seed: int = 0
+    seed: int = number(0, least=0)
     """Of everything random in the run; evaluations draw from a stream of their own."""
 
     checkpoint_dir: str | None = None
     """Directory of checkpoints; None takes that of the run directory, if there is one."""
-    checkpoint_interval: int = 5_000
+    checkpoint_interval: int = number(5_000, least=0)
     """Env steps between checkpoints; 0 saves by time, at the end and what is best."""
-    checkpoint_minutes: float = 10.0
+    checkpoint_minutes: float = number(10.0, least=0)
     """Minutes after which a checkpoint is due, whatever the number of steps."""
-    checkpoint_share: float = 0.01
+    checkpoint_share: float = number(0.01, least=0)
     """Largest share of the time that saving every checkpoint_interval may take; a checkpoint that
     is due sooner waits for the next interval. 1 saves every time."""
     checkpoint_replay: bool = True
     """Whether checkpoints hold the replay; without it, a resumed run learns from an empty one."""
-    max_checkpoints: int = 5
+    max_checkpoints: int = number(5, least=1)
     """Recent checkpoints that are kept."""
-    keep_period: int | None = None
+    keep_period: int | None = number(None, least=1)
     """The first checkpoint to reach each multiple of so many env steps is kept for good."""
     resume: bool = False
     """Whether to go on from the latest checkpoint."""
@@ -71,38 +72,9 @@ class RunnerConfig:
     """Whether to draw the reward curve after training."""
 
 
-AT_LEAST = {
-    "total_timesteps": 1,
-    "eval_every": 0,
-    "eval_episodes": 0,
-    "eval_max_steps": 1,
-    "log_interval": 0,
-    "buffer_size": 1,
-    "warmup_steps": 0,
-    "num_envs": 1,
-    "fsdp_devices": 1,
-    "seed": 0,
-    "checkpoint_interval": 0,
-    "checkpoint_minutes": 0,
-    "checkpoint_share": 0,
-    "max_checkpoints": 1,
-}
-ALLOWED = {
-    "replay_on": ("device", "host"),
-    "matmul_precision": ("default", "high", "highest"),
-}
-"""What each field may be."""
-
-
 def check_runner(config: RunnerConfig) -> None:
     """Raises ConfigError for a value that cannot work or that nothing would read."""
-    for name, least in AT_LEAST.items():
-        if getattr(config, name) < least:
-            raise ConfigError(f"runner.{name} {getattr(config, name)}: give at least {least}.")
-    for name, allowed in ALLOWED.items():
-        if getattr(config, name) not in allowed:
-            choices = " or ".join(map(str, allowed))
-            raise ConfigError(f"runner.{name} {getattr(config, name)!r} is not served: {choices}.")
+    check_bounds(config, "runner.")
 
 
 def devices_of(config: RunnerConfig) -> int:
