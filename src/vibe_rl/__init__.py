@@ -1,16 +1,23 @@
-"""Reinforcement-learning training in JAX: compiled end to end, honest about its results."""
+"""Reinforcement-learning training in JAX: compiled end to end, honest about its results.
 
-from importlib.metadata import version
+Names and submodules are imported when they are first asked for: JAX takes longer to import than
+`vibe-rl --help` may take.
+"""
 
-from vibe_rl.checkpoint import load_checkpoint, load_metadata, save_checkpoint
-from vibe_rl.env import make, register
-from vibe_rl.run_dir.directory import RunDir, find_runs
-from vibe_rl.schedule import linear_schedule
-from vibe_rl.tracking.console import TrainingProgress, log_step_progress, setup_logging
-from vibe_rl.tracking.jsonl import MetricsLogger, read_metrics
-from vibe_rl.types import MaskedObs, Transition
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import TYPE_CHECKING, Any
 
-__version__ = version("vibe_rl")
+if TYPE_CHECKING:
+    from vibe_rl.checkpoint import load_checkpoint, load_metadata, save_checkpoint
+    from vibe_rl.env import make, register
+    from vibe_rl.run_dir import RunDir, find_runs
+    from vibe_rl.schedule import linear_schedule
+    from vibe_rl.tracking.console import TrainingProgress, log_step_progress, setup_logging
+    from vibe_rl.tracking.jsonl import MetricsLogger, read_metrics
+    from vibe_rl.types import MaskedObs, Transition
+
+    __version__: str
 
 __all__ = [
     "MaskedObs",
@@ -29,3 +36,44 @@ __all__ = [
     "save_checkpoint",
     "setup_logging",
 ]
+
+_HOMES = {
+    "MaskedObs": "types",
+    "MetricsLogger": "tracking.jsonl",
+    "RunDir": "run_dir",
+    "TrainingProgress": "tracking.console",
+    "Transition": "types",
+    "find_runs": "run_dir",
+    "linear_schedule": "schedule",
+    "load_checkpoint": "checkpoint",
+    "load_metadata": "checkpoint",
+    "log_step_progress": "tracking.console",
+    "make": "env",
+    "read_metrics": "tracking.jsonl",
+    "register": "env",
+    "save_checkpoint": "checkpoint",
+    "setup_logging": "tracking.console",
+}
+"""The module of each name, as the imports above have them for editors and type checkers."""
+
+
+def __getattr__(name: str) -> Any:
+    """A name of the table, the version or a submodule, imported now and kept."""
+    if name in _HOMES:
+        found = getattr(import_module(f"vibe_rl.{_HOMES[name]}"), name)
+    elif name == "__version__":
+        found = import_module("importlib.metadata").version("vibe_rl")
+    elif name in _submodules():
+        found = import_module(f"vibe_rl.{name}")
+    else:
+        raise AttributeError(f"module 'vibe_rl' has no attribute {name!r}.")
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, *_submodules(), "__version__"})
+
+
+def _submodules() -> set[str]:
+    return {module.name for module in iter_modules(__path__) if module.name != "__main__"}

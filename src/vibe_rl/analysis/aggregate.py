@@ -11,8 +11,8 @@ from math import inf
 from typing import NamedTuple
 
 import numpy as np
+import scipy
 from jaxtyping import Float
-from scipy import stats
 
 RESAMPLES = 10_000
 FEW_SEEDS = 5
@@ -119,14 +119,14 @@ def bootstrap_interval(
     batch = max(1, _FIGURES_AT_ONCE // sum(sample.size for sample in samples))
     how = {"method": "percentile", "axis": -1, "vectorized": True, "batch": batch}
     rng = np.random.default_rng(0)
-    found = stats.bootstrap(drawn_from, of_drawn, n_resamples=resamples, rng=rng, **how)
+    found = scipy.stats.bootstrap(drawn_from, of_drawn, n_resamples=resamples, rng=rng, **how)
     low, high = found.confidence_interval
     return np.asarray(low), np.asarray(high)
 
 
 def iqm(*samples: Float[np.ndarray, "*rows _"]) -> np.ndarray:
     """The mean of the middle half of all samples together, over the last axis."""
-    return np.asarray(stats.trim_mean(np.concatenate(samples, axis=-1), 0.25, axis=-1))
+    return np.asarray(scipy.stats.trim_mean(np.concatenate(samples, axis=-1), 0.25, axis=-1))
 
 
 def _pooled_mean(*samples: np.ndarray) -> np.ndarray:
@@ -136,7 +136,7 @@ def _pooled_mean(*samples: np.ndarray) -> np.ndarray:
 def _wins(x: np.ndarray, y: np.ndarray) -> np.ndarray | np.float64:
     """The fraction of pairs in which `x` is above `y`, ties as halves, over the last axis."""
     # asymptotic: what it computes beside U, which is not used, is then cheap
-    found = stats.mannwhitneyu(x, y, axis=-1, method="asymptotic")
+    found = scipy.stats.mannwhitneyu(x, y, axis=-1, method="asymptotic")
     return np.asarray(found.statistic) / (x.shape[-1] * y.shape[-1])
 
 

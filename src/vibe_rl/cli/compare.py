@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def compare(args: Sequence[str]) -> None:
-    """Compare methods by all their seeds: vibe-rl compare A B [C ...] [--output FILE] [--best]."""
+    """Prints the scores of the methods given, and how likely the first is the better one."""
     import tyro  # noqa: PLC0415
 
     def options(

@@ -11,7 +11,7 @@ from vibe_rl.run_dir.group import is_population, members_of, setting_of, why_div
 
 
 def evaluate(args: Sequence[str]) -> None:
-    """Evaluate a saved agent: vibe-rl evaluate RUN [--episodes 128] [--seed 1] [--best]."""
+    """Plays greedy episodes with a saved agent, or with each of a group, and prints the returns."""
     import tyro  # noqa: PLC0415
 
     from vibe_rl import experiment  # noqa: PLC0415

@@ -18,7 +18,7 @@ drawn anew. LOW:HIGH marks a number that evolves. Presets and fields: vibe-rl tr
 
 
 def evolve(args: Sequence[str]) -> None:
-    """Let numbers evolve: vibe-rl evolve cartpole_ppo --algo.lr 1e-4:1e-2 [--members 8]."""
+    """Trains a population of a preset, and prints its members, the best first."""
     if {"-h", "--help"} & set(args):
         print(HELP)
         return

@@ -7,7 +7,7 @@ from vibe_rl.run_dir.group import is_group, is_population, is_sweep, members_of,
 
 
 def plot(args: Sequence[str]) -> None:
-    """Draw reward curves: vibe-rl plot RUN [RUN ...] [--output FILE]."""
+    """Draws the reward curves of the runs given."""
     import tyro  # noqa: PLC0415
 
     def options(

@@ -3,40 +3,34 @@
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from importlib import import_module
 
-from vibe_rl.cli.compare import compare
-from vibe_rl.cli.evaluate import evaluate
-from vibe_rl.cli.evolve import evolve
-from vibe_rl.cli.plot import plot
-from vibe_rl.cli.search import search
-from vibe_rl.cli.sweep import sweep
-from vibe_rl.cli.train import train
 from vibe_rl.errors import ConfigError, NonFiniteLossError, unknown
 
-
-def envs(args: Sequence[str]) -> None:
-    """List the environments that have a name."""
-    from vibe_rl.env.registry import names  # noqa: PLC0415
-
-    print("\n".join(names()))
-
-
-COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
-    "train": train,
-    "sweep": sweep,
-    "evolve": evolve,
-    "search": search,
-    "evaluate": evaluate,
-    "plot": plot,
-    "compare": compare,
-    "envs": envs,
+COMMANDS = {
+    "train": "Train a preset: vibe-rl train cartpole_ppo --algo.lr 1e-3, or resume: --resume RUN.",
+    "sweep": "Rank settings: vibe-rl sweep cartpole_ppo --algo.lr 1e-4,3e-4 [--halving 2].",
+    "evolve": "Let numbers evolve: vibe-rl evolve cartpole_ppo --algo.lr 1e-4:1e-2 [--members 8].",
+    "search": "Search settings: vibe-rl search cartpole_ppo --algo.lr 1e-4:1e-2 [--trials 20].",
+    "evaluate": "Evaluate a saved agent: vibe-rl evaluate RUN [--episodes 128] [--best].",
+    "plot": "Draw reward curves: vibe-rl plot RUN [RUN ...] [--output FILE].",
+    "compare": "Compare methods by all their seeds: vibe-rl compare A B [C ...] [--best].",
+    "envs": "List the environments that have a name.",
 }
+"""What each does, in a line; `vibe_rl.cli.NAME.NAME` does it, imported when it runs."""
 
 
 def usage() -> str:
     """All commands, a line each."""
-    lines = [f"  {name:10s}{(command.__doc__ or '').strip()}" for name, command in COMMANDS.items()]
+    lines = [f"  {name:10s}{does}" for name, does in COMMANDS.items()]
     return "\n".join(["usage: vibe-rl COMMAND ...", "", *lines])
+
+
+def command(name: str) -> Callable[[Sequence[str]], None]:
+    """The function of a command; ConfigError if there is none of this name."""
+    if name not in COMMANDS:
+        raise unknown("command", name, COMMANDS)
+    return getattr(import_module(f"vibe_rl.cli.{name}"), name)
 
 
 def end_at_ctrl_c() -> None:
@@ -56,9 +50,7 @@ def main(args: Sequence[str] | None = None) -> None:
         print(usage())
         return
     try:
-        if words[0] not in COMMANDS:
-            raise unknown("command", words[0], COMMANDS)
-        COMMANDS[words[0]](words[1:])
+        command(words[0])(words[1:])
     except (ConfigError, NonFiniteLossError) as error:
         print(f"vibe-rl: {error}", file=sys.stderr)
         raise SystemExit(2 if isinstance(error, ConfigError) else 1) from None

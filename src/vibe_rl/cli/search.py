@@ -31,7 +31,7 @@ OPTIONS = {
 
 
 def search(args: Sequence[str]) -> None:
-    """Search settings: vibe-rl search cartpole_ppo --algo.lr 1e-4:1e-2 [--trials 20]."""
+    """Runs the trials of an Optuna study, and prints the best."""
     if {"-h", "--help"} & set(args):
         print(HELP)
         return

@@ -18,7 +18,7 @@ the best 1/ETA of the settings go on at each rung. Presets and fields: vibe-rl t
 
 
 def sweep(args: Sequence[str]) -> None:
-    """Rank settings: vibe-rl sweep cartpole_ppo --algo.lr 1e-4,3e-4 [--seeds 0:8] [--halving 2]."""
+    """Trains every combination of the values given, and prints their ranking."""
     if {"-h", "--help"} & set(args):
         print(HELP)
         return

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def train(args: Sequence[str]) -> None:
-    """Train a preset: vibe-rl train cartpole_ppo --algo.lr 1e-3, or go on: train --resume RUN."""
+    """Trains a preset, or resumes a run or a group; a group trains many seeds at once."""
     path, words = taken_out("--resume", args)
     seeds, words = taken_out("--seeds", words)
     join, words = processes(words)

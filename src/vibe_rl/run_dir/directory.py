@@ -18,8 +18,6 @@ from itertools import count, takewhile
 from pathlib import Path
 from typing import Any
 
-import jax
-
 from vibe_rl.errors import ConfigError, writing
 from vibe_rl.run_dir.plain import plain
 
@@ -273,6 +271,8 @@ def _natural(path: Path) -> list[str | int]:
 
 
 def _environment() -> dict[str, Any]:
+    import jax  # noqa: PLC0415 - reading and drawing runs needs none of it
+
     devices = jax.devices()
     return {
         "created": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -1,0 +1,81 @@
+"""What is imported when: names when they are asked for, commands when they run."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import vibe_rl
+from vibe_rl.cli import program
+
+SLOW = ("jax", "numpy", "scipy", "tyro", "argparse", "equinox")
+
+
+def modules_after(*words: str) -> set[str]:
+    """The modules that `python -m vibe_rl` has imported when it ends with status 0."""
+    code = f"""
+import runpy, sys
+sys.argv = ["vibe-rl", *{words!r}]
+try:
+    runpy.run_module("vibe_rl", run_name="__main__")
+except SystemExit as end:
+    assert not end.code, end
+print(*sys.modules, file=sys.stderr)
+"""
+    command = [sys.executable, "-c", code]
+    return set(subprocess.run(command, capture_output=True, text=True, check=True).stderr.split())
+
+
+@pytest.mark.parametrize("words", [(), ("--help",), ("-h",)], ids=" ".join)
+def test_help_imports_nothing_that_takes_long(words):
+    assert not modules_after(*words).intersection(SLOW)
+
+
+def test_envs_imports_no_training():
+    assert not modules_after("envs").intersection({"optax", "orbax", "tyro", "vibe_rl.runner"})
+
+
+@pytest.mark.parametrize("command", ["plot", "compare"])
+def test_figures_import_no_jax(command):
+    assert not modules_after(command, "--help").intersection({"jax", "vibe_rl.runner"})
+
+
+@pytest.mark.parametrize("name", program.COMMANDS)
+def test_every_command_of_the_table_has_its_function(name):
+    assert program.command(name).__module__ == f"vibe_rl.cli.{name}"
+
+
+@pytest.mark.parametrize("name", vibe_rl.__all__)
+def test_every_name_of_the_package_is_found(name):
+    code = f"from vibe_rl import {name}; import vibe_rl; assert vibe_rl.{name} is {name}"
+    exec(code, {})
+    assert name in dir(vibe_rl)
+
+
+def test_editors_are_told_of_the_same_modules_as_imports_use():
+    tree = ast.parse(Path(vibe_rl.__file__).read_text())
+    told = {
+        name.name: node.module
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and str(node.module).startswith("vibe_rl.")
+        for name in node.names
+    }
+    assert told == {name: f"vibe_rl.{home}" for name, home in vibe_rl._HOMES.items()}
+    assert sorted(told) == vibe_rl.__all__
+
+
+def test_a_submodule_is_an_attribute_without_an_import_of_its_own():
+    code = "import vibe_rl; vibe_rl.env.make('CartPole-v1'); vibe_rl.run_dir.RunDir"
+    subprocess.run([sys.executable, "-c", code], check=True)
+    assert {"env", "runner", "types"} <= set(dir(vibe_rl))
+
+
+def test_the_version_is_that_of_the_installed_package():
+    assert vibe_rl.__version__.count(".") == 2
+
+
+def test_a_name_that_does_not_exist_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="'vibe_rl' has no attribute 'maek'"):
+        _ = vibe_rl.maek
