@@ -25,7 +25,7 @@ class Contestant:
         runner = RunnerConfig(total_timesteps=10**9, eval_episodes=0, num_devices=n_devices)
         algorithm = ppo(env, env_params, config, runner)
         self.run = prepare(algorithm, env, env_params, runner, num_envs)
-        self.run_chunk = self.run.run_chunk
+        self.run_chunk = self.run.executor.run_chunk
         with self.run.started() as state:
             self.state = state
         self.speed(1)  # compiles

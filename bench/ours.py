@@ -40,10 +40,10 @@ def train(run, path):
 
 
 def final_return(path):
-    """Mean return of the last episodes; rows with `episodes` hold means, others an episode each."""
-    rows = [row for row in read_metrics(path) if "episode_return" in row]
-    episodes = [row.get("episodes", 1) for row in rows]
-    steps, returns = ([row[name] for row in rows] for name in ("step", "episode_return"))
+    """Mean return of the last episodes, by the rows that have means."""
+    rows = [row for row in read_metrics(path) if "episode_return_mean" in row]
+    names = ("episodes", "step", "episode_return_mean")
+    episodes, steps, returns = ([row[name] for row in rows] for name in names)
     return mean_of_last_tenth(steps, episodes, returns) if rows else None
 
 

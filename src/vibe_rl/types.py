@@ -103,3 +103,27 @@ def description(cls: type[T]) -> type[T]:
 
     jax.tree_util.register_pytree_with_keys(cls, flatten, unflatten)
     return cls
+
+
+RESERVED_METRICS = frozenset(
+    {
+        "step",
+        "update",
+        "wall_time",
+        "steps_per_second",
+        "episodes",
+        "episode_return",
+        "episode_length",
+        "episode_return_mean",
+        "episode_length_mean",
+        "episode_return_min",
+        "episode_return_max",
+        "eval_return",
+        "eval_return_std",
+        "eval_length",
+        "eval_finished",
+        "q_start",
+        "return_start",
+    }
+)
+"""Names that rows of metrics have already, and an environment's own metrics cannot have."""

@@ -223,7 +223,7 @@ def train(env, config, runner=RUNNER, **more):
 
 
 def compiled():
-    programs = (loop.jit_start, loop.run_chunk, hybrid.advance)
+    programs = (loop.jit_start, loop.run_chunk, hybrid.learn_then_collect)
     return [program._cache_size() for program in programs]
 
 

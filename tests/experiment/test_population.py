@@ -40,7 +40,7 @@ from vibe_rl.run_dir import find_runs
 from vibe_rl.run_dir.divergence import divergence_of
 from vibe_rl.run_dir.group import members
 from vibe_rl.runner.loop import TrainState
-from vibe_rl.runner.many.exchange import taken_over
+from vibe_rl.runner.many.exchange import states_of
 from vibe_rl.runner.many.fit import fit_many
 from vibe_rl.runner.many.runs import side_by_side
 from vibe_rl.system.signals import StopRequest
@@ -132,7 +132,7 @@ def test_a_state_is_taken_over_without_its_keys():
     keys = jax.random.split(jax.random.key(0), 4)
     agent = {"params": jnp.arange(8.0).reshape(4, 2), "held": keys}
     state = TrainState(agent, {"x": jnp.arange(4), "key": keys}, jnp.arange(4.0), keys)
-    new = jax.jit(taken_over)(state, jnp.array([0, 3, 2, 3]))
+    new = jax.jit(states_of)(state, jnp.array([0, 3, 2, 3]))
     assert new.agent_state["params"][:, 0].tolist() == [0.0, 6.0, 4.0, 6.0]
     assert new.env_state["x"].tolist() == new.obs.tolist() == [0, 3, 2, 3]
     assert (new.key == keys).all()
@@ -211,7 +211,7 @@ def test_exchanges_compile_nothing(tmp_path, caplog):
     jax.clear_caches()
     with jax.log_compiles():
         evolve(CONFIG, RANGES, 8, 256, base_dir=tmp_path)
-    for program in ("run_chunk", "taken_over", "evaluate_all"):
+    for program in ("run_chunk", "states_of", "evaluate_agents"):
         done = f"Finished XLA compilation of jit({program})"
         assert len([r for r in caplog.records if done in r.getMessage()]) == 1
 

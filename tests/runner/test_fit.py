@@ -20,7 +20,7 @@ from vibe_rl.metrics import read_metrics
 from vibe_rl.run_dir import RunDir
 from vibe_rl.runner import RunnerConfig, fit, loop, train_ppo
 from vibe_rl.runner.evaluator import evaluate, greedy_action
-from vibe_rl.runner.rows import Report, Speedometer
+from vibe_rl.runner.rows import RowWriter, Speedometer
 from vibe_rl.runner.run import prepare
 from vibe_rl.runner.schedule import evaluation_key, next_due
 from vibe_rl.runner.train_ppo import PPOMetricsHistory, ppo
@@ -70,21 +70,21 @@ def leaves(state):
 def test_chunks_cover_the_run_and_stop_at_evaluations(n_updates, log, evaluation, longest):
     config = replace(RUNNER, log_interval=log, eval_every=evaluation)
     run = replace(PREPARED, config=config, n_updates=n_updates)
-    for stops in ([], [run.next_row]):
-        schedule = run.schedule(0, n_updates, lambda: longest, stops)
-        lengths = [length for length, _ in schedule]
+    for stops in ([], [run.due.next_row]):
+        schedule = run.due.chunks(0, n_updates, lambda: longest, stops)
+        lengths = [length for _, length in schedule]
         ends = np.cumsum(lengths)
         assert ends[-1] == n_updates
         assert all(0 < n <= max(longest, 1) for n in lengths)
-        assert {u for u in range(1, n_updates + 1) if run.evaluates_after(u)} <= set(ends)
+        assert {u for u in range(1, n_updates + 1) if run.due.evaluates_after(u)} <= set(ends)
         if stops:
             assert rows_end(run) <= set(ends)
 
 
 def rows_end(run):
-    ends = [run.next_row(0)]
+    ends = [run.due.next_row(0)]
     while ends[-1] < run.n_updates:
-        ends.append(run.next_row(ends[-1]))
+        ends.append(run.due.next_row(ends[-1]))
     return set(ends)
 
 
@@ -108,9 +108,9 @@ def test_an_interval_is_due_with_the_update_that_reaches_its_next_multiple(
 
 @pytest.mark.parametrize("longest", [0, 1, 3, 100])
 def test_any_pace_gives_the_same_rows_and_the_same_bits(longest, monkeypatch):
-    monkeypatch.setattr(Report, "updates_at_once", lambda self: longest)
+    monkeypatch.setattr(RowWriter, "updates_at_once", lambda self: longest)
     paced, rows = run()
-    monkeypatch.setattr(Report, "updates_at_once", lambda self: 1)
+    monkeypatch.setattr(RowWriter, "updates_at_once", lambda self: 1)
     single, other_rows = run()
     assert all(map(np.array_equal, leaves(paced.state), leaves(single.state)))
     assert [without_speed(row) for row in rows] == [without_speed(row) for row in other_rows]

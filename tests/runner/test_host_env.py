@@ -19,7 +19,7 @@ from vibe_rl.env import AutoResetWrapper, GymnasiumWrapper, HostStep
 from vibe_rl.experiment import evaluate_run
 from vibe_rl.run_dir import find_runs
 from vibe_rl.runner import RunnerConfig, fit, prepare
-from vibe_rl.runner.host_env import AT_ONCE, act, advance_to_action, evaluate_on_host, opened
+from vibe_rl.runner.host_env import AT_ONCE, act, evaluate_host_envs, learn_then_act, opened
 from vibe_rl.runner.train_dqn import dqn
 from vibe_rl.runner.train_ppo import ppo
 from vibe_rl.runner.train_sac import sac
@@ -162,20 +162,20 @@ def test_an_environment_on_the_host_gives_the_run_of_the_compiled_loop(kind):
 def test_worlds_are_closed_when_training_ends_and_when_it_fails():
     env = OnHost(CountsAndPays())
     result, _ = trained(DQN, env, RUNNER)
-    assert result.state.env_state.worlds.closed
-    with pytest.raises(RuntimeError), opened(env, jax.random.key(0), 2) as worlds:
+    assert result.state.env_state.envs.closed
+    with pytest.raises(RuntimeError), opened(env, jax.random.key(0), 2) as envs:
         raise RuntimeError
-    assert worlds.worlds.closed
+    assert envs.envs.closed
 
 
 def test_an_evaluation_watches_each_world_until_its_first_episode_ends_or_max_steps():
     env = CountsAndPays()
     algorithm = dqn(OnHost(env), (), DQN, RUNNER)
-    policy = algorithm, algorithm.init(jax.random.key(0))
-    three = evaluate_on_host(policy, OnHost(env), AT_ONCE + 3, 10, jax.random.key(1))
+    how = algorithm, algorithm.init(jax.random.key(0)), OnHost(env), (), jax.random.key(1)
+    three = evaluate_host_envs(*how, AT_ONCE + 3, 10)
     assert three.finished.all()
     assert three.episode_lengths.tolist() == [3] * (AT_ONCE + 3)
-    two = evaluate_on_host(policy, OnHost(env), 2, 2, jax.random.key(1))
+    two = evaluate_host_envs(*how, 2, 2)
     assert not two.finished.any()
     assert two.episode_lengths.tolist() == [2, 2]
 
@@ -200,9 +200,9 @@ def test_two_runs_of_gymnasium_with_one_seed_are_identical_and_another_seed_diff
 def test_a_long_run_compiles_nothing_after_its_first_chunks():
     env = GymnasiumWrapper("CartPole-v1")
     trained(CART_POLE, env, SHORT)
-    sizes = advance_to_action._cache_size(), act._cache_size()
+    sizes = learn_then_act._cache_size(), act._cache_size()
     trained(CART_POLE, env, replace(SHORT, total_timesteps=900, seed=3))
-    assert (advance_to_action._cache_size(), act._cache_size()) == sizes
+    assert (learn_then_act._cache_size(), act._cache_size()) == sizes
 
 
 def test_sac_learns_from_worlds_in_processes_of_their_own():

@@ -28,7 +28,7 @@ from vibe_rl.replay.ring import NO_TRANSITION, TERMINATED, TRUNCATED
 from vibe_rl.run_dir import RunDir
 from vibe_rl.runner import RunnerConfig, evaluate, fit, hybrid, loop, train_dqn, train_sac
 from vibe_rl.runner.evaluator import greedy_action, jit_evaluate
-from vibe_rl.runner.rows import Report
+from vibe_rl.runner.rows import RowWriter
 from vibe_rl.runner.run import prepare
 from vibe_rl.runner.train_dqn import DQNTrainResult, dqn
 from vibe_rl.runner.train_sac import SACTrainResult, sac
@@ -230,7 +230,7 @@ def test_one_seed_gives_one_result_and_another_seed_another(kind, record):
 @pytest.mark.parametrize("longest", [1, 7, 100])
 @pytest.mark.parametrize("kind", ["dqn by priority", "dqn on the host", "sac"])
 def test_any_pace_gives_the_same_rows_and_the_same_bits(kind, longest, record, monkeypatch):
-    monkeypatch.setattr(Report, "updates_at_once", lambda self: longest)
+    monkeypatch.setattr(RowWriter, "updates_at_once", lambda self: longest)
     paced, first = run(*KINDS[kind]), record(kind)[0]
     assert identical(paced.agent_state, first.agent_state)
     assert paced.episode_returns == first.episode_returns
@@ -252,7 +252,7 @@ def test_evaluating_more_or_less_often_changes_nothing_that_is_learned(kind, rec
 
 def programs():
     these = (
-        loop.jit_start, loop.run_chunk, jit_evaluate, hybrid.advance,
+        loop.jit_start, loop.run_chunk, jit_evaluate, hybrid.learn_then_collect,
     )  # fmt: skip
     return [program._cache_size() for program in these]
 

@@ -19,6 +19,8 @@ from vibe_rl.errors import ConfigError
 from vibe_rl.metrics import read_metrics
 from vibe_rl.run_dir import RunDir, find_runs
 from vibe_rl.runner import RunnerConfig, prepare, train_ppo_multigpu, unreplicate
+from vibe_rl.runner.loop import run_chunk
+from vibe_rl.runner.placement import chunk_program, mesh_of
 from vibe_rl.runner.session import run_training
 from vibe_rl.runner.train_dqn import dqn
 from vibe_rl.runner.train_ppo import ppo
@@ -94,7 +96,7 @@ def collectives(run, each_episode):
     """Every communication of the compiled chunk: what it does, and the shape of its result."""
     with run.started() as state:
         how = run.algorithm, run.env, run.env_params, state, 3, each_episode
-        program = run.run_chunk.lower(*how).compile()
+        program = chunk_program(mesh_of(run.config), state).lower(*how).compile()
     found = re.findall(
         r"= (\S+|\(.*?\)) (all-gather|all-reduce|reduce-scatter|all-to-all|collective-permute)"
         r"(?:-start)?\(",
@@ -106,7 +108,7 @@ def collectives(run, each_episode):
 @pytest.mark.parametrize("kind", KINDS)
 def test_gradients_are_reduced_once_and_no_rollout_is_gathered(kind):
     run = prepared(kind, D)
-    each_episode = run.off_policy is not None
+    each_episode = run.each_episode
     _, found = collectives(run, each_episode)
     kinds = {kind for kind, _ in found}
     assert kinds <= {"all-reduce", "all-gather"}
@@ -123,7 +125,7 @@ def test_each_device_holds_its_share_of_worlds_and_replay():
         run = prepared(kind, D)
         with run.started() as state:
             split = [state.obs, state.env_state]
-            if run.off_policy is not None:
+            if run.each_episode:  # DQN, which has a replay
                 split.append(state.agent_state.memory.ring._replace(filled=(), highest=()))
             for leaf in jax.tree.leaves(split):
                 shares = {shard.data.nbytes * D for shard in leaf.addressable_shards}
@@ -142,7 +144,9 @@ def test_the_memory_of_a_batch_falls_with_the_number_of_devices():
         run = prepare(algorithm, wrapped, env_params, how, 1024)
         with run.started() as state:
             how = run.algorithm, run.env, run.env_params, state, 3
-            program = run.run_chunk.lower(*how).compile()
+            mesh = mesh_of(run.config)
+            chunk = run_chunk if mesh is None else chunk_program(mesh, state)
+            program = chunk.lower(*how).compile()
         sizes[n_devices] = program.memory_analysis().temp_size_in_bytes
     assert sizes[8] < 1.25 * sizes[1] / 8, sizes
 

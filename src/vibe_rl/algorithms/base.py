@@ -1,6 +1,8 @@
 """What an algorithm is: pure functions over an immutable state."""
 
-from typing import Any, Protocol, runtime_checkable
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from jaxtyping import Array
 
@@ -35,41 +37,77 @@ class Stage(Protocol):
         ...
 
 
-@runtime_checkable
-class Algorithm(Stage, Protocol):
+class Algorithm(ABC):
     """A description `(config, obs_space, action_space)` whose numbers are leaves of a pytree.
 
-    `greedy` speaks about one example too. Whether the algorithm forgets a rollout after an update
-    or keeps it in a replay of its own is its own business.
+    The abstract members are those of the paper. `stages` and what follows say what a runner has to
+    know; the defaults are those of an algorithm that forgets a rollout after its update.
     """
 
-    @property
-    def config(self) -> Any:
-        """The hyperparameters, a frozen dataclass."""
-        ...
+    config: Any
+    obs_space: Space
+    action_space: Space
+    reports_episodes: ClassVar[bool] = False
+    """Whether single episodes get rows of their own where the runner's settings do not say."""
 
     @property
-    def obs_space(self) -> Space:
-        """What it can observe."""
-        ...
+    @abstractmethod
+    def rollout_length(self) -> int:
+        """T, the steps that each env takes between two updates."""
 
-    @property
-    def action_space(self) -> Space:
-        """What it can do."""
-        ...
-
+    @abstractmethod
     def check(self, num_envs: int) -> None:
         """Raises ConfigError if the settings cannot work, before anything is compiled."""
-        ...
 
-    def init(self, key: Key) -> PyTree:
+    @abstractmethod
+    def init(self, key: Key) -> Any:
         """The state before any experience."""
-        ...
 
-    def greedy(self, state: PyTree, obs: PyTree) -> PyTree:
-        """The action the policy thinks best."""
-        ...
+    @abstractmethod
+    def act(self, state: Any, obs: PyTree, key: Key) -> tuple[PyTree, Any]:
+        """An exploring action for one observation, and the extras that `update` reads."""
 
-    def value(self, state: PyTree, obs: PyTree) -> Array | None:
-        """The discounted return expected of the greedy policy; None if nothing learned tells it."""
-        ...
+    @abstractmethod
+    def greedy(self, state: Any, obs: PyTree) -> PyTree:
+        """The action the policy thinks best at one observation."""
+
+    @abstractmethod
+    def update(self, state: Any, rollout: Transition, key: Key) -> tuple[Any, dict[str, Any]]:
+        """The state after learning from a rollout `[T, N, ...]`, and named scalar metrics."""
+
+    def value(self, state: Any, obs: PyTree) -> Array | None:
+        """The discounted return expected of the greedy policy; None if nothing learned says it."""
+        return None
+
+    def act_keys(self, state: Any, fresh: Keys) -> Keys:
+        """The keys of a rollout's actions `[T, N]`."""
+        return fresh
+
+    def stages(self) -> Sequence[tuple[Stage, int]]:
+        """What runs before the algorithm itself, each for so many updates."""
+        return ()
+
+    def portable(self, state: Any) -> Any:
+        """The part of the state that acting needs."""
+        return state
+
+    def from_portable(self, state: Any) -> Any:
+        """The whole state, with nothing in what `portable` leaves out."""
+        return state
+
+    def shardings(self, state: Any, whole: Any, split: Any) -> Any:
+        """Where a state lives on several devices.
+
+        Args:
+            state: arrays or their shapes.
+            whole: the sharding of each leaf of a state that knows nothing of single envs.
+            split: the sharding of a leaf with one entry per env.
+        """
+        return whole
+
+    def check_memory(self, n_agents: int = 1, n_devices: int = 1) -> None:  # noqa: B027
+        """Raises ConfigError if so many agents do not fit into the memory of so many devices."""
+
+    def describe_memory(self) -> str:
+        """What takes memory beside the networks, and how much; nothing if nothing does."""
+        return ""

@@ -6,14 +6,19 @@ warmup`).
 """
 
 import math
+from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array
+from typing_extensions import override
 
+from vibe_rl.algorithms.base import Algorithm, Stage
+from vibe_rl.algorithms.warmup import Warmup
 from vibe_rl.errors import ConfigError, check_bounds
 from vibe_rl.networks.encoder import Encoder, array_spaces, view
 from vibe_rl.ops.normalization import (
@@ -26,16 +31,7 @@ from vibe_rl.replay.ring import AnyKey, Batch, HostReplay, Replay, Ring
 from vibe_rl.schedule import interpolate
 from vibe_rl.spaces import Box, Space
 from vibe_rl.system import memory as available_memory
-from vibe_rl.types import (
-    Key,
-    Keys,
-    Number,
-    PyTree,
-    Transition,
-    description,
-    number,
-    static,
-)
+from vibe_rl.types import Key, Keys, Number, Transition, description, number, static
 
 
 @description
@@ -87,7 +83,7 @@ class Memory(NamedTuple):
 
 @description
 @dataclass(frozen=True)
-class OffPolicy:
+class OffPolicy(Algorithm):
     """The base of algorithms with a replay ring; derived ones say how to act and how to learn.
 
     Their state is a NamedTuple with a field `memory`. `learn(state, batches, key)` makes a gradient
@@ -100,6 +96,7 @@ class OffPolicy:
     action_space: Space = static()
     replay: Replay = static()
     warmup_steps: int = static()
+    reports_episodes: ClassVar[bool] = True
 
     @property
     def rollout_length(self) -> int:
@@ -154,10 +151,24 @@ class OffPolicy:
         of_env = jax.vmap(jax.random.fold_in, (None, 0))(memory.exploration_key, env)
         return jax.vmap(jax.vmap(jax.random.fold_in), (None, 0))(of_env, block)
 
-    def with_empty_ring(self, state: Any) -> Any:
-        """The state with an empty ring, on the host if that is its place."""
-        ring = self.replay.init(self.obs_space, self.action_space)
+    @override
+    def stages(self) -> Sequence[tuple[Stage, int]]:
+        return ((Warmup(self), self.warmup_updates),)
+
+    @override
+    def portable(self, state: Any) -> Any:
+        return without_ring(state)
+
+    @override
+    def from_portable(self, state: Any) -> Any:
+        ring = self.replay.init(self.obs_space, self.action_space)  # on the host, if it is there
         return state._replace(memory=state.memory._replace(ring=ring))
+
+    @override
+    def shardings(self, state: Any, whole: Any, split: Any) -> Any:
+        rings = state.memory.ring, whole.memory.ring
+        ring = jax.tree.map(lambda x, sharding: split if x.ndim else sharding, *rings)
+        return whole._replace(memory=whole.memory._replace(ring=ring))
 
     @property
     def on_host(self) -> bool:
@@ -215,25 +226,9 @@ class OffPolicy:
             batches = batches._replace(obs=see(batches.obs), next_obs=see(batches.next_obs))
         return self.learn(state, batches, key)
 
-    def init(self, key: Key) -> Any:
-        """The state before any experience."""
-        raise NotImplementedError
-
-    def act(self, state: Any, obs: PyTree, key: Key) -> tuple[PyTree, tuple[()]]:
-        """An exploring action; learning needs no extras."""
-        raise NotImplementedError
-
-    def greedy(self, state: Any, obs: PyTree) -> PyTree:
-        """The action thought best."""
-        raise NotImplementedError
-
-    def value(self, state: Any, obs: PyTree) -> Array:
-        """Q of the greedy action."""
-        raise NotImplementedError
-
+    @abstractmethod
     def learn(self, state: Any, batches: Batch, key: Key) -> tuple[Any, dict[str, Array], Array]:
-        """Gradient steps on batches `[U, B]`."""
-        raise NotImplementedError
+        """Gradient steps on batches `[U, B]`: the state, metrics, and sizes of TD errors."""
 
     def check(self, num_envs: int) -> None:
         """Raises ConfigError for settings that cannot work together."""
@@ -263,16 +258,16 @@ class OffPolicy:
             )
         self._check_replay_ratio()
 
-    def check_memory(self, n_rings: int = 1, n_devices: int = 1) -> None:
+    def check_memory(self, n_agents: int = 1, n_devices: int = 1) -> None:
         """Raises ConfigError for rings that do not fit on so many devices, a part on each."""
         n_memories = 1 if jax.default_backend() == "cpu" else n_devices  # a host has one
-        needed = n_rings * self.replay.nbytes(self.obs_space, self.action_space) // n_memories
+        needed = n_agents * self.replay.nbytes(self.obs_space, self.action_space) // n_memories
         free = available_memory.of_host() if self.on_host else available_memory.of_device()
         if needed > free:
             place = "host" if self.on_host else "device"
             raise ConfigError(
                 f"buffer_size {self.replay.capacity:,} takes "
-                f"{f'{n_rings} x ' * (n_rings > 1)}{self.describe_replay()}, and the "
+                f"{f'{n_agents} x ' * (n_agents > 1)}{self._ring_size()}, and the "
                 f"{place} has {available_memory.describe(free)} free: give a smaller one"
                 + (", or replay_on host." if not self.on_host else ".")
             )
@@ -282,8 +277,12 @@ class OffPolicy:
                 "counted in int32: give a smaller one."
             )
 
-    def describe_replay(self) -> str:
-        """The ring's size with the arithmetic."""
+    @override
+    def describe_memory(self) -> str:
+        return f"replay of {self._ring_size()}"
+
+    def _ring_size(self) -> str:
+        """In words, with the arithmetic."""
         n_slots = self.replay.num_envs * self.replay.length
         n_bytes = self.replay.nbytes(self.obs_space, self.action_space)
         each = round(n_bytes / n_slots)
@@ -306,17 +305,6 @@ def update_keys(key: Key) -> tuple[Key, Key]:
     return sample_key, learn_key
 
 
-def without_ring(agent_state: Any) -> Any:
-    """The state without its experience: all that acting needs."""
-    if not isinstance(getattr(agent_state, "memory", None), Memory):
-        return agent_state
-    return agent_state._replace(memory=agent_state.memory._replace(ring=None))
-
-
-def sharded_over_envs(agent_state: Any, whole: Any, split: Any) -> Any:
-    """The shardings `whole` of a state, where what is kept of each env is `split`."""
-    memory = getattr(agent_state, "memory", None)
-    if not isinstance(memory, Memory):
-        return whole
-    ring = jax.tree.map(lambda x, s: split if x.ndim else s, memory.ring, whole.memory.ring)
-    return whole._replace(memory=whole.memory._replace(ring=ring))
+def without_ring(state: Any) -> Any:
+    """The state of DQN or SAC without its experience."""
+    return state._replace(memory=state.memory._replace(ring=None))

@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from vibe_rl.algorithms.base import Algorithm
 from vibe_rl.errors import ConfigError, check_bounds
 from vibe_rl.networks.actor_critic import ActorCritic, PolicyHead, check_policy
 from vibe_rl.networks.distributions import Distribution
@@ -28,16 +29,7 @@ from vibe_rl.ops.normalization import (
 from vibe_rl.ops.returns import compute_gae, explained_variance
 from vibe_rl.schedule import interpolate
 from vibe_rl.spaces import Box, Space
-from vibe_rl.types import (
-    Key,
-    Keys,
-    Number,
-    PyTree,
-    Transition,
-    description,
-    number,
-    static,
-)
+from vibe_rl.types import Key, Number, PyTree, Transition, description, number, static
 
 
 @description
@@ -205,7 +197,7 @@ def _log_prob(policy: Distribution, sample: Array) -> Array:
 
 @description
 @dataclass(frozen=True)
-class PPO:
+class PPO(Algorithm):
     """PPO for any actions and observations, masks included."""
 
     config: PPOConfig
@@ -270,10 +262,6 @@ class PPO:
             ),
             config.shared_backbone,
         )
-
-    def act_keys(self, state: PPOState, fresh: Keys) -> Keys:
-        """Fresh ones."""
-        return fresh
 
     def act(self, state: PPOState, obs: PyTree, key: Key) -> tuple[PyTree, Behaviour]:
         """Samples the policy."""

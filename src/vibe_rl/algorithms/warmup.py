@@ -10,7 +10,6 @@ from typing import Any
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from vibe_rl.algorithms.off_policy import OffPolicy
 from vibe_rl.networks.distributions import Categorical, mask_logits
 from vibe_rl.spaces import Space
 from vibe_rl.types import Key, Keys, MaskedObs, PyTree, Transition, description
@@ -29,7 +28,7 @@ def random_action(space: Space, obs: PyTree, key: Key) -> PyTree:
 class Warmup:
     """The warm-up of an algorithm with a replay."""
 
-    algorithm: OffPolicy
+    algorithm: Any  # an `OffPolicy`
 
     @property
     def rollout_length(self) -> int:

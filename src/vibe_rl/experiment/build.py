@@ -15,15 +15,26 @@ from vibe_rl.runner.run import Run, prepare
 from vibe_rl.system.processes import check_same, greatest, told_by_first
 
 
-def build(config: TrainConfig) -> Run:
-    """The environment and the algorithm that `config` describes; ConfigError if they do not fit."""
+def build(config: TrainConfig, *, check_memory: bool = True) -> Run:
+    """The run that `config` describes; ConfigError if it cannot work.
+
+    Without `check_memory` it may be larger than this machine: its agent can act all the same.
+    """
     env, env_params = make(config.env_id, **config.env_kwargs)
     if not isinstance(env, HostEnvironment):
         env = AutoResetWrapper(env)
     builder = ALGORITHMS[algorithm_name(config)][1]
     algorithm = builder(env, env_params, config.algo, config.runner)
     num_envs = resolve_num_envs(config.algo.num_envs, config.runner)
-    return prepare(algorithm, env, env_params, config.runner, num_envs)
+    return prepare(
+        algorithm,
+        env,
+        env_params,
+        config.runner,
+        num_envs,
+        description=to_dict(config),
+        check_memory=check_memory,
+    )
 
 
 def check_own_checkpoints(config: TrainConfig) -> None:

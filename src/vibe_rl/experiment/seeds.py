@@ -78,9 +78,7 @@ def resume_seeds(
 
 
 def _prepared(configs: Sequence[TrainConfig]) -> ManyRuns:
-    run = side_by_side([build(config) for config in configs])
-    run.check_memory()
-    return run
+    return side_by_side([build(config) for config in configs])
 
 
 def _train(

@@ -8,7 +8,6 @@ from typing import Any, overload
 
 import jax
 
-from vibe_rl.algorithms.off_policy import without_ring
 from vibe_rl.checkpoint import load_metadata
 from vibe_rl.configs.train_config import TrainConfig, algorithm_name
 from vibe_rl.errors import ConfigError
@@ -28,7 +27,8 @@ from vibe_rl.runner.fit import FitResult
 from vibe_rl.runner.resuming import agent_part
 from vibe_rl.runner.run import Run
 from vibe_rl.runner.schedule import evaluation_key
-from vibe_rl.runner.session import run_training
+from vibe_rl.runner.session import opened
+from vibe_rl.system.processes import by_first
 from vibe_rl.system.programs import enable_compilation_cache
 from vibe_rl.types import PyTree
 
@@ -57,9 +57,10 @@ def train(
     check_own_checkpoints(config)
     check_same_config(config)
     run = build(config)
-    run.check_memory()
     run_dir = new_run_dir(f"{config.env_id}_{algorithm_name(config)}", base_dir)
-    return run_dir, run_training(run, run_dir=run_dir, record=partial(record, run_dir, config))
+    with opened(run, run_dir) as session:
+        by_first(partial(record, run_dir, config))
+        return run_dir, session.train()
 
 
 def resume(path: str | os.PathLike[str], config: TrainConfig) -> tuple[RunDir, FitResult]:
@@ -75,7 +76,9 @@ def resume(path: str | os.PathLike[str], config: TrainConfig) -> tuple[RunDir, F
     check_own_checkpoints(config)
     check_same_config(config)
     run = build(replace(config, runner=replace(config.runner, resume=True)))
-    return run_dir, run_training(run, run_dir=run_dir, record=partial(record, run_dir, config))
+    with opened(run, run_dir) as session:
+        by_first(partial(record, run_dir, config))
+        return run_dir, session.train()
 
 
 def load_run(
@@ -83,13 +86,13 @@ def load_run(
 ) -> tuple[Run, PyTree, Mapping[str, Any]]:
     """A run as its config describes it, its latest or best saved agent, and its notes."""
     run_dir = RunDir.open(path)
-    run = build(on_one_device(config_of(path)))
+    run = build(on_one_device(config_of(path)), check_memory=False)
     if best and run_dir.best_checkpoint is None:
         raise ConfigError(
             f"{run_dir} has no best checkpoint, for it was never evaluated: leave out best."
         )
     step = int(run_dir.best_checkpoint.name.removeprefix("step_")) if best else None  # type: ignore[union-attr]
-    like = without_ring(jax.eval_shape(run.algorithm.init, jax.random.key(0)))
+    like = run.algorithm.portable(jax.eval_shape(run.algorithm.init, jax.random.key(0)))
     agent_state = agent_part(run_dir.checkpoints, like, step)
     return run, agent_state, load_metadata(run_dir.checkpoints, step=step)
 
@@ -116,4 +119,4 @@ def evaluate_run(
     enable_compilation_cache()
     key = evaluation_key(notes["seed"], notes["update"]) if seed is None else jax.random.key(seed)
     with jax.default_matmul_precision(run.config.matmul_precision):
-        return run.score((run.algorithm, agent_state), key, episodes)
+        return run.score(agent_state, key, episodes)

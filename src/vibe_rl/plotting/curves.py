@@ -72,10 +72,18 @@ def read_curves(path: str | os.PathLike[str], x_key: str, y_key: str) -> Curves:
 
 def curve_of(rows: Iterable[dict[str, Any]], x_key: str, y_key: str) -> Curve:
     """The rows that have both numbers; of rows at the same x, which a resumed run has, the last."""
+    rows = list(rows)
+    y_key = spelling(rows, y_key)
     pairs = ((row.get(x_key), row.get(y_key)) for row in rows)
     points = dict(pair for pair in pairs if isinstance(pair[0], Real) and isinstance(pair[1], Real))
     x, y = np.array(sorted(points.items()), dtype=np.float64).reshape(-1, 2).T
     return Curve(x, y)
+
+
+def spelling(rows: Sequence[dict[str, Any]], key: str) -> str:
+    """How the rows call `key`: older logs have means of episodes under the names of single ones."""
+    names = key, f"{key}_mean", key.removesuffix("_mean")
+    return next((name for name in names if any(name in row for row in rows)), key)
 
 
 def algorithm_of(config: dict[str, Any]) -> str | None:

@@ -10,6 +10,7 @@ from vibe_rl.runner.placement import (
     unreplicate,
 )
 from vibe_rl.runner.run import Run, prepare
+from vibe_rl.runner.schedule import EnvParamsSchedule
 from vibe_rl.runner.train_dqn import DQNTrainResult, train_dqn
 from vibe_rl.runner.train_ppo import PPOMetricsHistory, PPOTrainState, train_ppo
 from vibe_rl.runner.train_ppo_multigpu import train_ppo_multigpu
@@ -18,6 +19,7 @@ from vibe_rl.sharding import replicate_on_mesh, shard_pytree
 
 __all__ = [
     "DQNTrainResult",
+    "EnvParamsSchedule",
     "EvalMetrics",
     "FitResult",
     "PPOMetricsHistory",

@@ -1,10 +1,10 @@
-"""The host side of training: log, evaluate, call back, stop, in the body of an ordinary `for`.
+"""The host side of training: log, evaluate, save, call back, stop, in an ordinary `for`.
 
 The device is never waited for without need: while it computes a chunk, the host handles the one
 before. Only a callback, which sees the state and the metrics of the same step, makes it wait.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, TypeVar, runtime_checkable
@@ -14,7 +14,8 @@ import numpy as np
 
 from vibe_rl.runner.evaluator import EvalMetrics
 from vibe_rl.runner.loop import Chunk, TrainState
-from vibe_rl.runner.rows import AnyTable, Pending, Report, Row
+from vibe_rl.runner.resuming import Found
+from vibe_rl.runner.rows import Pending, Row, RowWriter
 from vibe_rl.runner.run import Run
 from vibe_rl.runner.saving import Saver
 from vibe_rl.runner.schedule import Stops
@@ -25,8 +26,10 @@ from vibe_rl.types import PyTree
 
 Result = TypeVar("Result")
 Result_co = TypeVar("Result_co", covariant=True)
-Callback = Callable[[int, PyTree, Row], None]
-"""Called as `callback(step, agent_state, metrics)` after every row, once learning has begun."""
+Callback = Callable[[int, PyTree, Row], object]
+"""Called as `callback(step, agent_state, metrics)` after every row, once learning has begun.
+
+If it returns False, and not merely nothing, the run ends there as if its budget were used up."""
 
 
 class FitResult(NamedTuple):
@@ -36,114 +39,92 @@ class FitResult(NamedTuple):
     step: int  # env steps taken
     updates: int
     history: dict[str, np.ndarray]  # one entry per update and metric; empty unless asked for
-    evaluation: EvalMetrics | None  # the last one; of the state returned unless interrupted
+    evaluation: EvalMetrics | None  # the last one; of the state returned unless it ended early
     interrupted: bool  # whether a signal ended it before its budget
     diverged: str | None = None  # of one among many: what was not finite; nothing is evaluated then
 
 
-@runtime_checkable
-class AnyChunk(Protocol):
-    """What the host sees of a chunk: of a run of its own, or of one among many."""
-
-    @property
-    def state(self) -> TrainState:
-        """See `Chunk.state`."""
-        ...
-
-    @property
-    def metrics(self) -> AnyTable:
-        """See `Chunk.metrics`."""
-        ...
-
-    @property
-    def n_updates(self) -> int:
-        """See `Chunk.n_updates`."""
-        ...
-
-    @property
-    def first(self) -> bool:
-        """See `Chunk.first`."""
-        ...
-
-
 @dataclass
 class Host:
-    """What is done between two chunks, in this order: log, call back, save."""
+    """What is done between two chunks of a run, in this order: log, call back, save."""
 
     run: Run
-    report: Report
-    callback: Callback | None
-    saver: Saver | None
+    rows: RowWriter
+    callback: Callback | None = None
+    saver: Saver | None = None
+    found: Found | None = None  # where the run resumes
     pending: Pending | None = None
+    ended: bool = False  # whether the callback ended the run
 
-    @property
-    def restore(self) -> Callable[[], TrainState] | None:
-        """What gives the state to go on from, if there is one."""
-        return self.saver.restore if self.saver is not None and self.saver.resuming else None
+    def begin(self) -> tuple[TrainState | None, int]:
+        """The state to resume with, if there is one, and the updates made before."""
+        if self.found is None:
+            return None, 0
+        self.rows.unfinished = list(self.found.unfinished)
+        return self.found.take(self.run.algorithm), self.found.update
 
-    def begin(self) -> int:
-        """How many updates have been made before."""
-        if self.saver is None:
-            return 0
-        progress = self.saver.progress()
-        self.report.unfinished = list(progress.unfinished)
-        return progress.update
+    def chunks(self, run: Run, state: TrainState, update: int) -> Iterator[tuple[Run, Chunk]]:
+        """The chunks from `update` on, each with the run that it is of."""
+        for chunk in run.chunks(state, self.longest, self.stops(), update):
+            yield run, chunk
 
     def longest(self) -> int:
         """How many updates a chunk should have at most; processes agree, for clocks differ."""
-        return greatest(self.report.updates_at_once())
+        return greatest(self.rows.updates_at_once())
 
     def stops(self) -> Stops:
-        """What a chunk may not go on past, besides evaluations."""
-        of_rows = [] if self.callback is None else [self.run.next_row]
+        """What a chunk may not cross, besides evaluations."""
+        of_rows = [] if self.callback is None else [self.run.due.next_row]
         return of_rows if self.saver is None else [*of_rows, self.saver.next_save]
 
-    def after(self, chunk: AnyChunk, update: int, scores: EvalMetrics | None) -> None:
-        """Handles a chunk that may be under way, and waits only for the one before if it can."""
+    def after(self, chunk: Chunk, update: int, scores: EvalMetrics | None) -> bool:
+        """Handles a chunk that may be under way; whether the run may continue."""
         self.observe(chunk, update, scores)
         if self.saver is not None and self.saver.due(update, scores):
             self.save(chunk.state, update, scores)
+        return not self.ended
 
-    def observe(self, chunk: AnyChunk, update: int, scores: EvalMetrics | None) -> None:
+    def observe(self, chunk: Chunk, update: int, scores: EvalMetrics | None) -> None:
         """Logs the chunk before, and this one too if there is a callback."""
         run = self.run
         if chunk.first:  # the clock does not run while training is compiled
-            under_way = 0 if run.waits else chunk.n_updates
-            self.report.speedometer.restart((update - under_way) * run.steps_per_update)
+            under_way = 0 if run.executor.waits else chunk.n_updates
+            self.rows.speedometer.restart((update - under_way) * run.steps_per_update)
         self.flush()
         self.pending = Pending(chunk.metrics, chunk.n_updates, update, scores)
         if self.callback is not None:
             row = self.flush()
             if row and update > run.warmup_updates:
-                self.callback(update * run.steps_per_update, chunk.state.agent_state, row)
+                step, agent_state = update * run.steps_per_update, chunk.state.agent_state
+                self.ended = self.callback(step, agent_state, row) is False
 
     def save(self, state: TrainState, update: int, scores: EvalMetrics | None) -> None:
         """Saves what is logged and known to be finite."""
         self.flush()
         assert self.saver is not None
-        self.saver.save(update, state, self.report.unfinished, scores)
+        self.saver.save(update, state, self.rows.unfinished, scores)
 
     def flush(self) -> Row:
         """Waits for the chunk whose metrics are not logged yet; its last row, or nothing."""
         pending, self.pending = self.pending, None
-        return self.report(pending)
+        return self.rows(pending)
 
     def end(self, update: int, state: TrainState) -> FitResult:
-        """Logs and saves what is left; a row cut short only if no resumed run can end it."""
+        """Logs and saves what is left; a row cut short only if no resumed run can complete it."""
         self.flush()
-        run, report = self.run, self.report
+        run, rows = self.run, self.rows
         if self.saver is None:
-            report.close(update)
+            rows.close(update)
         else:
-            scores = report.evaluation if run.evaluates_after(update) else None
-            self.saver.finish(update, state, report.unfinished, scores)
+            scores = rows.evaluation if run.due.evaluates_after(update) else None
+            self.saver.finish(update, state, rows.unfinished, scores)
         return FitResult(
             state=state,
             step=update * run.steps_per_update,
             updates=update,
-            history=report.table(),
-            evaluation=report.evaluation,
-            interrupted=update < run.n_updates,
+            history=rows.table(),
+            evaluation=rows.evaluation,
+            interrupted=update < run.n_updates and not self.ended,
         )
 
 
@@ -151,29 +132,20 @@ class Host:
 class AnyHost(Protocol[Result_co]):
     """The host's part in a run, or in many side by side."""
 
-    @property
-    def restore(self) -> Callable[[], TrainState] | None:
-        """What gives the state to go on from, if there is one."""
+    def begin(self) -> tuple[TrainState | None, int]:
+        """The state to resume with, if there is one, and the updates made before."""
         ...
 
-    def begin(self) -> int:
-        """How many updates have been made before."""
+    def chunks(self, run: Run, state: TrainState, update: int) -> Iterator[tuple[Run, Chunk]]:
+        """The chunks from `update` on, each with the run that it is of."""
         ...
 
-    def longest(self) -> int:
-        """How many updates a chunk should have at most."""
-        ...
-
-    def stops(self) -> Stops:
-        """What a chunk may not go on past, besides evaluations."""
-        ...
-
-    def after(self, chunk: Chunk, update: int, scores: EvalMetrics | None) -> None:
-        """Handles a chunk and what was evaluated after it."""
+    def after(self, chunk: Chunk, update: int, scores: EvalMetrics | None) -> bool:
+        """Handles a chunk and its evaluation; whether the run may continue."""
         ...
 
     def end(self, update: int, state: TrainState) -> Result_co:
-        """Handles what is left, and tells how it ended."""
+        """Handles what is left; how it ended."""
         ...
 
 
@@ -184,40 +156,37 @@ def fit(
     keep_history: bool = False,
     saver: Saver | None = None,
     stop: StopRequest | None = None,
+    found: Found | None = None,
 ) -> FitResult:
     """Trains for the budget of a prepared run.
 
     Args:
         run: see `prepare`.
-        tracker: gets rows of metrics, and of single episodes where the algorithm has a replay.
+        tracker: gets rows of metrics, and of single episodes where the run reports them.
         callback: see `Callback`.
         keep_history: whether to keep every update's metrics in memory.
-        saver: saves the run, and begins where its latest checkpoint stands if it is to resume.
+        saver: saves the run.
         stop: may ask the run to end early; None asks at Ctrl-C or SIGTERM.
+        found: the checkpoint to resume from; see `vibe_rl.runner.resuming.latest`.
 
     Raises:
         NonFiniteLossError: a loss became NaN or infinite.
     """
-    return drive(run, Host(run, report_for(run, tracker, keep_history), callback, saver), stop)
-
-
-def report_for(run: Run, tracker: Tracker | None, keep_history: bool = False) -> Report:
-    """What logs a run."""
-    rows = run.steps_per_update, run.next_row, run.ends_early
-    return Report(tracker or Tee(), *rows, run.off_policy is not None, keep_history)
+    rows = RowWriter(tracker or Tee(), run.due, keep_history)
+    return drive(run, Host(run, rows, callback, saver, found), stop)
 
 
 def drive(run: Run, host: AnyHost[Result], stop: StopRequest | None = None) -> Result:
     """The one loop: a chunk on the device, then the host's part, until the budget is used up."""
-    if host.restore is None:  # else it is in memory already
-        run.check_memory()
-    asked = StopRequest() if stop is None else nullcontext(stop)
-    precision = jax.default_matmul_precision(run.config.matmul_precision)
-    with precision, asked as stopping, run.started(host.restore) as first:
-        state, update = first, host.begin()
-        for chunk in run.chunks(state, host.longest, host.stops(), update):
-            update, state = update + chunk.n_updates, chunk.state
-            host.after(chunk, update, run.evaluate(state.agent_state, update))
-            if greatest(stopping.requested):
-                break
-        return host.end(update, state)
+    requested = StopRequest() if stop is None else nullcontext(stop)
+    with jax.default_matmul_precision(run.config.matmul_precision), requested as stopping:
+        restored, update = host.begin()
+        with run.started(restored) as first:
+            state, restored = first, None  # whose memory is the run's now
+            for current, chunk in host.chunks(run, state, update):
+                update, state = update + chunk.n_updates, chunk.state
+                scores = current.evaluate(state.agent_state, update)
+                may_continue = host.after(chunk, update, scores)
+                if greatest(stopping.requested or not may_continue):
+                    break
+            return host.end(update, state)

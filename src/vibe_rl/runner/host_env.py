@@ -1,6 +1,6 @@
 """Training and evaluation where the environments run on the host; see `vibe_rl.env.host`.
 
-The device acts and learns, the worlds step in between. Everything else is as in `loop`.
+The device acts and learns, the envs step in between. Everything else is as in `loop`.
 """
 
 from collections.abc import Iterator
@@ -17,26 +17,34 @@ from jaxtyping import Array
 from vibe_rl.algorithms.base import Algorithm
 from vibe_rl.env.host import HostEnvironment, HostWorlds
 from vibe_rl.runner.evaluator import Episodes, EvalMetrics, greedy_action, summary
-from vibe_rl.runner.hybrid import Asked, Seen, ask, digest, in_turns
+from vibe_rl.runner.executor import Executor
+from vibe_rl.runner.hybrid import (
+    Rollout,
+    UpdateInput,
+    begin_rollout,
+    learn_and_measure,
+    take_turns,
+    with_host_ring,
+)
 from vibe_rl.runner.loop import Experience, MetricTable, TrainState, rollout_keys
 from vibe_rl.types import AnyArray, Key, Keys, PyTree, Transition
 
 AT_ONCE = 16
-"""Worlds that an evaluation opens side by side."""
+"""Envs that an evaluation opens side by side."""
 
 
 @dataclass
-class Counted:
-    """Worlds that go on, with what is to be acted on next and the sums of running episodes."""
+class CountedEnvs:
+    """Running envs, with what is to be acted on next and the sums of running episodes."""
 
-    worlds: HostWorlds
+    envs: HostWorlds
     obs: PyTree
     episode_return: AnyArray  # float32 [N]
     episode_length: AnyArray  # int32 [N]
 
     def step(self, action: PyTree, extras: PyTree = None) -> Experience:
         """One step of each, with `extras` of the algorithm's."""
-        after = self.worlds.step(action)
+        after = self.envs.step(action)
         self.episode_return = self.episode_return + after.reward
         self.episode_length = self.episode_length + np.int32(1)
         ended = (after.reward, after.terminated, after.truncated, after.final_obs)
@@ -49,19 +57,19 @@ class Counted:
 
 
 @contextmanager
-def opened(env: HostEnvironment, key: Key, num_envs: int) -> Iterator[Counted]:
-    """Fresh worlds, closed when the block ends; their seeds come from `key`."""
+def opened(env: HostEnvironment, key: Key, num_envs: int) -> Iterator[CountedEnvs]:
+    """Fresh envs, closed when the block ends; their seeds come from `key`."""
     bits = jax.random.bits(key, (num_envs,), jnp.uint32)
-    worlds = env.open([int(seed) >> 1 for seed in np.asarray(bits)])
+    envs = env.open([int(seed) >> 1 for seed in np.asarray(bits)])
     try:
         zeros = np.zeros(num_envs, np.float32), np.zeros(num_envs, np.int32)
-        yield Counted(worlds, worlds.reset(), *zeros)
+        yield CountedEnvs(envs, envs.reset(), *zeros)
     finally:
-        worlds.close()
+        envs.close()
 
 
-class Request(NamedTuple):
-    """How a rollout begins, and the keys to go on with."""
+class FirstAction(NamedTuple):
+    """How a rollout begins, and the keys of its actions."""
 
     action: PyTree  # [N, ...]
     extras: PyTree
@@ -69,71 +77,68 @@ class Request(NamedTuple):
 
 
 @partial(jax.jit, static_argnames=("each_episode", "last"), donate_argnames=("state",))
-def advance_to_action(
-    algorithm: Any,
+def learn_then_act(
+    stage: Any,
     obs: PyTree,
     each_episode: bool,
     state: TrainState,
-    seen: Seen | None,
+    given: UpdateInput | None,
     last: bool,
-) -> tuple[TrainState, Asked | None, MetricTable | None]:
-    """Learns from what was seen, and begins the next rollout unless that was the last."""
-    state, row = digest(algorithm, state, seen, each_episode)
+) -> tuple[TrainState, Rollout | None, MetricTable | None]:
+    """Learns from what was collected, and begins the next rollout unless that was the last."""
+    state, row = learn_and_measure(stage, state, given, each_episode)
     if last:
         return state, None, row
 
-    def request(state: TrainState, key: Key) -> tuple[TrainState, Request]:
+    def first_action(state: TrainState, key: Key) -> tuple[TrainState, FirstAction]:
         num_envs = jax.tree.leaves(obs)[0].shape[0]
-        keys, _ = rollout_keys(algorithm, state.agent_state, key, num_envs)
-        return state, Request(*actions(algorithm, state.agent_state, obs, keys[0]), keys)
+        keys, _ = rollout_keys(stage, state.agent_state, key, num_envs)
+        return state, FirstAction(*actions(stage, state.agent_state, obs, keys[0]), keys)
 
-    return *ask(request, state), row
+    return *begin_rollout(first_action, state), row
 
 
-def actions(algorithm: Any, agent_state: PyTree, obs: PyTree, keys: Array) -> tuple[PyTree, PyTree]:
-    """An action and extras for each world."""
-    return jax.vmap(algorithm.act, in_axes=(None, 0, 0))(agent_state, obs, keys)
+def actions(stage: Any, agent_state: PyTree, obs: PyTree, keys: Array) -> tuple[PyTree, PyTree]:
+    """An action and extras for each env."""
+    return jax.vmap(stage.act, in_axes=(None, 0, 0))(agent_state, obs, keys)
 
 
 @jax.jit
-def act(
-    algorithm: Any, agent_state: PyTree, obs: PyTree, keys: Keys, t: Any
-) -> tuple[PyTree, PyTree]:
+def act(stage: Any, agent_state: PyTree, obs: PyTree, keys: Keys, t: Any) -> tuple[PyTree, PyTree]:
     """The actions of step `t` of a rollout."""
-    return actions(algorithm, agent_state, obs, keys[t])
+    return actions(stage, agent_state, obs, keys[t])
 
 
-def play(algorithm: Any, agent_state: PyTree, worlds: Counted, begin: Request) -> Experience:
+def play(stage: Any, agent_state: PyTree, envs: CountedEnvs, first: FirstAction) -> Experience:
     """A rollout `[T, N, ...]`, begun by the device."""
-    steps = [worlds.step(*jax.device_get((begin.action, begin.extras)))]
-    for t in range(1, algorithm.rollout_length):
-        answer = act(algorithm, agent_state, worlds.obs, begin.act_keys, np.int32(t))
-        steps.append(worlds.step(*jax.device_get(answer)))
+    steps = [envs.step(*jax.device_get((first.action, first.extras)))]
+    for t in range(1, stage.rollout_length):
+        answer = act(stage, agent_state, envs.obs, first.act_keys, np.int32(t))
+        steps.append(envs.step(*jax.device_get(answer)))
     return jax.tree.map(lambda *leaves: np.stack(leaves), *steps)
 
 
-def run_chunk_of_worlds(
-    algorithm: Any,
+def run_chunk_with_host_envs(
+    stage: Any,
     env: HostEnvironment,
     env_params: PyTree,
     state: TrainState,
     n_updates: int,
     each_episode: bool = False,
 ) -> tuple[TrainState, MetricTable]:
-    """`n_updates` iterations of the worlds in `state.env_state`; see `loop.run_chunk`."""
-    on_device, worlds = jax.device_put(algorithm), state.env_state
+    """`n_updates` iterations of the envs in `state.env_state`; see `loop.run_chunk`."""
+    on_device, envs = jax.device_put(stage), state.env_state
 
-    def go_on(state: TrainState, seen: Seen | None, last: bool) -> tuple[Any, Any, Any]:
-        call = advance_to_action(on_device, worlds.obs, each_episode, state, seen, last)
-        state, asked, row = call
-        if asked is not None:
-            experience = play(on_device, state.agent_state, worlds, asked.experience)
-            asked = asked._replace(experience=experience)
-        return state, asked, row
+    def advance(state: TrainState, given: UpdateInput | None, last: bool) -> tuple[Any, Any, Any]:
+        call = learn_then_act(on_device, envs.obs, each_episode, state, given, last)
+        state, rollout, row = call
+        if rollout is not None:
+            experience = play(on_device, state.agent_state, envs, rollout.experience)
+            rollout = rollout._replace(experience=experience)
+        return state, rollout, row
 
-    state = state._replace(env_state=(), obs=())
-    state, rows = in_turns(go_on, algorithm, state, n_updates)
-    return state._replace(env_state=worlds, obs=worlds.obs), rows
+    state, rows = take_turns(advance, stage, savable(state), n_updates)
+    return state._replace(env_state=envs, obs=envs.obs), rows
 
 
 @partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
@@ -142,9 +147,40 @@ def jit_init(algorithm: Algorithm, key: Key) -> PyTree:
     return algorithm.init(key)
 
 
+@contextmanager
+def start_with_host_envs(
+    algorithm: Algorithm,
+    env: HostEnvironment,
+    env_params: PyTree,
+    key: Key,
+    num_envs: int,
+    restored: TrainState | None = None,
+) -> Iterator[TrainState]:
+    """See `Executor.start`; envs in Python are never restored, they begin anew."""
+    agent_key, env_key, key = jax.random.split(key, 3)
+    with opened(env, env_key, num_envs) as envs:
+        if restored is None:
+            agent_state = with_host_ring(algorithm, jit_init(algorithm, agent_key))
+            restored = TrainState(agent_state, (), (), key)
+        yield restored._replace(env_state=envs, obs=envs.obs)
+
+
+def shapes_with_host_envs(
+    algorithm: Algorithm, env: HostEnvironment, env_params: PyTree, key: Any, num_envs: int
+) -> TrainState:
+    """See `Executor.shapes`; without the envs."""
+    agent_state = with_host_ring(algorithm, jax.eval_shape(algorithm.init, key))
+    return TrainState(agent_state, (), (), key)
+
+
+def savable(state: TrainState) -> TrainState:
+    """The state without its envs."""
+    return state._replace(env_state=(), obs=())
+
+
 @jax.jit
 def jit_greedy(policy: tuple[Any, PyTree], obs: PyTree) -> PyTree:
-    """The best action for each world."""
+    """The best action for each env."""
     return jax.vmap(greedy_action, in_axes=(None, 0))(policy, obs)
 
 
@@ -155,27 +191,34 @@ def jit_values(policy: tuple[Any, PyTree], obs: PyTree) -> Array | None:
     return jax.vmap(algorithm.value, in_axes=(None, 0))(agent_state, obs)
 
 
-def evaluate_on_host(
-    policy: tuple[Any, PyTree], env: HostEnvironment, n_episodes: int, max_steps: int, rng: Key
+def evaluate_host_envs(
+    algorithm: Algorithm,
+    agent_state: PyTree,
+    env: HostEnvironment,
+    env_params: PyTree,
+    key: Key,
+    n_episodes: int,
+    max_steps: int,
 ) -> EvalMetrics:
-    """What `evaluate_agent` is for compiled environments: `AT_ONCE` episodes at a time."""
+    """See `Executor.evaluate`; `AT_ONCE` episodes at a time."""
+    policy = algorithm, algorithm.portable(agent_state)
     begins = range(0, n_episodes, AT_ONCE)
-    keys = jax.random.split(rng, len(begins))
+    keys = jax.random.split(key, len(begins))
     rounds = []
-    for key, begin in zip(keys, begins, strict=True):
-        with opened(env, key, min(AT_ONCE, n_episodes - begin)) as worlds:
-            rounds.append(first_episodes(policy, worlds, max_steps))
+    for env_key, begin in zip(keys, begins, strict=True):
+        with opened(env, env_key, min(AT_ONCE, n_episodes - begin)) as envs:
+            rounds.append(first_episodes(policy, envs, max_steps))
     return summary(jax.tree.map(lambda *parts: jnp.concatenate(parts), *rounds))
 
 
-def first_episodes(policy: tuple[Any, PyTree], worlds: Counted, max_steps: int) -> Episodes:
+def first_episodes(policy: tuple[Any, PyTree], envs: CountedEnvs, max_steps: int) -> Episodes:
     """The first episode of each env, until its end or `max_steps`."""
-    values = jax.device_get(jit_values(policy, worlds.obs))
-    finished = np.zeros(len(worlds.episode_length), bool)
-    returns, lengths = worlds.episode_return, worlds.episode_length
+    values = jax.device_get(jit_values(policy, envs.obs))
+    finished = np.zeros(len(envs.episode_length), bool)
+    returns, lengths = envs.episode_return, envs.episode_length
     discounted, discount = np.zeros_like(returns), np.float32(1.0)
     for _ in range(max_steps):
-        step = worlds.step(jax.device_get(jit_greedy(policy, worlds.obs)))
+        step = envs.step(jax.device_get(jit_greedy(policy, envs.obs)))
         returns = np.where(finished, returns, step.episode_return)
         lengths = np.where(finished, lengths, step.episode_length)
         discounted = np.where(finished, discounted, discounted + discount * step.transition.reward)
@@ -184,3 +227,14 @@ def first_episodes(policy: tuple[Any, PyTree], worlds: Counted, max_steps: int) 
         if finished.all():
             break
     return Episodes(returns, lengths, finished, discounted, values)
+
+
+WITH_HOST_ENVS = Executor(
+    start=start_with_host_envs,
+    run_chunk=run_chunk_with_host_envs,
+    evaluate=evaluate_host_envs,
+    shapes=shapes_with_host_envs,
+    savable=savable,
+    waits=True,
+)
+"""One device, with envs in Python; the replay is on the device or in the host's memory."""

@@ -20,7 +20,16 @@ from vibe_rl.env.base import Environment
 from vibe_rl.env.host import AnyEnvironment
 from vibe_rl.errors import ConfigError
 from vibe_rl.runner.episodes import summarize_episodes
-from vibe_rl.types import AnyArray, Key, Keys, PyTree, Transition, description, static
+from vibe_rl.types import (
+    RESERVED_METRICS,
+    AnyArray,
+    Key,
+    Keys,
+    PyTree,
+    Transition,
+    description,
+    static,
+)
 
 MOST_UPDATES, FEWEST_UPDATES, MOST_STEPS = 4096, 128, 2**20
 
@@ -90,7 +99,7 @@ def params_axes(env: Environment, env_params: PyTree) -> PyTree:
 def start(
     algorithm: Algorithm, env: Environment, env_params: PyTree, key: Key, *, num_envs: int
 ) -> TrainState:
-    """The state before the first update: a fresh agent and `num_envs` fresh worlds."""
+    """The state before the first update: a fresh agent and `num_envs` fresh envs."""
     agent_key, env_key, key = jax.random.split(key, 3)
     reset = jax.vmap(env.reset, in_axes=(0, params_axes(env, env_params)))
     obs, env_state = reset(jax.random.split(env_key, num_envs), env_params)
@@ -132,7 +141,7 @@ def collect(
 def rollout_keys(
     algorithm: Stage, agent_state: PyTree, key: Key, num_envs: int
 ) -> tuple[Keys, Keys]:
-    """Keys for every action and every step of the world."""
+    """Keys for every action and every step of the envs."""
     fresh, step_keys = jax.random.split(key, (2, algorithm.rollout_length, num_envs))
     return algorithm.act_keys(agent_state, fresh), step_keys
 
@@ -156,7 +165,7 @@ def experience(obs: PyTree, action: PyTree, extras: PyTree, after: Any) -> Exper
     )
 
 
-class Outcome(NamedTuple):
+class UpdateMetrics(NamedTuple):
     """What the host may want to know of one update."""
 
     metrics: dict[str, Array]  # scalars
@@ -165,7 +174,7 @@ class Outcome(NamedTuple):
 
 def iteration(
     algorithm: Stage, env: Environment, env_params: PyTree, state: TrainState
-) -> tuple[TrainState, Outcome]:
+) -> tuple[TrainState, UpdateMetrics]:
     """Collects a rollout and learns from it."""
     key, collect_key, update_key = jax.random.split(state.key, 3)
     state, rollout = collect(algorithm, env, env_params, state, collect_key)
@@ -173,15 +182,15 @@ def iteration(
     return state._replace(agent_state=agent_state, key=key), measure(rollout, metrics)
 
 
-def measure(rollout: Experience, metrics: dict[str, Array]) -> Outcome:
+def measure(rollout: Experience, metrics: dict[str, Array]) -> UpdateMetrics:
     """What the host may want to know of a rollout and of what was learned from it."""
     done = rollout.transition.terminated | rollout.transition.truncated
     episodes = summarize_episodes(done, rollout.episode_return, rollout.episode_length)
     of_env = {name: jnp.mean(metric) for name, metric in rollout.metrics.items()}
-    refuse_clashes(of_env, {*metrics, *episodes._fields, *EPISODE_COLUMNS})
+    refuse_clashes(of_env, {*metrics, *episodes._fields, *RESERVED_METRICS})
     each = jnp.stack([rollout.episode_return, rollout.episode_length.astype(jnp.float32)])
     each = jnp.where(done, each, 0.0).reshape(2, -1)
-    return Outcome(metrics | episodes._asdict() | of_env, each)
+    return UpdateMetrics(metrics | episodes._asdict() | of_env, each)
 
 
 def iterations(
@@ -194,13 +203,13 @@ def iterations(
 ) -> tuple[TrainState, MetricTable]:
     """`n_updates` iterations; the number is traced, so one program serves every length."""
     once = jax.jit(partial(iteration, algorithm, env, env_params))  # traced once, used twice
-    outcome = jax.eval_shape(once, state)[1]
-    names, steps = tuple(outcome.metrics), outcome.episodes.shape[1]
+    measured = jax.eval_shape(once, state)[1]
+    names, steps = tuple(measured.metrics), measured.episodes.shape[1]
 
     def body(i: Array, carry: tuple[TrainState, Any]) -> tuple[TrainState, Any]:
-        state, outcome = once(carry[0])
-        row = jnp.stack([jnp.float32(outcome.metrics[name]) for name in names])
-        new = MetricTable(row, outcome.episodes[:, : steps * each_episode], names)
+        state, measured = once(carry[0])
+        row = jnp.stack([jnp.float32(measured.metrics[name]) for name in names])
+        new = MetricTable(row, measured.episodes[:, : steps * each_episode], names)
         write = partial(jax.lax.dynamic_update_index_in_dim, index=i, axis=0)
         return state, jax.tree.map(write, carry[1], new)
 
@@ -227,7 +236,7 @@ def training(
 ) -> Iterator[Chunk]:
     """Runs the schedule's chunks, `(n_updates, env_params)` each, one after another.
 
-    A plain run repeats one world; fresh scenarios come from a loader; a curriculum is a list. With
+    A plain run repeats the same env_params; fresh scenarios and curricula are schedules. With
     `each_episode` the return and length of every single episode is reported, not sums alone.
     `run_chunk` is what runs a chunk, on the device unless it says otherwise.
     """
@@ -240,17 +249,8 @@ def training(
         yield Chunk(state, metrics, n_updates, first=i == 0)
 
 
-EPISODE_COLUMNS = (
-    "episodes",
-    "episode_return",
-    "episode_length",
-    "episode_return_min",
-    "episode_return_max",
-)
-
-
 def refuse_clashes(of_env: Iterable[str], taken: Iterable[str]) -> None:
-    """Raises ConfigError if a metric of the environment has the name of another metric."""
+    """Raises ConfigError if a metric of the environment has a name that is not free."""
     clashes = sorted(set(of_env) & set(taken))
     if clashes:
         raise ConfigError(

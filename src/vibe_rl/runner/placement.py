@@ -1,6 +1,7 @@
 """A run on several devices: where the parts of its state live, and the seed's device utilities."""
 
-from functools import lru_cache
+from contextlib import AbstractContextManager, nullcontext
+from functools import lru_cache, partial
 from typing import Any
 
 import jax
@@ -8,11 +9,14 @@ import jax.numpy as jnp
 from jax.sharding import Mesh, NamedSharding
 from jaxtyping import Array
 
-from vibe_rl.algorithms.off_policy import sharded_over_envs
+from vibe_rl.algorithms.base import Algorithm
+from vibe_rl.env.base import Environment
 from vibe_rl.env.host import AnyEnvironment, HostEnvironment
 from vibe_rl.errors import ConfigError
 from vibe_rl.runner.config import RunnerConfig, devices_of
-from vibe_rl.runner.loop import HOW, TrainState, iterations, jit_start_with
+from vibe_rl.runner.evaluator import EvalMetrics
+from vibe_rl.runner.executor import Executor, evaluate_on_device, shapes_on_device
+from vibe_rl.runner.loop import HOW, MetricTable, TrainState, iterations, jit_start_with
 from vibe_rl.sharding import (
     available_devices,
     data_sharding,
@@ -20,7 +24,7 @@ from vibe_rl.sharding import (
     make_mesh,
     replicate_sharding,
 )
-from vibe_rl.types import PyTree
+from vibe_rl.types import Key, PyTree
 
 
 def mesh_of(config: RunnerConfig) -> Mesh | None:
@@ -35,10 +39,8 @@ def mesh_of(config: RunnerConfig) -> Mesh | None:
     return make_mesh(config.fsdp_devices, n_devices)
 
 
-def check_divides(env: AnyEnvironment, num_envs: int, mesh: Mesh | None) -> None:
+def check_divides(env: AnyEnvironment, num_envs: int, mesh: Mesh) -> None:
     """Raises ConfigError if the envs cannot be split evenly over the devices."""
-    if mesh is None:
-        return
     if isinstance(env, HostEnvironment):
         raise ConfigError(
             f"num_devices {mesh.size}: environments in Python serve one device, leave it out."
@@ -49,59 +51,102 @@ def check_divides(env: AnyEnvironment, num_envs: int, mesh: Mesh | None) -> None
         )
 
 
-def placement(state: TrainState, mesh: Mesh) -> TrainState:
-    """A sharding for every leaf: worlds are split, the agent is whole on every device.
+def placement(algorithm: Algorithm, state: TrainState, mesh: Mesh) -> TrainState:
+    """A sharding for every leaf: envs are split, the agent is whole on every device.
 
-    Large parameters, and the optimiser's numbers for them, are split over the `fsdp` axis.
+    Large parameters, and the optimiser's moments of them, are split over the `fsdp` axis.
     """
     data, whole = data_sharding(mesh), replicate_sharding(mesh)
     agent = fsdp_sharding(state.agent_state, mesh)
     return TrainState(
-        agent_state=sharded_over_envs(state.agent_state, agent, data),
+        agent_state=algorithm.shardings(state.agent_state, agent, data),
         env_state=jax.tree.map(lambda _: data, state.env_state),
         obs=jax.tree.map(lambda _: data, state.obs),
         key=whole,  # type: ignore[arg-type]
     )
 
 
-def placed_shapes(shapes: TrainState, mesh: Mesh) -> TrainState:
-    """Shapes that say where each array is to be."""
-    return jax.tree.map(
-        lambda x, sharding: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding),
-        shapes,
-        placement(shapes, mesh),
+def on_mesh(mesh: Mesh) -> Executor:
+    """Several devices, each with its share of the envs."""
+    return Executor(
+        start=partial(start_on_mesh, mesh),
+        run_chunk=partial(run_chunk_on_mesh, mesh),
+        evaluate=partial(evaluate_on_mesh, mesh),
+        shapes=partial(shapes_on_mesh, mesh),
+        n_devices=mesh.size,
     )
 
 
-def start_on(placed: TrainState) -> Any:
-    """`start` for states that are placed so: no device ever holds more than its part."""
-    leaves, structure = jax.tree.flatten(placed)
-    return _compiled_start(tuple(leaves), structure)
+def shapes_on_mesh(
+    mesh: Mesh, algorithm: Algorithm, env: Environment, env_params: PyTree, key: Any, num_envs: int
+) -> TrainState:
+    """Shapes that say where each array is to be."""
+    shapes = shapes_on_device(algorithm, env, env_params, key, num_envs)
+    return jax.tree.map(
+        lambda x, sharding: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding),
+        shapes,
+        placement(algorithm, shapes, mesh),
+    )
+
+
+def start_on_mesh(
+    mesh: Mesh,
+    algorithm: Algorithm,
+    env: Environment,
+    env_params: PyTree,
+    key: Key,
+    num_envs: int,
+    restored: TrainState | None = None,
+) -> AbstractContextManager[TrainState]:
+    """See `Executor.start`; no device ever holds more than its part."""
+    if restored is not None:
+        return nullcontext(jax.device_put(restored, placement(algorithm, restored, mesh)))
+    shapes = shapes_on_mesh(mesh, algorithm, env, env_params, key, num_envs)
+    begin = _start_program(*shardings_of(shapes))
+    return nullcontext(begin(algorithm, env, env_params, key, num_envs=num_envs))
+
+
+def run_chunk_on_mesh(
+    mesh: Mesh, algorithm: Any, env: Any, env_params: PyTree, state: TrainState, *how: Any
+) -> tuple[TrainState, MetricTable]:
+    """See `loop.run_chunk`; what comes out lives where it came from."""
+    return chunk_program(mesh, state)(algorithm, env, env_params, state, *how)
+
+
+def evaluate_on_mesh(
+    mesh: Mesh, algorithm: Algorithm, agent_state: PyTree, *how: Any
+) -> EvalMetrics:
+    """See `Executor.evaluate`; on this process's first device."""
+    return evaluate_on_device(algorithm, to_one_device(algorithm, agent_state, mesh), *how)
+
+
+def to_one_device(algorithm: Algorithm, agent_state: PyTree, mesh: Mesh) -> PyTree:
+    """What acting needs of a state, on this process's first device alone."""
+    gather = jax.jit(lambda x: x, out_shardings=replicate_sharding(mesh))
+    whole = gather(algorithm.portable(agent_state))
+    return jax.tree.map(lambda x: x.addressable_data(0), whole)
+
+
+def shardings_of(state: TrainState) -> tuple[tuple[NamedSharding, ...], Any]:
+    """The sharding of every leaf, and the structure to put them back into."""
+    leaves, structure = jax.tree.flatten(state)
+    return tuple(leaf.sharding for leaf in leaves), structure
 
 
 @lru_cache(maxsize=16)
-def _compiled_start(leaves: tuple[NamedSharding, ...], structure: Any) -> Any:
+def _start_program(leaves: tuple[NamedSharding, ...], structure: Any) -> Any:
     return jit_start_with(out_shardings=jax.tree.unflatten(structure, leaves))
 
 
-def run_chunk_on(placed: TrainState, mesh: Mesh) -> Any:
+def chunk_program(mesh: Mesh, state: TrainState) -> Any:
     """`run_chunk` for states that are placed so; compiled once for each placement."""
-    leaves, structure = jax.tree.flatten(placed)
-    return _compiled(tuple(leaves), structure, mesh)
+    return _chunk_program(mesh, *shardings_of(state))
 
 
 @lru_cache(maxsize=16)
-def _compiled(leaves: tuple[NamedSharding, ...], structure: Any, mesh: Mesh) -> Any:
+def _chunk_program(mesh: Mesh, leaves: tuple[NamedSharding, ...], structure: Any) -> Any:
     placed = jax.tree.unflatten(structure, leaves)
     return jax.jit(iterations, out_shardings=(placed, replicate_sharding(mesh)), **HOW)
-
-
-def on_one_device(tree: PyTree, mesh: Mesh | None) -> PyTree:
-    """The tree on this process's first device alone."""
-    if mesh is None:
-        return tree
-    whole = jax.jit(lambda x: x, out_shardings=replicate_sharding(mesh))(tree)
-    return jax.tree.map(lambda x: x.addressable_data(0), whole)
 
 
 def get_num_devices(requested: int | None = None) -> int:

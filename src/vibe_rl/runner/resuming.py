@@ -1,23 +1,58 @@
-"""Finding the checkpoint from which a run goes on, and setting aside those that are none for it."""
+"""Finding the checkpoint from which a run resumes, and renaming those that it cannot use."""
 
+import base64
 import warnings
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from typing import Any
 
-from vibe_rl.algorithms.off_policy import without_ring
+import numpy as np
+
+from vibe_rl.algorithms.base import Algorithm
 from vibe_rl.checkpoint import check_fits, check_free, load_checkpoint, load_metadata, saved_steps
-from vibe_rl.env.host import HostEnvironment
 from vibe_rl.errors import ConfigError, DamagedCheckpointError
 from vibe_rl.runner.loop import TrainState
+from vibe_rl.runner.rows import Row
 from vibe_rl.runner.run import Run
 from vibe_rl.system.processes import by_first, greatest
 from vibe_rl.types import PyTree
 
 RUN = "run"
 """What the notes of a run's checkpoint say that it holds."""
+
+
+class Found:
+    """A checkpoint to resume from: what its notes say, and its state until that is taken."""
+
+    def __init__(self, state: TrainState, notes: Mapping[str, Any]):
+        self._state: TrainState | None = state
+        self._holds_replay: bool = notes["replay"]
+        self.update: int = notes["update"]
+        self.unfinished: list[Row] = [unpacked(texts) for texts in notes["unfinished"]]
+        self.diverged: str | None = notes.get("diverged")  # what was not finite, if that was kept
+
+    def take(self, algorithm: Algorithm) -> TrainState:
+        """The state, whose memory is the caller's from now on; a replay not saved is empty."""
+        state, self._state = self._state, None
+        assert state is not None
+        if self._holds_replay:
+            return state
+        return state._replace(agent_state=algorithm.from_portable(state.agent_state))
+
+
+def latest(run: Run, directory: Path, among: Collection[int] | None = None) -> Found | None:
+    """Where the run resumes as its config asks; None if it begins anew.
+
+    Args:
+        run: see `prepare`.
+        directory: of the checkpoints.
+        among: the steps from which it may resume; None: all.
+    """
+    if not run.config.resume or run.config.overwrite:
+        return None
+    return latest_whole(run, directory, among)
 
 
 def check_checkpoints(run: Run, directory: str | Path) -> None:
@@ -32,14 +67,12 @@ def check_checkpoints(run: Run, directory: str | Path) -> None:
     for step in reversed(saved_steps(directory)):
         with suppress(DamagedCheckpointError):
             notes = checked_notes(run, directory, step)
-            check_fits(directory, kept(run, run.shapes(), notes["replay"]), step=step)
+            check_fits(directory, saved_part(run, run.shapes(), notes["replay"]), step=step)
             return
 
 
-def latest_whole(
-    run: Run, directory: Path, among: Collection[int] | None = None
-) -> tuple[Any, dict[str, Any]] | None:
-    """State and notes of the newest checkpoint that is what was saved; None if there is none.
+def latest_whole(run: Run, directory: Path, among: Collection[int] | None = None) -> Found | None:
+    """The newest checkpoint that is what was saved; None if there is none.
 
     Damaged ones are renamed, so that the run can save at their steps again.
 
@@ -61,25 +94,25 @@ def latest_whole(
 
 def read(
     run: Run, directory: Path, step: int
-) -> tuple[tuple[Any, dict[str, Any]] | None, DamagedCheckpointError | None]:
-    """State and notes of a checkpoint, or why they cannot be read."""
+) -> tuple[Found | None, DamagedCheckpointError | None]:
+    """A checkpoint, or why it cannot be read."""
     try:
         notes = checked_notes(run, directory, step)
-        like = kept(run, run.shapes(), notes["replay"])
-        return (load_checkpoint(directory, like, step=step), notes), None
+        like = saved_part(run, run.shapes(), notes["replay"])
+        return Found(load_checkpoint(directory, like, step=step), notes), None
     except DamagedCheckpointError as error:
         return None, error
 
 
 def set_damaged_aside(directory: Path, damaged: Iterable[tuple[int, Exception]]) -> None:
-    """Renames these checkpoints and tells of each."""
+    """Renames these checkpoints, with a warning for each."""
     for step, error in damaged:
         name = set_aside(directory, step, "damaged")
         warnings.warn(f"{error} It is kept as {name}.", RuntimeWarning, stacklevel=2)
 
 
 def set_aside(directory: Path, step: int, why: str) -> str:
-    """Renames a checkpoint, so that it is one no more; its new name."""
+    """Renames a checkpoint, so that it does not count as one; its new name."""
     names = (f"{why}_step_{step}{'' if n == 1 else f'_{n}'}" for n in count(1))
     name = next(name for name in names if not (directory / name).exists())
     (directory / f"step_{step}").rename(directory / name)
@@ -87,7 +120,7 @@ def set_aside(directory: Path, step: int, why: str) -> str:
 
 
 def set_later_aside(directory: Path, last: int) -> None:
-    """Sets checkpoints later than a step aside: the run that goes on from there has its own."""
+    """Sets checkpoints later than a step aside: the run that resumes there makes its own."""
     for step in saved_steps(directory):
         if step > last:
             set_aside(directory, step, "later")
@@ -97,9 +130,7 @@ def checked_notes(run: Run, directory: str | Path, step: int) -> dict[str, Any]:
     """The notes of a checkpoint; ConfigError if it is not of such a run."""
     notes, name = load_metadata(directory, step=step), type(run.algorithm).__name__
     if notes.get("holds") != RUN:
-        raise ConfigError(
-            f"checkpoint of step {step} holds no run to go on from: start another run."
-        )
+        raise ConfigError(f"checkpoint of step {step} holds no run to resume: start another run.")
     if notes["algorithm"] != name:
         raise ConfigError(
             f"checkpoint of step {step} is of {notes['algorithm']} and the run of "
@@ -113,11 +144,12 @@ def checked_notes(run: Run, directory: str | Path, step: int) -> dict[str, Any]:
     return notes
 
 
-def kept(run: Run, state: TrainState, replay: bool) -> TrainState:
-    """The part of the state that is saved: worlds in Python cannot be."""
-    if isinstance(run.env, HostEnvironment):
-        state = state._replace(env_state=(), obs=())
-    return state if replay else state._replace(agent_state=without_ring(state.agent_state))
+def saved_part(run: Run, state: TrainState, replay: bool) -> TrainState:
+    """The part of the state that is saved, with or without the replay."""
+    state = run.executor.savable(state)
+    if replay:
+        return state
+    return state._replace(agent_state=run.algorithm.portable(state.agent_state))
 
 
 def agent_part(directory: str | Path, like: PyTree, step: int | None = None) -> PyTree:
@@ -125,3 +157,14 @@ def agent_part(directory: str | Path, like: PyTree, step: int | None = None) -> 
     holds_run = load_metadata(directory, step=step).get("holds") == RUN
     part = ".agent_state" if holds_run else ""
     return load_checkpoint(directory, like, step=step, part=part)
+
+
+def packed(columns: Row) -> dict[str, str]:
+    """Columns of float32 as text that loses no bit."""
+    encode = base64.b64encode
+    return {name: encode(x.astype("<f4").tobytes()).decode() for name, x in columns.items()}
+
+
+def unpacked(texts: Mapping[str, str]) -> Row:
+    """The columns again."""
+    return {name: np.frombuffer(base64.b64decode(text), "<f4") for name, text in texts.items()}

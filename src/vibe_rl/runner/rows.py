@@ -1,9 +1,9 @@
 """From the device's numbers to rows of metrics; a loss that is not finite stops the run here."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -11,6 +11,8 @@ import numpy as np
 from vibe_rl.errors import NonFiniteLossError
 from vibe_rl.runner.episodes import EpisodeSummary
 from vibe_rl.runner.evaluator import EvalMetrics
+from vibe_rl.runner.loop import MetricTable
+from vibe_rl.runner.schedule import Timetable
 from vibe_rl.tracking.base import Tracker
 
 WINDOW = 0.5  # seconds
@@ -22,23 +24,10 @@ Row = dict[str, Any]
 """Named numbers of one moment of a run."""
 
 
-@runtime_checkable
-class AnyTable(Protocol):
-    """The metrics of a chunk: those of a run of its own, or of one among many."""
-
-    def columns(self, n_updates: int) -> dict[str, np.ndarray]:
-        """See `MetricTable.columns`."""
-        ...
-
-    def ended(self, updates: slice) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """See `MetricTable.ended`."""
-        ...
-
-
 class Pending(NamedTuple):
     """A chunk whose results may still be under way."""
 
-    metrics: AnyTable
+    metrics: MetricTable
     n_updates: int
     update: int  # after the chunk
     evaluation: EvalMetrics | None
@@ -68,20 +57,22 @@ class Speedometer:
 
 
 @dataclass
-class Report:
-    """Turns finished chunks into rows of metrics for a tracker, and remembers what was asked."""
+class RowWriter:
+    """Turns finished chunks into rows of metrics for a tracker."""
 
     tracker: Tracker
-    steps_per_update: int
-    next_row: Callable[[int], int]  # the next update with which a row ends
-    ends_early: Callable[[int], bool]  # whether a row ends there only because the run does
-    each_episode: bool = False  # whether single episodes have rows of their own
+    due: Timetable
     keep_history: bool = False
     history: list[dict[str, np.ndarray]] = field(default_factory=list)  # columns of each chunk
-    unfinished: list[Row] = field(default_factory=list)  # columns of the row that goes on
+    unfinished: list[Row] = field(default_factory=list)  # columns of the row that is not full yet
     logged: int = 0  # the update with which the last row ended
     evaluation: EvalMetrics | None = None
     speedometer: Speedometer = field(default_factory=Speedometer)
+
+    @property
+    def steps_per_update(self) -> int:
+        """Env steps, over all envs."""
+        return self.due.steps_per_update
 
     def __call__(self, pending: Pending | None) -> Row:
         """Waits for the chunk, logs the rows that end in it and returns the last, or nothing."""
@@ -94,7 +85,7 @@ class Report:
             self.history.append(columns)
         row: Row = {}
         while begin < pending.update:
-            row_end = self.next_row(begin)
+            row_end = self.due.next_row(begin)
             end = min(row_end, pending.update)
             here = slice(begin - first, end - first)
             part = {name: column[here] for name, column in columns.items()}
@@ -106,8 +97,8 @@ class Report:
             begin = end
         return row
 
-    def _log_episodes(self, metrics: AnyTable, updates: slice, first: int) -> None:
-        """A row for each single episode that ended, where the loop tells them one by one."""
+    def _log_episodes(self, metrics: MetricTable, updates: slice, first: int) -> None:
+        """A row for each episode that ended, where the loop reports single ones."""
         for step, episode_return, length in zip(*metrics.ended(updates), strict=True):
             row = {
                 "step": first * self.steps_per_update + int(step) + 1,
@@ -119,14 +110,14 @@ class Report:
     def _finish(self, update: int, evaluation: EvalMetrics | None) -> Row:
         """Logs the row that ends with `update`."""
         row: Row = {"step": update * self.steps_per_update, "update": update}
-        row |= summarize(self.unfinished, self.each_episode)
+        row |= summarize(self.unfinished)
         row["steps_per_second"] = self.speedometer.speed
         if evaluation is not None:
             self.evaluation = jax.device_get(evaluation)
             row |= evaluation_row(evaluation)
         self.tracker.log(row, row["step"])
         self.logged = update
-        if not self.ends_early(update):
+        if not self.due.ends_early(update):
             self.unfinished = []
         return row
 
@@ -138,7 +129,7 @@ class Report:
     def updates_at_once(self) -> int:
         """How many updates take about `CHUNK_SECONDS`: long enough to dispatch them for nothing."""
         if not self.speedometer.known:
-            return min(self.next_row(0), FIRST_UPDATES)
+            return min(self.due.next_row(0), FIRST_UPDATES)
         return int(CHUNK_SECONDS * self.speedometer.speed / self.steps_per_update)
 
     def table(self) -> dict[str, np.ndarray]:
@@ -168,28 +159,25 @@ def check_finite(columns: Mapping[str, np.ndarray], first: int, steps_per_update
         )
 
 
-def summarize(parts: Sequence[Mapping[str, np.ndarray]], each_episode: bool) -> Row:
-    """Means over some updates; episodes are weighed one by one.
-
-    Where single episodes have rows of their own, which take the plain names, means are called so.
-    """
+def summarize(parts: Sequence[Mapping[str, np.ndarray]]) -> Row:
+    """Means over some updates; episodes are weighed one by one."""
     names = dict.fromkeys(name for part in parts for name in part)
     columns = {n: np.concatenate([part[n] for part in parts if n in part]) for n in names}
     sums = {name: columns.pop(name) for name in EpisodeSummary._fields}
     metrics = {name: float(column.mean()) for name, column in columns.items()}
     metrics |= {name: float(columns[name][-1]) for name in COUNTERS if name in columns}
-    return metrics | episode_metrics(sums, "_mean" if each_episode else "")
+    return metrics | episode_metrics(sums)
 
 
-def episode_metrics(sums: Mapping[str, np.ndarray], suffix: str) -> Row:
-    """What the sums of `EpisodeSummary` come to; only their number if no episode ended."""
+def episode_metrics(sums: Mapping[str, np.ndarray]) -> Row:
+    """Means and extremes from the sums of `EpisodeSummary`; only `episodes` if none ended."""
     episodes = int(sums["episodes"].sum())
     if not episodes:
         return {"episodes": 0}
     return {
         "episodes": episodes,
-        f"episode_return{suffix}": float(sums["return_sum"].sum()) / episodes,
-        f"episode_length{suffix}": float(sums["length_sum"].sum()) / episodes,
+        "episode_return_mean": float(sums["return_sum"].sum()) / episodes,
+        "episode_length_mean": float(sums["length_sum"].sum()) / episodes,
         "episode_return_min": float(sums["return_min"].min()),
         "episode_return_max": float(sums["return_max"].max()),
     }

@@ -1,7 +1,8 @@
-"""A run before it begins: what it will do and when, and whether it can work at all."""
+"""A run before it begins: what it will do, and whether it can work at all."""
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -10,37 +11,27 @@ import jax
 import jax.numpy as jnp
 from jax.sharding import Mesh
 
-from vibe_rl.algorithms.base import Algorithm
-from vibe_rl.algorithms.off_policy import OffPolicy, without_ring
-from vibe_rl.algorithms.warmup import Warmup
-from vibe_rl.env.base import Environment
+from vibe_rl.algorithms.base import Algorithm, Stage
 from vibe_rl.env.host import AnyEnvironment, HostEnvironment
 from vibe_rl.errors import ConfigError
-from vibe_rl.runner.config import RunnerConfig, check_budget, check_replay_unused, check_runner
+from vibe_rl.runner.config import RunnerConfig, check_budget, check_runner
 from vibe_rl.runner.env_checks import fit_for_training
-from vibe_rl.runner.evaluator import EvalMetrics, jit_evaluate_agent
-from vibe_rl.runner.host_env import evaluate_on_host, jit_init, opened, run_chunk_of_worlds
-from vibe_rl.runner.hybrid import run_chunk_on_host
-from vibe_rl.runner.loop import (
-    Chunk,
-    MetricTable,
-    TrainState,
-    chunk_capacity,
-    jit_start,
-    run_chunk,
-    start,
-    training,
+from vibe_rl.runner.evaluator import EvalMetrics
+from vibe_rl.runner.executor import ON_DEVICE, Executor
+from vibe_rl.runner.host_env import WITH_HOST_ENVS
+from vibe_rl.runner.hybrid import WITH_HOST_RING, has_host_ring
+from vibe_rl.runner.loop import Chunk, TrainState, training
+from vibe_rl.runner.placement import check_divides, mesh_of, on_mesh
+from vibe_rl.runner.schedule import (
+    Seed,
+    Stops,
+    Timetable,
+    evaluation_key,
+    params_at,
+    params_of,
+    stream,
 )
-from vibe_rl.runner.placement import (
-    check_divides,
-    mesh_of,
-    on_one_device,
-    placed_shapes,
-    placement,
-    run_chunk_on,
-    start_on,
-)
-from vibe_rl.runner.schedule import Stops, evaluation_key, next_due, stream
+from vibe_rl.system.processes import together
 from vibe_rl.types import Key, PyTree
 
 
@@ -50,11 +41,20 @@ class Run:
 
     algorithm: Algorithm
     env: AnyEnvironment  # resets itself and counts its episodes
-    env_params: PyTree
+    env_params: PyTree  # or an `EnvParamsSchedule`
+    eval_params: PyTree  # of the envs that an evaluation opens
     config: RunnerConfig
     num_envs: int
     n_updates: int
-    mesh: Mesh | None = None  # of the devices, if there are several
+    executor: Executor
+    each_episode: bool  # whether single episodes have rows of their own
+    description: Mapping[str, Any]  # what is written down of it
+    seeds: tuple[int, ...] | None = None  # of many agents in one program
+
+    @property
+    def seed(self) -> Seed:
+        """The config's, or those of many agents."""
+        return self.config.seed if self.seeds is None else self.seeds
 
     @property
     def steps_per_update(self) -> int:
@@ -62,183 +62,69 @@ class Run:
         return self.algorithm.rollout_length * self.num_envs
 
     @property
-    def off_policy(self) -> OffPolicy | None:
-        """The algorithm, if it has a replay."""
-        return self.algorithm if isinstance(self.algorithm, OffPolicy) else None
-
-    @property
-    def run_chunk(self) -> Callable[..., tuple[TrainState, MetricTable]]:
-        """What runs a chunk, by who has a part in it."""
-        if isinstance(self.env, HostEnvironment):
-            return run_chunk_of_worlds
-        if self.waits:
-            return run_chunk_on_host
-        if self.mesh is not None:
-            return run_chunk_on(placement(self._shapes(), self.mesh), self.mesh)
-        return run_chunk
-
-    @property
-    def _start(self) -> Callable[..., TrainState]:
-        """What makes the first state where it is to be."""
-        if self.mesh is None:
-            return jit_start
-        return start_on(placement(self._shapes(), self.mesh))
-
-    @property
-    def waits(self) -> bool:
-        """Whether chunks are complete when they are yielded, for the host had a part in them."""
-        ring_on_host = self.off_policy is not None and self.off_policy.on_host
-        return ring_on_host or isinstance(self.env, HostEnvironment)
+    def due(self) -> Timetable:
+        """When rows, evaluations and chunks end."""
+        eval_every = self.config.eval_every if self.config.eval_episodes else None
+        return Timetable(
+            self.n_updates, self.steps_per_update, self.config.log_interval, eval_every
+        )
 
     @property
     def warmup_updates(self) -> int:
-        """Updates at the beginning that act at random and learn nothing."""
-        return 0 if self.off_policy is None else self.off_policy.warmup_updates
+        """Updates at the beginning in which the algorithm itself does not run."""
+        return sum(n_updates for _, n_updates in self.algorithm.stages())
 
-    def check_memory(self) -> None:
-        """Raises ConfigError if there is a replay and it does not fit."""
-        if self.off_policy is not None:
-            self.off_policy.check_memory(n_devices=self.mesh.size if self.mesh else 1)
+    def stages(self) -> list[tuple[Stage, int, int]]:
+        """What runs from which update to which."""
+        stages, begin = [], 0
+        for stage, n_updates in self.algorithm.stages():
+            stages.append((stage, begin, begin + n_updates))
+            begin += n_updates
+        return [*stages, (self.algorithm, begin, self.n_updates)]
 
-    @contextmanager
-    def started(self, restore: Callable[[], TrainState] | None = None) -> Iterator[TrainState]:
-        """The first state, or the one that `restore` gives.
-
-        Worlds on the host are closed when the block ends; none is restored, they begin anew.
-        """
-        key = stream(self.config.seed, "training")
-        restored = None if restore is None else self._placed(restore())
-        if isinstance(self.env, HostEnvironment):
-            agent_key, world_key, key = jax.random.split(key, 3)
-            with opened(self.env, world_key, self.num_envs) as worlds:
-                if restored is None:
-                    agent_state = jit_init(self.algorithm, agent_key)
-                    restored = self._with_ring(TrainState(agent_state, (), (), key))
-                yield restored._replace(env_state=worlds, obs=worlds.obs)
-        elif restored is None:
-            how = (self.algorithm, self.env, self.env_params, key)
-            yield self._with_ring(self._start(*how, num_envs=self.num_envs))
-        else:
-            yield restored
-
-    def _placed(self, state: TrainState) -> TrainState:
-        if self.mesh is None:
-            return state
-        return jax.device_put(state, placement(state, self.mesh))
+    def started(self, restored: TrainState | None = None) -> AbstractContextManager[TrainState]:
+        """The first state, or the restored one where it is to live."""
+        return self.executor.start(*self._beginning(), self.num_envs, restored)
 
     def shapes(self) -> TrainState:
-        """What the state will look like, without worlds on the host; nothing is computed."""
-        shapes = self._shapes()
-        return shapes if self.mesh is None else placed_shapes(shapes, self.mesh)
+        """What the state will look like; nothing is computed."""
+        return self.executor.shapes(*self._beginning(), self.num_envs)
 
-    def _shapes(self) -> TrainState:
-        key = jax.eval_shape(partial(stream, self.config.seed, "training"))
-        if isinstance(self.env, HostEnvironment):
-            state = TrainState(jax.eval_shape(self.algorithm.init, key), (), (), key)  # type: ignore[arg-type]
-        else:
-            begin = partial(start, self.algorithm, self.env, num_envs=self.num_envs)
-            state = jax.eval_shape(begin, self.env_params, key)
-        return self._with_ring(state)
-
-    def _with_ring(self, state: TrainState) -> TrainState:
-        learner = self.off_policy
-        if learner is None or not learner.on_host:
-            return state
-        return state._replace(agent_state=learner.with_empty_ring(state.agent_state))
-
-    def next_row(self, update: int) -> int:
-        """The next update with which a row of metrics ends; with the last one, one always does."""
-        return min(self._next_regular_row(update), self.n_updates)
-
-    def ends_early(self, update: int) -> bool:
-        """Whether a row ends here only because the run does: a longer run's would not."""
-        return self._next_regular_row(update - 1) > update
-
-    def _next_regular_row(self, update: int) -> int:
-        """The same in a run without end."""
-        intervals = [self.config.log_interval or self.steps_per_update]
-        if self._evaluates_regularly:
-            intervals.append(self.config.eval_every)
-        return min(next_due(interval, self.steps_per_update, update) for interval in intervals)
-
-    @property
-    def _evaluates_regularly(self) -> bool:
-        return self.config.eval_every > 0 and self.config.eval_episodes > 0
-
-    def next_evaluation(self, update: int) -> int:
-        """The next update after which the agent is evaluated; after the last one it always is."""
-        if not self._evaluates_regularly:
-            return self.n_updates
-        due = next_due(self.config.eval_every, self.steps_per_update, update)
-        return min(due, self.n_updates)
-
-    def evaluates_after(self, update: int) -> bool:
-        """Whether the agent is evaluated after this update."""
-        return self.config.eval_episodes > 0 and self.next_evaluation(update - 1) == update
-
-    def stages(self) -> list[tuple[Any, int, int]]:
-        """What runs from which update to which: the warm-up, if there is one, and the algorithm."""
-        learning = (self.algorithm, self.warmup_updates, self.n_updates)
-        if self.off_policy is None:
-            return [learning]
-        return [(Warmup(self.off_policy), 0, self.warmup_updates), learning]
+    def _beginning(self) -> tuple[Algorithm, AnyEnvironment, PyTree, Key]:
+        key = stream(self.seed, "training")
+        return self.algorithm, self.env, params_at(self.env_params, 0), key
 
     def chunks(
-        self, state: TrainState, longest: Callable[[], int], stops: Stops, update: int = 0
+        self,
+        state: TrainState,
+        longest: Callable[[], int],
+        stops: Stops = (),
+        update: int = 0,
+        until: int | None = None,
     ) -> Iterator[Chunk]:
-        """Runs the warm-up, if there is one, and then learns, from `update` on; see `schedule`."""
-        for algorithm, begin, end in self.stages():
-            schedule = self.schedule(max(begin, update), end, longest, stops)
-            how = self.off_policy is not None, self.run_chunk
-            for chunk in training(algorithm, self.env, state, schedule, *how):
-                state = chunk.state
-                yield chunk
-
-    def schedule(
-        self, begin: int, end: int, longest: Callable[[], int], stops: Stops
-    ) -> Iterator[tuple[int, PyTree]]:
-        """Chunks of the updates from `begin` to `end`, at most `longest()` at once.
-
-        None goes on past an evaluation, nor past what `stops` name as the next update to stop at.
-        How updates are cut into chunks changes no bit of what is learned or logged.
-        """
-        capacity = chunk_capacity(self.steps_per_update)
-        while begin < end:
-            most = min(max(longest(), 1), capacity)
-            stop = min(following(begin) for following in (self.next_evaluation, *stops))
-            n_updates = min(begin + most, end, stop) - begin
-            yield n_updates, self.env_params
-            begin += n_updates
+        """Runs the stages from `update` on, at most to `until`; see `Timetable.chunks`."""
+        last = self.n_updates if until is None else until
+        with params_of(self.env_params, self.n_updates) as (params, changes):
+            for stage, begin, end in self.stages():
+                span = max(begin, update), min(end, last)
+                pieces = self.due.chunks(*span, longest, (*stops, *changes))
+                schedule = ((n_updates, params(first)) for first, n_updates in pieces)
+                how = {"each_episode": self.each_episode, "run_chunk": self.executor.run_chunk}
+                for chunk in training(stage, self.env, state, schedule, **how):
+                    state = chunk.state
+                    yield chunk
 
     def evaluate(self, agent_state: PyTree, update: int) -> EvalMetrics | None:
         """Greedy episodes of this very state, if it is time; the result may be under way."""
-        if not self.evaluates_after(update):
+        if not self.due.evaluates_after(update):
             return None
-        policy = self.algorithm, on_one_device(without_ring(agent_state), self.mesh)
-        return self.score(policy, evaluation_key(self.config.seed, update))
+        key = evaluation_key(self.seed, update)
+        return self.score(agent_state, key, self.config.eval_episodes)
 
-    def score(
-        self, policy: tuple[Algorithm, PyTree], rng: Key, episodes: int | None = None
-    ) -> EvalMetrics:
-        """Greedy episodes of `(algorithm, agent_state)`; None takes the config's eval_episodes."""
-        n_episodes, max_steps = episodes or self.config.eval_episodes, self.config.eval_max_steps
-        if isinstance(self.env, HostEnvironment):
-            return evaluate_on_host(policy, self.env, n_episodes, max_steps, rng)
-        return jit_evaluate_agent(
-            policy,
-            self.env,
-            evaluation_world(self.env, self.env_params),
-            n_episodes=n_episodes,
-            max_steps=max_steps,
-            rng=rng,
-        )
-
-
-def evaluation_world(env: Environment, env_params: PyTree) -> PyTree:
-    """The world that all envs share; where each has a number of its own, the env's default."""
-    return jax.tree.map(
-        lambda x, d: d if jnp.ndim(x) > jnp.ndim(d) else x, env_params, env.default_params()
-    )
+    def score(self, agent_state: PyTree, key: Key, episodes: int) -> EvalMetrics:
+        """Greedy episodes; the result may be under way."""
+        how = self.algorithm, agent_state, self.env, self.eval_params, key
+        return self.executor.evaluate(*how, episodes, self.config.eval_max_steps)
 
 
 def prepare(
@@ -247,24 +133,88 @@ def prepare(
     env_params: PyTree,
     config: RunnerConfig,
     num_envs: int,
+    *,
+    eval_params: PyTree = None,
+    description: Mapping[str, Any] | None = None,
+    check_memory: bool = True,
 ) -> Run:
     """Checks everything that can be checked without compiling or writing.
+
+    Args:
+        algorithm: the description of what learns.
+        env: must reset itself; see `AutoResetWrapper`.
+        env_params: constants of the envs, where leaves with a leading axis `[num_envs]` give each
+            env its own; or an `EnvParamsSchedule`.
+        config: budget, evaluation, logging, files.
+        num_envs: over all devices.
+        eval_params: constants of the envs of an evaluation; None takes those of update 0, and the
+            env's default where each env has its own.
+        description: what trackers and checkpoints record; None describes what is passed here.
+        check_memory: whether the replay, if there is one, has to fit; acting needs none.
 
     Raises:
         ConfigError: the run cannot work.
     """
     check_runner(config)
     mesh = mesh_of(config)
-    check_divides(env, num_envs, mesh)
-    if not isinstance(algorithm, OffPolicy):
-        check_replay_unused(config)
+    if mesh is not None:
+        check_divides(env, num_envs, mesh)
     algorithm.check(num_envs)
-    env = fit_for_training(env, env_params, num_envs)
-    n_updates = check_budget(config.total_timesteps, algorithm.rollout_length * num_envs)
-    run = Run(algorithm, env, env_params, config, num_envs, n_updates, mesh)
-    if run.warmup_updates >= n_updates:
-        raise ConfigError(
-            f"warmup_steps {config.warmup_steps} leave nothing of total_timesteps "
-            f"{config.total_timesteps} to learn in: give a shorter warm-up or a larger budget."
-        )
+    first_params = params_at(env_params, 0)
+    counted = fit_for_training(env, first_params, num_envs)
+    run = Run(
+        algorithm=algorithm,
+        env=counted,
+        env_params=env_params,
+        eval_params=shared_params(env, first_params) if eval_params is None else eval_params,
+        config=config,
+        num_envs=num_envs,
+        n_updates=check_budget(config.total_timesteps, algorithm.rollout_length * num_envs),
+        executor=choose_executor(algorithm, env, mesh),
+        each_episode=algorithm.reports_episodes,
+        description=description or describe(algorithm, env, config),
+    )
+    check_warmup(run)
+    if check_memory:
+        together(partial(algorithm.check_memory, n_devices=run.executor.n_devices))
     return run
+
+
+def choose_executor(algorithm: Algorithm, env: AnyEnvironment, mesh: Mesh | None) -> Executor:
+    """By who has a part in the run: Python, the host's memory, several devices, or one."""
+    if isinstance(env, HostEnvironment):
+        return WITH_HOST_ENVS
+    if has_host_ring(algorithm):
+        return WITH_HOST_RING
+    return ON_DEVICE if mesh is None else on_mesh(mesh)
+
+
+def shared_params(env: AnyEnvironment, env_params: PyTree) -> PyTree:
+    """The params that all envs share; where each has a value of its own, the env's default."""
+    return jax.tree.map(
+        lambda x, default: default if jnp.ndim(x) > jnp.ndim(default) else x,
+        env_params,
+        env.default_params(),
+    )
+
+
+def check_warmup(run: Run) -> None:
+    """Raises ConfigError if the budget ends before the algorithm itself runs."""
+    if run.warmup_updates >= run.n_updates:
+        raise ConfigError(
+            f"warmup_steps {run.config.warmup_steps} leave nothing of total_timesteps "
+            f"{run.config.total_timesteps} to learn in: give a shorter warm-up or a larger budget."
+        )
+
+
+def describe(algorithm: Algorithm, env: Any, config: RunnerConfig) -> dict[str, Any]:
+    """What is recorded of a run that no `TrainConfig` describes, under the same names."""
+    while hasattr(env, "env"):  # below the wrappers
+        env = env.env
+    return {
+        "algorithm": type(algorithm).__name__.lower(),
+        "env_id": getattr(env, "env_id", type(env).__name__),
+        "env_kwargs": getattr(env, "env_kwargs", {}),
+        "algo": dataclasses.asdict(algorithm.config),
+        "runner": dataclasses.asdict(config),
+    }

@@ -1,16 +1,15 @@
-"""Saving a run so that it goes on as if it had never stopped.
+"""Saving a run so that it resumes as if it had never stopped.
 
 A checkpoint holds the whole `TrainState` and, in its notes, what the host knows: how many updates
-were made and the columns of the row that goes on.
+were made and the columns of the row that is not full yet.
 """
 
-import base64
 import time
 import warnings
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
@@ -18,7 +17,7 @@ import numpy as np
 from vibe_rl.checkpoint import initialize_checkpoint_dir, saved_steps
 from vibe_rl.runner.evaluator import EvalMetrics
 from vibe_rl.runner.loop import TrainState
-from vibe_rl.runner.resuming import RUN, kept, latest_whole
+from vibe_rl.runner.resuming import RUN, packed, saved_part
 from vibe_rl.runner.rows import Row
 from vibe_rl.runner.run import Run
 from vibe_rl.runner.schedule import next_due
@@ -32,16 +31,14 @@ SECONDS, SECONDS_TOGETHER = 7200, 600
 """How long a checkpoint may take; of several processes, the others wait for one that fails."""
 
 
-class Progress(NamedTuple):
-    """What the host knows of a run, beside its state."""
-
-    update: int = 0
-    unfinished: Sequence[Row] = ()  # columns of the row that goes on
-    diverged: str | None = None  # what was not finite, where that was no reason to stop
-
-
 class Saver:
-    """Saves a prepared run into a directory as its config asks, and finds where it can go on.
+    """Saves a prepared run into a directory as its config asks.
+
+    Args:
+        run: see `prepare`.
+        directory: of the checkpoints.
+        notes: what is written down with every checkpoint.
+        on_best: called with the step of a checkpoint that has become the best.
 
     Raises:
         CheckpointExistsError: there are checkpoints, and neither resume nor overwrite is asked for.
@@ -53,13 +50,9 @@ class Saver:
         directory: str | Path,
         notes: Mapping[str, Any] | None = None,
         on_best: Callable[[int], None] | None = None,
-        among: Collection[int] | None = None,  # the steps from which it may go on; None: all
     ):
         config, self.on_best = run.config, on_best
-        goes_on = config.resume and not config.overwrite
-        self._latest = latest_whole(run, Path(directory), among) if goes_on else None
         self.run, self.notes = run, dict(notes or {})
-        self.resuming = self._latest is not None
         self.manager, _ = initialize_checkpoint_dir(
             directory,
             resume=config.resume,
@@ -117,11 +110,11 @@ class Saver:
             "replay": self.run.config.checkpoint_replay,
         }
         step = update * self.run.steps_per_update
-        tree = kept(self.run, state, self.run.config.checkpoint_replay)
+        tree = saved_part(self.run, state, self.run.config.checkpoint_replay)
         how = {"metrics": metrics, "metadata": self.notes | notes, "force": True}
         began = time.monotonic()
         self.settle()  # what went wrong before must not keep this one from being written
-        with told_but_survived(f"the checkpoint of step {step}"):
+        with warn_on_failure(f"the checkpoint of step {step}"):
             self.manager.save(step, tree, **how)  # type: ignore[arg-type]
             self._under_way = step
             self._best = float(np.fmax(self._best, figure))
@@ -149,12 +142,10 @@ class Saver:
     def settle(self) -> None:
         """Waits for the checkpoint that is being written, and tells of it if it cannot be."""
         step, self._under_way = self._under_way, None
-        with told_but_survived(
-            "a checkpoint" if step is None else f"the checkpoint of step {step}"
-        ):
+        with warn_on_failure("a checkpoint" if step is None else f"the checkpoint of step {step}"):
             self.manager.wait()
         all_here()  # for the others have written their parts too then
-        with told_but_survived("the mark of the best checkpoint"):
+        with warn_on_failure("the mark of the best checkpoint"):
             self._mark_best()
 
     def _mark_best(self) -> None:
@@ -164,36 +155,18 @@ class Saver:
         if step is not None and self.on_best is not None:
             self.on_best(step)
 
-    def progress(self) -> Progress:
-        """Where the latest checkpoint stands; the beginning if there is none to go on from."""
-        if self._latest is None:
-            return Progress()
-        notes = self._latest[1]
-        unfinished = [unpacked(texts) for texts in notes["unfinished"]]
-        return Progress(notes["update"], unfinished, notes.get("diverged"))
-
-    def restore(self) -> TrainState:
-        """The state of the latest checkpoint; a replay that was not saved is empty."""
-        assert self._latest is not None
-        state: Any = self._latest[0]
-        notes, learner = self._latest[1], self.run.off_policy
-        self._latest = None, notes  # its memory is the run's now
-        if learner is None or notes["replay"]:
-            return state
-        return state._replace(agent_state=learner.with_empty_ring(state.agent_state))
-
     def close(self) -> None:
         """Waits until everything is on the disk."""
         self.settle()
-        with told_but_survived("a checkpoint"):
+        with warn_on_failure("a checkpoint"):
             self.manager.close()
 
 
 @contextmanager
-def told_but_survived(what: str) -> Iterator[None]:
-    """What cannot be written is warned of, and nothing else suffers.
+def warn_on_failure(what: str) -> Iterator[None]:
+    """Turns a failed write into a warning.
 
-    Among several processes it is an error: the others wait for this one to write its part.
+    Among several processes it stays an error: the others wait for this one to write its part.
     """
     try:
         yield
@@ -202,7 +175,7 @@ def told_but_survived(what: str) -> Iterator[None]:
             raise
         reason = str(error).strip().partition("\n")[0][:200]
         warnings.warn(
-            f"{what} could not be written ({type(error).__name__}: {reason}): training goes on, "
+            f"{what} could not be written ({type(error).__name__}: {reason}): training continues, "
             "and earlier checkpoints are as they were.",
             RuntimeWarning,
             stacklevel=2,
@@ -212,14 +185,3 @@ def told_but_survived(what: str) -> Iterator[None]:
 def eval_return(metrics: Mapping[str, float]) -> float:
     """What the best checkpoint is best in."""
     return metrics["eval_return"]
-
-
-def packed(columns: Row) -> dict[str, str]:
-    """Columns of float32 as text that loses no bit."""
-    encode = base64.b64encode
-    return {name: encode(x.astype("<f4").tobytes()).decode() for name, x in columns.items()}
-
-
-def unpacked(texts: Mapping[str, str]) -> Row:
-    """The columns again."""
-    return {name: np.frombuffer(base64.b64decode(text), "<f4") for name, text in texts.items()}

@@ -1,20 +1,22 @@
-"""`fit` with a run's files and words around it: what every `train_*` function shares."""
+"""A run with its lock, log, checkpoints and trackers around it: what every `train_*` shares."""
 
-import dataclasses
 import json
-from collections.abc import Callable, Collection
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from vibe_rl.checkpoint import saved_steps
+from vibe_rl.errors import ConfigError
+from vibe_rl.plotting import plot_reward_curve
 from vibe_rl.run_dir.directory import RunDir, versions
 from vibe_rl.run_dir.plain import plain
 from vibe_rl.runner.fit import Callback, FitResult, fit
-from vibe_rl.runner.resuming import check_checkpoints
+from vibe_rl.runner.resuming import Found, check_checkpoints, latest
 from vibe_rl.runner.run import Run
-from vibe_rl.runner.saving import Progress, Saver
+from vibe_rl.runner.saving import Saver
 from vibe_rl.system.lock import locked
 from vibe_rl.system.processes import by_first, check_same, ended_if_alone, is_first, together
 from vibe_rl.system.programs import enable_compilation_cache
@@ -24,44 +26,80 @@ from vibe_rl.tracking.console import ConsoleTracker
 from vibe_rl.tracking.jsonl import MetricsLogger, rewind
 
 
-def run_training(
-    run: Run,
-    *,
-    run_dir: RunDir | None = None,
-    callback: Callback | None = None,
-    tracker: Tracker | None = None,
-    keep_history: bool = False,
-    record: Callable[[], object] | None = None,
-) -> FitResult:
-    """Trains, shows progress and, with a `run_dir`, writes metrics and checkpoints there.
+@dataclass(frozen=True)
+class Session:
+    """A run that nothing refuses any more; made by `opened`, and valid in its block."""
 
-    `tracker` is told whatever the others are. `record` is called once nothing can be refused any
-    more, to write down what is about to happen. Of several processes, the first writes and shows.
+    run: Run
+    run_dir: RunDir | None
+    checkpoints: Path | None
+    stop: StopRequest
+
+    def train(
+        self,
+        callback: Callback | None = None,
+        trackers: Sequence[Tracker] = (),
+        keep_history: bool = False,
+    ) -> FitResult:
+        """Trains, shows progress and, with a run directory, writes metrics and checkpoints there.
+
+        Of several processes, the first writes and shows.
+
+        Args:
+            callback: see `fit.Callback`.
+            trackers: get the run's description, its rows and its finished files, in every process.
+            keep_history: whether to keep every update's metrics in memory.
+        """
+        run, found, saver = self.run, None, None
+        with ExitStack() as stack:
+            if self.checkpoints is not None:
+                found = latest(run, self.checkpoints)
+                saver = make_saver(run, self.checkpoints, self.run_dir)
+                stack.callback(saver.close)
+            stack.enter_context(ended_if_alone())  # before saver.close, for which all are needed
+            own = own_trackers(run, self.run_dir, found) if is_first() else []
+            tee = stack.enter_context(Tee(*trackers, *own))
+            tee.log_config(plain(run.description))
+            result = fit(run, tee, callback, keep_history, saver, self.stop, found)
+            if self.run_dir is not None and is_first():
+                log_files(run, self.run_dir, tee)
+            return result
+
+
+@contextmanager
+def opened(
+    run: Run, run_dir: RunDir | None = None, callback: Callback | None = None
+) -> Iterator[Session]:
+    """Locks the run's checkpoints and refuses what cannot work; the block then trains.
+
+    Nothing has been written when the block begins, so that it may first record what it will do.
     """
     directory = checkpoints_of(run, run_dir)
     check_same_run(run, directory, callback)
-    together(run.check_memory)
     enable_compilation_cache()
     with StopRequest() as stop, ExitStack() as stack:
         if directory is not None:
             by_first(lambda: stack.enter_context(locked(directory)))
             together(partial(check_checkpoints, run, directory))
-        if record is not None:
-            by_first(record)
-        saver = None if directory is None else make_saver(run, directory, run_dir)
-        if saver is not None:
-            stack.callback(saver.close)
-        stack.enter_context(ended_if_alone())  # before saver.close, for which all are needed
-        own = [] if tracker is None else [tracker]
-        shared = trackers(run, run_dir, saver) if is_first() else []
-        tee = stack.enter_context(Tee(*own, *shared))
-        tee.log_config(settings(run))
-        return fit(run, tee, callback, keep_history, saver, stop)
+        yield Session(run, run_dir, directory, stop)
+
+
+def run_training(
+    run: Run,
+    *,
+    run_dir: RunDir | None = None,
+    callback: Callback | None = None,
+    trackers: Sequence[Tracker] = (),
+    keep_history: bool = False,
+) -> FitResult:
+    """Opens a session and trains; see `Session.train`."""
+    with opened(run, run_dir, callback) as session:
+        return session.train(callback, trackers, keep_history)
 
 
 def check_same_run(run: Run, directory: Path | None, callback: Callback | None) -> None:
     """Raises ConfigError if processes that are to train together were given different things."""
-    check_same("settings of the run", json.dumps(plain(settings(run)), sort_keys=True))
+    check_same("settings of the run", json.dumps(plain(run.description), sort_keys=True))
     steps = [] if directory is None else saved_steps(directory)
     check_same("directory and checkpoints in it", f"{directory} {steps}")
     check_same("having a callback or none", str(callback is None))
@@ -74,37 +112,43 @@ def checkpoints_of(run: Run, run_dir: RunDir | None) -> Path | None:
     return None if run_dir is None else run_dir.checkpoints
 
 
-def make_saver(
-    run: Run, directory: Path, run_dir: RunDir | None, among: Collection[int] | None = None
-) -> Saver:
+def make_saver(run: Run, directory: Path, run_dir: RunDir | None) -> Saver:
     """What saves the run; the best is marked in the run directory if that holds the checkpoints."""
-    notes = {"seed": run.config.seed, "settings": plain(settings(run)), "versions": versions()}
+    notes = {
+        "seed": run.config.seed,
+        "settings": plain(run.description),
+        "versions": versions(),
+    }
     in_run_dir = run_dir is not None and directory == run_dir.checkpoints and is_first()
-    on_best = run_dir.mark_best if in_run_dir else None  # type: ignore[union-attr]
-    return Saver(run, directory, notes, on_best, among)
+    return Saver(run, directory, notes, run_dir.mark_best if in_run_dir else None)  # type: ignore[union-attr]
 
 
-def settings(run: Run) -> dict[str, Any]:
-    """What trackers are told of a run before its first metrics."""
-    algorithm = {"algo": dataclasses.asdict(run.algorithm.config)}
-    return algorithm | {"runner": dataclasses.asdict(run.config), "num_envs": run.num_envs}
-
-
-def trackers(run: Run, run_dir: RunDir | None, saver: Saver | None) -> list[Any]:
-    """Where a run's metrics go."""
-    done = Progress() if saver is None else saver.progress()
-    files = [] if run_dir is None else [log_of(run, run_dir, done.update * run.steps_per_update)]
+def own_trackers(run: Run, run_dir: RunDir | None, found: Found | None) -> list[Any]:
+    """The log in the run directory, and the line of progress."""
+    step = 0 if found is None else found.update * run.steps_per_update
+    logs = [] if run_dir is None else [open_log(run, run_dir, step)]
     if not run.config.progress_bar:
-        return files
+        return logs
     console = ConsoleTracker(run.n_updates * run.steps_per_update)
-    size = "" if run.off_policy is None else f"replay of {run.off_policy.describe_replay()}; "
-    console.status(f"{size}compiling ...")
-    return [*files, console]
+    memory = run.algorithm.describe_memory()
+    console.status(f"{memory}{'; ' if memory else ''}compiling ...")
+    return [*logs, console]
 
 
-def log_of(run: Run, run_dir: RunDir, step: int) -> MetricsLogger:
+def open_log(run: Run, run_dir: RunDir, step: int) -> MetricsLogger:
     """The run's log; where it is not a new one, rows later than `step` have been set aside."""
-    goes_on = run.config.resume or run.config.overwrite
-    if goes_on:
+    continues = run.config.resume or run.config.overwrite
+    if continues:
         rewind(run_dir.log_path(), step)
-    return MetricsLogger(run_dir.log_path(), resume=goes_on)
+    return MetricsLogger(run_dir.log_path(), resume=continues)
+
+
+def log_files(run: Run, run_dir: RunDir, tracker: Tracker) -> None:
+    """Draws the reward curve if it is wanted, and passes on what the run leaves."""
+    curve = run_dir.artifact_path("reward_curve.png")
+    if run.config.plot:
+        with suppress(ConfigError):  # no episode has ended, or matplotlib is missing
+            plot_reward_curve([run_dir], save_path=curve)
+            tracker.log_file(curve)
+    if run_dir.best_checkpoint is not None:
+        tracker.log_file(run_dir.best_checkpoint)

@@ -1,5 +1,6 @@
 """Seed 001's `train_dqn`: DQN through `fit`, with the seed's signature and results."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from vibe_rl.algorithms.dqn import DQN, DQNConfig, DQNState
@@ -8,6 +9,7 @@ from vibe_rl.run_dir.directory import RunDir
 from vibe_rl.runner.config import RunnerConfig, check_shape
 from vibe_rl.runner.fit import Callback
 from vibe_rl.runner.train_off_policy import off_policy, train_off_policy
+from vibe_rl.tracking.base import Tracker
 from vibe_rl.types import PyTree
 
 
@@ -29,7 +31,7 @@ def dqn(
     return off_policy(DQN, env, env_params, config, runner_config)
 
 
-def train_dqn(
+def train_dqn(  # noqa: PLR0913 - the seed's arguments, and three
     env: AnyEnvironment,
     env_params: PyTree,
     *,
@@ -39,20 +41,24 @@ def train_dqn(
     n_actions: int | None = None,
     callback: Callback | None = None,
     run_dir: RunDir | None = None,
+    eval_params: PyTree = None,
+    trackers: Sequence[Tracker] = (),
 ) -> DQNTrainResult:
     """Trains DQN from scratch.
 
     Args:
         env: must reset itself; see `AutoResetWrapper`.
-        env_params: constants of the world; leaves with a leading axis `[num_envs]` give each env
-            its own.
+        env_params: constants of the envs; leaves with a leading axis `[num_envs]` give each env
+            its own. Or an `EnvParamsSchedule`.
         dqn_config: hyperparameters.
         runner_config: budget, replay, evaluation, logging, seed.
         obs_shape: inferred; if given, it must be the env's.
         n_actions: inferred; if given, it must be the env's.
         callback: `callback(step, agent_state, metrics)` every `log_interval` steps, and where the
             agent is evaluated.
-        run_dir: gets metrics and checkpoints while training goes on.
+        run_dir: gets metrics and checkpoints while the run trains.
+        eval_params: constants of the envs of an evaluation; None takes those of update 0.
+        trackers: get what is logged, beside the run directory.
 
     Raises:
         ConfigError: before anything is compiled or written, if the run cannot work.
@@ -63,5 +69,14 @@ def train_dqn(
     check_shape("obs_shape", obs_shape, getattr(algorithm.obs_space, "shape", None))
     check_shape("n_actions", n_actions, getattr(algorithm.action_space, "n", None))
     return DQNTrainResult(
-        *train_off_policy(algorithm, env, env_params, runner_config, callback, run_dir)
+        *train_off_policy(
+            algorithm,
+            env,
+            env_params,
+            runner_config,
+            eval_params=eval_params,
+            callback=callback,
+            run_dir=run_dir,
+            trackers=trackers,
+        )
     )

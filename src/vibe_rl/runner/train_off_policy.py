@@ -1,6 +1,6 @@
 """What `train_dqn` and `train_sac` share: replay from the runner's settings, and rows in memory."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
@@ -13,7 +13,9 @@ from vibe_rl.run_dir.directory import RunDir
 from vibe_rl.runner.config import RunnerConfig, check_runner, devices_of, resolve_num_envs
 from vibe_rl.runner.fit import Callback
 from vibe_rl.runner.run import prepare
+from vibe_rl.runner.schedule import params_at
 from vibe_rl.runner.session import run_training
+from vibe_rl.tracking.base import Tracker
 from vibe_rl.types import PyTree
 
 REPLAYS = {"device": Replay, "host": HostReplay}
@@ -31,10 +33,11 @@ def off_policy(
     check_runner(runner_config)
     if config.schedule_steps is None:
         config = replace(config, schedule_steps=float(runner_config.total_timesteps))
+    params = params_at(env_params, 0)
     return kind(
         config,
-        env.observation_space(env_params),
-        env.action_space(env_params),
+        env.observation_space(params),
+        env.action_space(params),
         replay(config, runner_config),
         runner_config.warmup_steps,
     )
@@ -91,11 +94,16 @@ def train_off_policy(
     env: AnyEnvironment,
     env_params: PyTree,
     runner_config: RunnerConfig,
+    *,
+    eval_params: PyTree,
     callback: Callback | None,
     run_dir: RunDir | None,
+    trackers: Sequence[Tracker],
 ) -> tuple[Any, list[float], list[dict[str, Any]]]:
     """The final agent, every episode's return, and the rows of metrics."""
-    run = prepare(algorithm, env, env_params, runner_config, algorithm.replay.num_envs)
+    num_envs = algorithm.replay.num_envs
+    run = prepare(algorithm, env, env_params, runner_config, num_envs, eval_params=eval_params)
     rows = Rows(run.warmup_updates * run.steps_per_update)
-    result = run_training(run, run_dir=run_dir, callback=callback, tracker=rows)
+    files = {"run_dir": run_dir, "trackers": [rows, *trackers]}
+    result = run_training(run, callback=callback, **files)
     return result.state.agent_state, rows.episode_returns, rows.metrics_log

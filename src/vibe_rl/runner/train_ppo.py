@@ -1,5 +1,6 @@
 """Seed 001's `train_ppo`: PPO through `fit`, with the seed's signature and results."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -8,10 +9,18 @@ import numpy as np
 from vibe_rl.algorithms.ppo import PPO, PPOConfig, PPOState
 from vibe_rl.env.host import AnyEnvironment
 from vibe_rl.run_dir.directory import RunDir
-from vibe_rl.runner.config import RunnerConfig, check_shape, devices_of, resolve_num_envs
+from vibe_rl.runner.config import (
+    RunnerConfig,
+    check_replay_unused,
+    check_shape,
+    devices_of,
+    resolve_num_envs,
+)
 from vibe_rl.runner.fit import Callback
 from vibe_rl.runner.run import prepare
+from vibe_rl.runner.schedule import params_at
 from vibe_rl.runner.session import run_training
+from vibe_rl.tracking.base import Tracker
 from vibe_rl.types import Key, PyTree
 
 
@@ -41,13 +50,15 @@ def ppo(
     runner_config: RunnerConfig,
 ) -> PPO:
     """The algorithm for this env; schedules without a length last the whole run."""
+    check_replay_unused(runner_config)
     if config.schedule_steps is None:
         config = replace(config, schedule_steps=float(runner_config.total_timesteps))
-    spaces = env.observation_space(env_params), env.action_space(env_params)
+    params = params_at(env_params, 0)
+    spaces = env.observation_space(params), env.action_space(params)
     return PPO(config, *spaces, n_shards=devices_of(runner_config))
 
 
-def train_ppo(
+def train_ppo(  # noqa: PLR0913 - the seed's arguments, and two
     env: AnyEnvironment,
     env_params: PyTree,
     *,
@@ -57,20 +68,24 @@ def train_ppo(
     n_actions: int | None = None,
     run_dir: RunDir | None = None,
     callback: Callback | None = None,
+    eval_params: PyTree = None,
+    trackers: Sequence[Tracker] = (),
 ) -> tuple[PPOTrainState, PPOMetricsHistory]:
     """Trains PPO from scratch.
 
     Args:
         env: must reset itself; see `AutoResetWrapper`.
-        env_params: constants of the world; leaves with a leading axis `[num_envs]` give each env
-            its own.
+        env_params: constants of the envs; leaves with a leading axis `[num_envs]` give each env
+            its own. Or an `EnvParamsSchedule`.
         ppo_config: hyperparameters.
         runner_config: budget, evaluation, logging, seed.
         obs_shape: inferred; if given, it must be the env's.
         n_actions: inferred; if given, it must be the env's.
-        run_dir: gets metrics and checkpoints while training goes on.
+        run_dir: gets metrics and checkpoints while the run trains.
         callback: `callback(step, agent_state, metrics)` every `log_interval` steps, and where the
             agent is evaluated.
+        eval_params: constants of the envs of an evaluation; None takes those of update 0.
+        trackers: get what is logged, beside the run directory.
 
     Returns:
         The final state, and the metrics of every update: the one thing that grows with the length
@@ -84,8 +99,9 @@ def train_ppo(
     check_shape("obs_shape", obs_shape, getattr(algorithm.obs_space, "shape", None))
     check_shape("n_actions", n_actions, getattr(algorithm.action_space, "n", None))
     num_envs = resolve_num_envs(ppo_config.num_envs, runner_config)
-    run = prepare(algorithm, env, env_params, runner_config, num_envs)
-    result = run_training(run, run_dir=run_dir, callback=callback, keep_history=True)
+    run = prepare(algorithm, env, env_params, runner_config, num_envs, eval_params=eval_params)
+    files = {"run_dir": run_dir, "trackers": trackers}
+    result = run_training(run, callback=callback, keep_history=True, **files)
     state = result.state
     history = PPOMetricsHistory(*(result.history[name] for name in PPOMetricsHistory._fields))
     return PPOTrainState(state.agent_state, state.obs, state.env_state, state.key), history

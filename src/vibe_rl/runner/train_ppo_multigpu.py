@@ -1,5 +1,6 @@
 """Seed 001's `train_ppo_multigpu`: `train_ppo` on all devices, with a leading device axis."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import jax
@@ -12,10 +13,11 @@ from vibe_rl.runner.config import RunnerConfig
 from vibe_rl.runner.fit import Callback
 from vibe_rl.runner.placement import get_num_devices, replicate
 from vibe_rl.runner.train_ppo import PPOMetricsHistory, PPOTrainState, train_ppo
+from vibe_rl.tracking.base import Tracker
 from vibe_rl.types import PyTree
 
 
-def train_ppo_multigpu(
+def train_ppo_multigpu(  # noqa: PLR0913 - the seed's arguments, and two
     env: Environment,
     env_params: PyTree,
     *,
@@ -25,6 +27,8 @@ def train_ppo_multigpu(
     n_actions: int | None = None,
     run_dir: RunDir | None = None,
     callback: Callback | None = None,
+    eval_params: PyTree = None,
+    trackers: Sequence[Tracker] = (),
 ) -> tuple[PPOTrainState, PPOMetricsHistory]:
     """Trains one PPO agent on several devices: each steps its own envs, gradients are averaged.
 
@@ -40,7 +44,8 @@ def train_ppo_multigpu(
     runner_config = replace(runner_config, num_devices=n_devices)
     shapes = {"obs_shape": obs_shape, "n_actions": n_actions}
     configs = {"ppo_config": ppo_config, "runner_config": runner_config}
-    hooks = {"run_dir": run_dir, "callback": callback}
+    hooks = {"run_dir": run_dir, "callback": callback, "trackers": trackers}
+    hooks |= {"eval_params": eval_params}
     state, history = train_ppo(env, env_params, **configs, **shapes, **hooks)
     agent_state, rng = replicate((state.agent_state, state.rng), n_devices)
     env_obs, env_state = by_device((state.env_obs, state.env_state), n_devices)

@@ -1,5 +1,6 @@
 """Seed 001's `train_sac`: SAC through `fit`, with the seed's signature and results."""
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from vibe_rl.algorithms.sac import SAC, SACConfig, SACState
@@ -8,6 +9,7 @@ from vibe_rl.run_dir.directory import RunDir
 from vibe_rl.runner.config import RunnerConfig, check_shape
 from vibe_rl.runner.fit import Callback
 from vibe_rl.runner.train_off_policy import off_policy, train_off_policy
+from vibe_rl.tracking.base import Tracker
 from vibe_rl.types import PyTree
 
 
@@ -29,7 +31,7 @@ def sac(
     return off_policy(SAC, env, env_params, config, runner_config)
 
 
-def train_sac(
+def train_sac(  # noqa: PLR0913 - the seed's arguments, and three
     env: AnyEnvironment,
     env_params: PyTree,
     *,
@@ -39,20 +41,24 @@ def train_sac(
     action_dim: int | None = None,
     callback: Callback | None = None,
     run_dir: RunDir | None = None,
+    eval_params: PyTree = None,
+    trackers: Sequence[Tracker] = (),
 ) -> SACTrainResult:
     """Trains SAC from scratch.
 
     Args:
         env: must reset itself; see `AutoResetWrapper`.
-        env_params: constants of the world; leaves with a leading axis `[num_envs]` give each env
-            its own.
+        env_params: constants of the envs; leaves with a leading axis `[num_envs]` give each env
+            its own. Or an `EnvParamsSchedule`.
         sac_config: hyperparameters.
         runner_config: budget, replay, evaluation, logging, seed.
         obs_shape: inferred; if given, it must be the env's.
         action_dim: how many numbers an action has; inferred; if given, it must be the env's.
         callback: `callback(step, agent_state, metrics)` every `log_interval` steps, and where the
             agent is evaluated.
-        run_dir: gets metrics and checkpoints while training goes on.
+        run_dir: gets metrics and checkpoints while the run trains.
+        eval_params: constants of the envs of an evaluation; None takes those of update 0.
+        trackers: get what is logged, beside the run directory.
 
     Raises:
         ConfigError: before anything is compiled or written, if the run cannot work.
@@ -64,5 +70,14 @@ def train_sac(
     action_shape = None if action_dim is None else (action_dim,)
     check_shape("action_dim", action_shape, getattr(algorithm.action_space, "shape", None))
     return SACTrainResult(
-        *train_off_policy(algorithm, env, env_params, runner_config, callback, run_dir)
+        *train_off_policy(
+            algorithm,
+            env,
+            env_params,
+            runner_config,
+            eval_params=eval_params,
+            callback=callback,
+            run_dir=run_dir,
+            trackers=trackers,
+        )
     )

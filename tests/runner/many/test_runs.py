@@ -13,9 +13,9 @@ from vibe_rl.algorithms.sac import SACConfig
 from vibe_rl.env import AutoResetWrapper, make
 from vibe_rl.errors import ConfigError, NonFiniteLossError
 from vibe_rl.runner import RunnerConfig, fit, prepare
-from vibe_rl.runner.many.fit import fit_many
-from vibe_rl.runner.many.members import entry
+from vibe_rl.runner.many.fit import MemberFiles, fit_many
 from vibe_rl.runner.many.runs import mesh_for, side_by_side, spread
+from vibe_rl.runner.many.slices import entry
 from vibe_rl.runner.train_dqn import dqn
 from vibe_rl.runner.train_ppo import ppo
 from vibe_rl.runner.train_sac import sac
@@ -70,9 +70,9 @@ def assert_close(state, expected, **how):
 def test_every_member_is_the_run_it_would_be_alone(kind, n_members):
     runs = [prepared(kind, seed) for seed in range(5, 5 + n_members)]
     many = side_by_side(runs)
-    assert (many.mesh.size if many.mesh else 1) == min(n_members, 8)  # pretended devices
+    assert many.run.executor.n_devices == min(n_members, 8)  # pretended devices
     recorders = [Recorder() for _ in runs]
-    results = fit_many(many, recorders)
+    results = fit_many(many, list(map(MemberFiles, recorders)))
     for i in (0, n_members - 1):
         alone = Recorder()
         result = fit(runs[i], alone)
@@ -122,7 +122,7 @@ def test_an_agent_that_diverges_is_taken_out_and_the_others_go_on_unharmed():
     recorders, noticed, told = [Recorder() for _ in runs], [], []
     results = fit_many(
         side_by_side(runs),
-        recorders,
+        list(map(MemberFiles, recorders)),
         on_divergence=lambda *what: noticed.append(what),
         on_evaluation=lambda *what: told.append(what),
     )
@@ -155,7 +155,7 @@ def test_nothing_goes_on_where_all_agents_diverged():
         (lambda: prepared("ppo", 1, hidden_sizes=(16,)), "may differ in seeds and the algorithm"),
         (
             lambda: prepared("ppo", 1, replace(RUNNER, total_timesteps=192)),
-            "worlds or the runner",
+            "env_params or the runner",
         ),
         (lambda: prepared("dqn", 1), "may differ in seeds and the algorithm"),
     ],

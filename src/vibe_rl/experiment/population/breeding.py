@@ -42,13 +42,18 @@ def history_of(path: str | os.PathLike[str]) -> list[Exchange]:
 
 
 class Members:
-    """The members as their files have them; a `Breeder`."""
+    """The members as their files have them; an `Exchanger`."""
 
     def __init__(
         self, group: RunDir, plan: Plan, configs: Sequence[TrainConfig], runs: Sequence[Run]
     ):
         self.plan, self.run_dirs, self.journal = plan, members(group), group.root / JOURNAL
         self.configs, self.runs = list(configs), list(runs)
+
+    @property
+    def every(self) -> int:
+        """Env steps from one exchange to the next."""
+        return self.plan.every
 
     def begin(self, step: int, diverged: Mapping[int, str]) -> None:
         """Makes the files say what the members were just before an exchange at `step`."""

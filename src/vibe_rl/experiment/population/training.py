@@ -40,7 +40,7 @@ from vibe_rl.experiment.population.ranges import Ranges, checked_ranges, drawn
 from vibe_rl.experiment.trials import last_return, runs_of, updates_to
 from vibe_rl.run_dir.directory import RunDir
 from vibe_rl.run_dir.group import members
-from vibe_rl.runner.many.exchange import fit_population
+from vibe_rl.runner.many.fit import fit_many
 from vibe_rl.runner.many.runs import side_by_side
 from vibe_rl.runner.many.session import run_many
 from vibe_rl.runner.run import Run
@@ -183,7 +183,7 @@ def _train(group: RunDir, config: TrainConfig, those: Members) -> list[Ranked]:
         for run_dir, each in zip(those.run_dirs, those.configs, strict=True):
             record(run_dir, each)
 
-    fit = partial(fit_population, every=those.plan.every, breeder=those)
+    fit = partial(fit_many, exchanger=those)
     results = run_many(side_by_side(those.runs), those.run_dirs, record_all, fit=fit)
     if any(result.interrupted for result in results):
         return []

@@ -1,22 +1,30 @@
 """`fit` for many agents: every one has rows, evaluations and checkpoints as if it were alone."""
 
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from math import inf
+from typing import NamedTuple
 
 import jax
 
 from vibe_rl.errors import DamagedCheckpointError, NonFiniteLossError
+from vibe_rl.run_dir.plain import plain
 from vibe_rl.runner.evaluator import EvalMetrics
-from vibe_rl.runner.fit import FitResult, Host, drive, report_for
+from vibe_rl.runner.fit import FitResult, Host, drive
 from vibe_rl.runner.loop import Chunk, TrainState
-from vibe_rl.runner.many.members import MemberChunk, entry, members_of
+from vibe_rl.runner.many.exchange import Exchanger, take_over
 from vibe_rl.runner.many.runs import ManyRuns, stacked
+from vibe_rl.runner.many.slices import entry, split_table
+from vibe_rl.runner.resuming import Found
+from vibe_rl.runner.rows import RowWriter
+from vibe_rl.runner.run import Run
 from vibe_rl.runner.saving import Saver
-from vibe_rl.runner.schedule import Stops
+from vibe_rl.runner.schedule import Stops, next_due
 from vibe_rl.system.signals import StopRequest
-from vibe_rl.tracking.base import Tracker
+from vibe_rl.tracking.base import Tee, Tracker
 
 OnDivergence = Callable[[int, int, str], object]
 """Called with an agent's place, the env step at which it was noticed, and what was not finite."""
@@ -24,77 +32,119 @@ OnEvaluation = Callable[[int, list[float]], object]
 """Called with an env step and every agent's mean return there; -inf if it has diverged."""
 
 
+class MemberFiles(NamedTuple):
+    """Where one of many agents is logged and saved, and resumes."""
+
+    tracker: Tracker | None = None
+    saver: Saver | None = None
+    found: Found | None = None
+
+
+@dataclass
 class Hosts:
-    """The host's part for every agent; where one is to be saved, all are: they go on together.
+    """The host's part for every agent; where one is to be saved, all are: they resume together.
 
     An agent whose loss is not finite is left alone from then on: it is computed with the others,
-    but neither logged nor saved any more.
+    but neither logged nor saved any more. Where agents exchange states it is saved as it is, for it
+    waits for the state of another.
     """
 
-    def __init__(
-        self,
-        hosts: Sequence[Host],
-        on_divergence: OnDivergence | None = None,
-        on_evaluation: OnEvaluation | None = None,
-    ):
-        self.hosts, self.on_divergence = list(hosts), on_divergence
-        self.on_evaluation = on_evaluation
-        self.diverged: dict[int, str] = {}  # what was not finite, by the agent's place
+    hosts: Sequence[Host]
+    exchanger: Exchanger | None = None
+    on_divergence: OnDivergence | None = None
+    on_evaluation: OnEvaluation | None = None
+    diverged: dict[int, str] = field(default_factory=dict)  # what was not finite, by place
 
     @property
-    def going(self) -> list[tuple[int, Host]]:
+    def sound(self) -> list[tuple[int, Host]]:
         """Those that have not diverged, with their places."""
         return [(i, host) for i, host in enumerate(self.hosts) if i not in self.diverged]
 
     @property
-    def restore(self) -> Callable[[], TrainState] | None:
-        """What gives the states to go on from, if every agent has one."""
-        restores = [host.restore for host in self.hosts]
-        if any(restore is None for restore in restores):
-            return None
-        return lambda: stacked([restore() for restore in restores])  # type: ignore[misc]
+    def steps_per_update(self) -> int:
+        """Env steps of each agent."""
+        return self.hosts[0].run.steps_per_update
 
-    def begin(self) -> int:
-        """How many updates have been made before, by every agent."""
-        updates = {host.begin() for host in self.hosts}
-        if len(updates) > 1:
+    def begin(self) -> tuple[TrainState | None, int]:
+        """The states to resume with, if every agent has one, and the updates made before."""
+        reasons = [None if host.found is None else host.found.diverged for host in self.hosts]
+        self.diverged = {i: reason for i, reason in enumerate(reasons) if reason is not None}
+        states, updates = zip(*(host.begin() for host in self.hosts), strict=True)
+        if len(set(updates)) > 1:
             raise DamagedCheckpointError(
-                f"the agents stand at updates {sorted(updates)}, for a checkpoint of one is "
+                f"the agents stand at updates {sorted(set(updates))}, for a checkpoint of one is "
                 "damaged: resume once more, from the step that all of them have."
             )
-        return updates.pop()
+        if self.exchanger is not None:
+            self.exchanger.begin(updates[0] * self.steps_per_update, self.diverged)
+        return None if None in states else stacked(states), updates[0]
+
+    def chunks(self, run: Run, state: TrainState, update: int) -> Iterator[tuple[Run, Chunk]]:
+        """The chunks from `update` on, with an exchange wherever one is due but after the last."""
+        run = self._with_hyperparameters(run)
+        while update < run.n_updates:
+            if self.next_exchange(update - 1) == update:
+                state = self.exchange(state, update)
+                run = self._with_hyperparameters(run)
+            until = min(self.next_exchange(update), run.n_updates)
+            for chunk in run.chunks(state, self.longest, self.stops(), update, until):
+                state, update = chunk.state, update + chunk.n_updates
+                yield run, chunk
 
     def longest(self) -> int:
         """How many updates a chunk should have at most."""
-        return self.going[0][1].longest()
+        return self.sound[0][1].longest()
 
     def stops(self) -> Stops:
-        """What a chunk may not go on past, besides evaluations."""
+        """What a chunk may not cross, besides evaluations."""
         return self.hosts[0].stops()
 
-    def after(self, chunk: Chunk, update: int, scores: EvalMetrics | None) -> None:
-        """Handles a chunk of all agents."""
-        parts = members_of(chunk, len(self.hosts))
-        each = self._apart(scores)
-        for i, host in self.going:
-            with self._surviving(i, update):
-                host.observe(parts[i], update, each[i])
-        if self.hosts[0].saver is not None:
-            self._save(parts, update, each)
-        if scores is not None and self.on_evaluation is not None:
-            self._tell(update, each, self.on_evaluation)
+    def next_exchange(self, update: int) -> int:
+        """The first update after `update` with which the agents exchange states, if ever."""
+        if self.exchanger is None or update < 0:
+            return sys.maxsize
+        return next_due(self.exchanger.every, self.steps_per_update, update)
 
-    def _tell(
-        self, update: int, each: Sequence[EvalMetrics | None], on_evaluation: OnEvaluation
-    ) -> None:
+    def exchange(self, state: TrainState, update: int) -> TrainState:
+        """The states with which all continue, each with its present hyperparameters."""
+        assert self.exchanger is not None
         self.flush(update)
-        returns = [float(scores.mean_return) for scores in each if scores is not None]
-        found = [-inf if i in self.diverged else x for i, x in enumerate(returns)]
-        on_evaluation(update * self.hosts[0].run.steps_per_update, found)
+        sources = self.exchanger.exchange(update * self.steps_per_update)
+        for i, source in enumerate(sources):
+            if source != i and self.diverged.pop(i, None) is not None:
+                self.hosts[i].rows.unfinished = []
+                self._saver(i).notes.pop("diverged", None)
+        return take_over(state, sources)
+
+    def _with_hyperparameters(self, run: Run) -> Run:
+        """The run with the exchanger's, which every checkpoint notes from now on."""
+        if self.exchanger is None:
+            return run
+        algorithms = [member.algorithm for member in self.exchanger.runs]
+        for i, algorithm in enumerate(algorithms):
+            notes = self._saver(i).notes
+            notes["settings"] = {**notes["settings"], "algo": plain(algorithm.config)}
+        return replace(run, algorithm=stacked(algorithms))
+
+    def after(self, chunk: Chunk, update: int, scores: EvalMetrics | None) -> bool:
+        """Handles a chunk of all agents; nothing but signals ends their run."""
+        tables = split_table(chunk.metrics, len(self.hosts))
+        each = self._apart(scores)
+        for i, host in self.sound:
+            with self._surviving(i, update):
+                host.observe(chunk._replace(metrics=tables[i]), update, each[i])
+        if self.hosts[0].saver is not None:
+            self._save_if_due(chunk.state, update, each)
+        if scores is not None and self.on_evaluation is not None:
+            self.flush(update)
+            returns = [float(one.mean_return) for one in each if one is not None]
+            found = [-inf if i in self.diverged else x for i, x in enumerate(returns)]
+            self.on_evaluation(update * self.steps_per_update, found)
+        return True
 
     def flush(self, update: int) -> None:
         """Waits until all that was learned so far is logged: only then it is known who diverged."""
-        for i, host in self.going:
+        for i, host in self.sound:
             with self._surviving(i, update):
                 host.flush()
 
@@ -105,23 +155,33 @@ class Hosts:
         on_host = jax.device_get(scores)
         return [jax.tree.map(lambda column, i=i: column[i], on_host) for i in range(n_members)]
 
-    def _save(
-        self, parts: Sequence[MemberChunk], update: int, each: Sequence[EvalMetrics | None]
+    def _save_if_due(
+        self, state: TrainState, update: int, each: Sequence[EvalMetrics | None]
     ) -> None:
-        savers: dict[int, Saver] = {i: host.saver for i, host in self.going}  # type: ignore[misc]
-        if not any([saver.due(update, each[i]) for i, saver in savers.items()]):  # all are asked
+        sound = [i for i, _ in self.sound]
+        if not any([self._saver(i).due(update, each[i]) for i in sound]):  # all are asked
             return
         began = time.monotonic()
-        self._save_all(parts, update, each)
-        for saver in savers.values():
-            saver.took(time.monotonic() - began)
-
-    def _save_all(
-        self, parts: Sequence[MemberChunk], update: int, each: Sequence[EvalMetrics | None]
-    ) -> None:
-        for i, host in self.going:
+        for i, host in self.sound:
             with self._surviving(i, update):
-                host.save(parts[i].state, update, each[i])
+                host.save(entry(state, i), update, each[i])
+        for i in self._diverged_and_saved():
+            self._saver(i).save(update, entry(state, i), [], None)
+        for i in sound:
+            self._saver(i).took(time.monotonic() - began)
+
+    def _diverged_and_saved(self) -> list[int]:
+        """The places of agents that wait for a state, which their checkpoints note."""
+        if self.exchanger is None:
+            return []
+        for i, reason in self.diverged.items():
+            self._saver(i).notes["diverged"] = reason
+        return list(self.diverged)
+
+    def _saver(self, i: int) -> Saver:
+        saver = self.hosts[i].saver
+        assert saver is not None
+        return saver
 
     def end(self, update: int, state: TrainState) -> list[FitResult]:
         """Handles what is left of every agent."""
@@ -131,55 +191,50 @@ class Hosts:
         with self._surviving(i, update):
             if i not in self.diverged:
                 return host.end(update, state)
-        step, history = update * host.run.steps_per_update, host.report.table()
+        if i in self._diverged_and_saved():
+            self._saver(i).finish(update, state, [], None)
+        step, history = update * self.steps_per_update, host.rows.table()
         return FitResult(state, step, update, history, None, False, self.diverged[i])
 
     @contextmanager
     def _surviving(self, i: int, update: int) -> Iterator[None]:
         """Takes note of an agent that diverges; the last one ends the run."""
-        host = self.hosts[i]
         try:
             yield
         except NonFiniteLossError as error:
             self.diverged[i] = str(error)
             if self.on_divergence is not None:
-                self.on_divergence(i, update * host.run.steps_per_update, str(error))
-            if not self.going:
+                self.on_divergence(i, update * self.steps_per_update, str(error))
+            if not self.sound:
                 raise NonFiniteLossError(
-                    f"no agent is left; seed {host.run.config.seed}: {error}"
+                    f"no agent is left; seed {self.hosts[i].run.config.seed}: {error}"
                 ) from None
 
 
 def fit_many(
-    run: ManyRuns,
-    trackers: Sequence[Tracker | None] | None = None,
-    savers: Sequence[Saver | None] | None = None,
+    many: ManyRuns,
+    files: Sequence[MemberFiles] | None = None,
     stop: StopRequest | None = None,
     on_divergence: OnDivergence | None = None,
     on_evaluation: OnEvaluation | None = None,
+    exchanger: Exchanger | None = None,
 ) -> list[FitResult]:
-    """Trains all agents for their budget; trackers and savers have an entry for each of them.
+    """Trains all agents for their budget.
 
-    One whose loss becomes NaN or infinite is told to `on_divergence`, and the others go on. Every
-    evaluation is told to `on_evaluation`, once it is logged and saved.
+    Args:
+        many: see `side_by_side`.
+        files: where each is logged and saved, and resumes; None: nowhere.
+        stop: may ask all to end early; None asks at Ctrl-C or SIGTERM.
+        on_divergence: hears of an agent whose loss became NaN or infinite; the others continue.
+        on_evaluation: hears of every evaluation, once it is logged and saved.
+        exchanger: lets agents take over each other's states; needs savers.
 
     Raises:
-        NonFiniteLossError: no other is left.
+        NonFiniteLossError: no agent is left, or none since the last exchange.
     """
-    hosts = Hosts(hosts_of(run, trackers, savers), on_divergence, on_evaluation)
-    return drive(run, hosts, stop)
-
-
-def hosts_of(
-    run: ManyRuns,
-    trackers: Sequence[Tracker | None] | None = None,
-    savers: Sequence[Saver | None] | None = None,
-) -> list[Host]:
-    """The host's part for every agent."""
-    none = [None] * len(run.members)
-    return [
-        Host(member, report_for(member, tracker), None, saver)
-        for member, tracker, saver in zip(
-            run.members, trackers or none, savers or none, strict=True
-        )
+    pairs = zip(many.members, files or [MemberFiles()] * len(many.members), strict=True)
+    hosts = [
+        Host(run, RowWriter(tracker or Tee(), run.due), None, saver, found)
+        for run, (tracker, saver, found) in pairs
     ]
+    return drive(many.run, Hosts(hosts, exchanger, on_divergence, on_evaluation), stop)

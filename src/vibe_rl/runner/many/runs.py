@@ -5,9 +5,9 @@ nothing. On an accelerator those of one device are `vmap`ped; on a CPU, where `v
 sides of every condition run, they take turns, chunk by chunk.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from typing import Any
 
@@ -16,76 +16,49 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from vibe_rl.algorithms.off_policy import without_ring
 from vibe_rl.env.base import Environment
 from vibe_rl.errors import ConfigError
 from vibe_rl.runner.evaluator import EvalMetrics, evaluate_agent
+from vibe_rl.runner.executor import ON_DEVICE, Executor
 from vibe_rl.runner.loop import HOW, TrainState, iterations, start
-from vibe_rl.runner.run import Run, evaluation_world
-from vibe_rl.runner.schedule import evaluation_key, stream
+from vibe_rl.runner.run import Run
 from vibe_rl.types import PyTree
 
 AGENTS = "agents"
 
 
 @dataclass(frozen=True)
-class ManyRuns(Run):
-    """Runs side by side, whose `algorithm` has numbers `[M]`; made by `side_by_side`."""
+class ManyRuns:
+    """Runs side by side; made by `side_by_side`."""
 
-    members: tuple[Run, ...] = ()
-
-    @property
-    def run_chunk(self) -> Callable[..., Any]:
-        """Every agent's updates."""
-        return _run_chunk(self.mesh)
-
-    def check_memory(self) -> None:
-        """Raises ConfigError if there are replays and they do not fit."""
-        if self.off_policy is not None:
-            self.off_policy.check_memory(len(self.members), self.mesh.size if self.mesh else 1)
-
-    @contextmanager
-    def started(self, restore: Callable[[], TrainState] | None = None) -> Iterator[TrainState]:
-        """Every agent's first state, or what `restore` gives; leaves `[M, ...]`."""
-        if restore is None:
-            keys = jnp.stack([stream(run.config.seed, "training") for run in self.members])
-            state = _start(self.algorithm, self.env, self.env_params, keys, num_envs=self.num_envs)
-        else:
-            state = restore()
-        yield state if self.mesh is None else jax.device_put(state, spread(self.mesh))
-
-    def evaluate(self, agent_state: PyTree, update: int) -> EvalMetrics | None:
-        """Greedy episodes of every agent, if it is time; leaves `[M, ...]`."""
-        if not self.evaluates_after(update):
-            return None
-        keys = [evaluation_key(run.config.seed, update) for run in self.members]
-        world = evaluation_world(self.env, self.env_params)  # type: ignore[arg-type]
-        n_episodes, max_steps = self.config.eval_episodes, self.config.eval_max_steps
-        policies = self.algorithm, without_ring(agent_state)
-        return _evaluate(self.mesh)(
-            policies, self.env, world, jnp.stack(keys), n_episodes=n_episodes, max_steps=max_steps
-        )
+    run: Run  # of all, whose algorithm has numbers `[M]`
+    members: tuple[Run, ...]
 
 
 def side_by_side(runs: Sequence[Run]) -> ManyRuns:
     """The runs as one.
 
     Raises:
-        ConfigError: they differ in more than seeds and numbers.
+        ConfigError: they differ in more than seeds and numbers, or do not fit into memory.
     """
     first = runs[0]
     for run in runs[1:]:
         check_alike(first, run)
-    if jax.process_count() > 1 or any(run.mesh is not None or run.waits for run in runs):
+    if jax.process_count() > 1 or any(run.executor != ON_DEVICE for run in runs):
         raise ConfigError(
-            "several seeds at once need one process and runs of one device each, with worlds and "
+            "several seeds at once need one process and runs of one device each, with envs and "
             "replay on it: leave out --distributed, runner.num_devices, replay_on host and "
             "environments in Python."
         )
-    algorithm = stacked([run.algorithm for run in runs])
-    shared = {f.name: getattr(first, f.name) for f in fields(Run)}
-    shared |= {"algorithm": algorithm, "mesh": mesh_for(len(runs))}
-    return ManyRuns(**shared, members=tuple(runs))
+    executor = in_one_program(mesh_for(len(runs)))
+    first.algorithm.check_memory(len(runs), executor.n_devices)
+    run = replace(
+        first,
+        algorithm=stacked([run.algorithm for run in runs]),
+        executor=executor,
+        seeds=tuple(run.config.seed for run in runs),
+    )
+    return ManyRuns(run, tuple(runs))
 
 
 def check_alike(first: Run, run: Run) -> None:
@@ -93,7 +66,7 @@ def check_alike(first: Run, run: Run) -> None:
     if not alike(first, run):
         raise ConfigError(
             "runs side by side may differ in seeds and the algorithm's numbers, not in shapes, "
-            "envs, worlds or the runner's settings: train the others apart."
+            "envs, env_params or the runner's settings: train the others apart."
         )
 
 
@@ -102,9 +75,9 @@ def alike(first: Run, run: Run) -> bool:
     pair = first, run
     shapes = [jax.tree.structure((r.algorithm, r.env_params)) for r in pair]
     settings = [(r.num_envs, r.env, replace(r.config, seed=0)) for r in pair]
-    worlds = zip(*(jax.tree.leaves(r.env_params) for r in pair), strict=False)
-    same_world = all(np.array_equal(a, b) for a, b in worlds)
-    return shapes[0] == shapes[1] and settings[0] == settings[1] and same_world
+    params = zip(*(jax.tree.leaves(r.env_params) for r in pair), strict=False)
+    same_params = all(np.array_equal(a, b) for a, b in params)
+    return shapes[0] == shapes[1] and settings[0] == settings[1] and same_params
 
 
 def mesh_for(n_members: int) -> Mesh | None:
@@ -122,6 +95,57 @@ def spread(mesh: Mesh) -> NamedSharding:
 def stacked(trees: Sequence[PyTree]) -> PyTree:
     """Trees of the same structure as one, with a leading axis."""
     return jax.tree.map(lambda *leaves: jnp.stack([jnp.asarray(x) for x in leaves]), *trees)
+
+
+def in_one_program(mesh: Mesh | None) -> Executor:
+    """Every agent's part in each call; keys, algorithms and states have a leading axis `[M]`."""
+    return Executor(
+        start=partial(start_all, mesh),
+        run_chunk=_chunk_program(mesh),
+        evaluate=partial(evaluate_all, mesh),
+        shapes=shapes_of_all,
+        n_devices=1 if mesh is None else mesh.size,
+    )
+
+
+def start_all(
+    mesh: Mesh | None,
+    algorithm: Any,
+    env: Environment,
+    env_params: PyTree,
+    keys: Any,
+    num_envs: int,
+    restored: TrainState | None = None,
+) -> AbstractContextManager[TrainState]:
+    """See `Executor.start`."""
+    state = restored
+    if state is None:
+        state = _start(algorithm, env, env_params, keys, num_envs=num_envs)
+    return nullcontext(state if mesh is None else jax.device_put(state, spread(mesh)))
+
+
+def shapes_of_all(
+    algorithm: Any, env: Environment, env_params: PyTree, keys: Any, num_envs: int
+) -> TrainState:
+    """See `Executor.shapes`."""
+    begin = partial(_start, env=env, num_envs=num_envs)
+    return jax.eval_shape(begin, algorithm, env_params=env_params, keys=keys)
+
+
+def evaluate_all(
+    mesh: Mesh | None,
+    algorithm: Any,
+    agent_state: PyTree,
+    env: Environment,
+    env_params: PyTree,
+    keys: Any,
+    n_episodes: int,
+    max_steps: int,
+) -> EvalMetrics:
+    """See `Executor.evaluate`."""
+    policies = algorithm, algorithm.portable(agent_state)
+    how = {"n_episodes": n_episodes, "max_steps": max_steps}
+    return _evaluation_program(mesh)(policies, env, env_params, keys, **how)
 
 
 def for_each(function: Callable[..., PyTree], *trees: PyTree) -> PyTree:
@@ -154,7 +178,7 @@ def _start(algorithm: Any, env: Environment, env_params: PyTree, keys: Any, *, n
 
 
 @lru_cache(maxsize=8)
-def _run_chunk(mesh: Mesh | None) -> Callable[..., Any]:
+def _chunk_program(mesh: Mesh | None) -> Callable[..., Any]:
     def run_chunk(algorithm, env, env_params, state, n_updates, each_episode=False):
         def one(algorithm, state, env_params, n_updates):
             return iterations(algorithm, env, env_params, state, n_updates, each_episode)
@@ -165,12 +189,12 @@ def _run_chunk(mesh: Mesh | None) -> Callable[..., Any]:
 
 
 @lru_cache(maxsize=8)
-def _evaluate(mesh: Mesh | None) -> Callable[..., EvalMetrics]:
-    def evaluate_all(policies, env, env_params, keys, *, n_episodes, max_steps):
+def _evaluation_program(mesh: Mesh | None) -> Callable[..., EvalMetrics]:
+    def evaluate_agents(policies, env, env_params, keys, *, n_episodes, max_steps):
         def one(policy, key, env_params):
             how = {"n_episodes": n_episodes, "max_steps": max_steps, "rng": key}
             return evaluate_agent(policy, env, env_params, **how)
 
         return on_all_devices(mesh, one, (policies, keys), (env_params,))
 
-    return jax.jit(evaluate_all, static_argnames=("env", "n_episodes", "max_steps"))
+    return jax.jit(evaluate_agents, static_argnames=("env", "n_episodes", "max_steps"))

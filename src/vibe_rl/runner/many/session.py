@@ -1,4 +1,4 @@
-"""Many runs with their files and words around them: what `runner.session` is for one."""
+"""Many runs with their locks, logs and checkpoints: what `runner.session` is for one."""
 
 import dataclasses
 from collections.abc import Callable, Sequence
@@ -8,12 +8,13 @@ from functools import partial
 from vibe_rl.checkpoint import saved_steps
 from vibe_rl.run_dir.directory import RunDir
 from vibe_rl.run_dir.divergence import Divergence, mark_diverged
+from vibe_rl.run_dir.plain import plain
 from vibe_rl.runner.fit import FitResult
-from vibe_rl.runner.many.fit import fit_many
+from vibe_rl.runner.many.fit import MemberFiles, fit_many
 from vibe_rl.runner.many.runs import ManyRuns
-from vibe_rl.runner.resuming import check_checkpoints, set_later_aside
+from vibe_rl.runner.resuming import check_checkpoints, latest, set_later_aside
 from vibe_rl.runner.run import Run
-from vibe_rl.runner.session import make_saver, settings, trackers
+from vibe_rl.runner.session import make_saver, own_trackers
 from vibe_rl.system.lock import locked
 from vibe_rl.system.programs import enable_compilation_cache
 from vibe_rl.system.signals import StopRequest
@@ -21,7 +22,7 @@ from vibe_rl.tracking.base import Tee
 
 
 def run_many(
-    run: ManyRuns,
+    many: ManyRuns,
     run_dirs: Sequence[RunDir],
     record: Callable[[], object] | None = None,
     stop: StopRequest | None = None,
@@ -29,13 +30,17 @@ def run_many(
 ) -> list[FitResult]:
     """Trains many agents at once, each with a run directory; progress is that of the first.
 
-    `stop` may ask all to end early; None asks at Ctrl-C or SIGTERM. `fit` is what trains them.
+    Args:
+        many: see `side_by_side`.
+        run_dirs: of the members, in their order.
+        record: called once nothing can be refused any more, to write down what will be done.
+        stop: may ask all to end early; None asks at Ctrl-C or SIGTERM.
+        fit: what trains them.
     """
-    run.check_memory()
     enable_compilation_cache()
-    pairs = list(zip(map(keeping_two, run.members), run_dirs, strict=True))
-    asked = StopRequest() if stop is None else nullcontext(stop)
-    with asked as stopping, ExitStack() as stack:
+    pairs = list(zip(map(keeping_two, many.members), run_dirs, strict=True))
+    requested = StopRequest() if stop is None else nullcontext(stop)
+    with requested as stopping, ExitStack() as stack:
         for member, run_dir in pairs:
             stack.enter_context(locked(run_dir.checkpoints))
             check_checkpoints(member, run_dir.checkpoints)
@@ -44,14 +49,21 @@ def run_many(
             record()
         for run_dir in run_dirs:
             set_later_aside(run_dir.checkpoints, max(common, default=0))
-        savers, tees = [], []
+        files = []
         for i, (member, run_dir) in enumerate(pairs):
-            savers.append(make_saver(member, run_dir.checkpoints, run_dir, common))
-            stack.callback(savers[-1].close)
-            shown = member if i == 0 else quiet(member)
-            tees.append(stack.enter_context(Tee(*trackers(shown, run_dir, savers[-1]))))
-            tees[-1].log_config(settings(member))
-        return fit(run, tees, savers, stopping, partial(_mark, run_dirs))
+            shown = member if i == 0 else without_progress(member)
+            files.append(open_files(shown, run_dir, common, stack))
+        return fit(many, files, stopping, partial(_mark, run_dirs))
+
+
+def open_files(run: Run, run_dir: RunDir, common: set[int], stack: ExitStack) -> MemberFiles:
+    """A member's trackers, saver and checkpoint to resume from, closed with the stack."""
+    found = latest(run, run_dir.checkpoints, common)
+    saver = make_saver(run, run_dir.checkpoints, run_dir)
+    stack.callback(saver.close)
+    tee = stack.enter_context(Tee(*own_trackers(run, run_dir, found)))
+    tee.log_config(plain(run.description))
+    return MemberFiles(tee, saver, found)
 
 
 def _mark(run_dirs: Sequence[RunDir], member: int, step: int, reason: str) -> None:
@@ -64,6 +76,6 @@ def keeping_two(run: Run) -> Run:
     return dataclasses.replace(run, config=dataclasses.replace(run.config, max_checkpoints=kept))
 
 
-def quiet(run: Run) -> Run:
+def without_progress(run: Run) -> Run:
     """The run without a progress bar."""
     return dataclasses.replace(run, config=dataclasses.replace(run.config, progress_bar=False))

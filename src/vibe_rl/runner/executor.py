@@ -1,0 +1,83 @@
+"""Who computes what of a run, and where its state lives: chosen once, when a run is prepared.
+
+Environments and replay on one device are here; several devices are in `placement`, a replay ring in
+the host's memory in `hybrid`, environments in Python in `host_env`, many agents in `many.runs`.
+"""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+
+from vibe_rl.algorithms.base import Algorithm
+from vibe_rl.env.base import Environment
+from vibe_rl.runner.evaluator import EvalMetrics, jit_evaluate_agent
+from vibe_rl.runner.loop import MetricTable, TrainState, jit_start, run_chunk, start
+from vibe_rl.types import Key, PyTree
+
+
+def unchanged(state: TrainState) -> TrainState:
+    """The same state."""
+    return state
+
+
+class Executor(NamedTuple):
+    """A record of functions, of which the loop's host side needs no more."""
+
+    start: Callable[..., AbstractContextManager[TrainState]]
+    """`start(algorithm, env, env_params, key, num_envs, restored)`: the first state, or the
+    restored one where it is to live; what it holds is given back when the block ends."""
+    run_chunk: Callable[..., tuple[TrainState, MetricTable]]
+    """See `loop.run_chunk`."""
+    evaluate: Callable[..., EvalMetrics]
+    """`evaluate(algorithm, agent_state, env, env_params, key, n_episodes, max_steps)`: greedy
+    episodes; the result may be under way."""
+    shapes: Callable[..., TrainState]
+    """`shapes(algorithm, env, env_params, key, num_envs)`: what the state will look like."""
+    savable: Callable[[TrainState], TrainState] = unchanged
+    """The part of a state that a checkpoint can hold."""
+    waits: bool = False
+    """Whether chunks are complete when they are yielded, for the host has a part in them."""
+    n_devices: int = 1
+
+
+def start_on_device(
+    algorithm: Algorithm,
+    env: Environment,
+    env_params: PyTree,
+    key: Key,
+    num_envs: int,
+    restored: TrainState | None = None,
+) -> AbstractContextManager[TrainState]:
+    """See `Executor.start`."""
+    if restored is not None:
+        return nullcontext(restored)
+    return nullcontext(jit_start(algorithm, env, env_params, key, num_envs=num_envs))
+
+
+def evaluate_on_device(
+    algorithm: Algorithm,
+    agent_state: PyTree,
+    env: Environment,
+    env_params: PyTree,
+    key: Key,
+    n_episodes: int,
+    max_steps: int,
+) -> EvalMetrics:
+    """See `Executor.evaluate`."""
+    agent = algorithm, algorithm.portable(agent_state)
+    how = {"n_episodes": n_episodes, "max_steps": max_steps}
+    return jit_evaluate_agent(agent, env, env_params, rng=key, **how)
+
+
+def shapes_on_device(
+    algorithm: Algorithm, env: Environment, env_params: PyTree, key: Any, num_envs: int
+) -> TrainState:
+    """See `Executor.shapes`."""
+    return jax.eval_shape(partial(start, algorithm, env, num_envs=num_envs), env_params, key)
+
+
+ON_DEVICE = Executor(start_on_device, run_chunk, evaluate_on_device, shapes_on_device)
+"""One device has everything."""
