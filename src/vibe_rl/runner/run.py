@@ -23,6 +23,7 @@ from vibe_rl.runner.hybrid import WITH_HOST_RING, has_host_ring
 from vibe_rl.runner.loop import Chunk, TrainState, training
 from vibe_rl.runner.placement import check_divides, mesh_of, on_mesh
 from vibe_rl.runner.schedule import (
+    RunKey,
     Seed,
     Stops,
     Timetable,
@@ -32,7 +33,7 @@ from vibe_rl.runner.schedule import (
     stream,
 )
 from vibe_rl.system.processes import together
-from vibe_rl.types import Key, PyTree
+from vibe_rl.types import PyTree
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,7 @@ class Run:
         """What the state will look like; nothing is computed."""
         return self.executor.shapes(*self._beginning(), self.num_envs)
 
-    def _beginning(self) -> tuple[Algorithm, AnyEnvironment, PyTree, Key]:
+    def _beginning(self) -> tuple[Algorithm, AnyEnvironment, PyTree, RunKey]:
         key = stream(self.seed, "training")
         return self.algorithm, self.env, params_at(self.env_params, 0), key
 
@@ -121,7 +122,7 @@ class Run:
         key = evaluation_key(self.seed, update)
         return self.score(agent_state, key, self.config.eval_episodes)
 
-    def score(self, agent_state: PyTree, key: Key, episodes: int) -> EvalMetrics:
+    def score(self, agent_state: PyTree, key: RunKey, episodes: int) -> EvalMetrics:
         """Greedy episodes; the result may be under way."""
         how = self.algorithm, agent_state, self.env, self.eval_params, key
         return self.executor.evaluate(*how, episodes, self.config.eval_max_steps)

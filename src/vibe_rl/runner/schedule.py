@@ -7,16 +7,20 @@ from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
+import jaxtyping
+from jaxtyping import Array
 
 from vibe_rl.errors import ConfigError
 from vibe_rl.ops import prng
 from vibe_rl.runner.loop import chunk_capacity
-from vibe_rl.types import Key, PyTree
+from vibe_rl.types import PyTree
 
 Stops = Sequence[Callable[[int], int]]
 """Functions from an update to the next one after which the host has something to do."""
 Seed = int | tuple[int, ...]
 """Of a run, or one for each of many."""
+RunKey = jaxtyping.Key[Array, " *M"]
+"""The key of a run, or one for each of many `[M]`."""
 
 
 def next_due(interval: int, steps_per_update: int, update: int) -> int:
@@ -25,7 +29,7 @@ def next_due(interval: int, steps_per_update: int, update: int) -> int:
     return -(-next_step // steps_per_update)
 
 
-def stream(seed: Seed, name: str) -> Key:
+def stream(seed: Seed, name: str) -> RunKey:
     """The root of one of a run's two independent random streams, "training" and "evaluation".
 
     With several seeds, the keys of all, `[M]`.
@@ -35,7 +39,7 @@ def stream(seed: Seed, name: str) -> Key:
     return jax.random.fold_in(prng.key(seed), ("training", "evaluation").index(name))
 
 
-def evaluation_key(seed: Seed, update: int) -> Key:
+def evaluation_key(seed: Seed, update: int) -> RunKey:
     """The key of the evaluation after `update` updates, whatever else was evaluated."""
     if isinstance(seed, tuple):
         return jnp.stack([evaluation_key(each, update) for each in seed])
