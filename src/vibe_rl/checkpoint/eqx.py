@@ -6,7 +6,7 @@ from pathlib import Path
 import equinox as eqx
 import jax
 
-from vibe_rl.checkpoint.format import raw, typed
+from vibe_rl.checkpoint.leaves import unwrap_key, wrap_key
 from vibe_rl.errors import DamagedCheckpointError, NoCheckpointError
 from vibe_rl.types import PyTree
 
@@ -21,7 +21,7 @@ def save_eqx(path: str | os.PathLike[str], tree: PyTree) -> Path:
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with draft.open("wb") as file:
-            eqx.tree_serialise_leaves(file, jax.tree.map(raw, tree))
+            eqx.tree_serialise_leaves(file, jax.tree.map(unwrap_key, tree))
         return draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)
@@ -39,11 +39,11 @@ def load_eqx(path: str | os.PathLike[str], like: PyTree) -> PyTree:
         raise NoCheckpointError(f"there is no file {path}: name one that save_eqx wrote.")
     try:
         with path.open("rb") as file:
-            found = eqx.tree_deserialise_leaves(file, jax.tree.map(raw, like))
+            found = eqx.tree_deserialise_leaves(file, jax.tree.map(unwrap_key, like))
     except (RuntimeError, ValueError, EOFError, OSError, TypeError) as error:
         reason = str(error).strip().partition("\n")[0][:200]
         raise DamagedCheckpointError(
             f"{path.name} does not hold what is expected ({reason}): give a `like` of what was "
             "saved, or another file."
         ) from error
-    return jax.tree.map(typed, like, found)
+    return jax.tree.map(wrap_key, like, found)

@@ -6,17 +6,16 @@ restored, because Orbax casts silently where they differ.
 """
 
 import re
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec, SingleDeviceSharding
 
+from vibe_rl.checkpoint.leaves import checksum, is_shape, named_leaves, snapshot, wrap_key
 from vibe_rl.checkpoint.orbax_logs import quieten_orbax
 from vibe_rl.errors import (
     CheckpointExistsError,
@@ -58,12 +57,19 @@ def save_checkpoint(
     return path
 
 
-def items(tree: PyTree, step: int | None, metadata: Mapping[str, Any] | None) -> Any:
-    """Orbax's arguments for the two parts of a checkpoint: the arrays and the notes."""
+def items(
+    tree: PyTree, step: int | None, metadata: Mapping[str, Any] | None, *, copy: bool = False
+) -> Any:
+    """Orbax's arguments for the two parts of a checkpoint, arrays and notes.
+
+    Args:
+        tree, step, metadata: see `save_checkpoint`.
+        copy: whether NumPy arrays may be changed before they are written.
+    """
     import orbax.checkpoint as ocp  # noqa: PLC0415 - a third of a second that most commands save
 
-    named = _named(tree)
-    digests = {name: digest(leaf) for name, leaf in named.items()}
+    named = {name: snapshot(leaf, copy) for name, leaf in named_leaves(tree).items()}
+    digests = {name: checksum(leaf) for name, leaf in named.items()}
     notes = {"format": FORMAT, "step": step, "digests": digests, **(metadata or {})}
     return ocp.args.Composite(state=ocp.args.PyTreeSave(named), metadata=ocp.args.JsonSave(notes))
 
@@ -76,6 +82,7 @@ def load_checkpoint(
     replicate_to: Mesh | None = None,
     part: str = "",
     ignore: Sequence[str] = (),
+    notes: Mapping[str, Any] | None = None,
 ) -> PyTree:
     """Reads the tree whose structure, shapes and dtypes are those of `like`.
 
@@ -89,6 +96,7 @@ def load_checkpoint(
             there or elsewhere, is not read.
         ignore: paths in the saved tree that `like` may lack, such as ".agent_state.memory.check":
             what was saved there, or below, is not read.
+        notes: what `load_metadata` returned for this step, if it has been read already.
 
     Raises:
         NoCheckpointError: there is no such checkpoint.
@@ -96,27 +104,33 @@ def load_checkpoint(
         DamagedCheckpointError: it is not what was saved.
     """
     path = _existing(directory, step)
-    notes = load_metadata(directory, step=step)
-    template = {part + name: _placed(leaf) for name, leaf in _named(like).items()}
+    notes = load_metadata(directory, step=step) if notes is None else notes
+    template = {part + name: _placed(leaf) for name, leaf in named_leaves(like).items()}
     with _reader() as (checkpointer, args), _told_as_damage(path):
         _compare(path, checkpointer, template, part, ignore)
         restored = checkpointer.restore(path, args.Composite(state=_wanted(template)))["state"]
     _check_digests(path, notes.get("digests", {}), restored)
     leaves = [restored[name] for name in template]
-    tree = jax.tree.map(typed, like, jax.tree.unflatten(jax.tree.structure(like), leaves))
+    tree = jax.tree.map(wrap_key, like, jax.tree.unflatten(jax.tree.structure(like), leaves))
     if replicate_to is None:
         return tree
     return jax.device_put(tree, NamedSharding(replicate_to, PartitionSpec()))
 
 
 def check_fits(
-    directory: str | Path, like: PyTree, *, step: int | None = None, ignore: Sequence[str] = ()
+    directory: str | Path,
+    like: PyTree,
+    *,
+    step: int | None = None,
+    ignore: Sequence[str] = (),
+    notes: Mapping[str, Any] | None = None,
 ) -> None:
     """Raises what `load_checkpoint` would, but reads no array."""
-    load_metadata(directory, step=step)
+    if notes is None:
+        load_metadata(directory, step=step)
     path = _existing(directory, step)
     with _reader() as (checkpointer, _), _told_as_damage(path):
-        _compare(path, checkpointer, _named(like), "", ignore)
+        _compare(path, checkpointer, named_leaves(like), "", ignore)
 
 
 def load_metadata(directory: str | Path, *, step: int | None = None) -> dict[str, Any]:
@@ -155,19 +169,11 @@ def _told_as_damage(path: Path) -> Iterator[None]:
         ) from error
 
 
-def digest(leaf: Any) -> int | None:
-    """A checksum of an array's bytes; None where other processes hold some of them."""
-    here = getattr(leaf, "is_fully_addressable", True) or leaf.is_fully_replicated
-    if not here:
-        return None
-    return zlib.crc32(np.ascontiguousarray(leaf).tobytes())
-
-
 def _check_digests(path: Path, saved: Mapping[str, int | None], restored: dict[str, Any]) -> None:
     bad = [
         name
         for name, leaf in restored.items()
-        if saved.get(name) is not None and digest(leaf) not in (None, saved[name])
+        if saved.get(name) is not None and checksum(leaf) not in (None, saved[name])
     ]
     if bad:
         raise DamagedCheckpointError(
@@ -217,45 +223,9 @@ def _existing(directory: str | Path, step: int | None) -> Path:
     return path
 
 
-def _is_key(leaf: Any) -> bool:
-    return jnp.issubdtype(jnp.result_type(leaf), jax.dtypes.prng_key)
-
-
-def _key_impl(leaf: Any) -> Any:
-    """The generator of a key, or of the shape of one."""
-    found = []
-    jax.eval_shape(lambda key: found.append(jax.random.key_impl(key)), leaf)
-    return found[0]
-
-
-def typed(like: Any, leaf: Any) -> Any:
-    """What `raw` took apart: a key again where `like` is one."""
-    return jax.random.wrap_key_data(leaf, impl=_key_impl(like)) if _is_key(like) else leaf
-
-
-def raw(leaf: Any) -> Any:
-    """Keys as the integers they are made of; shapes of keys as shapes of those."""
-    if isinstance(leaf, np.generic):
-        return np.asarray(leaf)
-    if not _is_key(leaf):
-        return leaf
-    if not _is_shape(leaf):
-        return jax.random.key_data(leaf)
-    data = jax.eval_shape(jax.random.key_data, leaf)
-    return jax.ShapeDtypeStruct(data.shape, data.dtype, sharding=leaf.sharding)
-
-
-def _is_shape(leaf: Any) -> bool:
-    return isinstance(leaf, jax.ShapeDtypeStruct)
-
-
-def _named(tree: PyTree) -> dict[str, Any]:
-    return {jax.tree_util.keystr(path): raw(x) for path, x in jax.tree.leaves_with_path(tree)}
-
-
 def _placed(leaf: Any) -> Any:
     """The leaf, or the shape of one with a device to be on; Orbax would take the one it was on."""
-    if not _is_shape(leaf) or leaf.sharding is not None:
+    if not is_shape(leaf) or leaf.sharding is not None:
         return leaf
     here = SingleDeviceSharding(jax.local_devices()[0])
     return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=here)

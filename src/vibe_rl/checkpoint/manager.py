@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
-import numpy as np
 
 from vibe_rl.checkpoint.format import items, load_checkpoint, saved_steps
 from vibe_rl.checkpoint.orbax_logs import quieten_orbax
@@ -101,9 +100,7 @@ class CheckpointManager:
         skipped = step in self.all_steps() or not (force or self._orbax.should_save(step))
         if greatest(skipped):
             return False
-        if self._in_background:
-            tree = jax.tree.map(lambda x: x.copy() if isinstance(x, np.ndarray) else x, tree)
-        how = {"args": items(tree, step, metadata), "force": force}
+        how = {"args": items(tree, step, metadata, copy=self._in_background), "force": force}
         return self._orbax.save(step, metrics={**metrics, STEP: step} if metrics else None, **how)
 
     def restore(self, step: int | None = None, like: PyTree = None) -> PyTree:

@@ -1,0 +1,82 @@
+"""The leaves of a tree as they are written: named by their path, typed keys as integers."""
+
+import zlib
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from vibe_rl.types import PyTree
+
+
+def named_leaves(tree: PyTree) -> dict[str, Any]:
+    """The leaves by their path in the tree, keys unwrapped."""
+    paths = jax.tree.leaves_with_path(tree)
+    return {jax.tree_util.keystr(path): unwrap_key(leaf) for path, leaf in paths}
+
+
+def unwrap_key(leaf: Any) -> Any:
+    """The integers of a typed key, or their shape for the shape of one; other leaves unchanged."""
+    if isinstance(leaf, np.generic):
+        return np.asarray(leaf)
+    if not _is_key(leaf):
+        return leaf
+    if not is_shape(leaf):
+        return jax.random.key_data(leaf)
+    data = jax.eval_shape(jax.random.key_data, leaf)
+    return jax.ShapeDtypeStruct(data.shape, data.dtype, sharding=leaf.sharding)
+
+
+def wrap_key(like: Any, leaf: Any) -> Any:
+    """The inverse of `unwrap_key`: a typed key where `like` is one."""
+    return jax.random.wrap_key_data(leaf, impl=_key_impl(like)) if _is_key(like) else leaf
+
+
+def is_shape(leaf: Any) -> bool:
+    """Whether it is only the shape of an array."""
+    return isinstance(leaf, jax.ShapeDtypeStruct)
+
+
+def _is_key(leaf: Any) -> bool:
+    return jnp.issubdtype(jnp.result_type(leaf), jax.dtypes.prng_key)
+
+
+def _key_impl(leaf: Any) -> Any:
+    """The generator of a key, or of the shape of one."""
+    found = []
+    jax.eval_shape(lambda key: found.append(jax.random.key_impl(key)), leaf)
+    return found[0]
+
+
+class Snapshot(np.ndarray):
+    """An array that nothing changes while it is written, so that Orbax need not copy it."""
+
+    def __deepcopy__(self, memo: dict[int, Any] | None) -> "Snapshot":
+        return self
+
+
+def snapshot(leaf: Any, copy: bool) -> Any:
+    """The leaf for Orbax; `copy` if a NumPy array may be changed before it is written."""
+    if not isinstance(leaf, np.ndarray):
+        return leaf  # JAX's arrays are never changed
+    return (leaf.copy() if copy else leaf).view(Snapshot)
+
+
+def checksum(leaf: Any) -> int | None:
+    """CRC-32 of an array's bytes in C order; None where other processes hold some of them."""
+    if isinstance(leaf, jax.Array) and not (leaf.is_fully_addressable or leaf.is_fully_replicated):
+        return None
+    in_order = np.asarray(_on_host(leaf), order="C")
+    return zlib.crc32(in_order.reshape(-1).view(np.uint8).data)
+
+
+def _on_host(leaf: Any) -> np.ndarray:
+    """The array in the host's memory; JAX keeps what is brought there, and Orbax writes that."""
+    if not isinstance(leaf, jax.Array) or leaf.is_fully_replicated:
+        return np.asarray(leaf)
+    whole = np.empty(leaf.shape, leaf.dtype)
+    for shard in leaf.addressable_shards:
+        if shard.replica_id == 0:
+            whole[shard.index] = np.asarray(shard.data)
+    return whole
