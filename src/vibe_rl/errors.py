@@ -50,6 +50,11 @@ def check_bounds(config: Any, prefix: str = "") -> None:
         raise ConfigError(f"{prefix}{field.name} {value}: give {bounds}.")
 
 
+def reason(error: BaseException) -> str:
+    """The first line of an error's message, cut at 200 letters; its type if it has no message."""
+    return str(error).strip().partition("\n")[0][:200] or type(error).__name__
+
+
 @contextmanager
 def writing(path: str | os.PathLike[str]) -> Iterator[None]:
     """Raises ConfigError about `path` where the file system refuses to write there."""
@@ -58,7 +63,7 @@ def writing(path: str | os.PathLike[str]) -> Iterator[None]:
     except ConfigError:
         raise
     except OSError as error:
-        reason = error.strerror or error
         raise ConfigError(
-            f"{os.fspath(path)} cannot be written ({reason}): free it, or name another place."
+            f"{os.fspath(path)} cannot be written ({error.strerror or error}): free it, or name "
+            "another place."
         ) from error

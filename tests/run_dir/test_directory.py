@@ -91,7 +91,7 @@ def test_an_existing_run_can_be_opened_and_is_left_as_it_was(run):
 
 
 def test_a_directory_that_is_no_run_is_not_opened(tmp_path):
-    with pytest.raises(ConfigError, match="no run directory"):
+    with pytest.raises(ConfigError, match="is not a run directory"):
         RunDir.open(tmp_path)
 
 
@@ -175,7 +175,7 @@ def test_a_config_is_never_overwritten_and_no_draft_is_left(run):
 
 
 def test_a_config_that_is_no_record_is_refused(run):
-    with pytest.raises(ConfigError, match="no record"):
+    with pytest.raises(ConfigError, match="is not a record"):
         run.save_config([1, 2])
 
 

@@ -7,7 +7,8 @@ import equinox as eqx
 import jax
 
 from vibe_rl.checkpoint.leaves import unwrap_key, wrap_key
-from vibe_rl.errors import DamagedCheckpointError, NoCheckpointError
+from vibe_rl.errors import DamagedCheckpointError, NoCheckpointError, reason
+from vibe_rl.run_dir.files import write_atomically
 from vibe_rl.types import PyTree
 
 
@@ -18,13 +19,9 @@ def save_eqx(path: str | os.PathLike[str], tree: PyTree) -> Path:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with draft.open("wb") as file:
-            eqx.tree_serialise_leaves(file, jax.tree.map(unwrap_key, tree))
-        return draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
+    with write_atomically(path) as file:
+        eqx.tree_serialise_leaves(file, jax.tree.map(unwrap_key, tree))
+    return path
 
 
 def load_eqx(path: str | os.PathLike[str], like: PyTree) -> PyTree:
@@ -41,9 +38,8 @@ def load_eqx(path: str | os.PathLike[str], like: PyTree) -> PyTree:
         with path.open("rb") as file:
             found = eqx.tree_deserialise_leaves(file, jax.tree.map(unwrap_key, like))
     except (RuntimeError, ValueError, EOFError, OSError, TypeError) as error:
-        reason = str(error).strip().partition("\n")[0][:200]
         raise DamagedCheckpointError(
-            f"{path.name} does not hold what is expected ({reason}): give a `like` of what was "
-            "saved, or another file."
+            f"{path.name} does not hold what is expected ({reason(error)}): give a `like` of "
+            "what was saved, or another file."
         ) from error
     return jax.tree.map(wrap_key, like, found)

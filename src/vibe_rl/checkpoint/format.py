@@ -22,6 +22,7 @@ from vibe_rl.errors import (
     ConfigError,
     DamagedCheckpointError,
     NoCheckpointError,
+    reason,
 )
 from vibe_rl.types import PyTree
 
@@ -162,10 +163,9 @@ def _told_as_damage(path: Path) -> Iterator[None]:
     except Exception as error:  # of Orbax, TensorStore, JSON or the file system
         if "RESOURCE_EXHAUSTED" in str(error):
             raise  # of memory or of files: the checkpoint is well
-        reason = str(error).strip().partition("\n")[0][:200]
         raise DamagedCheckpointError(
             f"checkpoint {path.name} in {path.parent} cannot be read "
-            f"({type(error).__name__}: {reason}): take an earlier one."
+            f"({type(error).__name__}: {reason(error)}): take an earlier one."
         ) from error
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from vibe_rl.cli.scores import describe, summary
-from vibe_rl.run_dir.group import is_population, members_of, setting_of, why_diverged
+from vibe_rl.run_dir.group import by_setting, is_population, members, setting_of, why_diverged
 
 
 def evaluate(args: Sequence[str]) -> None:
@@ -24,24 +24,24 @@ def evaluate(args: Sequence[str]) -> None:
     ):
         """Greedy episodes of the latest agent, or of the best; by default those it had before."""
         how = episodes, seed, best
-        members = members_of(run)
-        sound = [x for x in members or [run] if why_diverged(x) is None]
-        return members, {x: experiment.evaluate_run(x, *how) for x in sound}
+        runs = [str(member) for member in by_setting(members(run))]
+        sound = [x for x in runs or [run] if why_diverged(x) is None]
+        return runs, {x: experiment.evaluate_run(x, *how) for x in sound}
 
-    members, scores = tyro.cli(options, args=list(args), prog="vibe-rl evaluate")
-    tell(members, scores)
+    runs, scores = tyro.cli(options, args=list(args), prog="vibe-rl evaluate")
+    tell(runs, scores)
 
 
-def tell(members: Sequence[str], scores: Mapping[str, Any]) -> None:
+def tell(runs: Sequence[str], scores: Mapping[str, Any]) -> None:
     """A line for each run, and one for each setting over its seeds."""
-    if not members:
+    if not runs:
         print(describe(*scores.values()))
         return
-    for member in members:
-        said = describe(scores[member]) if member in scores else "diverged"
-        print(f"{Path(member).name} | {said}")
-    if is_population(str(Path(members[0]).parents[1])):
+    for run in runs:
+        said = describe(scores[run]) if run in scores else "diverged"
+        print(f"{Path(run).name} | {said}")
+    if is_population(Path(runs[0]).parents[1]):
         return  # its members are no seeds of one setting
-    returns = {x: float(scores[x].mean_return) if x in scores else -inf for x in members}
-    for setting, group in groupby(members, setting_of):
+    returns = {x: float(scores[x].mean_return) if x in scores else -inf for x in runs}
+    for setting, group in groupby(runs, setting_of):
         print((f"{setting} | " if setting else "") + summary([returns[x] for x in group]))

@@ -7,7 +7,7 @@ from vibe_rl.cli.plot import try_to_draw
 from vibe_rl.cli.scores import columns, shown
 from vibe_rl.cli.words import taken_out, whole
 from vibe_rl.errors import ConfigError
-from vibe_rl.run_dir.group import tell_divergences
+from vibe_rl.run_dir.group import print_diverged
 from vibe_rl.system.cores import use_all_cores
 
 HELP = """usage: vibe-rl evolve PRESET --algo.FIELD LOW:HIGH ... [--members 8] [--every 20000] ...
@@ -46,7 +46,7 @@ def resume_population(path: str, change: Callable[[Any], Any]) -> None:
 def tell(group: str, found: Sequence[Any], plot: bool) -> None:
     """Says, and draws, how a population ended."""
     print(f"Training {'complete' if found else 'interrupted'}")
-    tell_divergences(group)
+    print_diverged(group)
     if found:
         print(standing(found))
     print(f"Run | {group}")

@@ -3,7 +3,14 @@
 from collections.abc import Sequence
 
 from vibe_rl.errors import ConfigError
-from vibe_rl.run_dir.group import is_group, is_population, is_sweep, members_of, why_diverged
+from vibe_rl.run_dir.group import (
+    by_setting,
+    is_group,
+    is_population,
+    is_sweep,
+    members,
+    why_diverged,
+)
 
 
 def plot(args: Sequence[str]) -> None:
@@ -46,7 +53,7 @@ def draw(runs: Sequence[str], output: str | None = None, shaded: str = "iqm") ->
 
 def sound_members(path: str) -> list[str]:
     """The runs of a group whose curves end where they should."""
-    return [member for member in members_of(path) if why_diverged(member) is None]
+    return [str(run) for run in by_setting(members(path)) if why_diverged(run) is None]
 
 
 def try_to_draw(run: str) -> None:

@@ -7,7 +7,7 @@ from vibe_rl.cli.plot import try_to_draw
 from vibe_rl.cli.scores import ranking
 from vibe_rl.cli.words import check_no_seed, taken_out, whole
 from vibe_rl.errors import ConfigError
-from vibe_rl.run_dir.group import tell_divergences
+from vibe_rl.run_dir.group import print_diverged
 from vibe_rl.system.cores import use_all_cores
 
 HELP = """usage: vibe-rl sweep PRESET --algo.FIELD VALUE,VALUE ... [--seeds 0:4] [--halving ETA] ...
@@ -48,7 +48,7 @@ def resume_sweep(path: str, change: Callable[[Any], Any]) -> None:
 def tell(group: str, standings: Sequence[Any], plot: bool) -> None:
     """Says, and draws, how a sweep ended."""
     print(f"Training {'complete' if standings else 'interrupted'}")
-    tell_divergences(group)
+    print_diverged(group)
     if not standings:
         print(f"Run | {group}")
         print(f"Go on | vibe-rl train --resume {group}")

@@ -11,7 +11,7 @@ from vibe_rl.cli.scores import describe, summary
 from vibe_rl.cli.sweep import resume_sweep
 from vibe_rl.cli.words import check_no_seed, taken_out
 from vibe_rl.errors import ConfigError
-from vibe_rl.run_dir.group import is_group, is_population, is_sweep, members_of, tell_divergences
+from vibe_rl.run_dir.group import is_group, is_population, is_sweep, members, print_diverged
 from vibe_rl.system.cores import use_all_cores
 
 if TYPE_CHECKING:
@@ -91,8 +91,8 @@ def tell_group(group: "RunDir", results: "Sequence[FitResult]") -> None:
     interrupted = any(result.interrupted for result in results)
     ending = "interrupted" if interrupted else "complete"
     print(f"Training {ending} | {results[0].step:,} env steps of each of {len(results)} seeds")
-    tell_divergences(str(group))
-    figures = [last_return(member) for member in members_of(str(group))]
+    print_diverged(group)
+    figures = [last_return(member) for member in members(group)]
     scores = [figure for figure in figures if figure is not None]
     if scores and not interrupted:
         print(f"Evaluation | {summary(scores)}")

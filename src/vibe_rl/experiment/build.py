@@ -8,7 +8,8 @@ from dataclasses import replace
 from vibe_rl.configs.train_config import ALGORITHMS, TrainConfig, algorithm_name, from_dict, to_dict
 from vibe_rl.env import AutoResetWrapper, HostEnvironment, make
 from vibe_rl.errors import ConfigError
-from vibe_rl.run_dir.directory import RunDir, versions
+from vibe_rl.run_dir.directory import RunDir
+from vibe_rl.run_dir.manifest import versions
 from vibe_rl.run_dir.plain import plain
 from vibe_rl.runner.config import resolve_num_envs
 from vibe_rl.runner.run import Run, prepare

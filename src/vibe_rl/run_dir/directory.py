@@ -6,25 +6,22 @@
 
 import json
 import os
-import platform
 import re
 import shutil
-import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
-from importlib.metadata import version
-from itertools import count, takewhile
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 from vibe_rl.errors import ConfigError, writing
+from vibe_rl.run_dir.files import first_free, numbered, write_atomically
+from vibe_rl.run_dir.manifest import describe_environment
 from vibe_rl.run_dir.plain import plain
 
 _FOLDERS = ("checkpoints", "logs", "videos", "artifacts")
-_PACKAGES = ("vibe_rl", "jax", "jaxlib", "numpy", "equinox", "optax")
 _STEP = re.compile(r"step_\d+")
-_FOLDERS_OF_AN_ABSOLUTE_PATH = re.compile(r"(?<![\w.~/:])/(?:[^/\s]+/)*")
 
 
 class RunDir:
@@ -36,7 +33,7 @@ class RunDir:
         run_id: The whole name instead of one made of `experiment_name` and the time.
 
     Raises:
-        ConfigError: The directory `run_id` exists, or `run_id` is no plain name.
+        ConfigError: The directory `run_id` exists, or `run_id` is not a plain name.
     """
 
     def __init__(
@@ -48,7 +45,7 @@ class RunDir:
     ):
         base = Path(base_dir)
         stamped = f"{_slug(experiment_name)}_{datetime.now(UTC):%Y%m%d_%H%M%S}"
-        names = _numbered(stamped) if run_id is None else [_plain_name(run_id)]
+        names = numbered(stamped) if run_id is None else [_plain_name(run_id)]
         with writing(base):
             base.mkdir(parents=True, exist_ok=True)
             self._root = _claim(base, names)
@@ -60,11 +57,11 @@ class RunDir:
         """The run that lives in the existing directory `path`.
 
         Raises:
-            ConfigError: `path` is no run directory.
+            ConfigError: `path` is not a run directory.
         """
         root = Path(path)
         if not (root / "logs").is_dir():
-            raise ConfigError(f"{root} is no run directory: it has no folder logs/.")
+            raise ConfigError(f"{root} is not a run directory: it has no folder logs/.")
         run = cls.__new__(cls)
         run._root = root
         return run
@@ -98,8 +95,8 @@ class RunDir:
     def best_checkpoint(self) -> Path | None:
         """The checkpoint last marked best, or None."""
         link = self._best_link
-        is_whole = link.is_symlink() and link.is_dir()
-        return self.checkpoints / os.readlink(link) if is_whole else None
+        exists = link.is_symlink() and link.is_dir()
+        return self.checkpoints / os.readlink(link) if exists else None
 
     @property
     def latest_checkpoint(self) -> Path | None:
@@ -130,11 +127,11 @@ class RunDir:
         NaN and infinities become the strings "nan", "inf" and "-inf", which `float` reads.
 
         Raises:
-            ConfigError: The file exists, or `config` is no record.
+            ConfigError: The file exists, or `config` is not a record.
         """
         path, record = self._root / name, plain(config)
         if not isinstance(record, dict):
-            raise ConfigError(f"config {config!r} is no record: pass a dataclass or a dict.")
+            raise ConfigError(f"config {config!r} is not a record: pass a dataclass or a dict.")
         if path.exists():
             raise ConfigError(f"{path} exists and is never overwritten: start another run.")
         return _write_json(path, record)
@@ -151,27 +148,27 @@ class RunDir:
         try:
             return json.loads(path.read_text(encoding="utf-8"))
         except json.JSONDecodeError as error:
-            raise ConfigError(f"{path} is damaged at line {error.lineno}: mend it.") from error
+            raise ConfigError(
+                f"{path} is not valid JSON at line {error.lineno}: repair it."
+            ) from error
 
     def load_latest_config(self) -> dict[str, Any]:
         """The config that a resumed run recorded last, or config.json."""
-        names = _numbered("config", ".json")
-        taken = list(takewhile(lambda name: (self._root / name).exists(), names))
-        return self.load_config(taken[-1] if taken else "config.json")
+        names = numbered("config", ".json")
+        recorded = list(takewhile(lambda name: (self._root / name).exists(), names))
+        return self.load_config(recorded[-1] if recorded else "config.json")
 
     def save_next_config(self, config: Any) -> Path:
         """Write the config of a resumed run to config_2.json, config_3.json and so on."""
-        names = _numbered("config", ".json")
-        return self.save_config(config, next(n for n in names if not (self._root / n).exists()))
+        return self.save_config(config, first_free(self._root, numbered("config", ".json")).name)
 
     def save_manifest(self, extra: Mapping[str, Any] | None = None) -> Path:
-        """Write what the run ran on, and `extra` such as the seed, to manifest.json.
+        """Write what the run runs on, and `extra` such as the seed, to manifest.json.
 
-        Neither the host's name nor its folders are told. A resumed run adds manifest_2.json.
+        It holds neither the host's name nor its folders. A resumed run adds manifest_2.json.
         """
-        paths = (self._root / name for name in _numbered("manifest", ".json"))
-        path = next(path for path in paths if not path.exists())
-        return _write_json(path, {**_environment(), **plain(dict(extra or {}))})
+        path = first_free(self._root, numbered("manifest", ".json"))
+        return _write_json(path, {**describe_environment(), **plain(dict(extra or {}))})
 
     def mark_best(self, step: int) -> None:
         """Point `checkpoints/best` at the checkpoint of `step`, in one atomic rename.
@@ -184,7 +181,7 @@ class RunDir:
             raise ConfigError(f"{self.checkpoints} has no {name} to mark best: save it first.")
         if self._best_link.is_dir() and not self._best_link.is_symlink():
             raise ConfigError(
-                f"{self._best_link} is a folder and no link, as copies are: remove it."
+                f"{self._best_link} is a folder and not a link, as copies are: remove it."
             )
         if self._best_link.is_symlink() and os.readlink(self._best_link) == name:
             return
@@ -241,13 +238,9 @@ def _slug(name: str) -> str:
     return re.sub(r"[/\\:]", "-", name)
 
 
-def _numbered(stem: str, suffix: str = "") -> Iterator[str]:
-    return (f"{stem}{'' if n == 1 else f'_{n}'}{suffix}" for n in count(1))
-
-
 def _plain_name(run_id: str) -> str:
     if run_id in ("", ".", "..") or _slug(run_id) != run_id:
-        raise ConfigError(f"run_id {run_id!r} is no name for a directory: use one without slashes.")
+        raise ConfigError(f"run_id {run_id!r} cannot name a directory: use a name without slashes.")
     return run_id
 
 
@@ -270,30 +263,8 @@ def _natural(path: Path) -> list[str | int]:
     return [int(part) if i % 2 else part for i, part in enumerate(parts)]
 
 
-def _environment() -> dict[str, Any]:
-    import jax  # noqa: PLC0415 - reading and drawing runs needs none of it
-
-    devices = jax.devices()
-    return {
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "command": [_FOLDERS_OF_AN_ABSOLUTE_PATH.sub("", arg) for arg in sys.argv],
-        "python": platform.python_version(),
-        "platform": f"{platform.system()} {platform.machine()}",
-        "versions": versions(),
-        "devices": {"kind": devices[0].device_kind, "count": len(devices)},
-        "matmul_precision": jax.config.jax_default_matmul_precision,  # pyright: ignore[reportAttributeAccessIssue]
-    }
-
-
-def _write_json(path: Path, plain: dict[str, Any]) -> Path:
-    """Write all of the file or nothing."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    text = json.dumps(plain, indent=2, allow_nan=False, ensure_ascii=False)
-    with writing(path):
-        draft.write_text(text + "\n", encoding="utf-8")
-        return draft.replace(path)
-
-
-def versions() -> dict[str, str]:
-    """Of the packages that decide what a run computes."""
-    return {name: version(name) for name in _PACKAGES}
+def _write_json(path: Path, content: dict[str, Any]) -> Path:
+    text = json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False)
+    with writing(path), write_atomically(path) as file:
+        file.write(f"{text}\n".encode())
+    return path

@@ -1,6 +1,6 @@
-"""What is written down of one run among many whose loss became NaN or infinite.
+"""The mark in the directory of one run among many whose loss became NaN or infinite.
 
-Its rows and checkpoints are those from before; the group goes on without it, now and when resumed.
+Its rows and checkpoints are those from before; the group trains without it, also when resumed.
 """
 
 from typing import NamedTuple
@@ -11,24 +11,24 @@ FILE = "diverged.json"
 
 
 class Divergence(NamedTuple):
-    """How a run came to its end."""
+    """When and why a run diverged."""
 
     step: int  # env step at which it was noticed
     reason: str  # what was not finite, and since when
 
 
 def mark_diverged(run_dir: RunDir, divergence: Divergence) -> None:
-    """Writes it into the run directory."""
+    """Writes the mark into the run directory."""
     run_dir.save_config(divergence, FILE)
 
 
 def clear_divergence(run_dir: RunDir) -> None:
-    """Removes the mark, if there is one: the run goes on with a sound state."""
+    """Removes the mark, if there is one: the run continues from a finite state."""
     (run_dir.root / FILE).unlink(missing_ok=True)
 
 
 def divergence_of(run_dir: RunDir) -> Divergence | None:
-    """What was written; None if the run is sound."""
+    """The mark of a run that diverged; None if it has not."""
     if not (run_dir.root / FILE).exists():
         return None
     return Divergence(**run_dir.load_config(FILE))

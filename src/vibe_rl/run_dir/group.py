@@ -1,55 +1,54 @@
 """Groups of runs: many seeds, sweeps, whose settings have some seeds each, and populations."""
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from vibe_rl.run_dir.directory import RunDir, find_runs
 from vibe_rl.run_dir.divergence import divergence_of
 
+AnyPath = str | os.PathLike[str]
 
-def is_group(path: str) -> bool:
+
+def is_group(path: AnyPath) -> bool:
     """Whether it is a group of runs."""
     return (Path(path) / "members").is_dir()
 
 
-def is_sweep(path: str) -> bool:
+def is_sweep(path: AnyPath) -> bool:
     """Whether it is a group with several settings."""
     return (Path(path) / "sweep.json").exists()
 
 
-def is_population(path: str) -> bool:
+def is_population(path: AnyPath) -> bool:
     """Whether it is a group whose members exchange states."""
     return (Path(path) / "population.json").exists()
 
 
-def members_of(path: str) -> list[str]:
-    """The runs of a group, each setting's together; of a single run none."""
-    from vibe_rl.run_dir.directory import find_runs  # noqa: PLC0415
-
-    return sorted((str(run) for run in find_runs(Path(path) / "members")), key=setting_of)
+def members(path: AnyPath) -> list[RunDir]:
+    """The runs of a group, by name; of a single run none."""
+    return find_runs(Path(path) / "members")
 
 
-def setting_of(member: str) -> str:
-    """What the name of a member says before its seed; nothing where only seeds differ."""
-    return Path(member).name.rpartition("_seed_")[0]
+def by_setting(runs: Iterable[RunDir]) -> list[RunDir]:
+    """The runs in the order of their settings, the seeds of each setting together."""
+    return sorted(runs, key=setting_of)
 
 
-def why_diverged(member: str) -> str | None:
-    """What of a member was not finite; None if it is sound."""
-    from vibe_rl.run_dir.directory import RunDir  # noqa: PLC0415
+def setting_of(run: AnyPath) -> str:
+    """What the name of a member holds before its seed; nothing where only seeds differ."""
+    return Path(run).name.rpartition("_seed_")[0]
 
-    divergence = divergence_of(RunDir.open(member))
+
+def why_diverged(run: AnyPath) -> str | None:
+    """What in a run became NaN or infinite; None if nothing did."""
+    divergence = divergence_of(RunDir.open(run))
     return None if divergence is None else divergence.reason
 
 
-def tell_divergences(path: str) -> None:
-    """A line for every member that diverged."""
-    for member in members_of(path):
-        reason = why_diverged(member)
+def print_diverged(path: AnyPath) -> None:
+    """Prints a line for every member that diverged."""
+    for run in by_setting(members(path)):
+        reason = why_diverged(run)
         if reason is not None:
-            print(f"Diverged | {Path(member).name}: {reason}")
-
-
-def members(path: str | os.PathLike[str]) -> list[RunDir]:
-    """The runs of a group; of a single run none."""
-    return find_runs(Path(path) / "members")
+            print(f"Diverged | {run.root.name}: {reason}")

@@ -1,4 +1,4 @@
-"""Records of any kind as JSON can say them."""
+"""Records of any kind as values that JSON can hold."""
 
 import dataclasses
 import math
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def plain(value: Any) -> Any:
-    """Dicts, lists, strings, numbers and None for `value`, in which JSON can say it."""
+    """`value` as dicts, lists, strings, numbers and None, which JSON can hold."""
     if value is None or isinstance(value, str | bool | int):
         return value
     if isinstance(value, float):
@@ -23,7 +23,7 @@ def plain(value: Any) -> Any:
 
 
 def _record(value: Any) -> Mapping[Any, Any] | None:
-    """`value` as a mapping from names to values, or None if it is no record."""
+    """`value` as a mapping from names to values, or None if it is not a record."""
     if isinstance(value, type):
         return None
     if dataclasses.is_dataclass(value):

@@ -4,7 +4,6 @@ import base64
 import warnings
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import numpy as np
 from vibe_rl.algorithms.base import Algorithm
 from vibe_rl.checkpoint import check_fits, check_free, load_checkpoint, load_metadata, saved_steps
 from vibe_rl.errors import ConfigError, DamagedCheckpointError
+from vibe_rl.run_dir.files import first_free, numbered
 from vibe_rl.runner.loop import TrainState
 from vibe_rl.runner.rows import Row
 from vibe_rl.runner.run import Run
@@ -113,10 +113,9 @@ def set_damaged_aside(directory: Path, damaged: Iterable[tuple[int, Exception]])
 
 def set_aside(directory: Path, step: int, why: str) -> str:
     """Renames a checkpoint, so that it does not count as one; its new name."""
-    names = (f"{why}_step_{step}{'' if n == 1 else f'_{n}'}" for n in count(1))
-    name = next(name for name in names if not (directory / name).exists())
-    (directory / f"step_{step}").rename(directory / name)
-    return name
+    path = first_free(directory, numbered(f"{why}_step_{step}"))
+    (directory / f"step_{step}").rename(path)
+    return path.name
 
 
 def set_later_aside(directory: Path, last: int) -> None:

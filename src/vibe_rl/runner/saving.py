@@ -15,6 +15,7 @@ import jax
 import numpy as np
 
 from vibe_rl.checkpoint import initialize_checkpoint_dir, saved_steps
+from vibe_rl.errors import reason
 from vibe_rl.runner.evaluator import EvalMetrics
 from vibe_rl.runner.loop import TrainState
 from vibe_rl.runner.resuming import RUN, packed, saved_part
@@ -173,10 +174,9 @@ def warn_on_failure(what: str) -> Iterator[None]:
     except Exception as error:  # of Orbax or the file system
         if jax.process_count() > 1:
             raise
-        reason = str(error).strip().partition("\n")[0][:200]
         warnings.warn(
-            f"{what} could not be written ({type(error).__name__}: {reason}): training continues, "
-            "and earlier checkpoints are as they were.",
+            f"{what} could not be written ({type(error).__name__}: {reason(error)}): training "
+            "continues, and earlier checkpoints are as they were.",
             RuntimeWarning,
             stacklevel=2,
         )

@@ -11,7 +11,8 @@ from typing import Any
 from vibe_rl.checkpoint import saved_steps
 from vibe_rl.errors import ConfigError
 from vibe_rl.plotting import plot_reward_curve
-from vibe_rl.run_dir.directory import RunDir, versions
+from vibe_rl.run_dir.directory import RunDir
+from vibe_rl.run_dir.manifest import versions
 from vibe_rl.run_dir.plain import plain
 from vibe_rl.runner.fit import Callback, FitResult, fit
 from vibe_rl.runner.resuming import Found, check_checkpoints, latest

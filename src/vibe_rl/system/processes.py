@@ -19,7 +19,7 @@ import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
-from vibe_rl.errors import ConfigError, NonFiniteLossError
+from vibe_rl.errors import ConfigError, NonFiniteLossError, reason
 
 Result = TypeVar("Result")
 
@@ -184,10 +184,10 @@ def ended_if_alone() -> Iterator[None]:
         if jax.process_count() == 1:
             raise
         traceback.print_exc()
-        reason = f"{type(error).__name__}: {error}".partition("\n")[0][:200]
+        why = f"{type(error).__name__}: {reason(error)}"
         here = f"process {jax.process_index()} of {jax.process_count()}"
         end(
-            f"{here} failed or lost another ({reason}): all end, resume from the last checkpoint.",
+            f"{here} failed or lost another ({why}): all end, resume from the last checkpoint.",
             FAILED,
         )
 

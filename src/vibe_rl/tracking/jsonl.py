@@ -9,11 +9,11 @@ import os
 import time
 import warnings
 from collections.abc import Mapping, Sequence
-from itertools import count
 from pathlib import Path
 from typing import Any
 
 from vibe_rl.errors import ConfigError
+from vibe_rl.run_dir.files import first_free, numbered, write_atomically
 from vibe_rl.tracking.base import Tee, Tracker
 from vibe_rl.tracking.console import TrainingProgress, log_step_progress, setup_logging
 
@@ -149,10 +149,11 @@ def rewind(path: str | os.PathLike[str], step: int) -> Path | None:
     first = next((i for i, line in enumerate(lines) if _step_of(line) > step), len(lines))
     if first == len(lines):
         return None
-    names = (path.with_name(f"{path.stem}_set_aside_{n}{path.suffix}") for n in count(1))
-    aside = next(name for name in names if not name.exists())
-    _write(aside, lines[first:])
-    _write(path, lines[:first])
+    names = numbered(f"{path.stem}_set_aside", path.suffix, first="_1")
+    aside = first_free(path.parent, names)
+    for file_path, part in ((aside, lines[first:]), (path, lines[:first])):
+        with write_atomically(file_path) as file:
+            file.writelines(part)
     return aside
 
 
@@ -164,13 +165,6 @@ def _step_of(line: bytes) -> float | int:
         return json.loads(line).get("step", -math.inf)
     except ValueError:
         return math.inf
-
-
-def _write(path: Path, lines: Sequence[bytes]) -> None:
-    """Writes all of a file or nothing."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.write_bytes(b"".join(lines))
-    draft.replace(path)
 
 
 def _row(path: Path, number: int, line: bytes) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from vibe_rl.configs.train_config import TrainConfig, to_dict
-from vibe_rl.errors import ConfigError, unknown
+from vibe_rl.errors import ConfigError, reason, unknown
 from vibe_rl.experiment.search.space import Domain
 from vibe_rl.extras import require
 from vibe_rl.run_dir.plain import plain
@@ -67,11 +67,10 @@ def _opened(make: Callable[..., Any], storage: str) -> Any:
         try:
             return make(storage=storage_of(storage))
         except Exception as error:  # of a driver, a database, a file system or a parser
-            reason = str(error).partition("\n")[0] or type(error).__name__
             if attempt == ATTEMPTS - 1:
                 raise ConfigError(
-                    f"storage {storage!r} cannot be opened ({reason}): give the URL of a database, "
-                    "such as sqlite:///search.db, or the path of a journal."
+                    f"storage {storage!r} cannot be opened ({reason(error)}): give the URL of a "
+                    "database, such as sqlite:///search.db, or the path of a journal."
                 ) from error
 
 

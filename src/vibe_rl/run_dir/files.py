@@ -1,0 +1,30 @@
+"""Files that are written whole or not at all, and names that are free."""
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+from typing import BinaryIO
+
+
+@contextmanager
+def write_atomically(path: Path) -> Iterator[BinaryIO]:
+    """Opens a hidden file that becomes `path` when the block ends, and is removed if it fails."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with draft.open("wb") as file:
+            yield file
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def numbered(stem: str, suffix: str = "", *, first: str = "") -> Iterator[str]:
+    """The names `stem`, `stem_2`, `stem_3` and so on, or from `stem_1` on with `first="_1"`."""
+    return (f"{stem}{first if n == 1 else f'_{n}'}{suffix}" for n in count(1))
+
+
+def first_free(folder: Path, names: Iterable[str]) -> Path:
+    """The path of the first of these names that is not in the folder."""
+    return next(path for path in map(folder.joinpath, names) if not path.exists())

@@ -1,0 +1,32 @@
+"""What a run runs on: versions, devices and the command."""
+
+import platform
+import re
+import sys
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import Any
+
+_PACKAGES = ("vibe_rl", "jax", "jaxlib", "numpy", "equinox", "optax")
+_FOLDERS_OF_AN_ABSOLUTE_PATH = re.compile(r"(?<![\w.~/:])/(?:[^/\s]+/)*")
+
+
+def describe_environment() -> dict[str, Any]:
+    """What decides a run's speed and bits, without the host's name or its folders."""
+    import jax  # noqa: PLC0415 - whoever reads a run directory does not need it
+
+    devices = jax.devices()
+    return {
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "command": [_FOLDERS_OF_AN_ABSOLUTE_PATH.sub("", arg) for arg in sys.argv],
+        "python": platform.python_version(),
+        "platform": f"{platform.system()} {platform.machine()}",
+        "versions": versions(),
+        "devices": {"kind": devices[0].device_kind, "count": len(devices)},
+        "matmul_precision": jax.config.jax_default_matmul_precision,  # pyright: ignore[reportAttributeAccessIssue]
+    }
+
+
+def versions() -> dict[str, str]:
+    """Versions of the packages that decide what a run computes."""
+    return {name: version(name) for name in _PACKAGES}

@@ -1,0 +1,35 @@
+"""Files that are whole or absent, and names that are free."""
+
+import pytest
+
+from vibe_rl.run_dir.files import first_free, numbered, write_atomically
+
+
+def test_a_file_has_its_name_only_when_it_is_whole(tmp_path):
+    path = tmp_path / "table.csv"
+    path.write_bytes(b"old")
+    with write_atomically(path) as file:
+        file.write(b"new and ")
+        assert path.read_bytes() == b"old"
+        file.write(b"longer")
+    assert path.read_bytes() == b"new and longer"
+    assert [each.name for each in tmp_path.iterdir()] == ["table.csv"]
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_no_draft(tmp_path):
+    path = tmp_path / "table.csv"
+    path.write_bytes(b"old")
+    with pytest.raises(TypeError), write_atomically(path) as file:
+        file.writelines([b"ne", None])  # type: ignore[list-item]
+    assert path.read_bytes() == b"old"
+    assert [each.name for each in tmp_path.iterdir()] == ["table.csv"]
+
+
+@pytest.mark.parametrize(
+    ("first", "names"), [("", ["a.txt", "a_2.txt", "a_3.txt"]), ("_1", ["a_1.txt", "a_2.txt"])]
+)
+def test_the_first_free_of_the_numbered_names_is_taken(tmp_path, first, names):
+    for name in names:
+        path = first_free(tmp_path, numbered("a", ".txt", first=first))
+        assert path == tmp_path / name
+        path.touch()
