@@ -9,7 +9,7 @@ from orbax.checkpoint._src.path import atomicity
 from vibe_rl.algorithms.ppo import PPOConfig
 from vibe_rl.env import AutoResetWrapper, make
 from vibe_rl.runner import RunnerConfig, train_ppo
-from vibe_rl.system.processes import Cluster, connect
+from vibe_rl.system.cluster import Cluster, connect
 
 HERE = int(sys.argv[3])
 CONFIG = {"eval_episodes": 0, "progress_bar": False, "checkpoint_dir": "checkpoints"}

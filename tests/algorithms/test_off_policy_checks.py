@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from probes import BlackOrWhite, Constants, Continuous, Forbidden, NamedMetric, Probe, TwoChoices
+from vibe_rl.algorithms import off_policy
 from vibe_rl.algorithms.dqn import DQNConfig
 from vibe_rl.algorithms.ppo import PPOConfig
 from vibe_rl.algorithms.sac import SACConfig
@@ -16,7 +17,6 @@ from vibe_rl.errors import ConfigError
 from vibe_rl.run_dir import RunDir
 from vibe_rl.runner import RunnerConfig, hybrid, loop, train_dqn, train_ppo, train_sac
 from vibe_rl.runner.train_dqn import dqn
-from vibe_rl.system import memory as available_memory
 from vibe_rl.types import MaskedObs
 
 DQN = DQNConfig(hidden_sizes=(8,), batch_size=16)
@@ -274,19 +274,21 @@ def test_a_metric_of_the_env_may_not_hide_one_of_the_algorithm(name, replay_on):
         train(AutoResetWrapper(NamedMetric(name=name)), DQN, runner)
 
 
-@pytest.mark.parametrize(("place", "replay_on"), [("of_device", "device"), ("of_host", "host")])
+@pytest.mark.parametrize(
+    ("place", "replay_on"), [("free_on_device", "device"), ("free_on_host", "host")]
+)
 def test_a_buffer_is_measured_against_the_memory_of_its_own_place(place, replay_on, monkeypatch):
     # 201 slots of 4 + 4 + 4 + 1 bytes, the cursor's 4, the count's 4, the highest priority's 4
     runner = replace(RUNNER, replay_on=replay_on)
-    free = {"of_device": 10**9, "of_host": 10**9, place: 2624}
+    free = {"free_on_device": 10**9, "free_on_host": 10**9, place: 2624}
     for name, n_bytes in free.items():
-        monkeypatch.setattr(available_memory, name, lambda n=n_bytes: n)
+        monkeypatch.setattr(off_policy, name, lambda n=n_bytes: n)
     with pytest.raises(ConfigError, match=r"201 slots x 13 B = 2.62 kB, .* has 2.62 kB free"):
         train(AutoResetWrapper(Probe()), DQN, runner)
 
 
 def test_a_buffer_may_be_as_large_as_the_memories_of_all_devices(monkeypatch):
-    monkeypatch.setattr(available_memory, "of_device", lambda: 1000)  # and the ring takes 2625
+    monkeypatch.setattr(off_policy, "free_on_device", lambda: 1000)  # and the ring takes 2625
     env = AutoResetWrapper(Probe())
     algorithm = dqn(env, env.default_params(), DQN, RUNNER)
     with pytest.raises(ConfigError, match="has 1 kB free"):
@@ -295,48 +297,6 @@ def test_a_buffer_may_be_as_large_as_the_memories_of_all_devices(monkeypatch):
     algorithm.check_memory(n_devices=4)
     with pytest.raises(ConfigError, match="has 1 kB free"):
         algorithm.check_memory(n_devices=2)
-
-
-@pytest.mark.parametrize(
-    ("n_bytes", "words"),
-    [
-        (0, "0 B"),
-        (999, "999 B"),
-        (2500, "2.5 kB"),
-        (999_700, "1 MB"),
-        (2.5e6, "2.5 MB"),
-        (1.2e14, "120 TB"),
-        (1.2e18, "1.2e+06 TB"),
-    ],
-)
-def test_bytes_are_said_as_people_say_them(n_bytes, words):
-    assert available_memory.describe(n_bytes) == words
-
-
-def test_the_machine_has_some_memory_free():
-    assert 0 < available_memory.of_host() < 1e15
-    assert 0 < available_memory.of_device() < 1e15
-
-
-@pytest.mark.parametrize(
-    ("folder", "names"),
-    [
-        (".", ("memory.max", "memory.current", "inactive_file")),
-        ("memory", ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")),
-    ],
-)
-def test_a_container_leaves_its_limit_less_what_cannot_be_dropped(folder, names, tmp_path):
-    limit, usage, cache = names
-    (tmp_path / folder).mkdir(exist_ok=True)
-    for name, text in {
-        limit: "8000\n",
-        usage: "5000\n",
-        "memory.stat": f"anon 1\n{cache} 700\n",
-    }.items():
-        (tmp_path / folder / name).write_text(text)
-    assert available_memory.of_containers(tmp_path) == [8000 - (5000 - 700)]
-    (tmp_path / folder / limit).write_text("max\n")
-    assert available_memory.of_containers(tmp_path) == []
 
 
 def test_a_ring_that_does_not_fit_leaves_no_file_behind(tmp_path):

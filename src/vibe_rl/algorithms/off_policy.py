@@ -30,7 +30,7 @@ from vibe_rl.ops.normalization import (
 from vibe_rl.replay.ring import AnyKey, Batch, HostReplay, Replay, Ring
 from vibe_rl.schedule import interpolate
 from vibe_rl.spaces import Box, Space
-from vibe_rl.system import memory as available_memory
+from vibe_rl.system.memory import format_bytes, free_on_device, free_on_host
 from vibe_rl.types import Key, Keys, Number, Transition, description, number, static
 
 
@@ -262,13 +262,13 @@ class OffPolicy(Algorithm):
         """Raises ConfigError for rings that do not fit on so many devices, a part on each."""
         n_memories = 1 if jax.default_backend() == "cpu" else n_devices  # a host has one
         needed = n_agents * self.replay.nbytes(self.obs_space, self.action_space) // n_memories
-        free = available_memory.of_host() if self.on_host else available_memory.of_device()
+        free = free_on_host() if self.on_host else free_on_device()
         if needed > free:
             place = "host" if self.on_host else "device"
             raise ConfigError(
                 f"buffer_size {self.replay.capacity:,} takes "
                 f"{f'{n_agents} x ' * (n_agents > 1)}{self._ring_size()}, and the "
-                f"{place} has {available_memory.describe(free)} free: give a smaller one"
+                f"{place} has {format_bytes(free)} free: give a smaller one"
                 + (", or replay_on host." if not self.on_host else ".")
             )
         if self.replay.num_envs * self.replay.length >= 2**31:
@@ -286,7 +286,7 @@ class OffPolicy(Algorithm):
         n_slots = self.replay.num_envs * self.replay.length
         n_bytes = self.replay.nbytes(self.obs_space, self.action_space)
         each = round(n_bytes / n_slots)
-        return f"{n_slots:,} slots x {each} B = {available_memory.describe(n_bytes)}"
+        return f"{n_slots:,} slots x {each} B = {format_bytes(n_bytes)}"
 
     def _check_replay_ratio(self) -> None:
         wanted = self.config.replay_ratio * self.steps_per_update

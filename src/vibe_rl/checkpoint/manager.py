@@ -15,7 +15,7 @@ import jax
 from vibe_rl.checkpoint.format import items, load_checkpoint, saved_steps
 from vibe_rl.checkpoint.orbax_logs import quieten_orbax
 from vibe_rl.errors import CheckpointExistsError, ConfigError, unknown, writing
-from vibe_rl.system.processes import by_first, greatest
+from vibe_rl.system.processes import greatest, run_on_first
 from vibe_rl.types import PyTree
 
 Merit = Callable[[Mapping[str, float]], float]
@@ -62,7 +62,7 @@ class CheckpointManager:
         if best_mode not in MODES:
             raise unknown("best_mode", best_mode, MODES)
         self.directory = Path(directory).absolute()
-        by_first(partial(self.directory.mkdir, parents=True, exist_ok=True))
+        run_on_first(partial(self.directory.mkdir, parents=True, exist_ok=True))
         self._in_background = async_timeout_secs is not None
         self._rank = None if best_fn is None else partial(rank, best_fn, best_mode)
         quieten_orbax()
@@ -232,7 +232,7 @@ def initialize_checkpoint_dir(  # noqa: PLR0913 - the seed's signature
     """
     path = Path(directory).absolute()
     check_free(path, resume, overwrite)
-    by_first(partial(make_room, path, overwrite))
+    run_on_first(partial(make_room, path, overwrite))
     manager = CheckpointManager(
         path,
         max_to_keep=max_to_keep,

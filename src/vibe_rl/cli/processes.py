@@ -26,7 +26,7 @@ def processes(args: Sequence[str]) -> tuple[Callable[[], None] | None, list[str]
             raise ConfigError(f"{next(iter(given))} is for several processes: add {FLAG} to it.")
         return None, words
     words.remove(FLAG)
-    from vibe_rl.system.processes import TIMEOUT, connect, find_cluster  # noqa: PLC0415
+    from vibe_rl.system.cluster import TIMEOUT, connect, find_cluster  # noqa: PLC0415
 
     numbers = {
         option: whole(option, given[option], least)

@@ -40,7 +40,7 @@ def train_one(
     from vibe_rl import experiment  # noqa: PLC0415 - each command imports what it needs
     from vibe_rl.configs import cli, override  # noqa: PLC0415
     from vibe_rl.experiment.build import config_of  # noqa: PLC0415
-    from vibe_rl.system.processes import by_first  # noqa: PLC0415
+    from vibe_rl.system.processes import run_on_first  # noqa: PLC0415
 
     config = cli(words) if path is None else override(config_of(path), words)
     if join is not None:
@@ -49,7 +49,7 @@ def train_one(
         run_dir, result = experiment.train(config)
     else:
         run_dir, result = experiment.resume(path, config)
-    by_first(partial(tell, config, run_dir, result))
+    run_on_first(partial(tell, config, run_dir, result))
 
 
 def tell(config: "TrainConfig", run_dir: "RunDir", result: "FitResult") -> None:

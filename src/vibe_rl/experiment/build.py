@@ -13,7 +13,7 @@ from vibe_rl.run_dir.manifest import versions
 from vibe_rl.run_dir.plain import plain
 from vibe_rl.runner.config import resolve_num_envs
 from vibe_rl.runner.run import Run, prepare
-from vibe_rl.system.processes import check_same, greatest, told_by_first
+from vibe_rl.system.processes import broadcast_text, check_same, greatest
 
 
 def build(config: TrainConfig, *, check_memory: bool = True) -> Run:
@@ -55,7 +55,7 @@ def check_same_config(config: TrainConfig) -> None:
 
 def new_run_dir(name: str, base_dir: str | os.PathLike[str]) -> RunDir:
     """A new run directory; of several processes, the first makes it and all use it."""
-    path = told_by_first(lambda: str(RunDir(name, base_dir)))
+    path = broadcast_text(lambda: str(RunDir(name, base_dir)))
     if greatest(not is_there(path)):
         raise ConfigError(
             f"base_dir {base_dir}: {path} of process 0 is not there for all processes, give a "

@@ -28,7 +28,7 @@ from vibe_rl.runner.resuming import agent_part
 from vibe_rl.runner.run import Run
 from vibe_rl.runner.schedule import evaluation_key
 from vibe_rl.runner.session import opened
-from vibe_rl.system.processes import by_first
+from vibe_rl.system.processes import run_on_first
 from vibe_rl.system.programs import enable_compilation_cache
 from vibe_rl.types import PyTree
 
@@ -59,7 +59,7 @@ def train(
     run = build(config)
     run_dir = new_run_dir(f"{config.env_id}_{algorithm_name(config)}", base_dir)
     with opened(run, run_dir) as session:
-        by_first(partial(record, run_dir, config))
+        run_on_first(partial(record, run_dir, config))
         return run_dir, session.train()
 
 
@@ -77,7 +77,7 @@ def resume(path: str | os.PathLike[str], config: TrainConfig) -> tuple[RunDir, F
     check_same_config(config)
     run = build(replace(config, runner=replace(config.runner, resume=True)))
     with opened(run, run_dir) as session:
-        by_first(partial(record, run_dir, config))
+        run_on_first(partial(record, run_dir, config))
         return run_dir, session.train()
 
 

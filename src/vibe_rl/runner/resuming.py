@@ -16,7 +16,7 @@ from vibe_rl.run_dir.files import first_free, numbered
 from vibe_rl.runner.loop import TrainState
 from vibe_rl.runner.rows import Row
 from vibe_rl.runner.run import Run
-from vibe_rl.system.processes import by_first, greatest
+from vibe_rl.system.processes import greatest, run_on_first
 from vibe_rl.types import PyTree
 
 RUN = "run"
@@ -85,7 +85,7 @@ def latest_whole(run: Run, directory: Path, among: Collection[int] | None = None
         if greatest(error is not None):
             damaged.append((step, error or DamagedCheckpointError(f"step_{step} is damaged.")))
             continue
-        by_first(lambda: set_damaged_aside(directory, damaged))
+        run_on_first(lambda: set_damaged_aside(directory, damaged))
         return found
     if damaged:
         raise damaged[0][1]

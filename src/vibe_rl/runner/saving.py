@@ -22,7 +22,7 @@ from vibe_rl.runner.resuming import RUN, packed, saved_part
 from vibe_rl.runner.rows import Row
 from vibe_rl.runner.run import Run
 from vibe_rl.runner.schedule import next_due
-from vibe_rl.system.processes import all_here, greatest
+from vibe_rl.system.processes import greatest, wait_for_all
 
 ATTEMPTS = 2
 """How often the last checkpoint of a run is tried."""
@@ -145,7 +145,7 @@ class Saver:
         step, self._under_way = self._under_way, None
         with warn_on_failure("a checkpoint" if step is None else f"the checkpoint of step {step}"):
             self.manager.wait()
-        all_here()  # for the others have written their parts too then
+        wait_for_all()  # for the others have written their parts too then
         with warn_on_failure("the mark of the best checkpoint"):
             self._mark_best()
 

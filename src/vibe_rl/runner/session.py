@@ -19,7 +19,7 @@ from vibe_rl.runner.resuming import Found, check_checkpoints, latest
 from vibe_rl.runner.run import Run
 from vibe_rl.runner.saving import Saver
 from vibe_rl.system.lock import locked
-from vibe_rl.system.processes import by_first, check_same, ended_if_alone, is_first, together
+from vibe_rl.system.processes import check_same, end_if_alone, is_first, run_on_first, run_together
 from vibe_rl.system.programs import enable_compilation_cache
 from vibe_rl.system.signals import StopRequest
 from vibe_rl.tracking.base import Tee, Tracker
@@ -57,7 +57,7 @@ class Session:
                 found = latest(run, self.checkpoints)
                 saver = make_saver(run, self.checkpoints, self.run_dir)
                 stack.callback(saver.close)
-            stack.enter_context(ended_if_alone())  # before saver.close, for which all are needed
+            stack.enter_context(end_if_alone())  # before saver.close, for which all are needed
             own = own_trackers(run, self.run_dir, found) if is_first() else []
             tee = stack.enter_context(Tee(*trackers, *own))
             tee.log_config(plain(run.description))
@@ -80,8 +80,8 @@ def opened(
     enable_compilation_cache()
     with StopRequest() as stop, ExitStack() as stack:
         if directory is not None:
-            by_first(lambda: stack.enter_context(locked(directory)))
-            together(partial(check_checkpoints, run, directory))
+            run_on_first(lambda: stack.enter_context(locked(directory)))
+            run_together(partial(check_checkpoints, run, directory))
         yield Session(run, run_dir, directory, stop)
 
 

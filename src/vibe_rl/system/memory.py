@@ -1,6 +1,7 @@
 """How much memory there is, so that what cannot fit is refused before it is allocated."""
 
 import os
+import sys
 from pathlib import Path
 
 import jax
@@ -8,21 +9,26 @@ import jax
 UNITS = ("B", "kB", "MB", "GB", "TB")
 
 
-def describe(n_bytes: float | int) -> str:
-    """A number of bytes as people say it: `2.5 MB`."""
+def format_bytes(n_bytes: float | int) -> str:
+    """A number of bytes with three digits and a unit: `2.5 MB`."""
     rounded = float(f"{n_bytes:.3g}")
     power = min((len(f"{rounded:.0f}") - 1) // 3, len(UNITS) - 1)
     return f"{rounded / 1000**power:.3g} {UNITS[power]}"
 
 
-def of_host() -> int:
+def free_on_host() -> int:
     """Bytes that this process may still use of the host's memory, or of its container's."""
-    machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    limits = [machine, *of_containers(), *_available()]
-    return min(limits)
+    return min([*_of_machine(), *free_in_containers(), *_available()], default=sys.maxsize)
 
 
-def of_containers(root: Path = Path("/sys/fs/cgroup")) -> list[int]:
+def _of_machine() -> list[int]:
+    """All the memory there is; nothing where the system does not say, as Windows."""
+    if not hasattr(os, "sysconf"):
+        return []
+    return [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+
+
+def free_in_containers(root: Path = Path("/sys/fs/cgroup")) -> list[int]:
     """Bytes that each control group with a limit leaves (version 2, then 1)."""
     versions = (
         (root, "memory.max", "memory.current", "inactive_file"),
@@ -45,15 +51,15 @@ def _left_of(folder: Path, limit: str, usage: str, cache: str) -> list[int]:
 
 
 def _available() -> list[int]:
-    """What the kernel thinks can be had without swapping, on Linux."""
+    """What the kernel of Linux estimates to be available without swapping."""
     table = Path("/proc/meminfo")
     lines = table.read_text().splitlines() if table.exists() else []
     return [1024 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable:")]
 
 
-def of_device() -> int:
+def free_on_device() -> int:
     """Bytes free on the first device; the host's where it shares them, as on a CPU."""
     statistics = jax.local_devices()[0].memory_stats()
     if not statistics or "bytes_limit" not in statistics:
-        return of_host()
+        return free_on_host()
     return statistics["bytes_limit"] - statistics.get("bytes_in_use", 0)

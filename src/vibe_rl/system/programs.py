@@ -1,5 +1,8 @@
-"""The persistent compilation cache, on by default: a second start of the same program compiles
+"""Compiled programs: kept on the disk for the next start, and dropped before they are too many.
+
+The persistent compilation cache is on by default: a second start of the same program compiles
 nothing. One directory per user and per kind of processor, because compiled code fits only its own.
+Linux limits the memory maps of a process, and every program takes some.
 """
 
 import hashlib
@@ -8,6 +11,10 @@ import platform
 from pathlib import Path
 
 import jax
+
+MAPS = Path("/proc/self/maps")  # which only Linux has
+MANY = 30_000
+"""Memory maps from which on programs are dropped."""
 
 
 def processor() -> str:
@@ -20,7 +27,7 @@ def processor() -> str:
 
 
 def cache_directory() -> Path:
-    """Where compiled programs are kept, unless JAX_COMPILATION_CACHE_DIR says otherwise."""
+    """Where compiled programs are kept, unless JAX_COMPILATION_CACHE_DIR is set."""
     root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return root / "vibe_rl" / f"xla-{processor()}"
 
@@ -38,15 +45,10 @@ def enable_compilation_cache() -> None:
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
 
-MAPS = Path("/proc/self/maps")  # which only Linux has
-MANY = 30_000
-"""Memory maps from which on programs are dropped."""
-
-
 def unload_programs() -> None:
-    """Drops all programs if there are many; what is used again is read from the cache on the disk.
+    """Drops all programs if there are many; those used again are read from the cache on the disk.
 
-    Nothing may be under way.
+    No program may be running.
     """
     if MAPS.exists() and MAPS.read_bytes().count(b"\n") >= MANY:
         jax.clear_caches()
