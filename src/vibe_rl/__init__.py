@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from vibe_rl.env import make, register
     from vibe_rl.run_dir import RunDir, find_runs
     from vibe_rl.schedule import linear_schedule
-    from vibe_rl.tracking.console import TrainingProgress, log_step_progress, setup_logging
+    from vibe_rl.tracking.console import TrainingProgress
     from vibe_rl.tracking.jsonl import MetricsLogger, read_metrics
+    from vibe_rl.tracking.log_lines import log_step_progress, setup_logging
     from vibe_rl.types import MaskedObs, Transition
 
     __version__: str
@@ -47,12 +48,12 @@ _HOMES = {
     "linear_schedule": "schedule",
     "load_checkpoint": "checkpoint",
     "load_metadata": "checkpoint",
-    "log_step_progress": "tracking.console",
+    "log_step_progress": "tracking.log_lines",
     "make": "env",
     "read_metrics": "tracking.jsonl",
     "register": "env",
     "save_checkpoint": "checkpoint",
-    "setup_logging": "tracking.console",
+    "setup_logging": "tracking.log_lines",
 }
 """The module of each name, as the imports above have them for editors and type checkers."""
 

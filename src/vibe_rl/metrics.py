@@ -1,7 +1,8 @@
 """Seed 000's module of metrics: the JSONL log, and progress on the terminal."""
 
-from vibe_rl.tracking.console import TrainingProgress, log_step_progress, setup_logging
+from vibe_rl.tracking.console import TrainingProgress
 from vibe_rl.tracking.jsonl import MetricsLogger, read_metrics, rewind
+from vibe_rl.tracking.log_lines import log_step_progress, setup_logging
 
 __all__ = [
     "MetricsLogger",

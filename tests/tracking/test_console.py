@@ -7,14 +7,10 @@ from types import SimpleNamespace
 import jax.numpy as jnp
 import pytest
 
-from vibe_rl.tracking import console
+from vibe_rl.tracking import console, log_lines
 from vibe_rl.tracking.base import Tracker
-from vibe_rl.tracking.console import (
-    ConsoleTracker,
-    TrainingProgress,
-    log_step_progress,
-    setup_logging,
-)
+from vibe_rl.tracking.console import ConsoleTracker, TrainingProgress
+from vibe_rl.tracking.log_lines import log_step_progress, setup_logging
 
 
 class Terminal(io.StringIO):
@@ -32,7 +28,8 @@ def clock(monkeypatch):
 @pytest.fixture
 def terminal(monkeypatch):
     stream = Terminal()
-    monkeypatch.setattr(console, "sys", SimpleNamespace(stderr=stream))  # pytest owns sys.stderr
+    for module in (console, log_lines):
+        monkeypatch.setattr(module, "sys", SimpleNamespace(stderr=stream))  # pytest owns sys.stderr
     monkeypatch.setenv("COLUMNS", "120")
     return stream
 
@@ -135,8 +132,8 @@ def test_more_steps_than_planned_leave_a_full_bar(terminal):
     assert "100%|" in screens(terminal)[-1]
 
 
-@pytest.mark.parametrize(("columns", "bar"), [(120, 30), (90, 19), (76, 5), (75, 4)])
-def test_the_bar_gives_way_to_the_returns(terminal, monkeypatch, columns, bar):
+@pytest.mark.parametrize("columns", [120, 90, 78])
+def test_the_bar_gives_way_to_the_returns(terminal, monkeypatch, columns):
     monkeypatch.setenv("COLUMNS", str(columns))
     progress = TrainingProgress(100_000, "CartPole")
     progress.update(50_000, {"episode_return": 1.0})
@@ -144,7 +141,10 @@ def test_the_bar_gives_way_to_the_returns(terminal, monkeypatch, columns, bar):
     progress.close()
     assert line.startswith("CartPole:  50%|")
     assert "return 1]" in line
-    assert len(line.split("|")[1]) == bar
+    bar = len(line.split("|")[1])
+    assert bar == 30 if columns == 120 else 4 <= bar < 30
+    assert len(line) < columns
+    assert columns == 120 or len(line) == columns - 1
 
 
 def test_a_narrow_terminal_drops_the_name_before_the_returns(terminal, monkeypatch):
@@ -153,9 +153,10 @@ def test_a_narrow_terminal_drops_the_name_before_the_returns(terminal, monkeypat
     progress.update(500_000, {"episode_return": 475.2, "eval_return": 500.0})
     line = screens(terminal)[-1]
     progress.close()
-    assert line.startswith(" 50%|##  | 500k/1.00M [")
-    assert "return 475.2, eval 500]" in line
-    assert len(line) < 80
+    assert line.startswith(" 50%|##")
+    assert "| 500k/1.00M [" in line
+    assert line.endswith("return 475.2, eval 500]")
+    assert len(line) == 79
 
 
 def test_without_a_terminal_there_is_a_line_at_most_every_two_seconds(clock, capsys):

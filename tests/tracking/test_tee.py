@@ -55,6 +55,19 @@ def test_a_tee_of_nothing_is_the_null_tracker():
     play(tee)
 
 
+def test_a_tracker_overrides_only_what_it_needs():
+    class Returns(Tracker):
+        def __init__(self):
+            self.seen = []
+
+        def log(self, metrics, step):
+            self.seen.append((metrics, step))
+
+    tracker = Returns()
+    play(tracker)
+    assert tracker.seen == [({"loss": 1.0}, 10)]
+
+
 def test_leaving_a_tee_closes_its_trackers():
     recorder = Recorder()
     with Tee(recorder):

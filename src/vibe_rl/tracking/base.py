@@ -1,4 +1,4 @@
-"""Where numbers go: the protocol every tracker keeps, and the tee that makes many of them one."""
+"""Destinations of metrics: the protocol of trackers, and a tee that makes one of many."""
 
 import os
 import warnings
@@ -6,57 +6,58 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, Protocol, runtime_checkable
 
+from typing_extensions import override
+
 
 @runtime_checkable
 class Tracker(Protocol):
-    """A destination of metrics, of the run's config and of files."""
+    """A destination of metrics, of the run's config and of files.
+
+    A subclass overrides what it needs: the other methods do nothing.
+    """
 
     def log(self, metrics: Mapping[str, float], step: int) -> None:
         """Record named numbers at `step`, counted in env steps."""
-        ...
 
     def log_config(self, config: Mapping[str, Any]) -> None:
         """Record the settings of the run, once, before its first metrics."""
-        ...
 
     def log_file(self, path: str | os.PathLike[str]) -> None:
         """Record a finished file: a plot, a video, a checkpoint."""
-        ...
 
     def close(self) -> None:
         """Write what is still held back; a second call does nothing."""
-        ...
 
 
-class Tee:
+class Tee(Tracker):
     """Several trackers as one; with none, the null tracker.
 
-    A tracker that raises is named in one warning and hears nothing more, except `close`: the
-    others, and training, go on.
+    A tracker that raises is named in one warning and then ignored, except that it is closed at the
+    end: the other trackers, and training, continue.
     """
 
     def __init__(self, *trackers: Tracker):
         self._live = list(trackers)
-        self._quiet: list[Tracker] = []
+        self._failed: list[Tracker] = []
 
+    @override
     def log(self, metrics: Mapping[str, Any], step: int) -> None:
-        """Hand `metrics` at `step` to every tracker."""
-        self._tell("log", metrics, step)
+        self._call("log", metrics, step)
 
+    @override
     def log_config(self, config: Mapping[str, Any]) -> None:
-        """Hand the run's settings to every tracker."""
-        self._tell("log_config", config)
+        self._call("log_config", config)
 
+    @override
     def log_file(self, path: str | os.PathLike[str]) -> None:
-        """Hand a finished file to every tracker."""
-        self._tell("log_file", path)
+        self._call("log_file", path)
 
+    @override
     def close(self) -> None:
-        """Close every tracker, those gone quiet too."""
-        for tracker in self._quiet:
+        for tracker in self._failed:
             with suppress(Exception):
                 tracker.close()
-        self._tell("close")
+        self._call("close")
 
     def __enter__(self):
         return self
@@ -64,14 +65,14 @@ class Tee:
     def __exit__(self, *exception: object) -> None:
         self.close()
 
-    def _tell(self, method: str, *args: Any) -> None:
+    def _call(self, method: str, *args: Any) -> None:
         failures = []
         for tracker in tuple(self._live):
             try:
                 getattr(tracker, method)(*args)
             except Exception as error:
                 self._live.remove(tracker)
-                self._quiet.append(tracker)
+                self._failed.append(tracker)
                 failures.append((tracker, error))
         for tracker, error in failures:  # last, for where warnings are errors this raises
             _warn(tracker, method, error)

@@ -12,26 +12,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from typing_extensions import override
+
 from vibe_rl.errors import ConfigError
 from vibe_rl.run_dir.files import first_free, numbered, write_atomically
 from vibe_rl.tracking.base import Tee, Tracker
-from vibe_rl.tracking.console import TrainingProgress, log_step_progress, setup_logging
-
-__all__ = [
-    "MetricsLogger",
-    "TrainingProgress",
-    "log_step_progress",
-    "read_metrics",
-    "rewind",
-    "setup_logging",
-]
 
 _PLAIN = frozenset({bool, int, float, str, type(None)})
 _encode = json.JSONEncoder(allow_nan=False).encode
 
 
-class MetricsLogger:
-    """Appends rows to a JSONL file and hands each on to `backends`; is itself a `Tracker`.
+class MetricsLogger(Tracker):
+    """Appends rows to a JSONL file and passes each on to `backends`; is itself a `Tracker`.
 
     A row reaches the file in one write, so a reader sees whole lines and a kill loses at most the
     row in flight. What a full disk does not take waits in memory for the next row. A resumed file
@@ -61,10 +53,10 @@ class MetricsLogger:
         self._file = self.path.open("ab", buffering=0)
 
     def write(self, row: Mapping[str, Any]) -> None:
-        """Append one row of scalars, with `wall_time` [s] unless it has one, and hand it on.
+        """Append one row of scalars, with `wall_time` [s] unless it has one, and pass it on.
 
         Raises:
-            ConfigError: A value is no scalar; nothing is written.
+            ConfigError: A value is not a scalar; nothing is written.
         """
         plain = {key: _scalar(key, value) for key, value in row.items()}
         if "wall_time" not in plain:
@@ -74,14 +66,14 @@ class MetricsLogger:
         self._backends.log(plain, self._step)
 
     def _append(self, line: bytes) -> None:
-        """Writes what is held back and this line, or holds back what cannot be written."""
-        at_first = not self._unwritten
+        """Writes what waits and this line; what cannot be written waits in memory."""
+        none_waited = not self._unwritten
         self._unwritten += line
         try:
             while self._unwritten:  # a disk that fills up takes a part of a line
                 self._unwritten = self._unwritten[self._file.write(self._unwritten) :]
         except OSError as error:
-            if at_first:
+            if none_waited:
                 warnings.warn(
                     f"{self.path.name} cannot be written ({error}): rows wait in memory until it "
                     "can, and are lost if the process ends before.",
@@ -89,20 +81,20 @@ class MetricsLogger:
                     stacklevel=4,
                 )
 
+    @override
     def log(self, metrics: Mapping[str, Any], step: int) -> None:
-        """Append `metrics` as a row at `step`, in env steps."""
         self.write({"step": step, **metrics})
 
+    @override
     def log_config(self, config: Mapping[str, Any]) -> None:
-        """Hand the config to the backends; the run's own copy is its config.json."""
         self._backends.log_config(config)
 
+    @override
     def log_file(self, path: str | os.PathLike[str]) -> None:
-        """Hand the file to the backends."""
         self._backends.log_file(path)
 
+    @override
     def close(self) -> None:
-        """Close the file and the backends; a second call does nothing."""
         if not self._file.closed:
             if self._unwritten:
                 self._append(b"")
@@ -123,7 +115,7 @@ def read_metrics(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
         One dict a row; none where there is no file. A last line torn by a kill is left out.
 
     Raises:
-        ConfigError: A line before the last is no JSON.
+        ConfigError: A line before the last is not valid JSON.
     """
     path = Path(path)
     if path.is_dir():
@@ -139,10 +131,13 @@ def read_metrics(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
 
 
 def rewind(path: str | os.PathLike[str], step: int) -> Path | None:
-    """Sets the rows later than `step` aside, into a file beside `path` that is returned.
+    """Moves the rows later than `step` into a file beside `path`, which is returned.
 
-    They belong to a run that went on from its last checkpoint and was lost; the run that begins
-    there again must not be mixed with it.
+    They were written after the last checkpoint by a process that was lost; the run that resumes
+    there writes these steps again.
+
+    Returns:
+        The new file, `..._set_aside_1` and so on; None if there are no such rows.
     """
     path = Path(path)
     lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
@@ -158,7 +153,7 @@ def rewind(path: str | os.PathLike[str], step: int) -> Path | None:
 
 
 def _step_of(line: bytes) -> float | int:
-    """The step of a row; a torn one is later than all others, one without a step than none."""
+    """The step of a row: infinite for a torn row, minus infinity for one without a step."""
     if not line.strip():
         return -math.inf
     try:
@@ -171,7 +166,9 @@ def _row(path: Path, number: int, line: bytes) -> dict[str, Any]:
     try:
         return json.loads(line)
     except ValueError:
-        raise ConfigError(f"line {number} of {path} is no JSON: mend or remove it.") from None
+        raise ConfigError(
+            f"line {number} of {path} is not valid JSON: repair or remove it."
+        ) from None
 
 
 def _scalar(key: str, value: Any) -> Any:
@@ -197,7 +194,7 @@ def _finite_or_none(value: Any) -> Any:
 
 
 def _prepare(path: Path, resume: bool) -> float:
-    """Make `path` ready for whole lines; the `wall_time` at which it stands, in seconds."""
+    """Makes `path` ready for whole lines; returns the `wall_time` of its last row [s]."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if not path.exists() or path.stat().st_size == 0:
         return 0.0
