@@ -13,9 +13,9 @@ from vibe_rl.types import PyTree
 
 
 def save_eqx(path: str | os.PathLike[str], tree: PyTree) -> Path:
-    """Writes the arrays of a tree to one file, all of it or nothing; its folders are made.
+    """Writes the arrays of a tree to one file, whole or not at all; its folders are made.
 
-    Typed keys are written as the integers they are made of.
+    Typed keys are written as their integers.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -2,7 +2,7 @@
 
 A checkpoint appears under its final name only when it is complete. Loading reads arrays and JSON
 and never executes code. Names, shapes and dtypes are compared with the template before anything is
-restored, because Orbax casts silently where they differ.
+read, because Orbax casts silently where they differ.
 """
 
 import re
@@ -43,10 +43,10 @@ def save_checkpoint(
         directory: created if missing.
         tree: any pytree of arrays; typed keys are allowed.
         step: env steps taken.
-        metadata: whatever JSON can hold, to be read by `load_metadata`.
+        metadata: whatever JSON can hold; `load_metadata` reads it.
 
     Raises:
-        CheckpointExistsError: a checkpoint of that step is there already.
+        CheckpointExistsError: there is a checkpoint of that step already.
     """
     path = _path(directory, step)
     if path.exists() and (step is not None or any(path.iterdir())):
@@ -54,11 +54,11 @@ def save_checkpoint(
             f"checkpoint {path.name} exists already in {path.parent}: name another."
         )
     with _checkpointer() as (checkpointer, _):
-        checkpointer.save(path, items(tree, step, metadata), force=step is None)
+        checkpointer.save(path, save_args(tree, step, metadata), force=step is None)
     return path
 
 
-def items(
+def save_args(
     tree: PyTree, step: int | None, metadata: Mapping[str, Any] | None, *, copy: bool = False
 ) -> Any:
     """Orbax's arguments for the two parts of a checkpoint, arrays and notes.
@@ -101,15 +101,16 @@ def load_checkpoint(
 
     Raises:
         NoCheckpointError: there is no such checkpoint.
-        ConfigError: it is one of another shape, or of a format that is not known yet.
-        DamagedCheckpointError: it is not what was saved.
+        ConfigError: it has other leaves, shapes or dtypes, or a newer format.
+        DamagedCheckpointError: it cannot be read, or differs from what was saved.
     """
-    path = _existing(directory, step)
+    path = _find(directory, step)
     notes = load_metadata(directory, step=step) if notes is None else notes
-    template = {part + name: _placed(leaf) for name, leaf in named_leaves(like).items()}
-    with _reader() as (checkpointer, args), _told_as_damage(path):
+    template = {part + name: _with_device(leaf) for name, leaf in named_leaves(like).items()}
+    with _reader() as (checkpointer, args), _raise_as_damage(path):
         _compare(path, checkpointer, template, part, ignore)
-        restored = checkpointer.restore(path, args.Composite(state=_wanted(template)))["state"]
+        composite = args.Composite(state=_restore_args(template))
+        restored = checkpointer.restore(path, composite)["state"]
     _check_digests(path, notes.get("digests", {}), restored)
     leaves = [restored[name] for name in template]
     tree = jax.tree.map(wrap_key, like, jax.tree.unflatten(jax.tree.structure(like), leaves))
@@ -129,21 +130,21 @@ def check_fits(
     """Raises what `load_checkpoint` would, but reads no array."""
     if notes is None:
         load_metadata(directory, step=step)
-    path = _existing(directory, step)
-    with _reader() as (checkpointer, _), _told_as_damage(path):
+    path = _find(directory, step)
+    with _reader() as (checkpointer, _), _raise_as_damage(path):
         _compare(path, checkpointer, named_leaves(like), "", ignore)
 
 
 def load_metadata(directory: str | Path, *, step: int | None = None) -> dict[str, Any]:
-    """What was said of a checkpoint when it was saved.
+    """The notes of a checkpoint: its step, checksums and the `metadata` it was saved with.
 
     Raises:
         NoCheckpointError: there is no such checkpoint.
         DamagedCheckpointError: it cannot be read.
-        ConfigError: it is of a format that is not known yet.
+        ConfigError: it has a newer format.
     """
-    path = _existing(directory, step)
-    with _reader() as (checkpointer, args), _told_as_damage(path):
+    path = _find(directory, step)
+    with _reader() as (checkpointer, args), _raise_as_damage(path):
         notes = checkpointer.restore(path, args.Composite(metadata=args.JsonRestore()))["metadata"]
     if notes.get("format", 0) > FORMAT:
         raise ConfigError(
@@ -154,15 +155,15 @@ def load_metadata(directory: str | Path, *, step: int | None = None) -> dict[str
 
 
 @contextmanager
-def _told_as_damage(path: Path) -> Iterator[None]:
-    """Whatever goes wrong while reading, in one sentence."""
+def _raise_as_damage(path: Path) -> Iterator[None]:
+    """Raises what goes wrong while reading as DamagedCheckpointError."""
     try:
         yield
     except (ConfigError, MemoryError, PermissionError):
         raise
     except Exception as error:  # of Orbax, TensorStore, JSON or the file system
         if "RESOURCE_EXHAUSTED" in str(error):
-            raise  # of memory or of files: the checkpoint is well
+            raise  # of memory or of files: the checkpoint is not damaged
         raise DamagedCheckpointError(
             f"checkpoint {path.name} in {path.parent} cannot be read "
             f"({type(error).__name__}: {reason(error)}): take an earlier one."
@@ -190,7 +191,7 @@ def saved_steps(directory: str | Path) -> list[int]:
 
 
 def _reader() -> AbstractContextManager[tuple[Any, Any]]:
-    """A reader that waits for no other process: what one cannot read, others may."""
+    """A reader that waits for no other process: each may read, or fail, by itself."""
     here = jax.process_index()
     return _checkpointer(primary_host=here, active_processes={here})
 
@@ -214,7 +215,7 @@ def _path(directory: str | Path, step: int | None) -> Path:
     return root if step is None else root / f"step_{step}"
 
 
-def _existing(directory: str | Path, step: int | None) -> Path:
+def _find(directory: str | Path, step: int | None) -> Path:
     steps = saved_steps(directory)
     path = _path(directory, steps[-1] if step is None and steps else step)
     if not (path / "state").is_dir():
@@ -223,16 +224,16 @@ def _existing(directory: str | Path, step: int | None) -> Path:
     return path
 
 
-def _placed(leaf: Any) -> Any:
-    """The leaf, or the shape of one with a device to be on; Orbax would take the one it was on."""
+def _with_device(leaf: Any) -> Any:
+    """The leaf; a shape without a device gets one, or Orbax would take the one it was saved on."""
     if not is_shape(leaf) or leaf.sharding is not None:
         return leaf
     here = SingleDeviceSharding(jax.local_devices()[0])
     return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=here)
 
 
-def _wanted(template: dict[str, Any]) -> Any:
-    """Orbax's arguments to read these arrays, and no others."""
+def _restore_args(template: dict[str, Any]) -> Any:
+    """Orbax's arguments to read these arrays and no others."""
     import orbax.checkpoint as ocp  # noqa: PLC0415
 
     how = ocp.checkpoint_utils.construct_restore_args(template)

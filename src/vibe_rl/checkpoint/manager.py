@@ -1,4 +1,4 @@
-"""Many checkpoints of one run: written beside the training, the old ones removed, the best kept.
+"""The checkpoints of one run: written in the background, old ones removed, the best kept.
 
 Orbax does the work. Every checkpoint has the format of `save_checkpoint` and can be read alone.
 """
@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import jax
 
-from vibe_rl.checkpoint.format import items, load_checkpoint, saved_steps
+from vibe_rl.checkpoint.format import load_checkpoint, save_args, saved_steps
 from vibe_rl.checkpoint.orbax_logs import quieten_orbax
 from vibe_rl.errors import CheckpointExistsError, ConfigError, unknown, writing
 from vibe_rl.system.processes import greatest, run_on_first
@@ -31,7 +31,7 @@ class CheckpointManager:
         directory: created if missing.
         max_to_keep: how many of the newest are kept; None keeps all.
         keep_period: the first to reach each multiple of it is kept for good.
-        save_interval_steps: `save` skips steps that are no multiple of it.
+        save_interval_steps: `save` skips steps that are not multiples of it.
         async_timeout_secs: seconds that a write may take in the background; None writes before
             `save` returns.
         best_fn: the figure of merit in the metrics of a save; the best checkpoint is kept, however
@@ -69,12 +69,12 @@ class CheckpointManager:
         options = ocp.CheckpointManagerOptions(
             step_prefix="step",
             save_interval_steps=save_interval_steps,
-            preservation_policy=_kept(max_to_keep, keep_period, best_fn, best_mode),
+            preservation_policy=_preservation_policy(max_to_keep, keep_period, best_fn, best_mode),
             best_fn=best_fn,
             best_mode=best_mode,
             enable_async_checkpointing=self._in_background,
             create=False,
-            **_waiting(async_timeout_secs or 7200),
+            **_waiting_options(async_timeout_secs or 7200),
         )
         how = {"item_names": ("state", "metadata"), "options": options}
         self._orbax = ocp.CheckpointManager(self.directory, **how)
@@ -94,13 +94,13 @@ class CheckpointManager:
             step: env steps taken.
             tree: any pytree of arrays; it may be donated or changed as soon as this returns.
             metrics: what `best_fn` judges by.
-            metadata: whatever JSON can hold, to be read by `load_metadata`.
-            force: saves even if the step is no multiple of the interval.
+            metadata: whatever JSON can hold; `load_metadata` reads it.
+            force: saves even if the step is not a multiple of the interval.
         """
         skipped = step in self.all_steps() or not (force or self._orbax.should_save(step))
         if greatest(skipped):
             return False
-        how = {"args": items(tree, step, metadata, copy=self._in_background), "force": force}
+        how = {"args": save_args(tree, step, metadata, copy=self._in_background), "force": force}
         return self._orbax.save(step, metrics={**metrics, STEP: step} if metrics else None, **how)
 
     def restore(self, step: int | None = None, like: PyTree = None) -> PyTree:
@@ -122,11 +122,11 @@ class CheckpointManager:
         if self._rank is None:
             return None
         metrics = {step: self._orbax.metrics(step) for step in saved_steps(self.directory)}
-        ranks = {step: self._rank(said) for step, said in metrics.items() if said}
+        ranks = {step: self._rank(found) for step, found in metrics.items() if found}
         return max(ranks, key=lambda step: ranks[step], default=None)
 
     def metrics(self, step: int) -> dict[str, float]:
-        """What was measured of the checkpoint of this step; nothing if it was saved without."""
+        """The metrics saved with the checkpoint of this step; empty if there were none."""
         return self._orbax.metrics(step) or {}
 
     def all_steps(self) -> list[int]:
@@ -139,11 +139,11 @@ class CheckpointManager:
         return self._orbax.is_saving_in_progress()
 
     def wait(self) -> None:
-        """Returns when everything is on the disk."""
+        """Waits until everything is on the disk."""
         self._orbax.wait_until_finished()
 
     def close(self) -> None:
-        """Waits, and ends what works in the background; a second call does nothing."""
+        """Waits, and ends the background threads; a second call does nothing."""
         self._orbax.close()
 
     def __enter__(self) -> "CheckpointManager":
@@ -154,7 +154,7 @@ class CheckpointManager:
 
 
 def rank(best_fn: Merit, best_mode: str, metrics: Mapping[str, float]) -> tuple[float, int]:
-    """The greater the better; of equals the earliest."""
+    """The best checkpoint has the greatest rank; of equals the earliest."""
     figure = best_fn(metrics)
     return figure if best_mode == "max" else -figure, -int(metrics[STEP])
 
@@ -176,10 +176,10 @@ class Periodic(NamedTuple):
         ]
 
 
-def _kept(
+def _preservation_policy(
     max_to_keep: int | None, keep_period: int | None, best_fn: Merit | None, best_mode: str
 ) -> Any:
-    """Which checkpoints stay: the newest, the periodic and the best."""
+    """Keeps the newest checkpoints, the periodic ones and the best."""
     from orbax.checkpoint.checkpoint_managers import preservation_policy  # noqa: PLC0415
 
     newest: Any = preservation_policy.LatestN(max_to_keep)
@@ -187,17 +187,17 @@ def _kept(
     if keep_period is not None:
         policies.append(Periodic(keep_period))
     if best_fn is not None:
-        greatest: Any = partial(rank, best_fn, best_mode)
+        figure: Any = partial(rank, best_fn, best_mode)
         how = {"n": 1, "keep_checkpoints_without_metrics": False}
-        policies.append(preservation_policy.BestN(get_metric_fn=greatest, **how))
+        policies.append(preservation_policy.BestN(get_metric_fn=figure, **how))
     return preservation_policy.AnyPreservationPolicy(policies)
 
 
-def _waiting(seconds: int) -> dict[str, Any]:
-    """Orbax's options of who waits for whom and how long."""
+def _waiting_options(seconds: int) -> dict[str, Any]:
+    """Orbax's options of which processes wait for each other and how long."""
     import orbax.checkpoint as ocp  # noqa: PLC0415
 
-    processes = set(range(jax.process_count()))  # said, so that their barriers have time limits
+    processes = set(range(jax.process_count()))  # named, so that their barriers have time limits
     return {
         "multiprocessing_options": ocp.options.MultiprocessingOptions(active_processes=processes),
         "async_options": ocp.AsyncOptions(
@@ -232,7 +232,7 @@ def initialize_checkpoint_dir(  # noqa: PLR0913 - the seed's signature
     """
     path = Path(directory).absolute()
     check_free(path, resume, overwrite)
-    run_on_first(partial(make_room, path, overwrite))
+    run_on_first(partial(make_directory, path, overwrite))
     manager = CheckpointManager(
         path,
         max_to_keep=max_to_keep,
@@ -245,7 +245,7 @@ def initialize_checkpoint_dir(  # noqa: PLR0913 - the seed's signature
     return manager, resume and bool(saved_steps(path))
 
 
-def make_room(path: Path, overwrite: bool) -> None:
+def make_directory(path: Path, overwrite: bool) -> None:
     """Creates the directory, and empties it first if it may be overwritten."""
     with writing(path):
         if overwrite and path.exists():
@@ -254,9 +254,10 @@ def make_room(path: Path, overwrite: bool) -> None:
 
 
 def check_free(directory: str | Path, resume: bool, overwrite: bool) -> None:
-    """Raises CheckpointExistsError if something is there that is neither gone on with nor deleted.
+    """Raises an error if the directory is not empty and neither `resume` nor `overwrite` is set.
 
     Raises:
+        CheckpointExistsError: there is something.
         ConfigError: it is a file.
     """
     path = Path(directory)
@@ -264,6 +265,6 @@ def check_free(directory: str | Path, resume: bool, overwrite: bool) -> None:
         raise ConfigError(f"{path.name} is a file: name a directory for checkpoints.")
     if path.exists() and any(path.iterdir()) and not (resume or overwrite):
         raise CheckpointExistsError(
-            f"{path.name} is not empty: pass resume=True to go on from it, or overwrite=True to "
+            f"{path.name} is not empty: pass resume=True to resume from it, or overwrite=True to "
             "delete what is there."
         )

@@ -1,19 +1,19 @@
-"""What Orbax logs and need not be read."""
+"""Filters what Orbax logs."""
 
 import logging
 
 NEEDLESS = ("tracked_metric", 'Item "metrics" was found')
-"""Not every checkpoint of a run was evaluated, and whoever reads arrays reads no metrics."""
+"""Warnings that a checkpoint has no metrics, or that loading one leaves its metrics unread."""
 
 
 def quieten_orbax() -> None:
-    """Leaves out what is needless, and failures, which saving and waiting raise too."""
+    """Hides needless messages, and failures, which saving and waiting raise as exceptions."""
     for name in ("absl", "asyncio"):
         logging.getLogger(name).addFilter(worth_reading)  # a second time does nothing
 
 
 def worth_reading(record: logging.LogRecord) -> bool:
-    """Whether it is said nowhere else."""
+    """Whether a message is neither needless nor raised as an exception too."""
     text = record.getMessage()
     of_orbax = "orbax" in record.pathname or "orbax" in text
     failure = of_orbax and record.levelno >= logging.ERROR
