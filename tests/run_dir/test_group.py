@@ -1,5 +1,8 @@
 """What a group of runs is, who its members are and in which order."""
 
+import subprocess
+import sys
+
 import pytest
 
 from vibe_rl.run_dir import RunDir
@@ -52,3 +55,11 @@ def test_members_that_diverged_are_printed_with_the_reason(sweep, capsys):
     assert capsys.readouterr().out == f"Diverged | {lost.root.name}: loss NaN since update 3\n"
     clear_divergence(lost)
     assert why_diverged(lost) is None
+
+
+def test_run_directories_are_read_without_jax(sweep):
+    program = (
+        "import sys; from vibe_rl.run_dir.group import members; "
+        f"assert len(members({str(sweep)!r})) == 4; assert 'jax' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
