@@ -32,7 +32,7 @@ from vibe_rl.runner.schedule import (
     params_of,
     stream,
 )
-from vibe_rl.system.processes import together
+from vibe_rl.system.processes import run_together
 from vibe_rl.types import PyTree
 
 
@@ -177,7 +177,7 @@ def prepare(
     )
     check_warmup(run)
     if check_memory:
-        together(partial(algorithm.check_memory, n_devices=run.executor.n_devices))
+        run_together(partial(algorithm.check_memory, n_devices=run.executor.n_devices))
     return run
 
 
