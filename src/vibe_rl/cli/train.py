@@ -61,8 +61,11 @@ def tell(config: "TrainConfig", run_dir: "RunDir", result: "FitResult") -> None:
     print(f"Run | {run_dir}")
     if result.interrupted:
         print(f"Go on | vibe-rl train --resume {run_dir}")
-    if config.runner.plot:
-        try_to_draw(str(run_dir))
+    curve = run_dir.artifact_path("reward_curve.png")
+    if config.runner.plot and curve.exists():
+        print(f"Reward curve | {curve}")
+    elif config.runner.plot:
+        try_to_draw(str(run_dir))  # which says why there is none
 
 
 def train_many(path: str | None, seeds: str | None, words: Sequence[str]) -> None:

@@ -25,6 +25,8 @@ class RunnerConfig:
 
     log_interval: int = number(1_000, least=0)
     """Env steps between rows of metrics; 0 writes one row per update."""
+    log_episodes: bool | None = None
+    """Whether every single episode has a row of its own; None: where there is a replay."""
     progress_bar: bool = True
     """Whether to show step, speed, time left and return while training."""
 

@@ -21,6 +21,8 @@ from vibe_rl.types import PyTree
 
 RUN = "run"
 """What the notes of a run's checkpoint say that it holds."""
+NO_LONGER_KEPT = (".agent_state.memory.check",)
+"""Leaves of checkpoints of version 0.1 that a run resumes without."""
 
 
 class Found:
@@ -67,7 +69,8 @@ def check_checkpoints(run: Run, directory: str | Path) -> None:
     for step in reversed(saved_steps(directory)):
         with suppress(DamagedCheckpointError):
             notes = checked_notes(run, directory, step)
-            check_fits(directory, saved_part(run, run.shapes(), notes["replay"]), step=step)
+            like = saved_part(run, run.shapes(), notes["replay"])
+            check_fits(directory, like, step=step, ignore=NO_LONGER_KEPT)
             return
 
 
@@ -99,7 +102,8 @@ def read(
     try:
         notes = checked_notes(run, directory, step)
         like = saved_part(run, run.shapes(), notes["replay"])
-        return Found(load_checkpoint(directory, like, step=step), notes), None
+        state = load_checkpoint(directory, like, step=step, ignore=NO_LONGER_KEPT)
+        return Found(state, notes), None
     except DamagedCheckpointError as error:
         return None, error
 

@@ -43,6 +43,7 @@ class Run:
     algorithm: Algorithm
     env: AnyEnvironment  # resets itself and counts its episodes
     env_params: PyTree  # or an `EnvParamsSchedule`
+    first_params: PyTree  # those of update 0
     eval_params: PyTree  # of the envs that an evaluation opens
     config: RunnerConfig
     num_envs: int
@@ -93,7 +94,7 @@ class Run:
 
     def _beginning(self) -> tuple[Algorithm, AnyEnvironment, PyTree, RunKey]:
         key = stream(self.seed, "training")
-        return self.algorithm, self.env, params_at(self.env_params, 0), key
+        return self.algorithm, self.env, self.first_params, key
 
     def chunks(
         self,
@@ -105,7 +106,7 @@ class Run:
     ) -> Iterator[Chunk]:
         """Runs the stages from `update` on, at most to `until`; see `Timetable.chunks`."""
         last = self.n_updates if until is None else until
-        with params_of(self.env_params, self.n_updates) as (params, changes):
+        with params_of(self.env_params, self.first_params, self.n_updates) as (params, changes):
             for stage, begin, end in self.stages():
                 span = max(begin, update), min(end, last)
                 pieces = self.due.chunks(*span, longest, (*stops, *changes))
@@ -167,12 +168,15 @@ def prepare(
         algorithm=algorithm,
         env=counted,
         env_params=env_params,
+        first_params=first_params,
         eval_params=shared_params(env, first_params) if eval_params is None else eval_params,
         config=config,
         num_envs=num_envs,
         n_updates=check_budget(config.total_timesteps, algorithm.rollout_length * num_envs),
         executor=choose_executor(algorithm, env, mesh),
-        each_episode=algorithm.reports_episodes,
+        each_episode=algorithm.reports_episodes
+        if config.log_episodes is None
+        else config.log_episodes,
         description=description or describe(algorithm, env, config),
     )
     check_warmup(run)

@@ -173,11 +173,11 @@ def check_alike(env_params: PyTree, first: PyTree, update: int) -> None:
 
 @contextmanager
 def params_of(
-    env_params: PyTree, n_updates: int
+    env_params: PyTree, first: PyTree, n_updates: int
 ) -> Iterator[tuple[Callable[[int], PyTree], Stops]]:
-    """What gives the params of an update, and the updates at which they change."""
+    """What gives the params of an update, of which `first` is the first's, and when they change."""
     if not isinstance(env_params, EnvParamsSchedule):
         yield lambda update: env_params, ()
         return
-    with ParamsAhead(env_params, env_params.at(0), n_updates) as ahead:
+    with ParamsAhead(env_params, first, n_updates) as ahead:
         yield ahead, (env_params.next_change,)
