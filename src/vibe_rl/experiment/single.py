@@ -27,7 +27,7 @@ from vibe_rl.runner.fit import FitResult
 from vibe_rl.runner.resuming import agent_part
 from vibe_rl.runner.run import Run
 from vibe_rl.runner.schedule import evaluation_key
-from vibe_rl.runner.session import opened
+from vibe_rl.runner.session import open_session
 from vibe_rl.system.processes import run_on_first
 from vibe_rl.system.programs import enable_compilation_cache
 from vibe_rl.types import PyTree
@@ -58,7 +58,7 @@ def train(
     check_same_config(config)
     run = build(config)
     run_dir = new_run_dir(f"{config.env_id}_{algorithm_name(config)}", base_dir)
-    with opened(run, run_dir) as session:
+    with open_session(run, run_dir) as session:
         run_on_first(partial(record, run_dir, config))
         return run_dir, session.train()
 
@@ -76,7 +76,7 @@ def resume(path: str | os.PathLike[str], config: TrainConfig) -> tuple[RunDir, F
     check_own_checkpoints(config)
     check_same_config(config)
     run = build(replace(config, runner=replace(config.runner, resume=True)))
-    with opened(run, run_dir) as session:
+    with open_session(run, run_dir) as session:
         run_on_first(partial(record, run_dir, config))
         return run_dir, session.train()
 
