@@ -41,8 +41,8 @@ def report(runs: Sequence[str], output: str | None, best: bool, metric: str) -> 
     kind = f"best {metric} of each seed, which flatters" if best else f"last {metric} of each seed"
     print(f"Scores | {kind}, {_environments(found)}")
     print("\n".join([*table(found), *improvements(found)]))
-    for doubt in found.doubts:
-        print(f"Note | {doubt}")
+    for caveat in found.caveats:
+        print(f"Caveat | {caveat}")
     try:
         print(f"Figure | {draw(found, metric, output or default_output(runs[0]))}")
     except ConfigError as error:
