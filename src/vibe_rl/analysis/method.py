@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from vibe_rl.errors import ConfigError
 from vibe_rl.run_dir.directory import RunDir, find_runs
 from vibe_rl.run_dir.divergence import divergence_of
+from vibe_rl.run_dir.group import members
 from vibe_rl.tracking.jsonl import read_metrics
 
 PathLike = str | os.PathLike[str]
@@ -52,7 +53,7 @@ def runs_in(path: PathLike) -> list[RunDir]:
     runs = [RunDir.open(path)] if (path / "logs").is_dir() else find_runs(path)
     if not runs:
         raise ConfigError(f"{path} holds no run: give a run, a group of seeds or a folder of them.")
-    return [run for each in runs for run in find_runs(each.root / "members") or [each]]
+    return [run for each in runs for run in members(each) or [each]]
 
 
 def score_of(run: RunDir, metric: str, best: bool) -> tuple[float, int | float]:

@@ -65,8 +65,8 @@ def check_alike(first: Run, run: Run) -> None:
     """Raises ConfigError if the runs cannot share a program and its moments."""
     if not alike(first, run):
         raise ConfigError(
-            "runs side by side may differ in seeds and hyperparameters that are numbers, not in shapes, "
-            "envs, env_params or the runner's settings: train the others apart."
+            "runs side by side may differ in seeds and hyperparameters that are numbers, not in "
+            "shapes, envs, env_params or the runner's settings: train the others apart."
         )
 
 
