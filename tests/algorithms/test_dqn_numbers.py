@@ -16,7 +16,7 @@ from vibe_rl.algorithms.dqn import DQN, DQNConfig, DQNState, huber, squared, td_
 from vibe_rl.algorithms.warmup import Warmup, random_action
 from vibe_rl.networks import Encoder
 from vibe_rl.networks.q_network import DuelingQNetwork, QNetwork
-from vibe_rl.ops.adam import Adam, as_vector
+from vibe_rl.ops.adam import Adam
 from vibe_rl.replay import Batch, Replay
 from vibe_rl.spaces import Box, Dict, Discrete, Image, Masked
 from vibe_rl.types import MaskedObs, Transition
@@ -60,7 +60,7 @@ def linear_state(algorithm, weight=EYE, target_weight=EYE):
     return DQNState(
         params=params,
         target_params=linear(algorithm, target_weight),
-        opt_state=Adam(0.1, 1.0).init(as_vector(params)[0]),
+        opt_state=Adam(0.1, 1.0, flat=True).init(params),
         step=jnp.int32(0),
         memory=memory_of(algorithm),
     )

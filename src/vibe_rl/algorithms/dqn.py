@@ -19,7 +19,7 @@ from vibe_rl.algorithms.warmup import random_action
 from vibe_rl.errors import ConfigError
 from vibe_rl.networks.distributions import mask_logits
 from vibe_rl.networks.q_network import DuelingQNetwork, QNetwork
-from vibe_rl.ops.adam import Adam, as_vector
+from vibe_rl.ops.adam import Adam
 from vibe_rl.ops.normalization import standardize_obs
 from vibe_rl.replay.ring import Batch
 from vibe_rl.schedule import interpolate
@@ -145,7 +145,7 @@ class DQN(OffPolicy):
         """A fresh network, its copy, and an empty ring."""
         network_key, memory_key = jax.random.split(key)
         params = self.network(network_key)
-        opt_state = self._optimizer(self.config.lr).init(as_vector(params)[0])
+        opt_state = self._optimizer(self.config.lr).init(params)
         return DQNState(params, params, opt_state, jnp.int32(0), self.init_memory(memory_key))
 
     def network(self, key: Key) -> QFunction:
@@ -156,7 +156,7 @@ class DQN(OffPolicy):
         return QNetwork(key, lambda k: self.encoder(k, config.hidden_sizes), n)
 
     def _optimizer(self, lr: Number) -> Adam:
-        return Adam(lr, self.config.max_grad_norm)
+        return Adam(lr, self.config.max_grad_norm, flat=True)
 
     def epsilon(self, memory: Memory) -> Float[Array, ""]:
         """The share of random actions at this moment."""
@@ -194,20 +194,18 @@ class DQN(OffPolicy):
         optimizer = self._optimizer(lr)
 
         def step(learner, batch):
-            vector, target_params, opt_state, count = learner
-            params = tree(vector)
+            params, target_params, opt_state, count = learner
             target = self.target(params, target_params, batch)
             (grads, (metrics, td_error)) = jax.grad(self.loss, has_aux=True)(params, batch, target)
-            vector, opt_state, norm = optimizer.step(vector, opt_state, as_vector(grads)[0])
-            target_params = self.follow(target_params, tree(vector), count + 1)
-            learner = (vector, target_params, opt_state, count + 1)
+            params, opt_state, norm = optimizer.step(params, opt_state, grads)
+            target_params = self.follow(target_params, params, count + 1)
+            learner = (params, target_params, opt_state, count + 1)
             return learner, (metrics._replace(grad_norm=norm), td_error)
 
-        vector, tree = as_vector(state.params)
-        learner = (vector, state.target_params, state.opt_state, state.step)
+        learner = (state.params, state.target_params, state.opt_state, state.step)
         learner, (metrics, td_error) = jax.lax.scan(step, learner, batches)
-        vector, target_params, opt_state, count = learner
-        state = DQNState(tree(vector), target_params, opt_state, count, state.memory)
+        params, target_params, opt_state, count = learner
+        state = DQNState(params, target_params, opt_state, count, state.memory)
         means = {name: x.mean() for name, x in metrics._asdict().items()}
         means |= {"epsilon": self.epsilon(state.memory), "lr": jnp.float32(lr)}
         return state, means | {"gradient_steps": count.astype(jnp.float32)}, td_error

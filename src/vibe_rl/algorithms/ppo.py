@@ -18,7 +18,7 @@ from vibe_rl.errors import ConfigError, check_bounds
 from vibe_rl.networks.actor_critic import ActorCritic, PolicyHead, check_policy
 from vibe_rl.networks.distributions import Distribution
 from vibe_rl.networks.encoder import Encoder, array_spaces, view
-from vibe_rl.ops.adam import Adam, as_vector
+from vibe_rl.ops.adam import Adam
 from vibe_rl.ops.minibatches import minibatches, split_envs, take
 from vibe_rl.ops.normalization import (
     RunningStatistics,
@@ -246,7 +246,7 @@ class PPO(Algorithm):
         params = self.network(key)
         example = jax.eval_shape(self.obs_space.sample, jax.random.key(0))
         statistics = initial_statistics(view(example)) if self.config.normalize_obs else None
-        opt_state = self._optimizer(self.config.lr).init(as_vector(params)[0])
+        opt_state = self._optimizer(self.config.lr).init(params)
         return PPOState(params, opt_state, statistics, jnp.int32(0))
 
     def network(self, key: Key) -> ActorCritic:
@@ -341,7 +341,7 @@ class PPO(Algorithm):
         return value, next_value
 
     def _optimizer(self, lr: Number) -> Adam:
-        return Adam(lr, self.config.max_grad_norm, self.config.adam_eps)
+        return Adam(lr, self.config.max_grad_norm, self.config.adam_eps, flat=True)
 
     def _learn(
         self, state: PPOState, examples: Examples, coefficients: Coefficients, key: Key
@@ -352,19 +352,17 @@ class PPO(Algorithm):
         optimizer = self._optimizer(coefficients.lr)
 
         def step(learner, chosen):
-            vector, opt_state, stopped = learner
+            params, opt_state, stopped = learner
             batch = take(examples, chosen)
-            gradient = jax.grad(ppo_loss, has_aux=True)
-            grads, metrics = gradient(tree(vector), batch, coefficients)
-            *new, grad_norm = optimizer.step(vector, opt_state, as_vector(grads)[0])
+            grads, metrics = jax.grad(ppo_loss, has_aux=True)(params, batch, coefficients)
+            *new, grad_norm = optimizer.step(params, opt_state, grads)
             if config.target_kl is not None:
                 stopped = stopped | (metrics.approx_kl > 1.5 * config.target_kl)
-                old = [vector, opt_state]
+                old = [params, opt_state]
                 new = jax.tree.map(lambda o, n: jnp.where(stopped, o, n), old, new)
             return (*new, stopped), metrics._replace(grad_norm=grad_norm)
 
-        vector, tree = as_vector(state.params)
-        learner = (vector, state.opt_state, jnp.array(False))
-        (vector, opt_state, _), metrics = jax.lax.scan(step, learner, indices)
+        learner = (state.params, state.opt_state, jnp.array(False))
+        (params, opt_state, _), metrics = jax.lax.scan(step, learner, indices)
         means = {name: x.mean() for name, x in metrics._asdict().items()}
-        return state._replace(params=tree(vector), opt_state=opt_state), means
+        return state._replace(params=params, opt_state=opt_state), means

@@ -1,13 +1,12 @@
 """Adam, on gradients clipped by their global norm where that is asked for (Kingma and Ba 2015).
 
 A step over a dozen small arrays is dozens of tiny operations, and costs a third of the gradient
-itself on a CPU. So small networks are a vector while they are optimised and a tree while they are
-used. Large ones stay trees: for them a vector would be a copy more, and the steps of single arrays
+itself on a CPU. So small networks may be one vector to the optimiser, as `optax.flatten` makes
+them. Large ones stay trees: for them a vector would be a copy more, and the steps of single arrays
 run beside the products of the next.
 """
 
-from collections.abc import Callable
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple
 
 import jax
 import optax
@@ -17,44 +16,36 @@ from jaxtyping import Array, Float
 from vibe_rl.sharding import is_large
 from vibe_rl.types import Number, PyTree
 
-Params = TypeVar("Params")
-
 
 class Adam(NamedTuple):
-    """The numbers of the optimiser; each may be traced."""
+    """The optimiser's hyperparameters; each may be traced."""
 
     lr: Number
     max_grad_norm: Number | None = None  # None clips nothing
     eps: Number = 1e-8
+    flat: bool = False  # whether small networks are a vector to it
 
-    @property
-    def transformation(self) -> optax.GradientTransformation:
+    def transformation(self, flat: bool) -> optax.GradientTransformation:
         """Clipping, then Adam."""
         adam = optax.adam(self.lr, eps=self.eps)  # type: ignore[arg-type]
-        if self.max_grad_norm is None:
-            return adam
-        clip = optax.clip_by_global_norm(self.max_grad_norm)  # type: ignore[arg-type]
-        return optax.chain(clip, adam)
+        if self.max_grad_norm is not None:
+            clip = optax.clip_by_global_norm(self.max_grad_norm)  # type: ignore[arg-type]
+            adam = optax.chain(clip, adam)
+        return optax.flatten(adam) if flat else adam
 
     def init(self, params: PyTree) -> optax.OptState:
         """Moments of zero."""
-        return self.transformation.init(params)
+        return self.transformation(self._flattens(params)).init(params)
 
     def step(
         self, params: PyTree, opt_state: optax.OptState, grads: PyTree
     ) -> tuple[PyTree, optax.OptState, Float[Array, ""]]:
         """The next parameters and moments, and the gradient's norm before clipping."""
-        updates, opt_state = self.transformation.update(grads, opt_state)
-        return optax.apply_updates(params, updates), opt_state, optax.tree.norm(grads)
+        flat = self._flattens(params)
+        updates, opt_state = self.transformation(flat).update(grads, opt_state)
+        norm = optax.tree.norm(ravel_pytree(grads)[0] if flat else grads)
+        return optax.apply_updates(params, updates), opt_state, norm
 
-
-def as_vector(params: Params) -> tuple[Any, Callable[[Any], Params]]:
-    """Parameters as one vector `[P]`, and the function that makes them a tree again.
-
-    With a matrix so large that it may be split over devices they stay as they are.
-    """
-    if any(is_large(leaf) for leaf in jax.tree.leaves(params)):
-        return params, lambda tree: tree
-    vector, tree = ravel_pytree(params)
-    # behind a barrier the arrays are arrays, not slices computed anew inside every product
-    return vector, lambda vector: jax.lax.optimization_barrier(tree(vector))
+    def _flattens(self, params: PyTree) -> bool:
+        """Not with a matrix so large that it may be split over devices."""
+        return self.flat and not any(map(is_large, jax.tree.leaves(params)))
