@@ -177,10 +177,9 @@ def test_examples_that_were_not_found_are_in_no_mean():
 def test_critics_see_actions_in_units_in_which_their_bounds_are_one():
     # action (3, 2.5) within (-2, 3) and (0, 10) is (1, -0.5): 1 + 10 * -0.5 + 7
     critics = action_critics([1.0, 10.0, 0.0, 7.0])
-    taken = gaussian([0.0, 0.0], [1.0, 1.0]).taken(
-        critics, floats([[0.0, 1.0]]), floats([[3.0, 2.5]])
-    )
-    np.testing.assert_allclose(taken, [[3.0]], rtol=1e-6)
+    actor = gaussian([0.0, 0.0], [1.0, 1.0])
+    values = actor.action_values(critics, floats([0.0, 1.0]), floats([3.0, 2.5]))
+    np.testing.assert_allclose(values, [3.0], rtol=1e-6)
 
 
 def test_the_policy_pays_minus_its_soft_value():
@@ -365,13 +364,11 @@ def test_critics_begin_apart_and_no_gradient_of_one_touches_another(action_space
     for i in range(n_critics):
         for j in range(i):
             assert np.abs(weights[i] - weights[j]).max() > 0.01
-    obs = floats([[1.0, 2.0], [3.0, -1.0]])
-    action = jax.vmap(action_space.sample)(jax.random.split(KEY, 2))
+    obs, action = floats([1.0, 2.0]), action_space.sample(KEY)
 
     @jax.jit
     def slopes(critics):
-        values = lambda critics: actor.taken(critics, obs, action).sum(1)  # noqa: E731
-        return jax.jacrev(values)(critics)
+        return jax.jacrev(lambda critics: actor.action_values(critics, obs, action))(critics)
 
     for moved, of_all in enumerate(slopes(critics)):
         for slope in jax.tree.leaves(of_all):  # [critic judged, ...]
@@ -427,8 +424,7 @@ def test_the_middle_of_the_policy_is_the_middle_of_the_bounds():
 
 def test_log_standard_deviations_stay_within_their_range():
     # log std 5 becomes 2 and -50 becomes -20; obs does not matter
-    actor = gaussian([0.0, 0.0], np.exp([5.0, -50.0]))
-    policy = actor._policy(actor.head(floats([0.0, 0.0])))
+    policy = gaussian([0.0, 0.0], np.exp([5.0, -50.0])).policy(floats([0.0, 0.0]))
     np.testing.assert_allclose(policy.log_std, [2.0, -20.0])
 
 
@@ -453,11 +449,11 @@ def test_a_batch_of_pairs_has_the_values_of_its_pairs():
     critic = jax.tree.map(lambda x: floats(rng.normal(size=x.shape)), critic)
     obs = jax.jit(jax.vmap(EVERYTHING.sample))(jax.random.split(KEY, 5))
     action = jax.random.uniform(KEY, (5, 2))
-    batch = jax.jit(lambda pair: critic.batch(*pair))
-    together = batch((obs, action))
+    together = jax.jit(jax.vmap(critic))(obs, action)
+    alone = jax.jit(critic.__call__)
     for i in range(5):
-        one = jax.tree.map(lambda x, i=i: x[i : i + 1], (obs, action))
-        np.testing.assert_allclose(batch(one), together[i : i + 1], rtol=1e-4, atol=1e-4)
+        one = jax.tree.map(lambda x, i=i: x[i], (obs, action))
+        np.testing.assert_allclose(alone(*one), together[i], rtol=1e-4, atol=1e-4)
 
 
 def test_the_greedy_action_is_the_median_and_the_least_of_the_critics_says_its_value():

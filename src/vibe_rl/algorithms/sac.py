@@ -103,7 +103,7 @@ def critic_loss(
 
     And what they tell: sizes of TD errors `[B]`, their mean, and the mean value.
     """
-    q = actor.taken(critics, batch.obs, batch.action)
+    q = jax.vmap(actor.action_values, (None, 0, 0), out_axes=1)(critics, batch.obs, batch.action)
     td_error = target[None] - q
     loss = 0.5 * batch.mean(batch.weight[None] * td_error**2).sum()
     size = jnp.abs(td_error).mean(0)
@@ -219,8 +219,8 @@ class SAC(OffPolicy):
     def value(self, state: SACState, obs: PyTree) -> Array:
         """The least of the critics' values of the greedy action, which hold entropies to come."""
         obs = self.standardized(state, obs)
-        pair = jax.tree.map(lambda x: x[None], (obs, state.actor_params.mode(obs)))
-        return state.actor_params.taken(state.critic_params, *pair).min()
+        action = state.actor_params.mode(obs)
+        return state.actor_params.action_values(state.critic_params, obs, action).min()
 
     def standardized(self, state: SACState, obs: PyTree) -> PyTree:
         """What the networks get of an observation."""

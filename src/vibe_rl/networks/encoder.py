@@ -109,13 +109,12 @@ class Encoder(eqx.Module):
         """The features of one observation."""
         return self.mlp(join(self.space, self.cnns, obs))
 
-    def batch(self, obs: PyTree) -> Float[Array, "..."]:
-        """The features of observations `[B, ...]`, a column or a row each, as the layers have it.
+    def batch(self, obs: PyTree) -> Float[Array, " out B"]:
+        """The features of observations `[B, ...]`, a column each: for layers that are `Linear`.
 
         The same numbers as those of `vmap`, sooner.
         """
-        example = partial(join, self.space, self.cnns)
-        return self.mlp(jax.vmap(example, out_axes=self.layer.batch_axis)(obs))
+        return self.mlp(jax.vmap(partial(join, self.space, self.cnns), out_axes=-1)(obs))
 
 
 def default_cnn(space: ArraySpace) -> tuple[tuple[int, int, int], ...]:

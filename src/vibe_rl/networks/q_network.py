@@ -42,8 +42,8 @@ class QNetwork(eqx.Module):
         """The value of every choice at one observation."""
         return self.head(self.encoder(obs))
 
-    def batch(self, obs: PyTree) -> Float[Array, "..."]:
-        """The values at a batch of observations, a column or a row each, as the encoder has it."""
+    def batch(self, obs: PyTree) -> Float[Array, " A B"]:
+        """The values at a batch of observations, a column each: for layers that are `Linear`."""
         return self.head(self.encoder.batch(obs))
 
 

@@ -46,8 +46,8 @@ class Actor(Protocol):
         """What it expects of a batch of observations."""
         ...
 
-    def taken(self, critics: Critics, obs: PyTree, action: PyTree) -> Float[Array, " K B"]:
-        """The critics' values of actions taken."""
+    def action_values(self, critics: Critics, obs: PyTree, action: PyTree) -> Float[Array, " K"]:
+        """The critics' values of one action."""
         ...
 
 
@@ -65,10 +65,9 @@ class ActionCritic(eqx.Module):
         )
         self.head = RowLinear(keys[1], self.encoder.width, 1, scale=1.0)
 
-    def batch(self, obs: PyTree, action: Float[Array, " B A"]) -> Float[Array, " B"]:
-        """The values of a batch of pairs."""
-        seen = self.encoder.batch({"action": action, "obs": view(obs)})
-        return self.head(seen)[:, 0]
+    def __call__(self, obs: PyTree, action: Float[Array, " A"]) -> Float[Array, ""]:
+        """The value of one pair."""
+        return self.head(self.encoder({"action": action, "obs": view(obs)}))[0]
 
 
 class GaussianActor(eqx.Module):
@@ -93,8 +92,9 @@ class GaussianActor(eqx.Module):
         self.space = space
         self.log_std_range = log_std_range
 
-    def _policy(self, outputs: Float[Array, "*B out"]) -> TanhNormal:
-        mean, log_std = jnp.split(outputs, 2, axis=-1)
+    def policy(self, obs: PyTree) -> TanhNormal:
+        """The distribution of actions, in units in which their bounds are -1 and 1."""
+        mean, log_std = jnp.split(self.head(self.encoder(obs)), 2)
         return TanhNormal(mean, jnp.clip(log_std, *self.log_std_range))
 
     def _action(self, sample: Array) -> Array:
@@ -102,25 +102,25 @@ class GaussianActor(eqx.Module):
 
     def sample(self, obs: PyTree, key: Key) -> Array:
         """A random action at one observation."""
-        return self._action(self._policy(self.head(self.encoder(obs))).sample(key))
+        return self._action(self.policy(obs).sample(key))
 
     def mode(self, obs: PyTree) -> Array:
         """The median action at one observation."""
-        return self._action(self._policy(self.head(self.encoder(obs))).mode())
+        return self._action(self.policy(obs).mode())
 
     def soft_value(self, critics: Critics, obs: PyTree, alpha: Number, key: Key) -> SoftValue:
         """By one sample of each policy (eq. 3)."""
-        policy = self._policy(self.head(self.encoder.batch(obs)))
+        policy = jax.vmap(self.policy)(obs)
         noise = jax.random.normal(key, policy.mean.shape)
         sample = policy.mean + jnp.exp(policy.log_std) * noise
         log_prob = jax.vmap(lambda p, s: p.log_prob(s))(policy, sample)
-        q = jnp.stack([critic.batch(obs, jnp.tanh(sample)) for critic in critics])
+        q = jnp.stack([jax.vmap(critic)(obs, jnp.tanh(sample)) for critic in critics])
         return SoftValue(q.min(0) - alpha * log_prob, -log_prob)
 
-    def taken(self, critics: Critics, obs: PyTree, action: Array) -> Float[Array, " K B"]:
-        """The critics' values of actions taken."""
+    def action_values(self, critics: Critics, obs: PyTree, action: Array) -> Float[Array, " K"]:
+        """The critics' values of one action."""
         unit = to_unit(self.space, action)
-        return jnp.stack([critic.batch(obs, unit) for critic in critics])
+        return jnp.stack([critic(obs, unit) for critic in critics])
 
 
 class CategoricalActor(eqx.Module):
@@ -136,31 +136,32 @@ class CategoricalActor(eqx.Module):
         self.head = RowLinear(keys[1], self.encoder.width, space.n, scale=0.01)
         self.space = space
 
-    def _policy(self, logits: Float[Array, "*B A"], obs: PyTree) -> Categorical:
+    def policy(self, obs: PyTree) -> Categorical:
+        """The distribution of actions; illegal ones are impossible."""
+        logits = self.head(self.encoder(obs))
         masked = isinstance(obs, MaskedObs)
         return Categorical(mask_logits(logits, obs.legal) if masked else logits)
 
     def sample(self, obs: PyTree, key: Key) -> Array:
         """A random action at one observation."""
-        return self._policy(self.head(self.encoder(obs)), obs).sample(key).astype(self.space.dtype)
+        return self.policy(obs).sample(key).astype(self.space.dtype)
 
     def mode(self, obs: PyTree) -> Array:
         """The likeliest action at one observation."""
-        return self._policy(self.head(self.encoder(obs)), obs).mode().astype(self.space.dtype)
+        return self.policy(obs).mode().astype(self.space.dtype)
 
     def soft_value(self, critics: Critics, obs: PyTree, alpha: Number, key: Key) -> SoftValue:
         """Summed over all choices (eq. 10); needs no sample, and so no key."""
-        logits = self.head(self.encoder.batch(obs))
-        log_p = jax.nn.log_softmax(self._policy(logits, obs).logits)
+        log_p = jax.nn.log_softmax(jax.vmap(self.policy)(obs).logits)
         p = jnp.exp(log_p)
-        q = jnp.stack([critic.batch(obs) for critic in critics]).min(0)
+        q = jnp.stack([jax.vmap(critic)(obs) for critic in critics]).min(0)
         entropy = -jnp.sum(p * log_p, axis=-1)
         return SoftValue(jnp.sum(p * q, axis=-1) + alpha * entropy, entropy)
 
-    def taken(self, critics: Critics, obs: PyTree, action: Array) -> Float[Array, " K B"]:
-        """The critics' values of actions taken."""
-        here = jnp.arange(self.space.n)[None] == action[:, None]
-        return jnp.stack([jnp.where(here, critic.batch(obs), 0.0).sum(1) for critic in critics])
+    def action_values(self, critics: Critics, obs: PyTree, action: Array) -> Float[Array, " K"]:
+        """The critics' values of one action."""
+        here = jnp.arange(self.space.n) == action
+        return jnp.stack([jnp.where(here, critic(obs), 0.0).sum() for critic in critics])
 
 
 def make_critics(
