@@ -27,7 +27,9 @@ from vibe_rl.ops.normalization import (
     standardize_obs,
     update_statistics,
 )
-from vibe_rl.replay.ring import AnyKey, Batch, HostReplay, Replay, Ring
+from vibe_rl.replay.base import AbstractReplay, AnyKey
+from vibe_rl.replay.host import HostReplay
+from vibe_rl.replay.ring import Batch, Ring
 from vibe_rl.schedule import interpolate
 from vibe_rl.spaces import Box, Space
 from vibe_rl.system.memory import format_bytes, free_on_device, free_on_host
@@ -94,7 +96,7 @@ class OffPolicy(Algorithm):
     config: Any
     obs_space: Space = static()
     action_space: Space = static()
-    replay: Replay = static()
+    replay: AbstractReplay = static()
     warmup_steps: int = static()
     reports_episodes: ClassVar[bool] = True
 

@@ -7,8 +7,7 @@ from typing import Any, TypeVar
 from vibe_rl.algorithms.off_policy import OffPolicy, OffPolicyConfig
 from vibe_rl.env.host import AnyEnvironment
 from vibe_rl.errors import ConfigError
-from vibe_rl.replay.ring import HostReplay, Replay
-from vibe_rl.replay.sharded import ShardedReplay
+from vibe_rl.replay import AbstractReplay, HostReplay, Replay, ShardedReplay
 from vibe_rl.run_dir.directory import RunDir
 from vibe_rl.runner.config import RunnerConfig, check_runner, devices_of, resolve_num_envs
 from vibe_rl.runner.fit import Callback
@@ -43,7 +42,7 @@ def off_policy(
     )
 
 
-def replay(config: OffPolicyConfig, runner_config: RunnerConfig) -> Replay:
+def replay(config: OffPolicyConfig, runner_config: RunnerConfig) -> AbstractReplay:
     """The ring, or one part of it for each device.
 
     Raises:
