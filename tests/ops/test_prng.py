@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from vibe_rl.checkpoint import load_checkpoint, save_checkpoint
 from vibe_rl.ops import prng
 from vibe_rl.sharding import data_sharding, make_mesh
 
@@ -25,6 +26,27 @@ def test_keys_are_those_of_jax(seed):
     np.testing.assert_array_equal(
         data(jax.random.fold_in(ours, 77)), data(jax.random.fold_in(theirs, 77))
     )
+
+
+def test_an_accelerator_gets_the_implementation_of_jax_and_the_same_numbers(monkeypatch):
+    here = prng.key(7)
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    there = prng.key(7)
+    assert jax.random.key_impl(there) == "threefry2x32"
+    assert jax.random.key_impl(here) != jax.random.key_impl(there)
+    np.testing.assert_array_equal(data(here), data(there))
+    np.testing.assert_array_equal(jax.random.normal(here, (300,)), jax.random.normal(there, (300,)))
+
+
+def test_what_was_saved_with_one_implementation_is_loaded_with_the_other(tmp_path, monkeypatch):
+    here = prng.key(7)
+    monkeypatch.setattr(jax, "default_backend", lambda: "gpu")
+    there = prng.key(0)
+    for saved, like in ((here, there), (there, here)):
+        save_checkpoint(tmp_path, {"key": saved}, step=int(saved is there))
+        loaded = load_checkpoint(tmp_path, {"key": like}, step=int(saved is there))["key"]
+        assert jax.random.key_impl(loaded) == jax.random.key_impl(like)
+        np.testing.assert_array_equal(data(loaded), data(saved))
 
 
 @pytest.mark.parametrize("shape", SHAPES)
