@@ -26,7 +26,7 @@ class Contestant:
         algorithm = ppo(env, env_params, config, runner)
         self.run = prepare(algorithm, env, env_params, runner, num_envs)
         self.run_chunk = self.run.executor.run_chunk
-        with self.run.started() as state:
+        with self.run.start() as state:
             self.state = state
         self.speed(1)  # compiles
 

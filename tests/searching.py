@@ -12,20 +12,20 @@ CONFIG = replace(SMALL, runner=replace(SMALL.runner, total_timesteps=512))
 RATES = {"algo.lr": Range(1e-4, 1e-2)}
 
 
-def heard(reports, until=inf):
-    """Takes note of reports, and ends the trial at step `until`."""
+def collect(evaluations, until=inf):
+    """A `ShouldStop` that keeps evaluations in a list, and ends the trial at step `until`."""
 
-    def on_report(report):
-        reports.append(report)
-        return report.step >= until
+    def should_stop(evaluation):
+        evaluations.append(evaluation)
+        return evaluation.step >= until
 
-    return on_report
+    return should_stop
 
 
 def evaluated(member):
     return {x["step"]: x["eval_return"] for x in read_metrics(member) if "eval_return" in x}
 
 
-def interrupting(report):
+def interrupting(evaluation):
     signal.raise_signal(signal.SIGINT)
     return False

@@ -24,8 +24,8 @@ import yaml
 
 from vibe_rl import cli, configs
 from vibe_rl.algorithms import DQNConfig, DQNMetrics, PPOConfig, PPOMetrics, SACConfig, SACMetrics
-from vibe_rl.cli.processes import processes
-from vibe_rl.cli.words import taken_out
+from vibe_rl.cli.options import pop_option
+from vibe_rl.cli.processes import parse_processes
 from vibe_rl.configs import PRESETS, TrainConfig
 from vibe_rl.env import registry
 from vibe_rl.plotting import PlotConfig
@@ -172,7 +172,7 @@ def with_tiny_budget(args: list[str]) -> list[str]:
     if args[0] not in ("train", "sweep", "search", "evolve") or "--help" in args:
         return args
     if args[0] == "evolve":
-        args = [*taken_out("--every", args)[1], "--every", "1024", "--runner.eval_every", "1024"]
+        args = [*pop_option("--every", args)[1], "--every", "1024", "--runner.eval_every", "1024"]
     pairs = zip(["", *args], args, strict=False)
     return [*("2" if before == "--trials" else word for before, word in pairs), *TINY]
 
@@ -197,7 +197,7 @@ def check_distributed(code: str, environment: dict[str, str]) -> None:
             with pytest.MonkeyPatch.context() as patch:
                 for name, value in environment.items():
                     patch.setenv(name, value)
-                join, others = processes(words)
+                join, others = parse_processes(words)
             assert join is not None
             configs.cli(others)
 

@@ -15,7 +15,7 @@ from vibe_rl.analysis.aggregate import (
     bootstrap_interval,
     improvement,
     iqm,
-    normalized,
+    normalize_scores,
     profile,
 )
 
@@ -135,7 +135,7 @@ def test_a_profile_is_the_fraction_above_each_threshold():
 
 
 def test_scores_are_brought_to_the_range_of_all_methods_in_each_environment():
-    a, b = normalized([[array(0, 10), array(-1)], [array(20), array(-3, -2)]])
+    a, b = normalize_scores([[array(0, 10), array(-1)], [array(20), array(-3, -2)]])
     np.testing.assert_allclose(a[0], [0, 0.5])
     np.testing.assert_allclose(b[0], [1])
     np.testing.assert_allclose(a[1], [1])
@@ -143,7 +143,10 @@ def test_scores_are_brought_to_the_range_of_all_methods_in_each_environment():
 
 
 def test_equal_scores_are_in_the_middle_of_their_range():
-    assert [x.tolist() for (x,) in normalized([[array(7, 7)], [array(7)]])] == [[0.5, 0.5], [0.5]]
+    assert [x.tolist() for (x,) in normalize_scores([[array(7, 7)], [array(7)]])] == [
+        [0.5, 0.5],
+        [0.5],
+    ]
 
 
 @settings(max_examples=25, deadline=None)

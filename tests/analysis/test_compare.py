@@ -1,4 +1,4 @@
-"""Methods are read from runs, groups and folders; what does not fit is refused or told."""
+"""Methods are read from runs, groups and folders; what does not fit is refused or a caveat."""
 
 import re
 import sys
@@ -83,7 +83,7 @@ def test_a_seed_that_diverged_counts_as_the_lowest_and_is_told_of(capsys):
     mark_diverged(find_runs(groups[0].root / "members")[0], Divergence(1500, "loss is nan"))
     found = compare(groups)
     assert scores_of(found)["a"] == [[-np.inf, 20, 30, 40, 50]]
-    assert "1 of the seeds of a on Pole diverged and count as the lowest." in found.doubts
+    assert "1 of the seeds of a on Pole diverged and count as the lowest." in found.caveats
     main(["compare", "a", "b"])
     said = capsys.readouterr().out
     assert "30.00" in said  # the middle of five, cut at both ends
@@ -112,7 +112,7 @@ BAD = [
     ("other more", "environments differ (other lacks Hop; more lacks Swing)"),
     ("one unevaluated", "unevaluated was never evaluated: leave it out, or train with"),
     ("one nowhere", "nowhere holds no run: give a run, a group of seeds or a folder of them"),
-    ("one diverged", "diverged has eval_return None at its last step 2,000, which is no number"),
+    ("one diverged", "diverged has eval_return None at its last step 2,000, which is not a number"),
     ("one bare", "bare has no env_id in its config.json"),
     ("one no_config", "no_config/config.json does not exist"),
     ("one unevaluated --metric score", "one has no row with 'score': choose among its keys ep"),
@@ -130,39 +130,39 @@ def test_bad_input_gets_one_sentence_and_writes_nothing(words, sentence, capsys)
     assert (said.out, len(said.err.splitlines())) == ("", 1)
 
 
-def test_what_is_sound_raises_no_doubt():
+def test_what_is_sound_has_no_caveat():
     seeds = [1.0, 2.0, 3.0, 4.0, 5.0]
-    assert compare([group("a", *seeds), group("b", *seeds, algo={"lr": 0.2})]).doubts == []
+    assert compare([group("a", *seeds), group("b", *seeds, algo={"lr": 0.2})]).caveats == []
 
 
-DOUBTFUL = [
+WITH_CAVEATS = [
     ({"steps": 2000}, "env steps differ on Pole (a 2,000; b 4,000)."),
     ({"env_kwargs": {"mass": 2}}, "env_kwargs.mass differ on Pole: the tasks are not the same."),
 ]
 
 
-@pytest.mark.parametrize(("difference", "sentence"), DOUBTFUL)
-def test_runs_of_other_steps_or_tasks_are_told(difference, sentence):
+@pytest.mark.parametrize(("difference", "sentence"), WITH_CAVEATS)
+def test_runs_of_other_steps_or_tasks_are_a_caveat(difference, sentence):
     seeds = [1.0] * 5
-    assert compare([group("a", *seeds), group("b", *seeds, **difference)]).doubts == [sentence]
+    assert compare([group("a", *seeds), group("b", *seeds, **difference)]).caveats == [sentence]
 
 
-def test_a_folder_that_mixes_methods_or_repeats_seeds_is_told():
+def test_a_folder_that_mixes_methods_or_repeats_seeds_is_a_caveat():
     single("x", 1.0, base="a", algo={"lr": 1, "gamma": 1}, seed=7)
     single("y", 1.0, base="a", algo={"lr": 2}, seed=7)
-    assert compare(["a", group("b", *[1.0] * 5, steps=500)]).doubts == [
+    assert compare(["a", group("b", *[1.0] * 5, steps=500)]).caveats == [
         "algo.gamma, algo.lr differ among a on Pole: the runs are not seeds of one method.",
         "the same seed counts twice in a on Pole.",
         "fewer than 5 seeds make the interval too narrow (a on Pole).",
     ]
 
 
-def test_an_environment_with_more_seeds_than_another_is_told():
+def test_an_environment_with_more_seeds_than_another_is_a_caveat():
     for name, n_seeds in (("a", 5), ("b", 6)):
         group("pole", *[1.0] * n_seeds, base=name)
         group("swing", *[1.0] * 5, base=name, env_id="Swing")
-    doubt = "environments with more seeds count more in the IQM (b)."
-    assert compare(["a", "b"]).doubts == [doubt]
+    caveat = "environments with more seeds count more in the IQM (b)."
+    assert compare(["a", "b"]).caveats == [caveat]
 
 
 def test_the_command_prints_a_table_and_draws(capsys):
@@ -170,7 +170,7 @@ def test_the_command_prints_a_table_and_draws(capsys):
     group("dqn", 0.0, 2.0, -4.0, 2.0)
     single("other", 3.0, 2.5)
     main(["compare", "ppo", "dqn", "other"])
-    scores, head, ppo, dqn, other, chance, last, *notes, figure = (
+    scores, head, ppo, dqn, other, chance, last, *caveats, figure = (
         capsys.readouterr().out.splitlines()
     )
     assert scores == "Scores | last eval_return of each seed, on Pole"
@@ -184,7 +184,7 @@ def test_the_command_prints_a_table_and_draws(capsys):
     assert re.match(r"P\(ppo > dqn\) \| 0\.81 \[0\.\d\d, 1\.00\], ties as halves$", chance)
     assert chance.startswith("P(ppo > dqn) | 0.81 ")
     assert last.startswith("P(ppo > other) | 0.50 ")  # 3 and 10 beat 2.5, 1 and 2 do not
-    assert [note[:22] for note in notes] == ["Note | fewer than 5 se"]
+    assert [caveat[:22] for caveat in caveats] == ["Caveat | fewer than 5 "]
     assert figure == "Figure | ppo/artifacts/compare.png"
     assert (RunDir.open("ppo").artifacts / "compare.png").stat().st_size > 10_000
 
@@ -203,7 +203,7 @@ def test_the_command_says_what_flatters_and_what_is_normalized(capsys):
     assert "Figure | a/compare.png" in capsys.readouterr().out
 
 
-def test_without_matplotlib_the_table_is_there_and_the_remedy_is_told(capsys, monkeypatch):
+def test_without_matplotlib_the_table_is_there_and_the_remedy_is_a_caveat(capsys, monkeypatch):
     for name in ("matplotlib", "matplotlib.style", "matplotlib.figure"):
         monkeypatch.setitem(sys.modules, name, None)
     main(["compare", str(single("a", 1.0)), str(single("b", 2.0))])

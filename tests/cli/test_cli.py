@@ -143,8 +143,8 @@ BAD = [
     (["train", "cartpole_ppo", "--env_kwargs", "gravty", "1"], "did you mean gravity"),
     (["train", "cartpole_ppo", "--runner.total_timesteps", "511"], "one update of 512 env steps"),
     (["train", "cartpole_ppo", "--algo.n_minibatches", "3"], "n_minibatches 3 does not divide"),
-    (["train", "cartpole_ppo", "--algo.hidden_sizes", "(8,"], "is no tuple"),
-    (["evaluate", "nowhere"], "nowhere is no run directory"),
+    (["train", "cartpole_ppo", "--algo.hidden_sizes", "(8,"], "is not a tuple"),
+    (["evaluate", "nowhere"], "nowhere is not a run directory"),
     (["plot", "nowhere"], "nowhere"),
 ]
 

@@ -1,4 +1,4 @@
-"""Going on with a run from the command line, in new processes."""
+"""Resuming a run from the command line, in new processes."""
 
 import json
 import os
@@ -50,7 +50,7 @@ def test_a_run_is_extended_without_its_preset_and_the_change_is_recorded(finishe
     assert load_run(finished)[2]["step"] == 6144
 
 
-def test_a_new_process_goes_on_to_the_same_bits(tmp_path, monkeypatch):
+def test_a_new_process_resumes_to_the_same_bits(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     words = "train cartpole_dqn --runner.total_timesteps 3000 --runner.checkpoint_interval 1000 "
     words += "--runner.checkpoint_share 1 --runner.eval_episodes 0 --runner.plot false"
@@ -109,7 +109,7 @@ def test_a_second_process_in_a_run_is_refused(finished, capsys):
     ("words", "sentence"),
     [
         ("--resume", "--resume needs a run"),
-        ("--resume nowhere", "nowhere is no run directory"),
+        ("--resume nowhere", "nowhere is not a run directory"),
         ("cartpole_ppo --runner.resume true", "train --resume RUN"),
         ("cartpole_ppo --runner.checkpoint_dir x", "a run keeps its checkpoints itself"),
     ],
@@ -142,13 +142,13 @@ def until(condition):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_with_a_checkpoint_and_says_how_to_go_on(number, tmp_path):
+def test_a_signal_ends_with_a_checkpoint_and_says_how_to_resume(number, tmp_path):
     process, logs = begun(tmp_path, "-m", "vibe_rl"), tmp_path / "runs"
     until(lambda: any(p.stat().st_size for p in logs.glob("*/logs/*")))
     process.send_signal(number)
     said, _ = process.communicate(timeout=120)
     (run,) = find_runs(logs)
-    assert f"Go on | vibe-rl train --resume {Path('runs') / run.root.name}" in said
+    assert f"Resume with | vibe-rl train --resume {Path('runs') / run.root.name}" in said
     assert "Training interrupted" in said
     (step,) = saved_steps(run.checkpoints)[-1:]
     assert step > 0

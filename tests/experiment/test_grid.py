@@ -1,4 +1,4 @@
-"""Grids: from words to axes, and from axes to settings with names."""
+"""Grids: from axes to settings with names."""
 
 from math import inf
 
@@ -7,10 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from vibe_rl.configs import PRESETS, grid
-from vibe_rl.configs.axes import taken_apart, texts_in
+from vibe_rl.configs import PRESETS, Range
 from vibe_rl.errors import ConfigError
-from vibe_rl.experiment.grid import name_of, settings_of
+from vibe_rl.experiment.grid import expand_grid, setting_name
 
 CONFIG = PRESETS["cartpole_ppo"][1]
 NUMBERS = st.floats(allow_nan=False) | st.integers() | st.none() | st.booleans()
@@ -18,14 +17,9 @@ SHAPES = st.lists(st.integers(1, 99), max_size=3).map(tuple)
 VALUES = NUMBERS | SHAPES | st.lists(SHAPES, max_size=3).map(tuple) | st.text(max_size=8)
 
 
-@given(st.lists(NUMBERS | SHAPES | st.lists(SHAPES, min_size=1).map(tuple), min_size=1))
-def test_commas_within_brackets_part_no_values(values):
-    assert texts_in(",".join(map(str, values))) == [str(value) for value in values]
-
-
 @given(VALUES, VALUES)
 def test_the_name_of_a_setting_is_one_for_a_file(first, second):
-    name = name_of({"algo.lr": first, "algo.hidden_sizes": second})
+    name = setting_name({"algo.lr": first, "algo.hidden_sizes": second})
     assert not set(name) & set("<>:\"/\\|?*' \n\t\0")
     assert name.startswith("lr=")
     assert name.rpartition(",hidden_sizes=")[1]
@@ -46,23 +40,12 @@ def test_the_name_of_a_setting_is_one_for_a_file(first, second):
     ],
 )
 def test_values_in_names_are_as_one_writes_them(value, text):
-    assert name_of({"algo.x": value}) == f"x={text}"
-
-
-def test_words_become_a_config_and_axes():
-    words = "cartpole_ppo --algo.lr 1e-4,3e-4 --algo.gamma 0.9 --algo.hidden-sizes=(8,),(8,16)"
-    config, axes = grid(words.split())
-    assert config.algo.gamma == 0.9
-    assert axes == {"algo.lr": [1e-4, 3e-4], "algo.hidden_sizes": [(8,), (8, 16)]}
-    assert grid(["cartpole_ppo", "--algo.normalize_obs", "true,false"])[1] == {
-        "algo.normalize_obs": [True, False]
-    }
-    assert taken_apart(["p", "--a.b", "1", "2"]) == ({}, ["p", "--a.b", "1", "2"])
+    assert setting_name({"algo.x": value}) == f"x={text}"
 
 
 def test_settings_are_all_combinations_and_the_last_axis_varies_fastest():
     axes = {"algo.lr": np.logspace(-3, -2, 2), "algo.hidden_sizes": [[8], [8, 16]]}
-    settings = settings_of(CONFIG, axes)
+    settings = expand_grid(CONFIG, axes)
     assert [setting.name for setting in settings] == [
         "lr=0.001,hidden_sizes=8",
         "lr=0.001,hidden_sizes=8x16",
@@ -75,9 +58,9 @@ def test_settings_are_all_combinations_and_the_last_axis_varies_fastest():
 
 
 def test_a_whole_number_for_a_field_of_floats_is_a_float():
-    (setting,) = settings_of(CONFIG, {"algo.lr_end": [0]})
+    (setting,) = expand_grid(CONFIG, {"algo.lr_end": [0]})
     assert type(setting.config.algo.lr_end) is float
-    (setting,) = settings_of(CONFIG, {"algo.n_epochs": [2]})
+    (setting,) = expand_grid(CONFIG, {"algo.n_epochs": [2]})
     assert type(setting.config.algo.n_epochs) is int
 
 
@@ -86,6 +69,7 @@ def test_a_whole_number_for_a_field_of_floats_is_a_float():
     [
         ({}, "no field has several values: name some"),
         ({"algo.lr": []}, "algo.lr has no value"),
+        ({"algo.lr": Range(1e-4, 1e-2)}, "algo.lr 0.0001:0.01 is a range: give it single values"),
         ({"algo.lr": [1e-3, 0.001]}, "algo.lr 0.001 is given twice"),
         ({"algo.hidden_sizes": [(8,), [8]]}, r"algo.hidden_sizes \(8,\) is given twice"),
         ({"algo.lrr": [1e-3]}, "unknown field 'algo.lrr': did you mean algo.lr"),
@@ -95,4 +79,4 @@ def test_a_whole_number_for_a_field_of_floats_is_a_float():
 )
 def test_axes_that_make_no_grid_are_refused(axes, sentence):
     with pytest.raises(ConfigError, match=sentence):
-        settings_of(CONFIG, axes)
+        expand_grid(CONFIG, axes)

@@ -1,4 +1,4 @@
-"""Populations: what evolves, who takes over from whom, and how a population goes on."""
+"""Populations: which members exploit which, how they explore, and how a population is resumed."""
 
 import csv
 import shutil
@@ -15,25 +15,26 @@ from vibe_rl.checkpoint import load_metadata, saved_steps
 from vibe_rl.cli import main
 from vibe_rl.configs import PRESETS, from_dict
 from vibe_rl.errors import ConfigError, NonFiniteLossError
-from vibe_rl.experiment.build import build, config_of
+from vibe_rl.experiment.build import build
+from vibe_rl.experiment.config_files import read_config
 from vibe_rl.experiment.population import (
     evolve,
-    history_of,
-    ranked,
+    hyperparameter_schedules,
+    rank_members,
+    read_exchanges,
     resume_population,
-    tracks,
     training,
 )
-from vibe_rl.experiment.population.breeding import first_values
-from vibe_rl.experiment.population.exchanges import (
+from vibe_rl.experiment.population.exploit import (
     Exchange,
-    Moment,
-    best_and_worst,
-    decided,
-    lineage,
-    track,
+    PopulationSnapshot,
+    ancestry,
+    decide_exchanges,
+    truncation_selection,
 )
-from vibe_rl.experiment.population.ranges import draw, drawn, explored
+from vibe_rl.experiment.population.explore import explore, sample, sample_value
+from vibe_rl.experiment.population.members import first_hyperparameters
+from vibe_rl.experiment.population.schedules import make_schedule
 from vibe_rl.metrics import read_metrics
 from vibe_rl.plotting import plot_hyperparameters
 from vibe_rl.run_dir import find_runs
@@ -58,21 +59,21 @@ def rng():
     return np.random.default_rng(0)
 
 
-def test_numbers_are_drawn_log_uniformly_above_zero_and_else_uniformly():
+def test_hyperparameters_are_sampled_log_uniformly_above_zero_and_else_uniformly():
     generator = rng()
-    rates = [draw(1e-4, 1e-2, generator) for _ in range(2000)]
+    rates = [sample_value(1e-4, 1e-2, generator) for _ in range(2000)]
     assert min(rates) >= 1e-4
     assert max(rates) <= 1e-2
     assert np.mean(np.log(rates)) == pytest.approx(log(1e-3), abs=0.1)
-    shares = [draw(0.0, 0.5, generator) for _ in range(2000)]
+    shares = [sample_value(0.0, 0.5, generator) for _ in range(2000)]
     assert np.mean(shares) == pytest.approx(0.25, abs=0.02)
-    assert -1 <= draw(-1.0, 1.0, generator) <= 1
-    assert drawn({"a": (1.0, 2.0)}, rng()) == {"a": draw(1.0, 2.0, rng())}
+    assert -1 <= sample_value(-1.0, 1.0, generator) <= 1
+    assert sample({"a": (1.0, 2.0)}, rng()) == {"a": sample_value(1.0, 2.0, rng())}
 
 
-def test_a_number_is_multiplied_within_its_range_or_drawn_anew():
+def test_a_hyperparameter_is_perturbed_within_its_range_or_resampled():
     generator, ranges = rng(), {"a": (1.0, 10.0), "b": (1.0, 9.0)}
-    found = [explored({"a": 5.0, "b": 8.0}, ranges, generator) for _ in range(2000)]
+    found = [explore({"a": 5.0, "b": 8.0}, ranges, generator) for _ in range(2000)]
     kinds = {4.0: 0, 6.25: 0}
     for new in found:
         kinds[new["a"]] = kinds.get(new["a"], 0) + 1
@@ -96,18 +97,18 @@ def test_a_number_is_multiplied_within_its_range_or_drawn_anew():
         ([-inf, -inf, 7.0, -inf, -inf, -inf, -inf, -inf], [2], [0, 1, 3, 4, 5, 6, 7]),
     ],
 )
-def test_quarters_are_told_apart_and_all_that_diverged_are_replaced(returns, best, worst):
-    assert best_and_worst(returns) == (best, worst)
+def test_the_outer_quarters_are_selected_and_all_that_diverged_are_replaced(returns, best, worst):
+    assert truncation_selection(returns) == (best, worst)
 
 
 def test_an_exchange_depends_on_seed_and_interval_only():
     ranges = {"algo.lr": (1e-4, 1e-2)}
     values = [{"algo.lr": 1e-3 * (i + 1)} for i in range(8)]
-    moment = Moment(2000, 2, [float(i) for i in range(8)], values)
-    first = decided(moment, ranges, seed=3)
-    assert first == decided(moment, ranges, seed=3)
-    assert first != decided(moment, ranges, seed=4)
-    assert first != decided(moment._replace(interval=3), ranges, seed=3)
+    snapshot = PopulationSnapshot(2000, 2, [float(i) for i in range(8)], values)
+    first = decide_exchanges(snapshot, ranges, seed=3)
+    assert first == decide_exchanges(snapshot, ranges, seed=3)
+    assert first != decide_exchanges(snapshot, ranges, seed=4)
+    assert first != decide_exchanges(snapshot._replace(interval=3), ranges, seed=3)
     assert [x.loser for x in first] == [1, 0]
     assert {x.winner for x in first} <= {6, 7}
     for x in first:
@@ -115,15 +116,15 @@ def test_an_exchange_depends_on_seed_and_interval_only():
         assert (x.loser_return, x.winner_return) == (float(x.loser), float(x.winner))
 
 
-def test_a_lineage_goes_back_through_the_winners():
+def test_the_ancestry_of_a_state_leads_back_through_the_winners():
     def exchange(step, loser, winner, lr):
         return Exchange(step, step // 10, loser, winner, 0.0, 1.0, {"lr": 0.0}, {"lr": lr})
 
     history = [exchange(10, 1, 3, 1.0), exchange(20, 0, 1, 2.0), exchange(30, 1, 2, 3.0)]
-    assert lineage(history, 0) == (3, [history[0], history[1]])
-    assert lineage(history, 1) == (2, [history[2]])
-    assert lineage(history, 3) == (3, [])
-    line = track("best", {"lr": 5.0}, lineage(history, 0)[1], 40)
+    assert ancestry(history, 0) == (3, [history[0], history[1]])
+    assert ancestry(history, 1) == (2, [history[2]])
+    assert ancestry(history, 3) == (3, [])
+    line = make_schedule("best", {"lr": 5.0}, ancestry(history, 0)[1], 40)
     assert line.steps == [0, 10, 20, 40]
     assert [x["lr"] for x in line.values] == [5.0, 1.0, 2.0, 2.0]
 
@@ -137,7 +138,7 @@ def test_a_state_is_taken_over_without_its_keys():
     assert new.env_state["x"].tolist() == new.obs.tolist() == [0, 3, 2, 3]
     assert (new.key == keys).all()
     assert (new.agent_state["held"] == keys).all()  # they are the stream's, too
-    assert (new.env_state["key"] == keys[jnp.array([0, 3, 2, 3])]).all()  # a world's own
+    assert (new.env_state["key"] == keys[jnp.array([0, 3, 2, 3])]).all()  # an env's own
 
 
 @pytest.fixture(scope="module")
@@ -152,24 +153,24 @@ def rows_of(run):
 
 
 def check_same(path, group):
-    """Members, numbers and exchanges are those of the other population, bit for bit."""
-    assert history_of(path) == history_of(group)
-    assert ranked(path) == ranked(group)
+    """Members, hyperparameters and exchanges are those of the other population, bit for bit."""
+    assert read_exchanges(path) == read_exchanges(group)
+    assert rank_members(path) == rank_members(group)
     for run, other in zip(members(path), members(group), strict=True):
         notes = [load_metadata(x.checkpoints) for x in (run, other)]
         assert notes[0]["digests"] == notes[1]["digests"]
         assert notes[0]["settings"]["algo"] == notes[1]["settings"]["algo"]
-        assert config_of(run) == config_of(other)
+        assert read_config(run) == read_config(other)
         assert rows_of(run) == rows_of(other)
         assert divergence_of(run) == divergence_of(other)
 
 
-def test_the_worst_quarter_goes_on_from_the_best_at_each_interval(whole):
+def test_the_worst_quarter_exploits_the_best_at_each_interval(whole):
     group, found = whole
-    history = history_of(group)
+    history = read_exchanges(group)
     assert [x.step for x in history] == [256, 256, 512, 512, 768, 768]
     assert [x.interval for x in history] == [1, 1, 2, 2, 3, 3]
-    values = [first_values(run, RANGES) for run in members(group)]
+    values = [first_hyperparameters(run, RANGES) for run in members(group)]
     for x in history:
         scores = [
             next(row["eval_return"] for row in rows_of(run) if row["step"] == x.step)
@@ -184,12 +185,12 @@ def test_the_worst_quarter_goes_on_from_the_best_at_each_interval(whole):
     }
     assert [x.last_return for x in found] == sorted([x.last_return for x in found], reverse=True)
     for i, run in enumerate(members(group)):
-        assert config_of(run).runner.seed == 40 + i
+        assert read_config(run).runner.seed == 40 + i
         algo = load_metadata(run.checkpoints)["settings"]["algo"]
         assert algo["lr"] == values[i]["algo.lr"]  # what the checkpoint was trained with
 
 
-def test_a_loser_goes_on_from_the_state_of_its_winner(tmp_path):
+def test_a_loser_continues_from_the_state_of_its_winner(tmp_path):
     """With no step, an agent stays what it became."""
     still = replace(CONFIG, algo=replace(CONFIG.algo, lr=0.0))
     group, _ = evolve(still, {"algo.gamma": (0.9, 0.99)}, 8, 256, base_dir=tmp_path)
@@ -198,7 +199,7 @@ def test_a_loser_goes_on_from_the_state_of_its_winner(tmp_path):
         for step in (256, 384)
     )
     sources = list(range(8))
-    for x in history_of(group)[:2]:
+    for x in read_exchanges(group)[:2]:
         sources[x.loser] = x.winner
         assert before[x.loser] != before[x.winner]
     names = [name for name in before[0] if name.startswith(".agent_state.params")]
@@ -224,7 +225,7 @@ def test_exchanges_compile_nothing(tmp_path, caplog):
         [1024] + [0] * 7,  # nothing that all have
     ],
 )
-def test_a_population_that_was_lost_goes_on_to_the_same_bits(whole, last, tmp_path):
+def test_a_killed_population_is_resumed_to_the_same_bits(whole, last, tmp_path):
     group, found = whole
     lost = shutil.copytree(group.root, tmp_path / "lost", symlinks=True)
     forget(lost, last)
@@ -259,7 +260,7 @@ class Later(StopRequest):
         pass
 
 
-def test_a_population_that_was_stopped_goes_on_to_the_same_bits(whole, tmp_path, monkeypatch):
+def test_a_stopped_population_is_resumed_to_the_same_bits(whole, tmp_path, monkeypatch):
     run_many = training.run_many
 
     def stopping(run, run_dirs, record, fit):
@@ -286,9 +287,9 @@ def test_members_that_diverge_are_replaced_and_live_again_in_a_resumed_run_too(
 ):
     ranges = {"algo.lr": (1e-3, 1e34)}
     group, found = evolve(CONFIG, ranges, 8, 256, seed=seed, base_dir=tmp_path)
-    dead = [x.step for x in history_of(group) if x.loser_return == "-inf"]
+    dead = [x.step for x in read_exchanges(group) if x.loser_return == "-inf"]
     assert {step: dead.count(step) for step in dead} == replaced
-    assert all(x.winner_return != "-inf" for x in history_of(group))
+    assert all(x.winner_return != "-inf" for x in read_exchanges(group))
     returns = {x.member: x.last_return for x in found}
     for run in members(group):
         assert (returns[run.root.name] == -inf) == (divergence_of(run) is not None)
@@ -323,7 +324,7 @@ def _own_folder(tmp_path, monkeypatch):
 
 
 @pytest.mark.usefixtures("_own_folder")
-def test_the_command_tells_writes_draws_and_goes_on(capsys):
+def test_the_command_prints_writes_draws_and_resumes(capsys):
     words = "--algo.lr 1e-3:1e30 --algo.ent-coef=0:0.05 --members 4 --every 256 --runner.seed 1"
     main(["evolve", "cartpole_ppo", *words.split(), *WORDS.split()])
     said = capsys.readouterr().out
@@ -333,11 +334,11 @@ def test_the_command_tells_writes_draws_and_goes_on(capsys):
     assert (group.artifacts / "reward_curve.png").stat().st_size > 10_000
     with open(group.artifacts / "population.csv", newline="") as file:
         rows = list(csv.DictReader(file))
-    columns = ["member", "algo.lr", "algo.ent_coef", "last_return", "takeovers"]
+    columns = ["member", "algo.lr", "algo.ent_coef", "last_return", "exploits"]
     assert list(rows[0]) == columns
     table = [line.split() for line in said.splitlines() if line.startswith("member_")]
     assert [line[0] for line in table] == [row["member"] for row in rows]
-    assert [line[-1] for line in table] == [row["takeovers"] for row in rows]
+    assert [line[-1] for line in table] == [row["exploits"] for row in rows]
 
     main(["evaluate", str(group)])
     said = capsys.readouterr().out
@@ -347,7 +348,7 @@ def test_the_command_tells_writes_draws_and_goes_on(capsys):
     assert {saved_steps(run.checkpoints)[-1] for run in members(group)} == {1024}
     for words, sentence in (
         ("--algo.lr 1e-2", "algo.lr evolves in this population: leave it out"),
-        ("--runner.eval_every 100", "is no multiple of runner.eval_every 100"),
+        ("--runner.eval_every 100", "is not a multiple of runner.eval_every 100"),
         ("--seeds 0:4", "a group keeps its seeds"),
     ):
         with pytest.raises(SystemExit):
@@ -355,11 +356,11 @@ def test_the_command_tells_writes_draws_and_goes_on(capsys):
         assert sentence in capsys.readouterr().err
 
 
-def test_the_numbers_of_members_and_of_the_best_lineage_are_drawn(whole):
+def test_the_schedules_of_members_and_of_the_best_members_ancestors_are_drawn(whole):
     group, found = whole
-    each, best = tracks(group)
+    each, best = hyperparameter_schedules(group)
     assert [line.name for line in each] == [f"member_{i}" for i in range(8)]
-    assert best.name == f"lineage of {found[0].member}"
+    assert best.name == f"ancestors of {found[0].member}"
     assert best.values[-1] == found[0].values
     assert all(line.steps[-1] == 1024 for line in (*each, best))
     upper, lower = plot_hyperparameters(each, best).axes
@@ -373,14 +374,17 @@ def test_the_numbers_of_members_and_of_the_best_lineage_are_drawn(whole):
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        ("", "no number evolves: give one a range, as in --algo.lr 1e-4:1e-2"),
+        ("", "no hyperparameter evolves: give one a range, as in --algo.lr 1e-4:1e-2"),
         ("--algo.lr 1e-2:1e-4", "algo.lr (0.01, 0.0001): give the lower and then the higher end"),
         ("--algo.lr 1:inf", "algo.lr (1.0, inf): give the lower and then the higher end"),
-        ("--algo.lr 1:2 --algo.lr 1:3", "algo.lr has a range twice: give it one"),
-        ("1:2", "'1:2': a range is a field's, as in --algo.lr 1e-4:1e-2"),
+        (
+            "--algo.lr 1:2 --algo.lr 1:3",
+            "algo.lr is given twice: give all its values",
+        ),
+        ("1:2", "'1:2' does not follow a field: write values as --algo.lr 1e-4,3e-4"),
         ("--algo.lrr 1:2", "unknown field 'algo.lrr': did you mean algo.lr"),
         ("--algo.lr a:2", "a:2"),
-        ("--runner.eval_every 1:2", "runner.eval_every has a range, and only numbers of algo"),
+        ("--runner.eval_every 1:2", "runner.eval_every has a range, and only fields of algo may"),
         ("--algo.n_steps 16:32", "algo.n_steps is static, part of the program: sweep over it"),
         ("--algo.activation 1:2", "algo.activation is static"),
         ("--algo.gamma 0.9:1.1", "gamma 1.1: give a number from 0 to 1"),
@@ -390,8 +394,8 @@ def test_the_numbers_of_members_and_of_the_best_lineage_are_drawn(whole):
         ("--algo.lr 1:2 --members", "--members needs a number"),
         ("--algo.lr 1:2 --every", "--every needs env steps"),
         ("--algo.lr 1:2 --every 128", "every 128 env steps is not above one update of 128"),
-        ("--algo.lr 1:2 --every 768", "every 768 env steps never comes within 768"),
-        ("--algo.lr 1:2 --every 300", "every 300 env steps is no multiple of runner.eval_every"),
+        ("--algo.lr 1:2 --every 768", "every 768 env steps never happens within 768"),
+        ("--algo.lr 1:2 --every 300", "every 300 env steps is not a multiple of runner.eval_every"),
         ("--algo.lr 1:2 --runner.eval_episodes 0", "runner.eval_episodes 0: members are ranked"),
         ("--algo.lr 1:2 --runner.eval_every 0", "runner.eval_every 0: members are ranked"),
         ("--algo.lr 1:2 --runner.seed -1", "seed -1: give at least 0"),
@@ -411,13 +415,13 @@ def test_an_exchange_within_the_warm_up_and_whole_numbers_are_refused(tmp_path):
     config = PRESETS["cartpole_dqn"][1]
     runner = replace(config.runner, eval_every=500, warmup_steps=1000)
     config = replace(config, runner=runner)
-    with pytest.raises(ConfigError, match="every 500 env steps comes within the warm-up of 1000"):
+    with pytest.raises(ConfigError, match="every 500 env steps is within the warm-up of 1000"):
         evolve(config, {"algo.lr": (1e-4, 1e-2)}, 4, 500, base_dir=tmp_path)
-    with pytest.raises(ConfigError, match="target_update_freq has a range and is whole"):
+    with pytest.raises(ConfigError, match="target_update_freq has a range and is a whole number"):
         evolve(config, {"algo.target_update_freq": (1, 10)}, 4, 5000, base_dir=tmp_path)
     assert not list(tmp_path.iterdir())
 
 
-def test_help_tells_how_a_range_is_written(capsys):
+def test_help_says_how_a_range_is_written(capsys):
     main(["evolve", "--help"])
     assert "--algo.FIELD LOW:HIGH" in capsys.readouterr().out

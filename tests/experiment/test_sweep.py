@@ -1,4 +1,4 @@
-"""Sweeps: their programs, their files, their ranking, halving, and how they go on."""
+"""Sweeps: their programs, their files, their ranking, halving, and how they are resumed."""
 
 import csv
 import shutil
@@ -10,8 +10,8 @@ from small_run import CONFIG
 from vibe_rl.checkpoint import load_metadata, saved_steps
 from vibe_rl.cli import main
 from vibe_rl.experiment import resume, trials
-from vibe_rl.experiment.build import config_of
-from vibe_rl.experiment.sweep import resume_sweep, rungs_of, sweep
+from vibe_rl.experiment.config_files import read_config
+from vibe_rl.experiment.sweep import compute_rungs, resume_sweep, sweep
 from vibe_rl.metrics import read_metrics
 from vibe_rl.run_dir import RunDir, find_runs
 from vibe_rl.run_dir.divergence import divergence_of
@@ -48,7 +48,7 @@ def rows_of(run):
 def test_rungs_are_the_budget_divided_until_fewer_settings_are_left_than_that(
     n_settings, halving, rungs
 ):
-    assert rungs_of(n_settings, halving, 1000) == rungs
+    assert compute_rungs(n_settings, halving, 1000) == rungs
 
 
 RATES = (1e-2, 1e-3, 2e-3, 3e-3)
@@ -56,11 +56,11 @@ RATES = (1e-2, 1e-3, 2e-3, 3e-3)
 
 def by_rate(path, step=inf):
     """Scores planted in place of evaluations: the smaller the learning rate the better."""
-    return -config_of(path).algo.lr
+    return -read_config(path).algo.lr
 
 
 @pytest.mark.slow
-def test_halving_lets_the_best_go_on_and_they_are_what_they_would_have_been(tmp_path, monkeypatch):
+def test_halving_trains_the_best_on_to_what_they_would_have_been(tmp_path, monkeypatch):
     monkeypatch.setattr(trials, "last_return", by_rate)
     halved, standings = sweep(CONFIG, {"algo.lr": RATES}, range(2), 2, tmp_path)
     assert [s.setting for s in standings] == ["lr=0.001", "lr=0.002", "lr=0.003", "lr=0.01"]
@@ -83,12 +83,12 @@ def test_a_loser_can_be_trained_on(tmp_path, monkeypatch):
     group, standings = sweep(CONFIG, {"algo.lr": RATES[:2]}, [3], 2, tmp_path)
     loser = group.root / "members/lr=0.01_seed_3"
     assert trained(group)["lr=0.01_seed_3"] == 512
-    assert resume(loser, config_of(loser))[1].step == 1024
+    assert resume(loser, read_config(loser))[1].step == 1024
     assert resume_sweep(group)[1] == standings  # what it has become does not count
 
 
 @pytest.mark.slow
-def test_a_sweep_that_was_stopped_goes_on_without_repeating_what_is_done(tmp_path, monkeypatch):
+def test_a_stopped_sweep_is_resumed_without_repeating_what_is_done(tmp_path, monkeypatch):
     axes = {"algo.lr": [1e-3, 3e-3], "algo.hidden_sizes": [(8,), (4,)]}
     whole, expected = sweep(CONFIG, axes, range(2), 2, tmp_path)
     calls, run_many = [], trials.run_many
@@ -110,7 +110,7 @@ def test_a_sweep_that_was_stopped_goes_on_without_repeating_what_is_done(tmp_pat
     assert all(trained(group)[name] > 256 for names in calls[2:] for name in names)
 
 
-def test_a_sweep_that_was_lost_goes_on_to_the_same_bits(tmp_path):
+def test_a_killed_sweep_is_resumed_to_the_same_bits(tmp_path):
     group, expected = sweep(CONFIG, {"algo.lr": RATES}, range(2), 2, tmp_path)
     lost = RunDir.open(shutil.copytree(group.root, tmp_path / "lost", symlinks=True))
     (lost.artifacts / "sweep.csv").unlink()
@@ -131,7 +131,7 @@ def _own_folder(tmp_path, monkeypatch):
 
 
 @pytest.mark.usefixtures("_own_folder")
-def test_the_command_tells_writes_and_draws_a_ranking_that_survives_divergence(capsys):
+def test_the_command_prints_writes_and_draws_a_ranking_that_survives_divergence(capsys):
     words = ["--algo.lr", "inf,1e-3", "--seeds", "1:3", *WORDS.split()]
     main(["sweep", "cartpole_ppo", *words])
     said = capsys.readouterr().out
@@ -182,11 +182,17 @@ def trained_sound(group):
     [
         ("", "no field has several values: name some, as in --algo.lr 1e-4,3e-4, or use train"),
         ("--algo.lr 1e-3,0.001", "algo.lr 0.001 is given twice: name each value once"),
-        ("--algo.lr 1,2 --algo.lr 3,4", "algo.lr has values twice: give them all at once"),
-        ("--algo.lr 1,,2", "algo.lr '1,,2' has a comma without a value: take it out"),
+        (
+            "--algo.lr 1,2 --algo.lr 3,4",
+            "algo.lr is given twice: give all its values",
+        ),
+        ("--algo.lr 1,,2", "algo.lr '1,,2' has a comma without a value: remove it"),
         ("--algo.lrr 1,2", "unknown field 'algo.lrr': did you mean algo.lr"),
         ("--runner.eval_every 100,200", "runner.eval_every has several values, and only fields of"),
-        ("--env_kwargs gravity 1,2", "'1,2': commas part values of one field"),
+        (
+            "--env_kwargs gravity 1,2",
+            "'1,2' does not follow a field: write values as",
+        ),
         ("--algo.lr 1,2 --seeds 0,0", "seeds [0] are given twice: name each once"),
         ("--algo.lr 1,2 --seeds", "--seeds needs seeds"),
         ("--algo.lr 1,2 --runner.seed 1", "runner.seed is each of --seeds in turn"),
@@ -211,6 +217,6 @@ def test_bad_input_gets_one_sentence(words, sentence, tmp_path, capsys):
     assert not list(tmp_path.iterdir())
 
 
-def test_help_tells_how_a_grid_is_written(capsys):
+def test_help_says_how_a_grid_is_written(capsys):
     main(["sweep", "--help"])
     assert "--algo.FIELD VALUE,VALUE" in capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""Trials: which of them share a program, and how they are ranked."""
+"""Trials: how they are ranked; groups: which runs share a program."""
 
 from dataclasses import replace
 from math import inf
@@ -7,8 +7,9 @@ import jax
 
 from small_run import CONFIG
 from vibe_rl.experiment.build import build
-from vibe_rl.experiment.grid import settings_of
-from vibe_rl.experiment.trials import Member, Trial, last_return, programs, ranked
+from vibe_rl.experiment.grid import expand_grid
+from vibe_rl.experiment.group import Member, by_program
+from vibe_rl.experiment.trials import Trial, last_return, rank_trials
 from vibe_rl.metrics import MetricsLogger
 from vibe_rl.run_dir import RunDir
 from vibe_rl.run_dir.divergence import Divergence, mark_diverged
@@ -16,13 +17,13 @@ from vibe_rl.runner.many.fit import fit_many
 from vibe_rl.runner.many.runs import side_by_side
 
 
-def prepared(axes):
-    return [build(setting.config) for setting in settings_of(CONFIG, axes)]
+def runs_on(axes):
+    return [build(setting.config) for setting in expand_grid(CONFIG, axes)]
 
 
 def test_sixty_four_learning_rates_are_one_program(caplog):
-    runs = prepared({"algo.lr": [10.0 ** -(2 + i / 32) for i in range(64)]})
-    (group,) = programs(runs, runs)
+    runs = runs_on({"algo.lr": [10.0 ** -(2 + i / 32) for i in range(64)]})
+    (group,) = by_program(runs, runs)
     with jax.log_compiles():
         fit_many(side_by_side(group))
     compiled = [r for r in caplog.records if "Finished XLA compilation of jit(run_chunk)" in r.msg]
@@ -31,12 +32,12 @@ def test_sixty_four_learning_rates_are_one_program(caplog):
 
 def test_shapes_have_a_program_each_and_numbers_none():
     axes = {"algo.lr": [1e-3, 1e-2], "algo.hidden_sizes": [(8,), (16,)], "algo.gamma": [0.9, 0.99]}
-    runs = prepared(axes)
-    groups = programs(list(range(8)), runs)
+    runs = runs_on(axes)
+    groups = by_program(list(range(8)), runs)
     assert groups == [[0, 1, 4, 5], [2, 3, 6, 7]]
 
 
-def planted(tmp_path, returns_of):
+def plant(tmp_path, returns_of):
     """Trials whose members' evaluations are `[(step, return), ...]`."""
     run = build(CONFIG)
     for name, seeds in returns_of.items():
@@ -53,7 +54,7 @@ def planted(tmp_path, returns_of):
 
 def test_trials_are_ranked_by_the_interquartile_mean_of_the_last_evaluations(tmp_path):
     found = list(
-        planted(
+        plant(
             tmp_path,
             {
                 "lucky": [[(1024, x)] for x in (0.0, 1.0, 3.0, 500.0)],  # (1 + 3) / 2
@@ -63,24 +64,24 @@ def test_trials_are_ranked_by_the_interquartile_mean_of_the_last_evaluations(tmp
             },
         )
     )
-    assert [(s.setting, s.iqm) for s in ranked(found)] == [
+    assert [(s.setting, s.iqm) for s in rank_trials(found)] == [
         ("steady", 10.0),
         ("faded", 5.0),
         ("lucky", 2.0),
         ("zero", 0.0),
     ]
-    assert [s.setting for s in ranked(found, 512)][:2] == ["faded", "steady"]
-    best = ranked(found)[0]
+    assert [s.setting for s in rank_trials(found, 512)][:2] == ["faded", "steady"]
+    best = rank_trials(found)[0]
     assert (best.worst, best.worst_seed, best.step, best.n_seeds) == (9.0, 0, 1024, 4)
-    assert ranked(found, 500)[0].step == 512  # the update with which 500 env steps are reached
+    assert rank_trials(found, 500)[0].step == 512  # the update with which 500 env steps are reached
 
 
 def test_a_seed_that_diverged_counts_as_the_lowest_from_then_on(tmp_path):
     seeds = [[(512, 50.0), (1024, 60.0)], [(512, 40.0)]]
-    first, second = planted(tmp_path, {"a": seeds, "b": [[(512, 1.0), (1024, 2.0)]] * 2})
+    first, second = plant(tmp_path, {"a": seeds, "b": [[(512, 1.0), (1024, 2.0)]] * 2})
     mark_diverged(first.members[1].run_dir, Divergence(768, "actor_loss became nan"))
     assert last_return(first.members[1].run_dir, 767) == 40.0
     assert last_return(first.members[1].run_dir) == -inf
-    assert [s.setting for s in ranked([first, second], 512)] == ["a", "b"]
-    lowest = ranked([first, second])[1]
+    assert [s.setting for s in rank_trials([first, second], 512)] == ["a", "b"]
+    lowest = rank_trials([first, second])[1]
     assert (lowest.setting, lowest.iqm, lowest.diverged) == ("a", -inf, 1)

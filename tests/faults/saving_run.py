@@ -5,7 +5,7 @@ import sys
 from vibe_rl.algorithms.dqn import DQNConfig
 from vibe_rl.configs import TrainConfig
 from vibe_rl.experiment import resume
-from vibe_rl.experiment.build import config_of
+from vibe_rl.experiment.config_files import read_config
 from vibe_rl.run_dir import RunDir
 from vibe_rl.runner import RunnerConfig
 
@@ -37,4 +37,4 @@ def new_run(base_dir):
 
 
 if __name__ == "__main__":
-    resume(sys.argv[1], config_of(sys.argv[1]))
+    resume(sys.argv[1], read_config(sys.argv[1]))

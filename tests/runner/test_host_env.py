@@ -19,7 +19,7 @@ from vibe_rl.env import AutoResetWrapper, GymnasiumWrapper, HostStep
 from vibe_rl.experiment import evaluate_run
 from vibe_rl.run_dir import find_runs
 from vibe_rl.runner import RunnerConfig, fit, prepare
-from vibe_rl.runner.host_env import AT_ONCE, act, evaluate_host_envs, learn_then_act, opened
+from vibe_rl.runner.host_env import AT_ONCE, act, evaluate_host_envs, learn_then_act, open_envs
 from vibe_rl.runner.train_dqn import dqn
 from vibe_rl.runner.train_ppo import ppo
 from vibe_rl.runner.train_sac import sac
@@ -163,7 +163,7 @@ def test_worlds_are_closed_when_training_ends_and_when_it_fails():
     env = OnHost(CountsAndPays())
     result, _ = trained(DQN, env, RUNNER)
     assert result.state.env_state.envs.closed
-    with pytest.raises(RuntimeError), opened(env, jax.random.key(0), 2) as envs:
+    with pytest.raises(RuntimeError), open_envs(env, jax.random.key(0), 2) as envs:
         raise RuntimeError
     assert envs.envs.closed
 

@@ -94,7 +94,7 @@ def test_the_same_batch_gives_the_same_gradients_on_any_number_of_devices(kind, 
 
 def collectives(run, each_episode):
     """Every communication of the compiled chunk: what it does, and the shape of its result."""
-    with run.started() as state:
+    with run.start() as state:
         how = run.algorithm, run.env, run.env_params, state, 3, each_episode
         program = chunk_program(mesh_of(run.config), state).lower(*how).compile()
     found = re.findall(
@@ -123,7 +123,7 @@ def test_gradients_are_reduced_once_and_no_rollout_is_gathered(kind):
 def test_each_device_holds_its_share_of_worlds_and_replay():
     for kind in ("ppo", "dqn by priority"):
         run = prepared(kind, D)
-        with run.started() as state:
+        with run.start() as state:
             split = [state.obs, state.env_state]
             if run.each_episode:  # DQN, which has a replay
                 split.append(state.agent_state.memory.ring._replace(filled=(), highest=()))
@@ -142,7 +142,7 @@ def test_the_memory_of_a_batch_falls_with_the_number_of_devices():
         wrapped = AutoResetWrapper(env)
         algorithm = builder(wrapped, env_params, big, replace(how, num_devices=8))
         run = prepare(algorithm, wrapped, env_params, how, 1024)
-        with run.started() as state:
+        with run.start() as state:
             how = run.algorithm, run.env, run.env_params, state, 3
             mesh = mesh_of(run.config)
             chunk = run_chunk if mesh is None else chunk_program(mesh, state)

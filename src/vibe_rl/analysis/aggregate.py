@@ -1,9 +1,8 @@
-"""What many seeds come to, each figure with a bootstrap interval (Agarwal et al. 2021,
-arXiv:2108.13264), by SciPy.
+"""Statistics over seeds, each with a bootstrap interval (Agarwal et al. 2021, arXiv:2108.13264).
 
-Scores of one method are strata: for each environment an array with a figure per seed. The bootstrap
-is stratified: it draws seeds again within their environment. Environments may differ in their
-number of seeds; pooled figures then count every seed the same.
+Scores of one method are strata: for each environment an array with a score per seed. The bootstrap
+is SciPy's and stratified: it resamples seeds within their environment. Environments may differ in
+their number of seeds; pooled statistics then count every seed the same.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,9 +15,9 @@ from jaxtyping import Float
 
 RESAMPLES = 10_000
 FEW_SEEDS = 5
-"""With fewer, a percentile interval holds the true value clearly less often than it says."""
+"""With fewer, a percentile interval covers the true value clearly less often than 95 %."""
 
-_FIGURES_AT_ONCE = 1_000_000  # of all resamples in work, which bounds the memory
+_SCORES_AT_ONCE = 1_000_000  # in all resamples of a batch, which bounds the memory
 
 _LOWEST = -1e150  # stands for -inf in differences and squares
 
@@ -26,7 +25,7 @@ Strata = Sequence[Float[np.ndarray, " _"]]
 
 
 class Aggregate(NamedTuple):
-    """Of one figure per seed."""
+    """The interquartile mean of a score per seed."""
 
     iqm: float  # the mean of the middle half
     low: float  # of its 95 % bootstrap interval
@@ -35,7 +34,7 @@ class Aggregate(NamedTuple):
 
 
 class Improvement(NamedTuple):
-    """How likely a seed of one method is to beat a seed of another."""
+    """The probability that a seed of one method beats a seed of another."""
 
     probability: float
     low: float  # of its 95 % bootstrap interval
@@ -53,8 +52,8 @@ class Profile(NamedTuple):
 def aggregate(scores: Sequence[float]) -> Aggregate:
     """The interquartile mean over seeds with its 95 % percentile bootstrap interval.
 
-    The interval of a single seed, or of equal ones, is the figure itself. A seed that diverged
-    counts as -inf: while such seeds are no more than a quarter, they are cut off with the lowest.
+    The interval of a single seed, or of equal ones, is the score itself. A seed that diverged
+    counts as -inf: up to a quarter of such seeds are cut off with the lowest.
     """
     return aggregate_strata([np.asarray(scores, np.float64)])
 
@@ -70,8 +69,8 @@ def aggregate_strata(strata: Strata) -> Aggregate:
 def improvement(a: Strata, b: Strata) -> Improvement:
     """P(A > B): that a random seed of `a` scores above one of `b`, ties as half a win.
 
-    The mean over the environments, which `a` and `b` have in the same order, of U / (n m), Mann and
-    Whitney's statistic.
+    The mean of U / (n m), with Mann and Whitney's statistic U, over the environments, which `a` and
+    `b` have in the same order.
     """
 
     def probability(*samples: np.ndarray) -> np.ndarray:
@@ -89,11 +88,11 @@ def profile(strata: Strata, thresholds: Float[np.ndarray, " n"]) -> Profile:
     return Profile(_pooled_mean(*above), low, high)
 
 
-def normalized(methods: Sequence[Strata]) -> list[list[Float[np.ndarray, " _"]]]:
+def normalize_scores(methods: Sequence[Strata]) -> list[list[Float[np.ndarray, " _"]]]:
     """The scores on a scale that environments share.
 
     In each environment the lowest score of all methods' seeds becomes 0 and the highest 1; where
-    all are equal, each becomes 0.5. What is -inf stays so.
+    all are equal, each becomes 0.5. A score of -inf stays -inf.
     """
     columns = [_to_unit_range(scores) for scores in zip(*methods, strict=True)]
     return [list(strata) for strata in zip(*columns, strict=True)]
@@ -106,21 +105,23 @@ def bootstrap_interval(
 ) -> tuple[Float[np.ndarray, "*rows"], Float[np.ndarray, "*rows"]]:
     """The ends of the 95 % percentile interval of `statistic(*samples)`.
 
-    Each sample is drawn again by itself, along its last axis, over which the statistic reduces.
-    The same samples always give the same interval.
+    Each sample is resampled by itself, along its last axis, over which the statistic reduces. The
+    same samples always give the same interval.
     """
     sizes = [sample.shape[-1] for sample in samples]
-    # SciPy wants two figures or more: a single one is doubled, and its double left out again
-    drawn_from = [x.repeat(2, axis=-1) if x.shape[-1] == 1 else x for x in samples]
+    # SciPy needs at least two scores: a single one is doubled, and its double left out again
+    populations = [x.repeat(2, axis=-1) if x.shape[-1] == 1 else x for x in samples]
 
-    def of_drawn(*drawn: np.ndarray, axis: int) -> np.ndarray:
-        return statistic(*(x[..., :size] for x, size in zip(drawn, sizes, strict=True)))
+    def of_resample(*resample: np.ndarray, axis: int) -> np.ndarray:
+        return statistic(*(x[..., :size] for x, size in zip(resample, sizes, strict=True)))
 
-    batch = max(1, _FIGURES_AT_ONCE // sum(sample.size for sample in samples))
-    how = {"method": "percentile", "axis": -1, "vectorized": True, "batch": batch}
+    batch = max(1, _SCORES_AT_ONCE // sum(sample.size for sample in samples))
+    options = {"method": "percentile", "axis": -1, "vectorized": True, "batch": batch}
     rng = np.random.default_rng(0)
-    found = scipy.stats.bootstrap(drawn_from, of_drawn, n_resamples=resamples, rng=rng, **how)
-    low, high = found.confidence_interval
+    result = scipy.stats.bootstrap(
+        populations, of_resample, n_resamples=resamples, rng=rng, **options
+    )
+    low, high = result.confidence_interval
     return np.asarray(low), np.asarray(high)
 
 
@@ -135,13 +136,13 @@ def _pooled_mean(*samples: np.ndarray) -> np.ndarray:
 
 def _wins(x: np.ndarray, y: np.ndarray) -> np.ndarray | np.float64:
     """The fraction of pairs in which `x` is above `y`, ties as halves, over the last axis."""
-    # asymptotic: what it computes beside U, which is not used, is then cheap
-    found = scipy.stats.mannwhitneyu(x, y, axis=-1, method="asymptotic")
-    return np.asarray(found.statistic) / (x.shape[-1] * y.shape[-1])
+    # asymptotic: the p-value, which is not used, is then cheap
+    result = scipy.stats.mannwhitneyu(x, y, axis=-1, method="asymptotic")
+    return np.asarray(result.statistic) / (x.shape[-1] * y.shape[-1])
 
 
 def _to_unit_range(scores: Strata) -> Strata:
-    together = np.concatenate(scores)
-    sound = together[np.isfinite(together)]
-    low, span = (sound.min(), np.ptp(sound)) if sound.size else (0.0, 0.0)
+    pooled = np.concatenate(scores)
+    finite = pooled[np.isfinite(pooled)]
+    low, span = (finite.min(), np.ptp(finite)) if finite.size else (0.0, 0.0)
     return [(x - low) / span if span else np.where(np.isfinite(x), 0.5, x) for x in scores]

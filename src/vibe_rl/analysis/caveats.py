@@ -1,4 +1,4 @@
-"""What makes a comparison less than it seems: a table of checks, each a list of sentences."""
+"""Caveats of a comparison: a table of checks, each of which gives a list of sentences."""
 
 from collections.abc import Iterable, Sequence
 from math import inf
@@ -10,13 +10,13 @@ from vibe_rl.analysis.method import Method, Seed
 Methods = dict[str, Method]
 
 
-def doubts(methods: Methods) -> list[str]:
-    """What a reader of the comparison should know about its runs, a sentence each."""
+def caveats(methods: Methods) -> list[str]:
+    """Reasons not to take the comparison at face value, a sentence each."""
     return [sentence for check in _CHECKS for sentence in check(methods)]
 
 
-def listed(items: Iterable[str | int | float]) -> str:
-    """Names or numbers in a sentence."""
+def comma_separated(items: Iterable[str | int | float]) -> str:
+    """Names and numbers as a sentence lists them."""
     return ", ".join(item if isinstance(item, str) else f"{item:,}" for item in items)
 
 
@@ -25,56 +25,57 @@ def _unequal_steps(methods: Methods) -> list[str]:
     for env_id in next(iter(methods.values())):
         steps = {name: {seed.step for seed in method[env_id]} for name, method in methods.items()}
         if len(set.union(*steps.values())) > 1:
-            told = "; ".join(f"{name} {listed(sorted(some))}" for name, some in steps.items())
-            sentences.append(f"env steps differ on {env_id} ({told}).")
+            each = [f"{name} {comma_separated(sorted(some))}" for name, some in steps.items()]
+            sentences.append(f"env steps differ on {env_id} ({'; '.join(each)}).")
     return sentences
 
 
 def _unequal_tasks(methods: Methods) -> list[str]:
     sentences = []
     for env_id in next(iter(methods.values())):
-        settings = _unlike([seed for method in methods.values() for seed in method[env_id]])
-        of_task = [name for name in settings if name.startswith("env_kwargs.")]
+        fields = _differing([seed for method in methods.values() for seed in method[env_id]])
+        of_task = comma_separated(name for name in fields if name.startswith("env_kwargs."))
         if of_task:
-            sentences.append(f"{listed(of_task)} differ on {env_id}: the tasks are not the same.")
+            sentences.append(f"{of_task} differ on {env_id}: the tasks are not the same.")
     return sentences
 
 
 def _mixtures(methods: Methods) -> list[str]:
+    fields = {place: _differing(seeds) for place, seeds in _places(methods).items()}
     return [
-        f"{listed(_unlike(seeds))} differ among {place}: the runs are not seeds of one method."
-        for place, seeds in _places(methods).items()
-        if _unlike(seeds)
+        f"{comma_separated(some)} differ among {place}: the runs are not seeds of one method."
+        for place, some in fields.items()
+        if some
     ]
 
 
 def _twins(methods: Methods) -> list[str]:
-    found = [place for place, seeds in _places(methods).items() if _has_twins(seeds)]
-    return [f"the same seed counts twice in {listed(found)}."] if found else []
+    places = [place for place, seeds in _places(methods).items() if _has_twins(seeds)]
+    return [f"the same seed counts twice in {comma_separated(places)}."] if places else []
 
 
 def _diverged(methods: Methods) -> list[str]:
-    lost = {
+    counts = {
         place: sum(seed.score == -inf for seed in seeds)
         for place, seeds in _places(methods).items()
     }
     return [
-        f"{n} of the seeds of {place} diverged and count as the lowest."
-        for place, n in lost.items()
-        if n
+        f"{count} of the seeds of {place} diverged and count as the lowest."
+        for place, count in counts.items()
+        if count
     ]
 
 
 def _few_seeds(methods: Methods) -> list[str]:
     few = [place for place, seeds in _places(methods).items() if len(seeds) < FEW_SEEDS]
     warning = f"fewer than {FEW_SEEDS} seeds make the interval too narrow"
-    return [f"{warning} ({listed(few)})."] if few else []
+    return [f"{warning} ({comma_separated(few)})."] if few else []
 
 
 def _uneven_seeds(methods: Methods) -> list[str]:
     uneven = [name for name, m in methods.items() if len({len(seeds) for seeds in m.values()}) > 1]
     warning = "environments with more seeds count more in the IQM"
-    return [f"{warning} ({listed(uneven)})."] if uneven else []
+    return [f"{warning} ({comma_separated(uneven)})."] if uneven else []
 
 
 _CHECKS = (
@@ -93,14 +94,14 @@ def _places(methods: Methods) -> dict[str, list[Seed]]:
     return {f"{n} on {e}": seeds for n, method in methods.items() for e, seeds in method.items()}
 
 
-def _unlike(seeds: Sequence[Seed]) -> list[str]:
-    """The settings of what learns, and of its task, that are not the same in all runs."""
-    first, *others = [_settings(seed.config) for seed in seeds]
-    names = sorted({name for settings in (first, *others) for name in settings})
-    return [n for n in names if any(settings.get(n) != first.get(n) for settings in others)]
+def _differing(seeds: Sequence[Seed]) -> list[str]:
+    """The fields of the algorithm and of the task that differ among the runs."""
+    first, *others = [_flat(seed.config) for seed in seeds]
+    names = sorted({name for fields in (first, *others) for name in fields})
+    return [n for n in names if any(fields.get(n) != first.get(n) for fields in others)]
 
 
-def _settings(config: dict[str, Any]) -> dict[str, Any]:
+def _flat(config: dict[str, Any]) -> dict[str, Any]:
     flat = {}
     for name in ("algorithm", "algo", "env_kwargs"):
         section = config.get(name)
@@ -110,7 +111,7 @@ def _settings(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def _has_twins(seeds: Sequence[Seed]) -> bool:
-    """Whether two runs recorded the same seed; a config that names none is of no known one."""
+    """Whether two runs recorded the same seed; configs without one are left out."""
     runners = [seed.config.get("runner") for seed in seeds]
     numbers = [r["seed"] for r in runners if isinstance(r, dict) and r.get("seed") is not None]
     return len(set(numbers)) < len(numbers)

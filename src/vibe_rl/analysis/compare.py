@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vibe_rl.analysis.aggregate import normalized
-from vibe_rl.analysis.caveats import doubts, listed
+from vibe_rl.analysis.aggregate import normalize_scores
+from vibe_rl.analysis.caveats import caveats, comma_separated
 from vibe_rl.analysis.method import Method, PathLike, load_method
 from vibe_rl.errors import ConfigError
 
@@ -19,7 +19,7 @@ class Comparison(NamedTuple):
 
     env_ids: list[str]
     scores: dict[str, list[np.ndarray]]  # for each environment an array [seeds]
-    doubts: list[str]  # what makes the scores less than they seem, a sentence each
+    caveats: list[str]  # a sentence each
 
 
 def compare(
@@ -28,10 +28,10 @@ def compare(
     """Reads the scores of the methods in `paths`.
 
     One environment leaves them in the metric's own unit; several are brought to a common scale by
-    `normalized`.
+    `normalize_scores`.
 
     Args:
-        paths: Two directories or more: each a run, a group of seeds, or a folder that holds several
+        paths: Two or more directories: each a run, a group of seeds, or a folder that holds several
             of these.
         metric: A key of the rows of metrics; more is better.
         best: Takes the highest value of each seed instead of its last. This flatters: among noisy
@@ -39,7 +39,7 @@ def compare(
 
     Raises:
         ConfigError: A directory holds no runs or some of another's, a run has no such metric, or
-            the methods have not the same environments.
+            the methods are not in the same environments.
     """
     _check_different(paths)
     loaded = [load_method(path, metric, best) for path in paths]
@@ -48,8 +48,8 @@ def compare(
     env_ids = _shared_environments(methods)
     scores = [[_scores(method, env_id) for env_id in env_ids] for method in loaded]
     if len(env_ids) > 1:
-        scores = normalized(scores)
-    return Comparison(env_ids, dict(zip(methods, scores, strict=True)), doubts(methods))
+        scores = normalize_scores(scores)
+    return Comparison(env_ids, dict(zip(methods, scores, strict=True)), caveats(methods))
 
 
 def _scores(method: Method, env_id: str) -> np.ndarray:
@@ -80,10 +80,10 @@ def _check_apart(methods: dict[str, Method]) -> None:
 
 
 def _shared_environments(methods: dict[str, Method]) -> list[str]:
-    """The environments of all methods; ConfigError that tells what is lacking."""
+    """The environments of all methods; ConfigError names those that a method lacks."""
     known = sorted({env_id for method in methods.values() for env_id in method})
     lacking = [
-        f"{name} lacks {listed(env_id for env_id in known if env_id not in method)}"
+        f"{name} lacks {comma_separated(env_id for env_id in known if env_id not in method)}"
         for name, method in methods.items()
         if len(method) < len(known)
     ]

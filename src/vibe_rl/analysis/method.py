@@ -1,4 +1,4 @@
-"""A method as a comparison sees it: the seeds in a directory, each with its score."""
+"""A method of a comparison: the seeds in a directory, each with its score."""
 
 import os
 from math import inf
@@ -48,27 +48,27 @@ def load_method(path: PathLike, metric: str, best: bool) -> Method:
 
 
 def runs_in(path: PathLike) -> list[RunDir]:
-    """The run `path`, or the members of the group `path`, or those of all in the folder `path`."""
+    """The run `path`, the members of the group `path`, or those of all in the folder `path`."""
     path = Path(path)
-    found = [RunDir.open(path)] if (path / "logs").is_dir() else find_runs(path)
-    if not found:
+    runs = [RunDir.open(path)] if (path / "logs").is_dir() else find_runs(path)
+    if not runs:
         raise ConfigError(f"{path} holds no run: give a run, a group of seeds or a folder of them.")
-    return [run for each in found for run in members(each) or [each]]
+    return [run for each in runs for run in members(each) or [each]]
 
 
 def score_of(run: RunDir, metric: str, best: bool) -> tuple[float, int | float]:
-    """The last value of `metric`, or the highest, and the env steps of the last."""
+    """The last value of `metric`, or with `best` the highest, and the env steps of the last."""
     rows = read_metrics(run)
     # of rows at the same step, which a resumed run may have, the last counts
     values = {row["step"]: row[metric] for row in rows if metric in row and _has_step(row)}
     if not values:
-        raise ConfigError(_nothing(run, metric, rows))
+        raise ConfigError(_no_score(run, metric, rows))
     last = max(values)
     numbers = [value for value in values.values() if isinstance(value, int | float)]
     if not isinstance(values[last], int | float):
         raise ConfigError(
-            f"{run} has {metric} {values[last]!r} at its last step {last:,}, which is no number: "
-            "leave it out, and say that a seed failed."
+            f"{run} has {metric} {values[last]!r} at its last step {last:,}, which is not a "
+            "number: leave it out, and say that a seed failed."
         )
     return float(max(numbers) if best else values[last]), last
 
@@ -77,7 +77,7 @@ def _has_step(row: dict[str, Any]) -> bool:
     return isinstance(row.get("step"), int | float)
 
 
-def _nothing(run: RunDir, metric: str, rows: list[dict[str, Any]]) -> str:
+def _no_score(run: RunDir, metric: str, rows: list[dict[str, Any]]) -> str:
     if metric == "eval_return":
         return f"{run} was never evaluated: leave it out, or train with runner.eval_episodes 10."
     keys = ", ".join(sorted({key for row in rows for key in row})) or "none"

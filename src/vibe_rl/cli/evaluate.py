@@ -4,17 +4,20 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 from math import inf
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from vibe_rl.cli.scores import describe, summary
+from vibe_rl.cli.output import evaluation_line, seeds_line
 from vibe_rl.run_dir.group import by_setting, is_population, members, setting_of, why_diverged
+
+if TYPE_CHECKING:
+    from vibe_rl.runner.evaluator import EvalMetrics
 
 
 def evaluate(args: Sequence[str]) -> None:
     """Plays greedy episodes with a saved agent, or with each of a group, and prints the returns."""
     import tyro  # noqa: PLC0415
 
-    from vibe_rl import experiment  # noqa: PLC0415
+    from vibe_rl.experiment import evaluate_run  # noqa: PLC0415
 
     def options(
         run: tyro.conf.Positional[str],
@@ -22,26 +25,28 @@ def evaluate(args: Sequence[str]) -> None:
         seed: int | None = None,
         best: tyro.conf.FlagCreatePairsOff[bool] = False,
     ):
-        """Greedy episodes of the latest agent, or of the best; by default those it had before."""
-        how = episodes, seed, best
+        """Greedy episodes of the latest agent or the best; by default those of its evaluation."""
         runs = [str(member) for member in by_setting(members(run))]
-        sound = [x for x in runs or [run] if why_diverged(x) is None]
-        return runs, {x: experiment.evaluate_run(x, *how) for x in sound}
+        scores = {
+            each: evaluate_run(each, episodes=episodes, seed=seed, best=best)
+            for each in runs or [run]
+            if why_diverged(each) is None
+        }
+        print_evaluations(runs, scores)
 
-    runs, scores = tyro.cli(options, args=list(args), prog="vibe-rl evaluate")
-    tell(runs, scores)
+    tyro.cli(options, args=list(args), prog="vibe-rl evaluate")
 
 
-def tell(runs: Sequence[str], scores: Mapping[str, Any]) -> None:
-    """A line for each run, and one for each setting over its seeds."""
+def print_evaluations(runs: Sequence[str], scores: "Mapping[str, EvalMetrics]") -> None:
+    """Prints a line for each member of a group and for each setting; of a single run, its line."""
     if not runs:
-        print(describe(*scores.values()))
+        print(evaluation_line(*scores.values()))
         return
     for run in runs:
-        said = describe(scores[run]) if run in scores else "diverged"
-        print(f"{Path(run).name} | {said}")
+        line = evaluation_line(scores[run]) if run in scores else "diverged"
+        print(f"{Path(run).name} | {line}")
     if is_population(Path(runs[0]).parents[1]):
-        return  # its members are no seeds of one setting
-    returns = {x: float(scores[x].mean_return) if x in scores else -inf for x in runs}
+        return  # its members are not seeds of one setting
+    returns = {run: float(scores[run].mean_return) if run in scores else -inf for run in runs}
     for setting, group in groupby(runs, setting_of):
-        print((f"{setting} | " if setting else "") + summary([returns[x] for x in group]))
+        print((f"{setting} | " if setting else "") + seeds_line([returns[run] for run in group]))

@@ -1,81 +1,71 @@
 """`vibe-rl evolve`."""
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from vibe_rl.cli.plot import try_to_draw
-from vibe_rl.cli.scores import columns, shown
-from vibe_rl.cli.words import taken_out, whole
-from vibe_rl.errors import ConfigError
-from vibe_rl.run_dir.group import print_diverged
+from vibe_rl.cli.options import asks_help, parse_int, pop_option
+from vibe_rl.cli.output import format_table, print_ending, return_text, try_to_draw
+from vibe_rl.cli.plot import draw_curves
 from vibe_rl.system.cores import use_all_cores
+
+if TYPE_CHECKING:
+    from vibe_rl.experiment.population import RankedMember
+    from vibe_rl.run_dir.directory import RunDir
 
 HELP = """usage: vibe-rl evolve PRESET --algo.FIELD LOW:HIGH ... [--members 8] [--every 20000] ...
 
-Trains members with different numbers, side by side in one program. Every so many env steps each of
-the worst quarter takes over the state of one of the best, and its numbers, changed a little or
-drawn anew. LOW:HIGH marks a number that evolves. Presets and fields: vibe-rl train --help."""
+Population-based training: members with different hyperparameters, side by side in one program.
+Every --every env steps each of the worst quarter takes over the state and the hyperparameters of
+one of the best, and perturbs or resamples the latter. LOW:HIGH marks a hyperparameter that evolves.
+Presets and fields: vibe-rl train --help."""
 
 
 def evolve(args: Sequence[str]) -> None:
     """Trains a population of a preset, and prints its members, the best first."""
-    if {"-h", "--help"} & set(args):
+    if asks_help(args):
         print(HELP)
         return
     use_all_cores()
-    from vibe_rl.configs import ranged  # noqa: PLC0415
-    from vibe_rl.experiment import population  # noqa: PLC0415
+    from vibe_rl.configs import parse_axes  # noqa: PLC0415
+    from vibe_rl.experiment.population import evolve as train_all  # noqa: PLC0415
 
-    n_members, words = taken_out("--members", args)
-    every, words = taken_out("--every", words)
-    numbers = whole("--members", n_members or "8", 1), whole("--every", every or "20000", 1)
-    config, ranges = ranged(words)
-    group, found = population.evolve(config, ranges, *numbers, config.runner.seed)
-    tell(str(group), found, config.runner.plot)
-
-
-def resume_population(path: str, change: Callable[[Any], Any]) -> None:
-    """Goes on with a population whose configs `change` makes others."""
-    from vibe_rl.experiment import population  # noqa: PLC0415
-    from vibe_rl.experiment.build import config_of  # noqa: PLC0415
-
-    group, found = population.resume_population(path, change)
-    tell(str(group), found, config_of(group).runner.plot)
+    members, words = pop_option("--members", args)
+    every, words = pop_option("--every", words)
+    n_members = parse_int("--members", members or "8", 1)
+    interval = parse_int("--every", every or "20000", 1)
+    config, ranges, _ = parse_axes(words, values=False)
+    print_population(*train_all(config, ranges, n_members, interval, config.runner.seed))
 
 
-def tell(group: str, found: Sequence[Any], plot: bool) -> None:
-    """Says, and draws, how a population ended."""
-    print(f"Training {'complete' if found else 'interrupted'}")
-    print_diverged(group)
-    if found:
-        print(standing(found))
-    print(f"Run | {group}")
-    if not found:
-        print(f"Go on | vibe-rl train --resume {group}")
-    elif plot:
-        try_to_draw_numbers(group)
-        try_to_draw(group)
+def print_population(group: "RunDir", ranking: "Sequence[RankedMember]") -> None:
+    """Prints, and draws, how a population ended."""
+    from vibe_rl.experiment.config_files import read_config  # noqa: PLC0415
+
+    table = members_table(ranking) if ranking else ""
+    print_ending(group, "", table, interrupted=not ranking)
+    if ranking and read_config(group).runner.plot:
+        try_to_draw("Hyperparameters", partial(draw_hyperparameters, group))
+        try_to_draw("Reward curve", partial(draw_curves, [str(group)]))
 
 
-def standing(found: Sequence[Any]) -> str:
+def members_table(ranking: "Sequence[RankedMember]") -> str:
     """A table of the members, the best first."""
-    head = ["member", *(name.partition(".")[2] for name in found[0].values)]
-    rows = [
-        [x.member, *(f"{v:.4g}" for v in x.values.values()), shown(x.last_return), str(x.takeovers)]
-        for x in found
-    ]
-    return columns([[*head, "last return", "takeovers"], *rows])
+    fields = [name.partition(".")[2] for name in ranking[0].values]
+    rows = [["member", *fields, "last return", "exploits"]]
+    for member in ranking:
+        values = [f"{value:.4g}" for value in member.values.values()]
+        last = return_text(member.last_return)
+        rows.append([member.member, *values, last, str(member.exploits)])
+    return format_table(rows)
 
 
-def try_to_draw_numbers(group: str) -> None:
-    """Draws how the numbers went, if matplotlib is there."""
-    from vibe_rl.experiment.population import tracks  # noqa: PLC0415
+def draw_hyperparameters(group: "RunDir") -> Path:
+    """Draws the schedules of the hyperparameters; the file."""
+    from vibe_rl.experiment.population import hyperparameter_schedules  # noqa: PLC0415
     from vibe_rl.plotting import plot_hyperparameters  # noqa: PLC0415
-    from vibe_rl.run_dir.directory import RunDir  # noqa: PLC0415
 
-    path = RunDir.open(group).artifact_path("population.png")
-    try:
-        plot_hyperparameters(*tracks(group), save_path=path)
-        print(f"Numbers | {path}")
-    except ConfigError as error:
-        print(f"Numbers | none: {error}")
+    path = group.artifact_path("population.png")
+    plot_hyperparameters(*hyperparameter_schedules(group), save_path=path)
+    return path

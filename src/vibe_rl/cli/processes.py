@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from functools import partial
 
-from vibe_rl.cli.words import taken_out, whole
+from vibe_rl.cli.options import parse_int, pop_option
 from vibe_rl.errors import ConfigError
 
 FLAG = "--distributed"
@@ -11,15 +11,15 @@ LEAST = {"--num_processes": 1, "--process_id": 0, "--timeout": 1}
 OPTIONS = ("--coordinator", *LEAST)
 
 
-def processes(args: Sequence[str]) -> tuple[Callable[[], None] | None, list[str]]:
-    """What joins the other processes, if `--distributed` asks for it; and the other words.
+def parse_processes(args: Sequence[str]) -> tuple[Callable[[], None] | None, list[str]]:
+    """What connects to the other processes, if `--distributed` is given; and the other words.
 
     Raises:
-        ConfigError: it is not known which process this is, or other options are given without it.
+        ConfigError: it is unknown which process this is, or other options are given without it.
     """
     words, given = list(args), {}
     for option in OPTIONS:
-        text, words = taken_out(option, words)
+        text, words = pop_option(option, words)
         given |= {} if text is None else {option: text}
     if FLAG not in words:
         if given:
@@ -29,7 +29,7 @@ def processes(args: Sequence[str]) -> tuple[Callable[[], None] | None, list[str]
     from vibe_rl.system.cluster import TIMEOUT, connect, find_cluster  # noqa: PLC0415
 
     numbers = {
-        option: whole(option, given[option], least)
+        option: parse_int(option, given[option], least)
         for option, least in LEAST.items()
         if option in given
     }

@@ -1,4 +1,4 @@
-"""The program `vibe-rl`: its commands, and how it ends."""
+"""The program `vibe-rl`: its commands, its errors and its exit status."""
 
 import signal
 import sys
@@ -10,18 +10,18 @@ from vibe_rl.errors import ConfigError, NonFiniteLossError, unknown
 COMMANDS = {
     "train": "Train a preset: vibe-rl train cartpole_ppo --algo.lr 1e-3, or resume: --resume RUN.",
     "sweep": "Rank settings: vibe-rl sweep cartpole_ppo --algo.lr 1e-4,3e-4 [--halving 2].",
-    "evolve": "Let numbers evolve: vibe-rl evolve cartpole_ppo --algo.lr 1e-4:1e-2 [--members 8].",
-    "search": "Search settings: vibe-rl search cartpole_ppo --algo.lr 1e-4:1e-2 [--trials 20].",
+    "evolve": "Evolve hyperparameters: vibe-rl evolve cartpole_ppo --algo.lr 1e-4:1e-2.",
+    "search": "Search hyperparameters: vibe-rl search cartpole_ppo --algo.lr 1e-4:1e-2.",
     "evaluate": "Evaluate a saved agent: vibe-rl evaluate RUN [--episodes 128] [--best].",
     "plot": "Draw reward curves: vibe-rl plot RUN [RUN ...] [--output FILE].",
     "compare": "Compare methods by all their seeds: vibe-rl compare A B [C ...] [--best].",
     "envs": "List the environments that have a name.",
 }
-"""What each does, in a line; `vibe_rl.cli.NAME.NAME` does it, imported when it runs."""
+"""What each command does; its function is `vibe_rl.cli.NAME.NAME`, imported when it runs."""
 
 
 def usage() -> str:
-    """All commands, a line each."""
+    """The usage, with a line for each command."""
     lines = [f"  {name:10s}{does}" for name, does in COMMANDS.items()]
     return "\n".join(["usage: vibe-rl COMMAND ...", "", *lines])
 
@@ -36,13 +36,13 @@ def command(name: str) -> Callable[[Sequence[str]], None]:
 def end_at_ctrl_c() -> None:
     """Leaves Ctrl-C to the system: it ends the process at once, even while it compiles.
 
-    A run takes over the first one while it trains, to end with a checkpoint.
+    While a run trains, it handles the first one itself, to end with a checkpoint.
     """
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def main(args: Sequence[str] | None = None) -> None:
-    """Runs one command; what the user got wrong ends it with one sentence and exit status 2."""
+    """Runs one command; bad input ends it with one sentence and exit status 2."""
     if args is None:
         end_at_ctrl_c()
     words = list(sys.argv[1:] if args is None else args)

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from vibe_rl.cli.scores import middle
-from vibe_rl.cli.words import check_no_seed, taken_out, whole
+from vibe_rl.cli.options import asks_help, check_no_seed, parse_int, pop_option
+from vibe_rl.cli.output import iqm_text
 from vibe_rl.system.cores import use_all_cores
 
 HELP = """usage: vibe-rl search PRESET --algo.FIELD LOW:HIGH [--algo.FIELD VALUE,VALUE] ...
@@ -17,7 +17,7 @@ HELP = """usage: vibe-rl search PRESET --algo.FIELD LOW:HIGH [--algo.FIELD VALUE
     [--pruner median|halving|none] [--sampler_seed N]
 
 Optuna chooses the values of each trial, which trains some seeds at once. The same command on other
-machines joins in, where all reach the storage: the path of a journal on a file system they share,
+machines joins the search if all reach the storage: the path of a journal on a shared file system,
 or the URL of a database. Presets and fields: vibe-rl train --help."""
 OPTIONS = {
     "--seeds": "0:4",
@@ -27,56 +27,59 @@ OPTIONS = {
     "--pruner": "median",
     "--sampler_seed": "",
 }
-"""What is taken where nothing is given."""
+"""Their defaults."""
 
 
 def search(args: Sequence[str]) -> None:
     """Runs the trials of an Optuna study, and prints the best."""
-    if {"-h", "--help"} & set(args):
+    if asks_help(args):
         print(HELP)
         return
     use_all_cores()
+    from vibe_rl.configs import parse_axes, parse_seeds  # noqa: PLC0415
     from vibe_rl.experiment.search.optuna import objective  # noqa: PLC0415
-    from vibe_rl.experiment.search.space import space_of  # noqa: PLC0415
-    from vibe_rl.experiment.search.study import described, open_study, work  # noqa: PLC0415
-    from vibe_rl.experiment.seeds import check_seeds, parse_seeds  # noqa: PLC0415
+    from vibe_rl.experiment.search.study import (  # noqa: PLC0415
+        describe_search,
+        open_study,
+        run_trials,
+    )
+    from vibe_rl.experiment.seeds import check_seeds  # noqa: PLC0415
 
-    options, words = split(args)
-    n_trials = whole("--trials", options["--trials"], 1)
+    options, words = pop_options(args)
+    n_trials = parse_int("--trials", options["--trials"], 1)
     seeds = check_seeds(parse_seeds(options["--seeds"]))
-    drawn = options["--sampler_seed"]
-    sampler_seed = whole("--sampler_seed", drawn, 0) if drawn else None
-    config, space, shared = space_of(words)
-    train_one = objective(config, space, seeds)
-    quieten()
+    number = options["--sampler_seed"]
+    config, space, shared = parse_axes(words)
+    objective_of_trial = objective(config, space, seeds)
+    leave_output_to_this_command()
     study = open_study(
         options["--study"] or words[0],
         options["--storage"],
-        described(config, space, seeds),
+        describe_search(config, space, seeds),
         options["--pruner"],
-        sampler_seed,
+        parse_int("--sampler_seed", number, 0) if number else None,
     )
-    stopped = False
+    interrupted = False
     try:
-        work(study, train_one, n_trials, [partial(tell_trial, space)])
+        run_trials(study, objective_of_trial, n_trials, [partial(print_trial, space)])
     except KeyboardInterrupt:
-        stopped = True
-    tell(study, n_trials, stopped)
-    tell_best(study, space, shared, seeds)
+        interrupted = True
+    print_search(study, n_trials, interrupted)
+    print_best(study, space, shared, seeds)
 
 
-def split(args: Sequence[str]) -> tuple[dict[str, str], list[str]]:
+def pop_options(args: Sequence[str]) -> tuple[dict[str, str], list[str]]:
     """The search's own options, and the words that describe its runs."""
     words, options = list(args), {}
-    for option, usual in OPTIONS.items():
-        found, words = taken_out(option, words)
-        options[option] = usual if found is None else found
+    for option, default in OPTIONS.items():
+        value, words = pop_option(option, words)
+        options[option] = default if value is None else value
     check_no_seed(words)
     return options, words
 
 
-def quieten() -> None:
-    """Leaves it to this command to tell what happens, and to Ctrl-C to end a trial as failed."""
+def leave_output_to_this_command() -> None:
+    """Silences Optuna's log, and lets Ctrl-C end a trial as failed."""
     from vibe_rl.extras import require  # noqa: PLC0415
 
     require("optuna.logging", "optuna", "searches").set_verbosity(logging.CRITICAL)
@@ -84,53 +87,54 @@ def quieten() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def tell_trial(space: Mapping[str, Any], study: Any, trial: Any) -> None:
-    """A line for a trial that was complete or pruned."""
-    from vibe_rl.experiment.grid import name_of  # noqa: PLC0415
-    from vibe_rl.experiment.search.optuna import values_of  # noqa: PLC0415
+def print_trial(space: Mapping[str, Any], study: Any, trial: Any) -> None:
+    """Prints a line for a trial that is complete or pruned."""
+    from vibe_rl.experiment.grid import setting_name  # noqa: PLC0415
+    from vibe_rl.experiment.search.optuna import trial_values  # noqa: PLC0415
 
-    facts, values = trial.user_attrs, name_of(values_of(trial, space))
-    if "refused" in facts:
-        print(f"Trial {trial.number} | {values} | refused: {facts['refused']}")
-    elif "iqm" in facts:
+    attrs, values = trial.user_attrs, setting_name(trial_values(trial, space))
+    if "refused" in attrs:
+        print(f"Trial {trial.number} | {values} | refused: {attrs['refused']}")
+    elif "iqm" in attrs:
         pruned = " (pruned)" if trial.value is None else ""
-        print(f"Trial {trial.number} | {values} | {judged(facts)}{pruned} | {facts['run']}")
+        print(f"Trial {trial.number} | {values} | {score_text(attrs)}{pruned} | {attrs['run']}")
 
 
-def judged(facts: Mapping[str, Any]) -> str:
-    """What a trial came to at its last evaluation."""
-    iqm = middle(facts["iqm"], facts["low"], facts["high"])
-    return f"IQM {iqm} at {facts['step']:,} env steps"
+def score_text(attrs: Mapping[str, Any]) -> str:
+    """A trial's score at its last evaluation."""
+    iqm = iqm_text(attrs["iqm"], attrs["low"], attrs["high"])
+    return f"IQM {iqm} at {attrs['step']:,} env steps"
 
 
-def tell(study: Any, n_trials: int, stopped: bool) -> None:
-    """Says how the search ended, whoever worked on it."""
-    from vibe_rl.experiment.search.study import begun  # noqa: PLC0415
+def print_search(study: Any, n_trials: int, interrupted: bool) -> None:
+    """Prints how the search ended, over all its workers."""
+    from vibe_rl.experiment.search.study import started_trials  # noqa: PLC0415
 
-    states = [trial.state.name for trial in begun(study)]
+    states = [trial.state.name for trial in started_trials(study)]
+    ending = "interrupted" if interrupted else "complete"
     print(
-        f"Search {'interrupted' if stopped else 'complete'} | {len(states)} of {n_trials} trials "
-        f"begun, {states.count('PRUNED')} pruned, {states.count('RUNNING')} running"
+        f"Search {ending} | {len(states)} of {n_trials} trials started, "
+        f"{states.count('PRUNED')} pruned, {states.count('RUNNING')} running"
     )
-    if stopped:
-        print("Go on | the same command")
+    if interrupted:
+        print("Resume with | the same command")
 
 
-def tell_best(
+def print_best(
     study: Any, space: Mapping[str, Any], shared: Sequence[str], seeds: list[int]
 ) -> None:
-    """Says which trial was best, and how to find out what it is worth."""
-    from vibe_rl.experiment.search.optuna import values_of  # noqa: PLC0415
-    from vibe_rl.experiment.search.space import words_of  # noqa: PLC0415
-    from vibe_rl.experiment.search.study import best_of  # noqa: PLC0415
+    """Prints the best trial, and the command that trains its setting with other seeds."""
+    from vibe_rl.experiment.search.optuna import trial_values  # noqa: PLC0415
+    from vibe_rl.experiment.search.space import as_options  # noqa: PLC0415
+    from vibe_rl.experiment.search.study import best_trial  # noqa: PLC0415
 
-    best = best_of(study)
+    best = best_trial(study)
     if best is None:
         print("Best | no trial is complete")
         return
-    values, first = words_of(values_of(best, space)), max(seeds) + 1
+    values, first = as_options(trial_values(best, space)), max(seeds) + 1
     again = ["--seeds", f"{first}:{first + len(seeds)}"]
-    print(f"Best | trial {best.number}, {judged(best.user_attrs)} of {len(seeds)} seeds")
+    print(f"Best | trial {best.number}, {score_text(best.user_attrs)} of {len(seeds)} seeds")
     print(f"Values | {shlex.join(values)}")
     print(f"Run | {best.user_attrs['run']}")
     print(f"Train with other seeds | {shlex.join(['vibe-rl', 'train', *shared, *values, *again])}")

@@ -4,14 +4,14 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from vibe_rl.cli.evolve import resume_population
-from vibe_rl.cli.plot import try_to_draw
-from vibe_rl.cli.processes import processes
-from vibe_rl.cli.scores import describe, summary
-from vibe_rl.cli.sweep import resume_sweep
-from vibe_rl.cli.words import check_no_seed, taken_out
+from vibe_rl.cli.evolve import print_population
+from vibe_rl.cli.options import check_no_seed, pop_option
+from vibe_rl.cli.output import evaluation_line, print_ending, seeds_line, try_to_draw
+from vibe_rl.cli.plot import draw_curves
+from vibe_rl.cli.processes import parse_processes
+from vibe_rl.cli.sweep import print_sweep
 from vibe_rl.errors import ConfigError
-from vibe_rl.run_dir.group import is_group, is_population, is_sweep, members, print_diverged
+from vibe_rl.run_dir.group import is_group, is_population, is_sweep, members
 from vibe_rl.system.cores import use_all_cores
 
 if TYPE_CHECKING:
@@ -21,93 +21,91 @@ if TYPE_CHECKING:
 
 
 def train(args: Sequence[str]) -> None:
-    """Trains a preset, or resumes a run or a group; a group trains many seeds at once."""
-    path, words = taken_out("--resume", args)
-    seeds, words = taken_out("--seeds", words)
-    join, words = processes(words)
+    """Trains a preset, with one seed or with many at once, or resumes a run or a group."""
+    path, words = pop_option("--resume", args)
+    seeds, words = pop_option("--seeds", words)
+    connect, words = parse_processes(words)
     if seeds is None and (path is None or not is_group(path)):
-        train_one(path, words, join)
-    elif join is None:
-        train_many(path, seeds, words)
-    else:
+        train_one(path, words, connect)
+    elif connect is not None:
         raise ConfigError("--distributed is for one run: train a group of seeds on each machine.")
+    elif path is None:
+        train_many(str(seeds), words)
+    elif seeds is not None:
+        raise ConfigError(f"--seeds {seeds} with --resume: a group keeps its seeds, leave it out.")
+    else:
+        resume_group(path, words)
 
 
 def train_one(
-    path: str | None, words: Sequence[str], join: Callable[[], None] | None = None
+    path: str | None, words: Sequence[str], connect: Callable[[], None] | None = None
 ) -> None:
-    """Trains a preset, or goes on with a run; of several processes, the first tells of it."""
+    """Trains a preset, or resumes a run; of several processes, the first prints how it ended."""
     from vibe_rl import experiment  # noqa: PLC0415 - each command imports what it needs
-    from vibe_rl.configs import cli, override  # noqa: PLC0415
-    from vibe_rl.experiment.build import config_of  # noqa: PLC0415
+    from vibe_rl.configs import cli, update_config  # noqa: PLC0415
+    from vibe_rl.experiment.config_files import read_config  # noqa: PLC0415
     from vibe_rl.system.processes import run_on_first  # noqa: PLC0415
 
-    config = cli(words) if path is None else override(config_of(path), words)
-    if join is not None:
-        join()
+    config = cli(words) if path is None else update_config(read_config(path), words)
+    if connect is not None:
+        connect()
     if path is None:
         run_dir, result = experiment.train(config)
     else:
         run_dir, result = experiment.resume(path, config)
-    run_on_first(partial(tell, config, run_dir, result))
+    run_on_first(partial(print_run, config, run_dir, result))
 
 
-def tell(config: "TrainConfig", run_dir: "RunDir", result: "FitResult") -> None:
-    """How a run ended, and how to go on."""
-    ending = "interrupted" if result.interrupted else "complete"
-    print(f"Training {ending} | {result.step:,} env steps, {result.updates:,} updates")
-    if result.evaluation is not None and not result.interrupted:
-        print(f"Evaluation | {describe(result.evaluation)}")
-    print(f"Run | {run_dir}")
-    if result.interrupted:
-        print(f"Go on | vibe-rl train --resume {run_dir}")
+def print_run(config: "TrainConfig", run_dir: "RunDir", result: "FitResult") -> None:
+    """Prints, and draws, how a run ended."""
+    scores = result.evaluation
+    line = "" if scores is None else f"Evaluation | {evaluation_line(scores)}"
+    steps = f"{result.step:,} env steps, {result.updates:,} updates"
+    print_ending(run_dir, steps, line, result.interrupted)
     curve = run_dir.artifact_path("reward_curve.png")
     if config.runner.plot and curve.exists():
         print(f"Reward curve | {curve}")
     elif config.runner.plot:
-        try_to_draw(str(run_dir))  # which says why there is none
+        try_to_draw("Reward curve", partial(draw_curves, [str(run_dir)]))  # which says why not
 
 
-def train_many(path: str | None, seeds: str | None, words: Sequence[str]) -> None:
-    """Trains a preset with many seeds at once, or goes on with any group."""
+def train_many(seeds: str, words: Sequence[str]) -> None:
+    """Trains a preset with several seeds at once."""
+    check_no_seed(words)
     use_all_cores()
-    from vibe_rl.configs import cli, override  # noqa: PLC0415
-    from vibe_rl.experiment import seeds as many_seeds  # noqa: PLC0415
+    from vibe_rl import experiment  # noqa: PLC0415
+    from vibe_rl.configs import cli, parse_seeds  # noqa: PLC0415
 
-    check_seed_options(path, seeds, words)
-    change = partial(override, args=words)
-    if path is None:
-        tell_group(*many_seeds.train_seeds(cli(words), many_seeds.parse_seeds(str(seeds))))
-    elif is_sweep(path):
-        resume_sweep(path, change)
+    print_seeds(*experiment.train(cli(words), seeds=parse_seeds(seeds)))
+
+
+def resume_group(path: str, words: Sequence[str]) -> None:
+    """Resumes a group of any kind, whose configs the words change."""
+    check_no_seed(words)
+    use_all_cores()
+    from vibe_rl.configs import update_config  # noqa: PLC0415
+    from vibe_rl.experiment.population import resume_population  # noqa: PLC0415
+    from vibe_rl.experiment.seeds import resume_seeds  # noqa: PLC0415
+    from vibe_rl.experiment.sweep import resume_sweep  # noqa: PLC0415
+
+    change = partial(update_config, args=words)
+    if is_sweep(path):
+        print_sweep(*resume_sweep(path, change))
     elif is_population(path):
-        resume_population(path, change)
+        print_population(*resume_population(path, change))
     else:
-        tell_group(*many_seeds.resume_seeds(path, change))
+        print_seeds(*resume_seeds(path, change))
 
 
-def tell_group(group: "RunDir", results: "Sequence[FitResult]") -> None:
-    """Says, and draws, how a group of seeds ended."""
-    from vibe_rl.experiment.build import config_of  # noqa: PLC0415
+def print_seeds(group: "RunDir", results: "Sequence[FitResult]") -> None:
+    """Prints, and draws, how a group of seeds ended."""
+    from vibe_rl.experiment.config_files import read_config  # noqa: PLC0415
     from vibe_rl.experiment.trials import last_return  # noqa: PLC0415
 
-    interrupted = any(result.interrupted for result in results)
-    ending = "interrupted" if interrupted else "complete"
-    print(f"Training {ending} | {results[0].step:,} env steps of each of {len(results)} seeds")
-    print_diverged(group)
-    figures = [last_return(member) for member in members(group)]
-    scores = [figure for figure in figures if figure is not None]
-    if scores and not interrupted:
-        print(f"Evaluation | {summary(scores)}")
-    print(f"Run | {group}")
-    if interrupted:
-        print(f"Go on | vibe-rl train --resume {group}")
-    if config_of(group).runner.plot:
-        try_to_draw(str(group))
-
-
-def check_seed_options(path: str | None, seeds: str | None, words: Sequence[str]) -> None:
-    """Raises ConfigError for options that contradict each other."""
-    if path is not None and seeds is not None:
-        raise ConfigError(f"--seeds {seeds} with --resume: a group keeps its seeds, leave it out.")
-    check_no_seed(words)
+    last = [last_return(member) for member in members(group)]
+    returns = [x for x in last if x is not None]
+    line = f"Evaluation | {seeds_line(returns)}" if returns else ""
+    steps = f"{results[0].step:,} env steps of each of {len(results)} seeds"
+    print_ending(group, steps, line, any(result.interrupted for result in results))
+    if read_config(group).runner.plot:
+        try_to_draw("Reward curve", partial(draw_curves, [str(group)]))

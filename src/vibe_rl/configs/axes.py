@@ -1,55 +1,77 @@
-"""From command-line words to the axes of a grid: `--algo.lr 1e-4,3e-4` is one of two values."""
+"""Fields that vary, from a command line: values as in 1e-4,3e-4, ranges as in 1e-4:1e-2."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
-from vibe_rl.configs.command_line import cli, separated
+from vibe_rl.configs.command_line import cli, split_equals
 from vibe_rl.configs.train_config import TrainConfig
 from vibe_rl.errors import ConfigError
 
 
-def grid(args: Sequence[str]) -> tuple[TrainConfig, dict[str, list[Any]]]:
-    """The config that all share, and the values of each field that has several.
+class Range(NamedTuple):
+    """Values from `low` to `high`, both included; whole numbers where the field's are."""
 
-    A comma separates values, unless it is within brackets; the rest is as `cli` takes it.
+    low: float | int
+    high: float | int
+
+    @property
+    def log(self) -> bool:
+        """Whether the scale is logarithmic: where `high` is ten times `low` or more, above zero."""
+        return self.low > 0 and self.high / self.low > 9.99  # 10, but for rounding
+
+
+Axis = list[Any] | Range
+"""The values that a field takes, or the range from which they are chosen."""
+
+
+def parse_axes(
+    args: Sequence[str], *, values: bool = True, ranges: bool = True
+) -> tuple[TrainConfig, dict[str, Axis], list[str]]:
+    """The config that all runs share, the fields that vary, and the words that describe the config.
+
+    Args:
+        args: a preset and options, such as `--algo.lr 1e-4,3e-4` or `--algo.lr 1e-4:1e-2`.
+        values: whether a comma separates values, unless it is within brackets; otherwise words with
+            a comma are parsed by `cli`.
+        ranges: whether a colon between two numbers makes a range; otherwise likewise.
     """
-    texts, words = taken_apart(args)
-    config = cli(words)
-    return config, {name: _values(words, name, each) for name, each in texts.items()}
+    texts, shared = _split_words(args, values, ranges)
+    config = cli(shared)
+    axes: dict[str, Axis] = {}
+    for name, axis in texts.items():
+        parsed = [_field(cli([*shared, f"--{name}", text]), name) for text in axis]
+        axes[name] = parsed if isinstance(axis, list) else Range(*parsed)
+    return config, axes, shared
 
 
-def _values(words: Sequence[str], name: str, texts: Sequence[str]) -> list[Any]:
-    return [_value(cli([*words, f"--{name}", text]), name) for text in texts]
-
-
-def _value(config: Any, name: str) -> Any:
-    for part in name.split("."):
-        config = getattr(config, part)
-    return config
-
-
-def taken_apart(args: Sequence[str]) -> tuple[dict[str, list[str]], list[str]]:
-    """The texts of each field that has several values, and the other words."""
-    axes: dict[str, list[str]] = {}
+def _split_words(
+    args: Sequence[str], values: bool, ranges: bool
+) -> tuple[dict[str, list[str] | tuple[str, str]], list[str]]:
+    """The texts of each field that varies, a pair for a range; and the other words."""
+    axes: dict[str, list[str] | tuple[str, str]] = {}
     words: list[str] = []
-    for word in separated(args):
-        texts = texts_in(word)
-        is_value = bool(words) and words[-1].startswith("--")
-        if len(texts) > 1 and not is_value:
-            raise ConfigError(
-                f"{word!r}: commas part values of one field, as in --algo.lr 1e-4,3e-4."
-            )
-        if len(texts) > 1:
-            name = words.pop().removeprefix("--").replace("-", "_")
-            check_axis_text(name, word, axes)
-            axes[name] = texts
-        else:
+    for word in split_equals(args):
+        axis = (split_range(word) if ranges else None) or (split_values(word) if values else [word])
+        if len(axis) == 1:
             words.append(word)
+            continue
+        name = words.pop() if words else ""
+        if not name.startswith("--"):
+            raise ConfigError(
+                f"{word!r} does not follow a field: write values as --algo.lr 1e-4,3e-4 and ranges "
+                "as --algo.lr 1e-4:1e-2."
+            )
+        name = name.removeprefix("--").replace("-", "_")
+        if name in axes:
+            raise ConfigError(f"{name} is given twice: give all its values at once, or one range.")
+        if not all(axis):
+            raise ConfigError(f"{name} {word!r} has a comma without a value: remove it.")
+        axes[name] = axis
     return axes, words
 
 
-def texts_in(word: str) -> list[str]:
-    """The parts of a word between its commas, brackets apart."""
+def split_values(word: str) -> list[str]:
+    """The parts of a word between its commas, except commas within brackets."""
     depth, parts = 0, [""]
     for letter in word:
         depth += (letter in "([") - (letter in ")]")
@@ -60,39 +82,37 @@ def texts_in(word: str) -> list[str]:
     return [part.strip() for part in parts]
 
 
-def check_axis_text(name: str, word: str, axes: Mapping[str, Sequence[str]]) -> None:
-    """Raises ConfigError for a field given twice, and for a comma with nothing beside it."""
-    if name in axes:
-        raise ConfigError(f"{name} has values twice: give them all at once, as in 1e-4,3e-4.")
-    if not all(texts_in(word)):
-        raise ConfigError(f"{name} {word!r} has a comma without a value: take it out.")
+def split_range(word: str) -> tuple[str, str] | None:
+    """The ends of LOW:HIGH; None if the word is not two numbers with a colon between them."""
+    low, _, high = word.partition(":")
+    return (low, high) if is_number(low) and is_number(high) else None
 
 
-def ranged(args: Sequence[str]) -> tuple[TrainConfig, dict[str, tuple[float, float]]]:
-    """The config that all share, and the range of each field that has one.
-
-    A colon between two numbers makes a range; the rest is as `cli` takes it.
-    """
-    ranges: dict[str, tuple[float, float]] = {}
-    words: list[str] = []
-    for word in separated(args):
-        ends = ends_of(word)
-        if ends is None:
-            words.append(word)
-        elif not (words and words[-1].startswith("--")):
-            raise ConfigError(f"{word!r}: a range is a field's, as in --algo.lr 1e-4:1e-2.")
-        else:
-            name = words.pop().removeprefix("--").replace("-", "_")
-            if name in ranges:
-                raise ConfigError(f"{name} has a range twice: give it one.")
-            ranges[name] = ends
-    return cli(words), ranges
-
-
-def ends_of(word: str) -> tuple[float, float] | None:
-    """The ends of a range; None for any other word."""
-    low, colon, high = word.partition(":")
+def is_number(text: str) -> bool:
+    """Whether `float` reads the text."""
     try:
-        return (float(low), float(high)) if colon else None
+        float(text)
     except ValueError:
-        return None
+        return False
+    return True
+
+
+def parse_seeds(text: str) -> list[int]:
+    """The seeds of "0:8", which ends before 8, of "3,5,7" or of a mixture.
+
+    Raises:
+        ConfigError: the text is something else.
+    """
+    try:
+        parts = [[int(end) for end in split_range(x) or (x,)] for x in split_values(text)]
+    except ValueError:
+        raise ConfigError(
+            f"seeds {text!r}: give a range such as 0:8 or a list such as 3,5,7."
+        ) from None
+    return [seed for ends in parts for seed in (range(*ends) if len(ends) == 2 else ends)]
+
+
+def _field(config: Any, name: str) -> Any:
+    for part in name.split("."):
+        config = getattr(config, part)
+    return config

@@ -11,11 +11,11 @@ from vibe_rl.configs.train_config import TrainConfig
 from vibe_rl.errors import ConfigError, unknown
 
 RESUMED = "run"
-WHOLE = re.compile(r"\d+(\.\d+)?[eE]\+?\d+")
+WHOLE_NUMBER = re.compile(r"\d+(\.\d+)?[eE]\+?\d+")
 
 
 def cli(args: Sequence[str]) -> TrainConfig:
-    """The config that `args` describe; prints help and exits where they ask for it.
+    """The config that `args` describe; with --help, prints help and exits.
 
     Fields may be spelled with underscores or hyphens; booleans as `--runner.plot false`,
     `--runner.plot` and `--runner.no_plot`; tuples as `'(128, 128)'` and as `128 128`.
@@ -28,25 +28,25 @@ def cli(args: Sequence[str]) -> TrainConfig:
         if args[0] not in PRESETS:
             raise unknown("preset", args[0], PRESETS)
         check_fields(args, PRESETS[args[0]][1])
-    return tyro.extras.overridable_config_cli(PRESETS, args=plain(args), prog="vibe-rl train")
+    return tyro.extras.overridable_config_cli(PRESETS, args=tyro_words(args), prog="vibe-rl train")
 
 
-def override(config: TrainConfig, args: Sequence[str]) -> TrainConfig:
-    """`config` with the fields that `args` name changed; the algorithm stays."""
+def update_config(config: TrainConfig, args: Sequence[str]) -> TrainConfig:
+    """`config` with the fields changed that `args` name; the algorithm stays."""
     import tyro  # noqa: PLC0415
 
     if not args:
         return config
     check_fields(args, config)
-    known = {RESUMED: ("The run as it was.", config)}
-    words = [RESUMED, *plain(args)]
+    known = {RESUMED: ("The run's config.", config)}
+    words = [RESUMED, *tyro_words(args)]
     return tyro.extras.overridable_config_cli(known, args=words, prog="vibe-rl train --resume RUN")
 
 
 def check_fields(args: Sequence[str], config: TrainConfig) -> None:
     """Raises ConfigError for a `--field` that the config does not have."""
     names = set(field_names(config))
-    known = names | {_negated(name) for name in names}
+    known = names | {_negation(name) for name in names}
     for arg in args:
         name = arg.removeprefix("--").partition("=")[0].replace("-", "_")
         if arg.startswith("--") and name not in known:
@@ -54,7 +54,7 @@ def check_fields(args: Sequence[str], config: TrainConfig) -> None:
 
 
 def field_names(config: Any, prefix: str = "") -> Iterator[str]:
-    """The dotted names of all settings."""
+    """The dotted names of all fields, such as algo.lr."""
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)
         if dataclasses.is_dataclass(value):
@@ -63,43 +63,45 @@ def field_names(config: Any, prefix: str = "") -> Iterator[str]:
             yield f"{prefix}{field.name}"
 
 
-def _negated(name: str) -> str:
+def _negation(name: str) -> str:
     section, dot, field = name.rpartition(".")
     return f"{section}{dot}no_{field}"
 
 
-def plain(args: Sequence[str]) -> list[str]:
-    """The same words as tyro takes them: tuples unpacked, booleans as flags, 1e6 as 1000000."""
+def tyro_words(args: Sequence[str]) -> list[str]:
+    """The words in tyro's spelling: tuples unpacked, booleans as flags, 1e6 as 1000000."""
     words: list[str] = []
-    for arg in separated(args):
+    for arg in split_equals(args):
         if arg.lower() == "false" and words and words[-1].startswith("--"):
-            words[-1] = "--" + _negated(words[-1].removeprefix("--"))
+            words[-1] = "--" + _negation(words[-1].removeprefix("--"))
         elif arg.lower() != "true":
-            words.extend(_unpacked(arg))
+            words.extend(_unpack(arg))
     return words
 
 
-def separated(args: Sequence[str]) -> Iterator[str]:
+def split_equals(args: Sequence[str]) -> Iterator[str]:
     """`--field=value` as two words."""
     for arg in args:
         name, equals, value = arg.partition("=")
         yield from (name, value) if equals and name.startswith("--") else (arg,)
 
 
-def _unpacked(arg: str) -> list[str]:
-    if WHOLE.fullmatch(arg) and float(arg).is_integer():
+def _unpack(arg: str) -> list[str]:
+    if WHOLE_NUMBER.fullmatch(arg) and float(arg).is_integer():
         return [str(int(float(arg)))]
     if not arg.startswith(("(", "[")):
         return [arg]
     try:
-        return [str(number) for number in _flat(ast.literal_eval(arg))]
+        return [str(item) for item in _flatten(ast.literal_eval(arg))]
     except (ValueError, SyntaxError) as error:
-        raise ConfigError(f"{arg!r} is no tuple: write it as '(128, 128)' or 128 128.") from error
+        raise ConfigError(
+            f"{arg!r} is not a tuple: write it as '(128, 128)' or 128 128."
+        ) from error
 
 
-def _flat(value: Any) -> Iterator[Any]:
+def _flatten(value: Any) -> Iterator[Any]:
     if isinstance(value, (tuple, list)):
         for part in value:
-            yield from _flat(part)
+            yield from _flatten(part)
     else:
         yield value

@@ -16,7 +16,7 @@ PRESETS: dict[str, tuple[str, TrainConfig]] = {
         ),
     ),
     "gridworld_ppo": (
-        "PPO walks the shortest way through GridWorld-v0: 50k steps.",
+        "PPO finds the shortest path through GridWorld-v0: 50k steps.",
         TrainConfig(
             env_id="GridWorld-v0",
             algo=PPOConfig(num_envs=8, n_steps=32, lr=3e-3, lr_end=0.0),
@@ -63,7 +63,7 @@ PRESETS: dict[str, tuple[str, TrainConfig]] = {
         ),
     ),
     "gridworld_dqn": (
-        "DQN walks the shortest way through GridWorld-v0: 50k steps.",
+        "DQN finds the shortest path through GridWorld-v0: 50k steps.",
         TrainConfig(
             env_id="GridWorld-v0",
             algo=DQNConfig(

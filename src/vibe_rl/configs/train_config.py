@@ -1,9 +1,11 @@
 """The description of a whole run: environment, algorithm, runner; to JSON and back."""
 
 import dataclasses
-from collections.abc import Mapping
+import functools
+import operator
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from vibe_rl.algorithms.dqn import DQNConfig
 from vibe_rl.algorithms.ppo import PPOConfig
@@ -14,23 +16,29 @@ from vibe_rl.runner.train_dqn import dqn
 from vibe_rl.runner.train_ppo import ppo
 from vibe_rl.runner.train_sac import sac
 
-ALGORITHMS: dict[str, tuple[type, Any]] = {
+ALGORITHMS: dict[str, tuple[type, Callable[..., Any]]] = {
     "ppo": (PPOConfig, ppo),
     "dqn": (DQNConfig, dqn),
     "sac": (SACConfig, sac),
 }
-"""Each algorithm's name, config class and builder: the one place that tells them apart."""
+"""Each algorithm's name, config class and builder: a new algorithm is a file and a line here."""
+
+if TYPE_CHECKING:
+    AlgorithmConfig = Any
+else:
+    AlgorithmConfig = functools.reduce(operator.or_, (kind for kind, _ in ALGORITHMS.values()))
+    """Any of their config classes; the command line offers the fields of each."""
 
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """Everything that a run is made from."""
+    """Everything that defines a run."""
 
     env_id: str = "CartPole-v1"
     """Name of the environment; `vibe-rl envs` lists them."""
     env_kwargs: dict[str, float] = field(default_factory=dict)
     """Arguments of the environment: constants of its physics, or what its class takes."""
-    algo: PPOConfig | DQNConfig | SACConfig = field(default_factory=PPOConfig)
+    algo: AlgorithmConfig = field(default_factory=PPOConfig)
     """The algorithm, chosen by the class of its config, and its hyperparameters."""
     runner: RunnerConfig = field(default_factory=RunnerConfig)
     """Budget, evaluation, logging, seed."""
@@ -41,13 +49,18 @@ def algorithm_name(config: TrainConfig) -> str:
     return next(name for name, (kind, _) in ALGORITHMS.items() if type(config.algo) is kind)
 
 
+def experiment_name(config: TrainConfig) -> str:
+    """What the run's directory is called, but for the time."""
+    return f"{config.env_id}_{algorithm_name(config)}"
+
+
 def to_dict(config: TrainConfig) -> dict[str, Any]:
-    """A plain dictionary that `from_dict` reads back; names the algorithm."""
+    """The config as a dictionary, with the algorithm's name; `from_dict` reads it back."""
     return {"algorithm": algorithm_name(config), **dataclasses.asdict(config)}
 
 
 def from_dict(data: Mapping[str, Any]) -> TrainConfig:
-    """The config that `to_dict` described; ConfigError for a field that does not exist."""
+    """The config of a dictionary from `to_dict`; ConfigError for a field that does not exist."""
     data = dict(data)
     name = data.pop("algorithm", None)
     if name not in ALGORITHMS:
@@ -69,7 +82,7 @@ def _build(kind: type, values: Mapping[str, Any]) -> Any:
 
 
 def _tuples(value: Any) -> Any:
-    """Lists as tuples, and the infinities that strict JSON holds as words as numbers."""
+    """The value with tuples for lists, and numbers for "inf" and "-inf", which JSON has not."""
     if value in ("inf", "-inf"):
         return float(value)
     return tuple(_tuples(v) for v in value) if isinstance(value, list) else value

@@ -1,4 +1,4 @@
-"""Settings of an experiment: every combination of the values that some of its fields take."""
+"""The grid of a sweep: every combination of the values that some fields of the algorithm take."""
 
 import dataclasses
 import re
@@ -6,24 +6,32 @@ from collections.abc import Iterable, Mapping
 from itertools import product
 from typing import Any, NamedTuple, get_args
 
+from vibe_rl.configs.axes import Range
 from vibe_rl.configs.command_line import field_names
 from vibe_rl.configs.train_config import TrainConfig, from_dict, to_dict
 from vibe_rl.errors import ConfigError, unknown
 from vibe_rl.run_dir.plain import plain
 
 SECTION = "algo."
-"""Where the fields are that can vary: runs that share a program share the runner's."""
+"""Where the fields are that can vary: runs that share a program share the runner's settings."""
 
 
 class Setting(NamedTuple):
-    """One combination."""
+    """A point of the grid."""
 
-    name: str  # lr=0.001,gamma=0.99: fit for a file on any system
+    name: str  # such as lr=0.001,gamma=0.99: fit for a file on any system
     values: dict[str, Any]  # by dotted name
     config: TrainConfig
 
 
-def checked_axes(config: TrainConfig, axes: Mapping[str, Iterable[Any]]) -> dict[str, list[Any]]:
+def expand_grid(config: TrainConfig, axes: Mapping[str, Iterable[Any]]) -> list[Setting]:
+    """`config` with every combination of the values on `axes`, whose last varies fastest."""
+    columns = validate_axes(config, axes)
+    rows = [dict(zip(columns, row, strict=True)) for row in product(*columns.values())]
+    return [Setting(setting_name(row), row, with_values(config, row)) for row in rows]
+
+
+def validate_axes(config: TrainConfig, axes: Mapping[str, Iterable[Any]]) -> dict[str, list[Any]]:
     """The values of each field that varies, as its config holds them.
 
     Raises:
@@ -33,29 +41,16 @@ def checked_axes(config: TrainConfig, axes: Mapping[str, Iterable[Any]]) -> dict
         raise ConfigError(
             "no field has several values: name some, as in --algo.lr 1e-4,3e-4, or use train."
         )
-    return {name: values_on(config, name, values) for name, values in axes.items()}
+    for name, axis in axes.items():
+        if isinstance(axis, Range):
+            raise ConfigError(f"{name} {axis.low}:{axis.high} is a range: give it single values.")
+    return {name: validate_values(config, name, values) for name, values in axes.items()}
 
 
-def settings_of(config: TrainConfig, axes: Mapping[str, Iterable[Any]]) -> list[Setting]:
-    """`config` with every combination of the values on `axes`, whose last varies fastest."""
-    columns = checked_axes(config, axes)
-    rows = [dict(zip(columns, row, strict=True)) for row in product(*columns.values())]
-    return [Setting(name_of(row), row, changed(config, row)) for row in rows]
-
-
-def check_axis(config: TrainConfig, name: str) -> None:
-    """Raises ConfigError for a field that does not exist or cannot vary."""
-    names = set(field_names(config))
-    if name not in names:
-        raise unknown("field", name, names)
-    if not name.startswith(SECTION):
-        raise ConfigError(f"{name} has several values, and only fields of algo may: give it one.")
-
-
-def values_on(config: TrainConfig, name: str, values: Iterable[Any]) -> list[Any]:
+def validate_values(config: TrainConfig, name: str, values: Iterable[Any]) -> list[Any]:
     """The values of a field as its config holds them."""
-    check_axis(config, name)
-    held = [held_by(changed(config, {name: value}), name) for value in values]
+    check_varies(config, name, "several values")
+    held = [field_value(with_values(config, {name: value}), name) for value in values]
     twice = [value for i, value in enumerate(held) if value in held[:i]]
     if twice:
         raise ConfigError(f"{name} {twice[0]} is given twice: name each value once.")
@@ -64,7 +59,16 @@ def values_on(config: TrainConfig, name: str, values: Iterable[Any]) -> list[Any
     return held
 
 
-def changed(config: TrainConfig, values: Mapping[str, Any]) -> TrainConfig:
+def check_varies(config: TrainConfig, name: str, what: str) -> None:
+    """Raises ConfigError for a field that does not exist, or that may not have `what`."""
+    names = set(field_names(config))
+    if name not in names:
+        raise unknown("field", name, names)
+    if not name.startswith(SECTION):
+        raise ConfigError(f"{name} has {what}, and only fields of algo may: give it one value.")
+
+
+def with_values(config: TrainConfig, values: Mapping[str, Any]) -> TrainConfig:
     """`config` with other values of some fields of its algorithm."""
     data = to_dict(config)
     kinds = {f.name: get_args(f.type) or (f.type,) for f in dataclasses.fields(config.algo)}
@@ -75,13 +79,13 @@ def changed(config: TrainConfig, values: Mapping[str, Any]) -> TrainConfig:
     return from_dict(data)
 
 
-def held_by(config: TrainConfig, name: str) -> Any:
+def field_value(config: TrainConfig, name: str) -> Any:
     """The value of a field of the algorithm."""
     return getattr(config.algo, name.removeprefix(SECTION))
 
 
-def name_of(values: Mapping[str, Any]) -> str:
-    """Short, and without anything that a file system or a shell would take amiss."""
+def setting_name(values: Mapping[str, Any]) -> str:
+    """A short name without characters that a file system or a shell treats specially."""
     return ",".join(f"{name.removeprefix(SECTION)}={_text(v)}" for name, v in values.items())
 
 

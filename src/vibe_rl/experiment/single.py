@@ -1,25 +1,17 @@
-"""A run from its config to its files, and back: train, load the agent, evaluate it again."""
+"""One run, from its config to its files and back: train, resume, load the agent, evaluate it."""
 
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from functools import partial
 from typing import Any, overload
 
 import jax
 
 from vibe_rl.checkpoint import load_metadata
-from vibe_rl.configs.train_config import TrainConfig, algorithm_name
+from vibe_rl.configs.train_config import TrainConfig, experiment_name
 from vibe_rl.errors import ConfigError
-from vibe_rl.experiment.build import (
-    build,
-    check_own_checkpoints,
-    check_same_config,
-    config_of,
-    new_run_dir,
-    on_one_device,
-    record,
-)
+from vibe_rl.experiment.build import build, build_for_run_dir, for_one_device
+from vibe_rl.experiment.config_files import new_run_dir, read_config, write_run_files
 from vibe_rl.experiment.seeds import train_seeds
 from vibe_rl.run_dir.directory import RunDir
 from vibe_rl.runner.evaluator import EvalMetrics
@@ -27,7 +19,7 @@ from vibe_rl.runner.fit import FitResult
 from vibe_rl.runner.resuming import agent_part
 from vibe_rl.runner.run import Run
 from vibe_rl.runner.schedule import evaluation_key
-from vibe_rl.runner.session import opened
+from vibe_rl.runner.session import open_session
 from vibe_rl.system.processes import run_on_first
 from vibe_rl.system.programs import enable_compilation_cache
 from vibe_rl.types import PyTree
@@ -48,57 +40,68 @@ def train(
 def train(
     config: TrainConfig, base_dir: Path = "runs", *, seeds: Iterable[int] | None = None
 ) -> tuple[RunDir, FitResult] | tuple[RunDir, list[FitResult]]:
-    """Runs `config` in a new run directory; nothing is written if it cannot work.
+    """Trains a run in a new run directory; nothing is written if it cannot work.
 
-    With `seeds`, a run for each of them, in one program; see `vibe_rl.experiment.seeds`.
+    Args:
+        config: the whole run.
+        base_dir: where the run directory is made.
+        seeds: trains a run for each of them, in one program, instead of one with the config's seed;
+            see `vibe_rl.experiment.seeds`.
+
+    Returns:
+        The run directory and the result; with `seeds`, the group's directory and all results.
+
+    Raises:
+        ConfigError: the run cannot work.
+        NonFiniteLossError: a loss became NaN or infinite, with `seeds` that of every run.
     """
     if seeds is not None:
         return train_seeds(config, seeds, base_dir)
-    check_own_checkpoints(config)
-    check_same_config(config)
-    run = build(config)
-    run_dir = new_run_dir(f"{config.env_id}_{algorithm_name(config)}", base_dir)
-    with opened(run, run_dir) as session:
-        run_on_first(partial(record, run_dir, config))
-        return run_dir, session.train()
+    run = build_for_run_dir(config)
+    run_dir = new_run_dir(experiment_name(config), base_dir)
+    return run_dir, _train(run, run_dir, config)
 
 
-def resume(path: str | os.PathLike[str], config: TrainConfig) -> tuple[RunDir, FitResult]:
-    """Goes on with a run from its latest checkpoint, to the total of `config`.
+def resume(path: Path, config: TrainConfig) -> tuple[RunDir, FitResult]:
+    """Resumes from the latest checkpoint and trains up to `config.runner.total_timesteps`.
 
-    Numbers may differ from those that the run had; the config is recorded beside the earlier ones.
-    Without a checkpoint the run begins anew, in the same directory.
+    Hyperparameters may differ from those before; the config is recorded beside the earlier ones.
+    Without a checkpoint the run starts from scratch, in the same directory.
 
     Raises:
-        ConfigError: what was saved does not fit the config; the message names both shapes.
+        ConfigError: the checkpoint does not fit the config; the message names both shapes.
     """
     run_dir = RunDir.open(path)
-    check_own_checkpoints(config)
-    check_same_config(config)
-    run = build(replace(config, runner=replace(config.runner, resume=True)))
-    with opened(run, run_dir) as session:
-        run_on_first(partial(record, run_dir, config))
-        return run_dir, session.train()
+    return run_dir, _train(build_for_run_dir(config, resume=True), run_dir, config)
 
 
-def load_run(
-    path: str | os.PathLike[str], best: bool = False
-) -> tuple[Run, PyTree, Mapping[str, Any]]:
-    """A run as its config describes it, its latest or best saved agent, and its notes."""
+def _train(run: Run, run_dir: RunDir, config: TrainConfig) -> FitResult:
+    with open_session(run, run_dir) as session:
+        run_on_first(partial(write_run_files, run_dir, config))
+        return session.train()
+
+
+def load_run(path: Path, best: bool = False) -> tuple[Run, PyTree, Mapping[str, Any]]:
+    """The run of a directory, its latest or best saved agent, and the checkpoint's notes.
+
+    Raises:
+        ConfigError: there is no such checkpoint.
+    """
     run_dir = RunDir.open(path)
-    run = build(on_one_device(config_of(path)), check_memory=False)
-    if best and run_dir.best_checkpoint is None:
+    run = build(for_one_device(read_config(path)), check_memory=False)
+    checkpoint = run_dir.best_checkpoint if best else None
+    if best and checkpoint is None:
         raise ConfigError(
-            f"{run_dir} has no best checkpoint, for it was never evaluated: leave out best."
+            f"{run_dir} has no best checkpoint, since it was never evaluated: leave out best."
         )
-    step = int(run_dir.best_checkpoint.name.removeprefix("step_")) if best else None  # type: ignore[union-attr]
+    step = int(checkpoint.name.removeprefix("step_")) if checkpoint is not None else None
     like = run.algorithm.portable(jax.eval_shape(run.algorithm.init, jax.random.key(0)))
     agent_state = agent_part(run_dir.checkpoints, like, step)
     return run, agent_state, load_metadata(run_dir.checkpoints, step=step)
 
 
 def evaluate_run(
-    path: str | os.PathLike[str],
+    path: Path,
     episodes: int | None = None,
     seed: int | None = None,
     best: bool = False,
@@ -107,9 +110,9 @@ def evaluate_run(
 
     Args:
         path: the run directory.
-        episodes: None takes the run's eval_episodes.
-        seed: of the episodes; None takes those of the evaluation at the checkpoint's step, which
-            then gives the same returns again.
+        episodes: how many; None takes the run's eval_episodes.
+        seed: of the episodes; None takes those of the evaluation at the checkpoint's step, so that
+            the returns are the same again.
         best: takes the checkpoint with the best evaluation instead of the latest.
     """
     if episodes is not None and episodes < 1:

@@ -1,45 +1,53 @@
 """Sweeps: every setting of a grid with several seeds, ranked; with halving, losers stop early.
 
-<base_dir>/<experiment>_sweep_<UTC time>/   a group of runs, see `many_seeds`, and
-  sweep.json                                what is swept: axes, seeds, rungs
+<base_dir>/<experiment>_sweep_<UTC time>/   a group, see `vibe_rl.experiment.group`, and
+  sweep.json                                the plan: axes, seeds, rungs
   members/<setting>_seed_<n>/               one for each setting and seed
   artifacts/sweep.csv                       the settings, the best first
 
 Successive halving is that of Jamieson & Talwalkar 2016 (arXiv:1502.07943): at each rung the best
-1/eta of the settings go on. A sweep is at any time what its files say, and goes on from there.
+1/eta of the settings continue. The state of a sweep is in its files, from which it is resumed.
 """
 
-import csv
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from vibe_rl.configs.train_config import TrainConfig, algorithm_name, to_dict
-from vibe_rl.errors import ConfigError, writing
-from vibe_rl.experiment.build import config_of, record, with_seed
-from vibe_rl.experiment.grid import Setting, checked_axes, held_by, settings_of
+from vibe_rl.configs.train_config import TrainConfig, experiment_name
+from vibe_rl.errors import ConfigError
+from vibe_rl.experiment.build import with_seed
+from vibe_rl.experiment.config_files import read_config, write_run_files
+from vibe_rl.experiment.grid import Setting, expand_grid, field_value, validate_axes
+from vibe_rl.experiment.group import (
+    Change,
+    Group,
+    build_members,
+    create_group,
+    open_group,
+    write_table,
+)
 from vibe_rl.experiment.seeds import check_seeds
-from vibe_rl.experiment.trials import Member, Standing, Trial, advance, ranked, runs_of, updates_to
+from vibe_rl.experiment.trials import Standing, Trial, rank_trials, train_trials, updates_until
 from vibe_rl.run_dir.directory import RunDir
 from vibe_rl.runner.run import Run
 from vibe_rl.system.lock import locked
 from vibe_rl.system.signals import StopRequest
 
-FILE, TABLE, MEMBERS = "sweep.json", "sweep.csv", "members"
+FILE, TABLE = "sweep.json", "sweep.csv"
 
 
-class Plan(NamedTuple):
-    """What is swept, as FILE holds it."""
+class SweepPlan(NamedTuple):
+    """What a sweep trains, as FILE holds it."""
 
     axes: Mapping[str, Sequence[Any]]
     seeds: Sequence[int]
     halving: int | None = None  # eta
     rungs: Sequence[int] = ()  # env steps after which the worst settings stop
 
-    def names(self, setting: Setting) -> list[str]:
-        """Of the directories of a setting's members."""
-        return [f"{setting.name}_seed_{seed}" for seed in self.seeds]
+
+def read_sweep_plan(path: str | os.PathLike[str]) -> SweepPlan:
+    """The plan of the sweep in a directory."""
+    return SweepPlan(**RunDir.open(path).load_config(FILE))
 
 
 def sweep(
@@ -56,9 +64,9 @@ def sweep(
     Args:
         config: all that does not vary; its seed is not used.
         axes: the values of each field that varies, such as `{"algo.lr": [1e-4, 3e-4]}`.
-        seeds: of four, the fewest, the interquartile mean leaves out the best and the worst.
-        halving: eta; of n settings, n / eta go on at the first rung, and so on until one is left,
-            each time eta times as far as before. None trains all to the end.
+        seeds: at least four, for the interquartile mean to leave out the best and the worst.
+        halving: eta; of n settings, n / eta continue at the first rung, and so on until one is
+            left, each time eta times as far as before. None trains all to the end.
         base_dir: where the sweep's directory is made.
 
     Returns:
@@ -67,52 +75,53 @@ def sweep(
     Raises:
         ConfigError: it cannot work; nothing is written.
     """
-    axes = checked_axes(config, axes)
-    settings = settings_of(config, axes)
-    rungs = rungs_of(len(settings), halving, config.runner.total_timesteps)
-    plan = Plan(axes, check_seeds(seeds), halving, rungs)
-    configs = [with_seed(setting.config, seed) for setting in settings for seed in plan.seeds]
-    runs = prepared(configs, plan)
-    group = RunDir(f"{config.env_id}_{algorithm_name(config)}_sweep", base_dir)
-    record(group, config)
-    names = [name for setting in settings for name in plan.names(setting)]
-    for name, each in zip(names, configs, strict=True):
-        RunDir(base_dir=group.root / MEMBERS, run_id=name).save_config(to_dict(each))
-    group.save_config(plan, FILE)
-    return group, _carry_out(group, plan, _trials(group, plan, settings, configs, runs))
+    axes = validate_axes(config, axes)
+    settings = expand_grid(config, axes)
+    rungs = compute_rungs(len(settings), halving, config.runner.total_timesteps)
+    plan = SweepPlan(axes, check_seeds(seeds), halving, rungs)
+    configs = {
+        member_name(setting, seed): with_seed(setting.config, seed)
+        for setting in settings
+        for seed in plan.seeds
+    }
+    runs = build_members(configs.values())
+    check_ranked(runs, plan)
+    run_dir = RunDir(f"{experiment_name(config)}_sweep", base_dir)
+    group = create_group(run_dir, config, configs, runs)
+    run_dir.save_config(plan, FILE)
+    return run_dir, _train(group, plan, settings)
 
 
 def resume_sweep(
-    path: str | os.PathLike[str],
-    change: Callable[[TrainConfig], TrainConfig] = lambda config: config,
+    path: str | os.PathLike[str], change: Change = lambda config: config
 ) -> tuple[RunDir, list[Standing]]:
-    """Goes on with a sweep where its files stand; what is complete is not repeated.
+    """Resumes a sweep from its files; what is complete is not repeated.
 
     Args:
         path: the sweep's directory.
-        change: what to make of each member's own config; the axes stay.
+        change: returns the config with which a member resumes, given its own; the axes stay.
     """
-    group, plan = RunDir.open(path), plan_of(path)
-    settings = settings_of(config_of(path), plan.axes)
-    run_dirs = [group.root / MEMBERS / name for s in settings for name in plan.names(s)]
-    configs = [change(config_of(run_dir)) for run_dir in run_dirs]
-    check_axes_kept(settings, configs)
-    runs = prepared(configs, plan)
-    record(group, change(config_of(path)))
-    return group, _carry_out(group, plan, _trials(group, plan, settings, configs, runs))
+    plan = read_sweep_plan(path)
+    settings = expand_grid(read_config(path), plan.axes)
+    folder = RunDir.open(path).root / "members"
+    names = [member_name(setting, seed) for setting in settings for seed in plan.seeds]
+    group = open_group(path, [RunDir.open(folder / name) for name in names], change)
+    check_axes_kept(settings, [member.config for member in group.members])
+    check_ranked([member.run for member in group.members], plan)
+    return group.run_dir, _train(group, plan, settings)
 
 
-def plan_of(path: str | os.PathLike[str]) -> Plan:
-    """What a sweep's directory says is swept."""
-    return Plan(**RunDir.open(path).load_config(FILE))
+def member_name(setting: Setting, seed: int) -> str:
+    """The name of a member's directory."""
+    return f"{setting.name}_seed_{seed}"
 
 
-def rungs_of(n_settings: int, halving: int | None, total: int) -> list[int]:
+def compute_rungs(n_settings: int, halving: int | None, total: int) -> list[int]:
     """The env steps of the rungs; after the last, fewer settings than `halving` are left."""
     if halving is None:
         return []
     if halving < 2:
-        raise ConfigError(f"halving {halving}: give at least 2, so that one of two goes on.")
+        raise ConfigError(f"halving {halving}: give at least 2, so that one of two continues.")
     if n_settings < halving:
         raise ConfigError(
             f"halving {halving} of {n_settings} settings stops none: give more settings."
@@ -123,82 +132,58 @@ def rungs_of(n_settings: int, halving: int | None, total: int) -> list[int]:
     return [-(-total // halving**k) for k in range(n_rungs, 0, -1)]
 
 
-def prepared(configs: Sequence[TrainConfig], plan: Plan) -> list[Run]:
-    """The members' runs; ConfigError if one cannot work or cannot be judged."""
-    runs = runs_of(configs)
-    for run in runs:
-        check_judged(run, plan)
-    return runs
-
-
-def check_judged(run: Run, plan: Plan) -> None:
-    """Raises ConfigError if the run is not evaluated, or before it has learned anything."""
-    if not run.config.eval_episodes:
-        raise ConfigError("runner.eval_episodes 0: settings are ranked by evaluations, give some.")
+def check_ranked(runs: Iterable[Run], plan: SweepPlan) -> None:
+    """Raises ConfigError if a run is not evaluated, or before it has learned anything."""
     first = min(plan.rungs, default=None)
-    if first is not None and (
-        first < run.steps_per_update or updates_to(run, first) <= run.warmup_updates
-    ):
-        raise ConfigError(
-            f"halving {plan.halving} has its first rung at {first} env steps, within the first "
-            "update or the warm-up: give a larger runner.total_timesteps or fewer settings."
-        )
+    for run in runs:
+        if not run.config.eval_episodes:
+            raise ConfigError(
+                "runner.eval_episodes 0: settings are ranked by evaluations, give at least 1."
+            )
+        if first is not None and (
+            first < run.steps_per_update or updates_until(run, first) <= run.warmup_updates
+        ):
+            raise ConfigError(
+                f"halving {plan.halving} has its first rung at {first} env steps, within the first "
+                "update or the warm-up: give a larger runner.total_timesteps or fewer settings."
+            )
 
 
 def check_axes_kept(settings: Sequence[Setting], configs: Sequence[TrainConfig]) -> None:
-    """Raises ConfigError if the members' configs are no more those of their settings."""
+    """Raises ConfigError if the members' configs no longer have the values of their settings."""
     n_seeds = len(configs) // len(settings)
     for i, config in enumerate(configs):
         for name, value in settings[i // n_seeds].values.items():
-            if held_by(config, name) != value:
+            if field_value(config, name) != value:
                 raise ConfigError(f"{name} is an axis of the sweep: leave it out.")
 
 
-def _trials(
-    group: RunDir,
-    plan: Plan,
-    settings: Sequence[Setting],
-    configs: Sequence[TrainConfig],
-    runs: Sequence[Run],
-) -> list[Trial]:
-    """The settings with their members, whose configs and runs are in the same order."""
-    pairs = zip(configs, runs, strict=True)
-    trials = []
-    for setting in settings:
-        run_dirs = [RunDir.open(group.root / MEMBERS / name) for name in plan.names(setting)]
-        members = [Member(run_dir, *next(pairs)) for run_dir in run_dirs]
+def _train(group: Group, plan: SweepPlan, settings: Sequence[Setting]) -> list[Standing]:
+    """Trains and ranks all settings; none if a signal ends it."""
+    trials, n_seeds = [], len(plan.seeds)
+    for i, setting in enumerate(settings):
+        members = group.members[i * n_seeds : (i + 1) * n_seeds]
         trials.append(Trial(setting.name, setting.values, members))
-    return trials
-
-
-def _carry_out(group: RunDir, plan: Plan, trials: Sequence[Trial]) -> list[Standing]:
-    """Trains and ranks all; nothing if a signal ends it."""
     stopped: list[Standing] = []
-    with locked(group.checkpoints), StopRequest() as stop:
+    with locked(group.run_dir.checkpoints), StopRequest() as stop:
+        write_run_files(group.run_dir, group.config)
         for rung in plan.rungs:
-            if not advance(trials, rung, stop):
+            if not train_trials(trials, rung, stop):
                 return []
-            trials, losers = parted(trials, rung, plan.halving or 1)
+            trials, losers = halve(trials, rung, plan.halving or 1)
             stopped = losers + stopped
-        if not advance(trials, stop=stop):
+        if not train_trials(trials, stop=stop):
             return []
-    standings = ranked(trials) + stopped
-    write_table(group.artifact_path(TABLE), standings)
+    standings = rank_trials(trials) + stopped
+    columns = [name for name in Standing._fields if name != "values"]
+    rows = [{name: getattr(standing, name) for name in columns} for standing in standings]
+    write_table(group.run_dir.artifact_path(TABLE), rows)
     return standings
 
 
-def parted(trials: Sequence[Trial], rung: int, halving: int) -> tuple[list[Trial], list[Standing]]:
-    """The best trials of a rung, which go on, and what the others came to."""
-    standings = ranked(trials, rung)
+def halve(trials: Sequence[Trial], rung: int, halving: int) -> tuple[list[Trial], list[Standing]]:
+    """The best trials at a rung, which continue, and the standings of the others."""
+    standings = rank_trials(trials, rung)
     n_kept = max(1, len(trials) // halving)
     kept = {standing.setting for standing in standings[:n_kept]}
     return [trial for trial in trials if trial.name in kept], standings[n_kept:]
-
-
-def write_table(path: Path, standings: Sequence[Standing]) -> None:
-    """Writes what the settings came to as CSV, the best first."""
-    columns = [name for name in Standing._fields if name != "values"]
-    with writing(path), path.open("w", newline="", encoding="utf-8") as file:
-        table = csv.writer(file)
-        table.writerow(columns)
-        table.writerows([getattr(standing, name) for name in columns] for standing in standings)

@@ -21,7 +21,7 @@ class RunnerConfig:
     eval_episodes: int = number(10, least=0)
     """Episodes per evaluation; 0 never evaluates."""
     eval_max_steps: int = number(10_000, least=1)
-    """Env steps after which an episode of an evaluation is no longer watched."""
+    """Step limit of an evaluation episode."""
 
     log_interval: int = number(1_000, least=0)
     """Env steps between rows of metrics; 0 writes one row per update."""
@@ -66,7 +66,7 @@ class RunnerConfig:
     keep_period: int | None = number(None, least=1)
     """The first checkpoint to reach each multiple of so many env steps is kept for good."""
     resume: bool = False
-    """Whether to go on from the latest checkpoint."""
+    """Whether to resume from the latest checkpoint."""
     overwrite: bool = False
     """Whether to delete existing checkpoints."""
 
@@ -117,7 +117,7 @@ def check_budget(total_timesteps: int, steps_per_update: int) -> int:
 
 
 def resolve_num_envs(algorithm_envs: int, config: RunnerConfig) -> int:
-    """The number of envs on all devices; ConfigError if algorithm's and runner's disagree."""
+    """Envs on all devices; ConfigError if algorithm's and runner's disagree."""
     runner_envs, n_devices = config.num_envs, devices_of(config)
     if 1 in (algorithm_envs, runner_envs):
         return algorithm_envs if algorithm_envs > 1 else runner_envs * n_devices

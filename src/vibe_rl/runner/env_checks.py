@@ -21,8 +21,8 @@ def check_hashable(env: Environment) -> None:
         ) from None
 
 
-def check_worlds(env: Environment, env_params: PyTree, num_envs: int) -> None:
-    """Raises ConfigError if there are worlds for another number of envs."""
+def check_env_params(env: Environment, env_params: PyTree, num_envs: int) -> None:
+    """Raises ConfigError if env_params have a leading axis of another length than `num_envs`."""
     pairs = zip(
         jax.tree.leaves_with_path(env_params), jax.tree.leaves(env.default_params()), strict=True
     )
@@ -30,7 +30,7 @@ def check_worlds(env: Environment, env_params: PyTree, num_envs: int) -> None:
         if jnp.ndim(leaf) > jnp.ndim(default) and jnp.shape(leaf)[0] != num_envs:
             raise ConfigError(
                 f"env_params{jax.tree_util.keystr(path)} has a leading axis of "
-                f"{jnp.shape(leaf)[0]} for {num_envs} envs: give one entry per env, or one number."
+                f"{jnp.shape(leaf)[0]} for {num_envs} envs: give one entry per env, or one value."
             )
 
 
@@ -44,5 +44,5 @@ def fit_for_training(env: AnyEnvironment, env_params: PyTree, num_envs: int) -> 
             f"environment {type(env).__name__} does not reset itself when an episode ends "
             '(no info["final_obs"]): wrap it in AutoResetWrapper.'
         )
-    check_worlds(env, env_params, num_envs)
+    check_env_params(env, env_params, num_envs)
     return with_episode_statistics(env)

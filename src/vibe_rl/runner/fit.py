@@ -181,7 +181,7 @@ def drive(run: Run, host: AnyHost[Result], stop: StopRequest | None = None) -> R
     requested = StopRequest() if stop is None else nullcontext(stop)
     with jax.default_matmul_precision(run.config.matmul_precision), requested as stopping:
         restored, update = host.begin()
-        with run.started(restored) as first:
+        with run.start(restored) as first:
             state, restored = first, None  # whose memory is the run's now
             for current, chunk in host.chunks(run, state, update):
                 update, state = update + chunk.n_updates, chunk.state

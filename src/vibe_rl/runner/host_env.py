@@ -57,7 +57,7 @@ class CountedEnvs:
 
 
 @contextmanager
-def opened(env: HostEnvironment, key: Key, num_envs: int) -> Iterator[CountedEnvs]:
+def open_envs(env: HostEnvironment, key: Key, num_envs: int) -> Iterator[CountedEnvs]:
     """Fresh envs, closed when the block ends; their seeds come from `key`."""
     bits = jax.random.bits(key, (num_envs,), jnp.uint32)
     envs = env.open([int(seed) >> 1 for seed in np.asarray(bits)])
@@ -158,7 +158,7 @@ def start_with_host_envs(
 ) -> Iterator[TrainState]:
     """See `Executor.start`; envs in Python are never restored, they begin anew."""
     agent_key, env_key, key = jax.random.split(key, 3)
-    with opened(env, env_key, num_envs) as envs:
+    with open_envs(env, env_key, num_envs) as envs:
         if restored is None:
             agent_state = with_host_ring(algorithm, jit_init(algorithm, agent_key))
             restored = TrainState(agent_state, (), (), key)
@@ -206,7 +206,7 @@ def evaluate_host_envs(
     keys = jax.random.split(key, len(begins))
     rounds = []
     for env_key, begin in zip(keys, begins, strict=True):
-        with opened(env, env_key, min(AT_ONCE, n_episodes - begin)) as envs:
+        with open_envs(env, env_key, min(AT_ONCE, n_episodes - begin)) as envs:
             rounds.append(first_episodes(policy, envs, max_steps))
     return summary(jax.tree.map(lambda *parts: jnp.concatenate(parts), *rounds))
 

@@ -40,7 +40,7 @@ def chunk_capacity(steps_per_update: int) -> int:
 
 
 class TrainState(NamedTuple):
-    """All that a run needs to go on."""
+    """All that a run needs to continue."""
 
     agent_state: PyTree
     env_state: PyTree  # leaves [N, ...]

@@ -32,7 +32,7 @@ class Found:
         self._state: TrainState | None = state
         self._holds_replay: bool = notes["replay"]
         self.update: int = notes["update"]
-        self.unfinished: list[Row] = [unpacked(texts) for texts in notes["unfinished"]]
+        self.unfinished: list[Row] = [unpack(texts) for texts in notes["unfinished"]]
         self.diverged: str | None = notes.get("diverged")  # what was not finite, if that was kept
 
     def take(self, algorithm: Algorithm) -> TrainState:
@@ -68,7 +68,7 @@ def check_checkpoints(run: Run, directory: str | Path) -> None:
         return
     for step in reversed(saved_steps(directory)):
         with suppress(DamagedCheckpointError):
-            notes = checked_notes(run, directory, step)
+            notes = check_notes(run, directory, step)
             like = saved_part(run, run.shapes(), notes["replay"])
             check_fits(directory, like, step=step, ignore=NO_LONGER_KEPT)
             return
@@ -100,7 +100,7 @@ def read(
 ) -> tuple[Found | None, DamagedCheckpointError | None]:
     """A checkpoint, or why it cannot be read."""
     try:
-        notes = checked_notes(run, directory, step)
+        notes = check_notes(run, directory, step)
         like = saved_part(run, run.shapes(), notes["replay"])
         state = load_checkpoint(directory, like, step=step, ignore=NO_LONGER_KEPT)
         return Found(state, notes), None
@@ -129,7 +129,7 @@ def set_later_aside(directory: Path, last: int) -> None:
             set_aside(directory, step, "later")
 
 
-def checked_notes(run: Run, directory: str | Path, step: int) -> dict[str, Any]:
+def check_notes(run: Run, directory: str | Path, step: int) -> dict[str, Any]:
     """The notes of a checkpoint; ConfigError if it is not of such a run."""
     notes, name = load_metadata(directory, step=step), type(run.algorithm).__name__
     if notes.get("holds") != RUN:
@@ -162,12 +162,12 @@ def agent_part(directory: str | Path, like: PyTree, step: int | None = None) -> 
     return load_checkpoint(directory, like, step=step, part=part, ignore=NO_LONGER_KEPT)
 
 
-def packed(columns: Row) -> dict[str, str]:
+def pack(columns: Row) -> dict[str, str]:
     """Columns of float32 as text that loses no bit."""
     encode = base64.b64encode
     return {name: encode(x.astype("<f4").tobytes()).decode() for name, x in columns.items()}
 
 
-def unpacked(texts: Mapping[str, str]) -> Row:
+def unpack(texts: Mapping[str, str]) -> Row:
     """The columns again."""
     return {name: np.frombuffer(base64.b64decode(text), "<f4") for name, text in texts.items()}

@@ -1,4 +1,4 @@
-"""From the device's numbers to rows of metrics; a loss that is not finite stops the run here."""
+"""From metrics on the device to rows; a loss that is not finite stops the run here."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ FIRST_UPDATES = 128  # at most so many at once before the speed is known
 COUNTERS = ("gradient_steps",)
 """Metrics of which a row has the last instead of the mean."""
 Row = dict[str, Any]
-"""Named numbers of one moment of a run."""
+"""Named metrics of one moment of a run."""
 
 
 class Pending(NamedTuple):

@@ -84,7 +84,7 @@ class Run:
             begin += n_updates
         return [*stages, (self.algorithm, begin, self.n_updates)]
 
-    def started(self, restored: TrainState | None = None) -> AbstractContextManager[TrainState]:
+    def start(self, restored: TrainState | None = None) -> AbstractContextManager[TrainState]:
         """The first state, or the restored one where it is to live."""
         return self.executor.start(*self._beginning(), self.num_envs, restored)
 
@@ -177,7 +177,7 @@ def prepare(
         each_episode=algorithm.reports_episodes
         if config.log_episodes is None
         else config.log_episodes,
-        description=description or describe(algorithm, env, config),
+        description=description or describe_run(algorithm, env, config),
     )
     check_warmup(run)
     if check_memory:
@@ -212,7 +212,7 @@ def check_warmup(run: Run) -> None:
         )
 
 
-def describe(algorithm: Algorithm, env: Any, config: RunnerConfig) -> dict[str, Any]:
+def describe_run(algorithm: Algorithm, env: Any, config: RunnerConfig) -> dict[str, Any]:
     """What is recorded of a run that no `TrainConfig` describes, under the same names."""
     while hasattr(env, "env"):  # below the wrappers
         env = env.env

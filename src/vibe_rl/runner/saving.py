@@ -18,7 +18,7 @@ from vibe_rl.checkpoint import initialize_checkpoint_dir, saved_steps
 from vibe_rl.errors import reason
 from vibe_rl.runner.evaluator import EvalMetrics
 from vibe_rl.runner.loop import TrainState
-from vibe_rl.runner.resuming import RUN, packed, saved_part
+from vibe_rl.runner.resuming import RUN, pack, saved_part
 from vibe_rl.runner.rows import Row
 from vibe_rl.runner.run import Run
 from vibe_rl.runner.schedule import next_due
@@ -106,7 +106,7 @@ class Saver:
         notes = {
             "holds": RUN,
             "update": update,
-            "unfinished": [packed(columns) for columns in unfinished],
+            "unfinished": [pack(columns) for columns in unfinished],
             "algorithm": type(self.run.algorithm).__name__,
             "replay": self.run.config.checkpoint_replay,
         }
@@ -141,7 +141,7 @@ class Saver:
             self.save(update, state, unfinished, scores)
 
     def settle(self) -> None:
-        """Waits for the checkpoint that is being written, and tells of it if it cannot be."""
+        """Waits for the checkpoint that is being written, and warns if it cannot be."""
         step, self._under_way = self._under_way, None
         with warn_on_failure("a checkpoint" if step is None else f"the checkpoint of step {step}"):
             self.manager.wait()

@@ -151,7 +151,7 @@ class ParamsAhead:
 
     def _block(self, begin: int) -> PyTree:
         env_params = self._schedule.at(begin)
-        check_alike(env_params, self._first, begin)
+        check_same_shapes(env_params, self._first, begin)
         return env_params
 
     def __enter__(self) -> "ParamsAhead":
@@ -161,7 +161,7 @@ class ParamsAhead:
         self._thread.shutdown(cancel_futures=True)
 
 
-def check_alike(env_params: PyTree, first: PyTree, update: int) -> None:
+def check_same_shapes(env_params: PyTree, first: PyTree, update: int) -> None:
     """Raises ConfigError if scheduled params differ from the first in structure, shape or type."""
     now, like = (jax.eval_shape(lambda x: x, params) for params in (env_params, first))
     if jax.tree.structure(now) != jax.tree.structure(like) or now != like:

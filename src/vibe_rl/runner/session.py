@@ -29,7 +29,7 @@ from vibe_rl.tracking.jsonl import MetricsLogger, rewind
 
 @dataclass(frozen=True)
 class Session:
-    """A run that nothing refuses any more; made by `opened`, and valid in its block."""
+    """A run that nothing refuses any more; made by `open_session`, and valid in its block."""
 
     run: Run
     run_dir: RunDir | None
@@ -68,7 +68,7 @@ class Session:
 
 
 @contextmanager
-def opened(
+def open_session(
     run: Run, run_dir: RunDir | None = None, callback: Callback | None = None
 ) -> Iterator[Session]:
     """Locks the run's checkpoints and refuses what cannot work; the block then trains.
@@ -94,7 +94,7 @@ def run_training(
     keep_history: bool = False,
 ) -> FitResult:
     """Opens a session and trains; see `Session.train`."""
-    with opened(run, run_dir, callback) as session:
+    with open_session(run, run_dir, callback) as session:
         return session.train(callback, trackers, keep_history)
 
 

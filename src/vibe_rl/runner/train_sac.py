@@ -53,7 +53,7 @@ def train_sac(  # noqa: PLR0913 - the seed's arguments, and three
         sac_config: hyperparameters.
         runner_config: budget, replay, evaluation, logging, seed.
         obs_shape: inferred; if given, it must be the env's.
-        action_dim: how many numbers an action has; inferred; if given, it must be the env's.
+        action_dim: the length of an action; inferred; if given, it must be the env's.
         callback: `callback(step, agent_state, metrics)` every `log_interval` steps, and where the
             agent is evaluated.
         run_dir: gets metrics and checkpoints while the run trains.

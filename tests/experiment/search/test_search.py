@@ -8,15 +8,15 @@ import jax
 import optuna
 import pytest
 
-from searching import CONFIG, RATES, evaluated, heard, interrupting
+from searching import CONFIG, RATES, collect, evaluated, interrupting
 from vibe_rl.analysis.aggregate import aggregate
 from vibe_rl.checkpoint import saved_steps
 from vibe_rl.errors import ConfigError
 from vibe_rl.experiment.build import build
 from vibe_rl.experiment.search import Range, run_trial
-from vibe_rl.experiment.search.objective import Reports
+from vibe_rl.experiment.search.objective import Monitor
 from vibe_rl.experiment.search.optuna import objective
-from vibe_rl.experiment.search.space import checked_space, space_of, words_of
+from vibe_rl.experiment.search.space import as_options, validate_space
 from vibe_rl.run_dir import RunDir
 from vibe_rl.run_dir.group import members
 from vibe_rl.system import programs as unload
@@ -30,7 +30,7 @@ def run_dir(tmp_path):
 
 def test_every_evaluation_of_all_seeds_is_reported_while_the_trial_runs(run_dir):
     reports = []
-    outcome = run_trial(CONFIG, {"algo.lr": 1e-3}, [3, 4], run_dir, heard(reports))
+    outcome = run_trial(CONFIG, {"algo.lr": 1e-3}, [3, 4], run_dir, collect(reports))
     seeds = members(run_dir)
     assert [seed.root.name for seed in seeds] == ["seed_3", "seed_4"]
     assert all(seed.load_config()["algo"]["lr"] == 1e-3 for seed in [run_dir, *seeds])
@@ -43,19 +43,19 @@ def test_every_evaluation_of_all_seeds_is_reported_while_the_trial_runs(run_dir)
 def test_the_last_report_comes_when_all_is_saved(run_dir):
     saved = []
 
-    def on_report(report):
+    def should_stop(evaluation):
         saved.append([saved_steps(seed.checkpoints) for seed in members(run_dir)])
         return True
 
     config = replace(CONFIG, runner=replace(CONFIG.runner, eval_every=512))
-    outcome = run_trial(config, {"algo.lr": 1e-3}, range(2), run_dir, on_report)
+    outcome = run_trial(config, {"algo.lr": 1e-3}, range(2), run_dir, should_stop)
     assert saved == [[[512], [512]]]
     assert outcome.complete  # there was nothing left to end
 
 
 def test_a_trial_that_is_to_end_is_saved_there(run_dir):
     reports = []
-    outcome = run_trial(CONFIG, {"algo.lr": 1e-3}, range(2), run_dir, heard(reports, until=256))
+    outcome = run_trial(CONFIG, {"algo.lr": 1e-3}, range(2), run_dir, collect(reports, until=256))
     assert [report.step for report in reports] == [256]
     assert outcome == (reports[0], False)
     assert [saved_steps(seed.checkpoints)[-1] for seed in members(run_dir)] == [256, 256]
@@ -77,18 +77,18 @@ def test_trials_that_differ_in_numbers_compile_nothing_again(tmp_path, caplog, m
 
 def test_seeds_that_diverge_count_as_the_lowest_and_end_the_trial(run_dir):
     reports = []
-    outcome = run_trial(CONFIG, {"algo.lr": inf}, range(2), run_dir, heard(reports))
+    outcome = run_trial(CONFIG, {"algo.lr": inf}, range(2), run_dir, collect(reports))
     assert [report[1:] for report in reports] == [(-inf, -inf, -inf)]
     assert outcome == (reports[0], False)
 
 
-def test_a_return_that_is_no_number_counts_as_the_lowest():
+def test_a_return_that_is_not_a_number_counts_as_the_lowest():
     reports, stop = [], StopRequest()
-    told = Reports(heard(reports), build(CONFIG), stop)
-    told(256, [nan, 1.0, 2.0, 3.0])
-    assert (reports[0].iqm, told.ending) == (1.5, False)
-    told(384, [nan, 1.0])
-    assert (reports[1].iqm, told.ending, stop.requested) == (-inf, True, True)
+    monitor = Monitor(collect(reports), build(CONFIG), stop)
+    monitor(256, [nan, 1.0, 2.0, 3.0])
+    assert (reports[0].iqm, monitor.stopped) == (1.5, False)
+    monitor(384, [nan, 1.0])
+    assert (reports[1].iqm, monitor.stopped, stop.requested) == (-inf, True, True)
 
 
 def test_a_signal_ends_a_trial_as_an_interrupt_after_it_is_saved(run_dir):
@@ -97,25 +97,8 @@ def test_a_signal_ends_a_trial_as_an_interrupt_after_it_is_saved(run_dir):
     assert saved_steps(members(run_dir)[0].checkpoints)[-1] == 256
 
 
-@pytest.mark.parametrize(
-    ("low", "high", "log"),
-    [(1e-4, 1e-2, True), (1e-4, 1e-3, True), (0.1, 0.4, False), (0.0, 1.0, False), (1, 64, True)],
-)
-def test_a_range_is_logarithmic_from_ten_times_on_above_zero(low, high, log):
-    assert Range(low, high).log == log
-
-
-def test_words_say_ranges_values_and_what_all_trials_share():
-    words = "cartpole_ppo --algo.lr=1e-4:1e-2 --algo.n-epochs 1:8 --algo.hidden_sizes (8,),(8,8)"
-    config, space, shared = space_of([*words.split(), "--algo.gamma", "0.9", "--runner.no_plot"])
-    assert space == {
-        "algo.hidden_sizes": [(8,), (8, 8)],
-        "algo.lr": Range(1e-4, 1e-2),
-        "algo.n_epochs": Range(1, 8),
-    }
-    assert config.algo.gamma == 0.9
-    assert shared == ["cartpole_ppo", "--algo.gamma", "0.9", "--runner.no_plot"]
-    assert words_of({"algo.lr": 1e-3, "algo.hidden_sizes": (8, 8)}) == [
+def test_values_become_options_of_a_command_line():
+    assert as_options({"algo.lr": 1e-3, "algo.hidden_sizes": (8, 8)}) == [
         *("--algo.lr", "0.001"),
         *("--algo.hidden_sizes", "(8, 8)"),
     ]
@@ -164,7 +147,7 @@ def test_the_studys_pruner_ends_a_trial_that_is_not_yet_complete(tmp_path, step,
     assert {saved_steps(seed.checkpoints)[-1] for seed in seeds} == {step}
 
 
-def test_a_trial_whose_seeds_diverged_is_pruned_and_tells_no_infinity(tmp_path):
+def test_a_trial_whose_seeds_diverged_is_pruned_and_reports_no_infinity(tmp_path):
     study = optuna.create_study(direction="maximize")
     study.optimize(objective(CONFIG, {"algo.lr": [inf]}, range(2), tmp_path), n_trials=1)
     (trial,) = study.trials
@@ -188,5 +171,5 @@ def test_a_combination_that_cannot_work_is_pruned_with_its_reason(tmp_path):
 @pytest.mark.parametrize("domain", [Range(1e-3, inf), Range(True, False)])
 def test_a_range_has_finite_numbers(domain):
     name = "algo.lr" if domain.high == inf else "algo.normalize_obs"
-    with pytest.raises(ConfigError, match="only numbers have a range"):
-        checked_space(CONFIG, {name: domain}, [0])
+    with pytest.raises(ConfigError, match="a range needs finite numbers"):
+        validate_space(CONFIG, {name: domain}, [0])

@@ -16,19 +16,19 @@ from vibe_rl.cli import main
 from vibe_rl.experiment.search.optuna import objective
 from vibe_rl.experiment.search.study import (
     SurplusError,
-    begun,
-    described,
+    as_storage,
+    describe_search,
     open_study,
-    storage_of,
-    within,
-    work,
+    run_trials,
+    run_within,
+    started_trials,
 )
 from vibe_rl.run_dir import find_runs
 from vibe_rl.run_dir.group import members
 
 WORDS = "--algo.hidden_sizes (8,) --algo.n_steps 32 --runner.total_timesteps 512 --seeds 0:2 "
 WORDS += "--runner.eval_every 256 --runner.eval_episodes 2 --runner.progress_bar false"
-ABOUT = described(CONFIG, RATES, range(2))
+DESCRIPTION = describe_search(CONFIG, RATES, range(2))
 
 
 @pytest.fixture(params=["sqlite:///{}/s.db", "{}/s.journal"])
@@ -40,36 +40,36 @@ def states(study):
     return [trial.state.name for trial in study.trials]
 
 
-def test_workers_share_a_study_until_all_together_have_begun_the_trials(storage):
-    first, second = (open_study("s", storage, ABOUT) for _ in range(2))
+def test_workers_share_a_study_until_all_together_have_started_the_trials(storage):
+    first, second = (open_study("s", storage, DESCRIPTION) for _ in range(2))
     first.ask()
-    work(second, lambda trial: 1.0, 3)
-    work(first, lambda trial: 1.0, 3)
+    run_trials(second, lambda trial: 1.0, 3)
+    run_trials(first, lambda trial: 1.0, 3)
     assert states(first) == states(second) == ["RUNNING", "COMPLETE", "COMPLETE"]
 
 
-def test_a_trial_begun_while_another_worker_begins_the_last_one_is_not_trained(storage):
-    study, trained = open_study("s", storage, ABOUT), []
+def test_a_trial_started_while_another_worker_starts_the_last_one_is_not_trained(storage):
+    study, trained = open_study("s", storage, DESCRIPTION), []
     for _ in range(2):
         study.ask()
-    late = partial(within, 2, trained.append)
+    late = partial(run_within, 2, trained.append)
     study.optimize(late, n_trials=1, catch=(SurplusError,))
     assert states(study) == ["RUNNING", "RUNNING", "FAIL"]
     assert trained == []
-    assert len(begun(study)) == 2
+    assert len(started_trials(study)) == 2
 
 
 def test_an_interrupted_trial_has_failed_and_the_search_can_be_started_again(tmp_path):
-    study = open_study("s", f"{tmp_path}/s.journal", ABOUT)
+    study = open_study("s", f"{tmp_path}/s.journal", DESCRIPTION)
     study.pruner = Interrupting()
     train = objective(CONFIG, RATES, [0], tmp_path)
     with pytest.raises(KeyboardInterrupt):
-        work(study, train, 1)
+        run_trials(study, train, 1)
     (run_dir,) = find_runs(tmp_path)
     assert study.trials[0].user_attrs == {"run": str(run_dir)}
     assert saved_steps(members(run_dir)[0].checkpoints)[-1] == 256
-    study = open_study("s", f"{tmp_path}/s.journal", ABOUT)
-    work(study, lambda trial: 1.0, 1)
+    study = open_study("s", f"{tmp_path}/s.journal", DESCRIPTION)
+    run_trials(study, lambda trial: 1.0, 1)
     assert states(study) == ["FAIL", "COMPLETE"]
 
 
@@ -80,10 +80,10 @@ class Interrupting(optuna.pruners.BasePruner):
         return interrupting(trial)
 
 
-def test_a_sampler_with_a_seed_repeats_itself_and_goes_on_with_another(tmp_path):
+def test_a_sampler_repeats_itself_with_the_same_seed_and_not_with_another(tmp_path):
     def drawn(name, seed, n_trials):
-        study = open_study("s", f"{tmp_path}/{name}", ABOUT, sampler_seed=seed)
-        work(study, lambda trial: trial.suggest_float("x", 0, 1), n_trials)
+        study = open_study("s", f"{tmp_path}/{name}", DESCRIPTION, sampler_seed=seed)
+        run_trials(study, lambda trial: trial.suggest_float("x", 0, 1), n_trials)
         return [trial.value for trial in study.trials]
 
     assert drawn("a", 7, 2) == drawn("b", 7, 2)
@@ -105,7 +105,7 @@ SEARCH = ["search", "cartpole_ppo", "--algo.lr", "1e-4:1e-2", *WORDS.split()]
 
 
 @pytest.mark.usefixtures("_own_folder")
-def test_the_command_tells_the_trials_and_the_best_with_its_command(capsys):
+def test_the_command_prints_the_trials_and_the_best_with_its_command(capsys):
     main([*SEARCH, "--trials", "2", "--sampler_seed", "1"])
     said = dict(line.split(" | ", 1) for line in capsys.readouterr().out.splitlines())
     assert list(said) == [
@@ -115,8 +115,8 @@ def test_the_command_tells_the_trials_and_the_best_with_its_command(capsys):
     assert re.fullmatch(
         r"lr=\S+ \| IQM .* at 512 env steps \| runs/cartpole_ppo_trial_0_\w+", said["Trial 0"]
     )
-    assert said["Search complete"] == "2 of 2 trials begun, 0 pruned, 0 running"
-    study = optuna.load_study(study_name="cartpole_ppo", storage=storage_of("runs/search.journal"))
+    assert said["Search complete"] == "2 of 2 trials started, 0 pruned, 0 running"
+    study = optuna.load_study(study_name="cartpole_ppo", storage=as_storage("runs/search.journal"))
     assert said["Best"].startswith(f"trial {study.best_trial.number}, IQM ")
     assert said["Run"] == study.best_trial.user_attrs["run"]
     lr = study.best_params["algo.lr"]
@@ -146,7 +146,7 @@ def test_two_processes_share_a_search(storage, tmp_path):
     said = [worker.communicate(timeout=300) for worker in workers]
     assert [worker.returncode for worker in workers] == [0, 0], said
     told = [re.findall(r"^Trial (\d+)", out, re.MULTILINE) for out, _ in said]
-    study = optuna.load_study(study_name="cartpole_ppo", storage=storage_of(storage))
+    study = optuna.load_study(study_name="cartpole_ppo", storage=as_storage(storage))
     done = [trial.number for trial in study.trials if trial.state.name != "FAIL"]
     assert len(done) == 5
     assert sorted(int(number) for each in told for number in each) == done
@@ -162,11 +162,14 @@ def test_two_processes_share_a_search(storage, tmp_path):
         ("--runner.eval_every 1:2", "runner.eval_every has several values, and only fields of"),
         ("--algo.lr 2:1", "algo.lr 2.0:1.0: give the lower end first"),
         ("--algo.lr 1:1", "algo.lr 1.0 is given twice"),
-        ("--algo.lr 1:2 --algo.lr 3:4", "algo.lr has values twice"),
-        ("--algo.hidden_sizes 8:9", "algo.hidden_sizes from (8,) to (9,): only numbers have a"),
+        (
+            "--algo.lr 1:2 --algo.lr 3:4",
+            "algo.lr is given twice: give all its values at once",
+        ),
+        ("--algo.hidden_sizes 8:9", "algo.hidden_sizes from (8,) to (9,): a range needs finite"),
         ("--algo.lr -1:1", "lr -1.0: give at least 0"),
         ("--algo.n_minibatches 4,7", "n_minibatches 7 does not divide the batch"),
-        ("--algo.lr 1:2 --runner.eval_episodes 0", "runner.eval_episodes 0: trials are judged"),
+        ("--algo.lr 1:2 --runner.eval_episodes 0", "runner.eval_episodes 0: trials are ranked"),
         ("--algo.lr 1:2 --runner.seed 1", "runner.seed is each of --seeds in turn"),
         ("--algo.lr 1:2 --runner.resume true", "runner.resume, runner.overwrite and"),
         ("--algo.lr 1:2 --trials 0", "--trials 0: give a whole number of at least 1"),
@@ -200,6 +203,6 @@ def test_without_optuna_the_command_says_what_to_install(tmp_path, monkeypatch, 
     assert not list(tmp_path.iterdir())
 
 
-def test_help_tells_how_a_space_is_written(capsys):
+def test_help_says_how_a_space_is_written(capsys):
     main(["search", "--help"])
     assert "--algo.FIELD LOW:HIGH" in capsys.readouterr().out

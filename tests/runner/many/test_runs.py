@@ -152,12 +152,12 @@ def test_nothing_goes_on_where_all_agents_diverged():
 @pytest.mark.parametrize(
     ("other", "sentence"),
     [
-        (lambda: prepared("ppo", 1, hidden_sizes=(16,)), "may differ in seeds and the algorithm"),
+        (lambda: prepared("ppo", 1, hidden_sizes=(16,)), "may differ in seeds and hyperparameters"),
         (
             lambda: prepared("ppo", 1, replace(RUNNER, total_timesteps=192)),
             "env_params or the runner",
         ),
-        (lambda: prepared("dqn", 1), "may differ in seeds and the algorithm"),
+        (lambda: prepared("dqn", 1), "may differ in seeds and hyperparameters"),
     ],
 )
 def test_runs_of_other_shapes_are_refused(other, sentence):

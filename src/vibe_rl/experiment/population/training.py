@@ -1,43 +1,49 @@
-"""Population-based training (Jaderberg et al. 2017, arXiv:1711.09846): numbers that evolve.
+"""Population-based training (Jaderberg et al. 2017, arXiv:1711.09846): hyperparameters that evolve.
 
-<base_dir>/<experiment>_population_<UTC time>/   a group of runs, see `many_seeds`, and
-  population.json                                what evolves: ranges, members, interval, seed
-  members/member_<n>/                            a place in the population; config_N.json has its
-                                                 numbers after an exchange
-  exchanges.jsonl                                who took over whose state, and when
+<base_dir>/<experiment>_population_<UTC time>/   a group, see `vibe_rl.experiment.group`, and
+  population.json                                the plan: ranges, members, interval, seed
+  members/member_<n>/                            config_N.json has its hyperparameters after an
+                                                 exchange
+  exchanges.jsonl                                which member took over whose state, and when
   artifacts/population.csv                       the members, the best first
 
 Differs from the paper: all members train in step, in one program, and exchange at the same time.
-What a population does depends on its seed and its evaluations alone; one that was lost goes on from
-checkpoints and decides again as before.
+What a population does depends on its seed and its evaluations alone: a population that is resumed
+from checkpoints decides as before.
 """
 
-import csv
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
-from pathlib import Path
+from math import inf
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from vibe_rl.checkpoint import saved_steps
-from vibe_rl.configs.train_config import TrainConfig, algorithm_name, to_dict
-from vibe_rl.errors import ConfigError, writing
-from vibe_rl.experiment.build import config_of, record, with_seed
-from vibe_rl.experiment.grid import changed, held_by
-from vibe_rl.experiment.population.breeding import (
-    FILE,
-    Members,
-    Plan,
-    first_values,
-    history_of,
-    plan_of,
-    values_in,
+from vibe_rl.configs.train_config import TrainConfig, experiment_name
+from vibe_rl.errors import ConfigError
+from vibe_rl.experiment.build import with_seed
+from vibe_rl.experiment.config_files import read_config
+from vibe_rl.experiment.grid import field_value, with_values
+from vibe_rl.experiment.group import (
+    Change,
+    Group,
+    build_members,
+    create_group,
+    open_group,
+    write_group_files,
+    write_table,
 )
-from vibe_rl.experiment.population.exchanges import Track, lineage, track
-from vibe_rl.experiment.population.ranges import Ranges, checked_ranges, drawn
-from vibe_rl.experiment.trials import last_return, runs_of, updates_to
+from vibe_rl.experiment.population.exploit import ancestry, read_exchanges
+from vibe_rl.experiment.population.explore import sample, validate_ranges
+from vibe_rl.experiment.population.members import (
+    FILE,
+    PBTPlan,
+    PopulationFiles,
+    hyperparameters,
+    read_pbt_plan,
+)
+from vibe_rl.experiment.trials import last_return, updates_until
 from vibe_rl.run_dir.directory import RunDir
 from vibe_rl.run_dir.group import members
 from vibe_rl.runner.many.fit import fit_many
@@ -50,36 +56,36 @@ FEWEST = 4
 """Members, so that a quarter of them is one."""
 
 
-class Ranked(NamedTuple):
-    """What a member came to."""
+class RankedMember(NamedTuple):
+    """A member's place in the final ranking."""
 
     member: str
-    values: Mapping[str, float]  # the numbers that evolve, at last
+    values: Mapping[str, float]  # its last hyperparameters
     last_return: float  # mean over the episodes of its last evaluation; -inf if it diverged
-    takeovers: int  # exchanges that its state went through
+    exploits: int  # exchanges that its state went through
 
 
 def evolve(
     config: TrainConfig,
-    ranges: Mapping[str, Sequence[float | int]],
+    ranges: Mapping[str, Sequence[Any]],
     n_members: int = 8,
     every: int = 20_000,
     seed: int = 0,
     base_dir: str | os.PathLike[str] = "runs",
-) -> tuple[RunDir, list[Ranked]]:
-    """Trains members with different numbers, of which the worst go on from the best.
+) -> tuple[RunDir, list[RankedMember]]:
+    """Trains members with different hyperparameters, of which the worst exploit the best.
 
-    Every `every` env steps each of the worst quarter takes over the state of one of the best, and
-    its numbers, changed a little or drawn anew.
+    Every `every` env steps each of the worst quarter takes over the state and the hyperparameters
+    of one of the best quarter, and explores: its hyperparameters are perturbed or resampled.
 
     Args:
         config: all that does not evolve; its seed is not used.
-        ranges: the lowest and the highest value of each number that evolves, such as
-            `{"algo.lr": (1e-4, 1e-2)}`; drawn log-uniformly at first, or uniformly where the lowest
-            is not above 0.
+        ranges: the lowest and the highest value of each hyperparameter that evolves, such as
+            `{"algo.lr": (1e-4, 1e-2)}`; sampled log-uniformly, or uniformly where the lowest is not
+            above 0.
         n_members: at least four.
         every: env steps of each member between exchanges, a multiple of `runner.eval_every`.
-        seed: of all that is random.
+        seed: of everything random.
         base_dir: where the population's directory is made.
 
     Returns:
@@ -89,141 +95,114 @@ def evolve(
         ConfigError: it cannot work; nothing is written.
         NonFiniteLossError: all members diverged between two exchanges.
     """
-    plan = Plan(checked_ranges(config, ranges), n_members, every, seed)
-    configs = first_generation(config, plan)
-    runs = prepared(configs, plan)
-    group = RunDir(f"{config.env_id}_{algorithm_name(config)}_population", base_dir)
-    for i, each in enumerate(configs):
-        RunDir(base_dir=group.root / "members", run_id=f"member_{i}").save_config(to_dict(each))
-    group.save_config(plan, FILE)
-    return group, _train(group, config, Members(group, plan, configs, runs))
+    plan = PBTPlan(validate_ranges(config, ranges), n_members, every, seed)
+    configs = {f"member_{i}": each for i, each in enumerate(first_generation(config, plan))}
+    check_range_ends(config, plan)
+    runs = build_members(configs.values())
+    check_interval(runs[0], plan.every)
+    run_dir = RunDir(f"{experiment_name(config)}_population", base_dir)
+    group = create_group(run_dir, config, configs, runs)
+    run_dir.save_config(plan, FILE)
+    return run_dir, _train(group, plan)
 
 
 def resume_population(
-    path: str | os.PathLike[str],
-    change: Callable[[TrainConfig], TrainConfig] = lambda config: config,
-) -> tuple[RunDir, list[Ranked]]:
-    """Goes on with a population from the latest step that all members have saved.
+    path: str | os.PathLike[str], change: Change = lambda config: config
+) -> tuple[RunDir, list[RankedMember]]:
+    """Resumes a population from the latest step that all members have saved.
 
     Args:
         path: the population's directory.
-        change: what to make of each member's own config; the numbers that evolve stay.
+        change: returns the config with which a member resumes, given its own; hyperparameters that
+            evolve stay.
     """
-    group, plan = RunDir.open(path), plan_of(path)
-    latest = [config_of(run_dir) for run_dir in members(path)]
-    configs = [change(config) for config in latest]
-    check_numbers_kept(plan.ranges, latest, configs)
-    runs = prepared(configs, plan)
-    return group, _train(group, change(config_of(path)), Members(group, plan, configs, runs))
+    plan, group = read_pbt_plan(path), open_group(path, members(path), change)
+    check_hyperparameters_kept(group, plan)
+    check_range_ends(group.members[0].config, plan)
+    check_interval(group.members[0].run, plan.every)
+    return group.run_dir, _train(group, plan)
 
 
-def first_generation(config: TrainConfig, plan: Plan) -> list[TrainConfig]:
-    """The members' configs at first; no two populations of a size share a member's seed."""
+def first_generation(config: TrainConfig, plan: PBTPlan) -> list[TrainConfig]:
+    """The members' first configs; populations of the same size and other seeds share no seeds."""
     if plan.n_members < FEWEST:
-        raise ConfigError(f"{plan.n_members} members: give at least {FEWEST}, of whom one is best.")
+        raise ConfigError(f"{plan.n_members} members: give at least {FEWEST}, so that one is best.")
     if plan.seed < 0:
         raise ConfigError(f"seed {plan.seed}: give at least 0.")
     rng, first = np.random.default_rng([plan.seed, 0]), plan.seed * plan.n_members
-    each = [changed(config, drawn(plan.ranges, rng)) for _ in range(plan.n_members)]
+    each = [with_values(config, sample(plan.ranges, rng)) for _ in range(plan.n_members)]
     return [with_seed(config, first + i) for i, config in enumerate(each)]
 
 
-def prepared(configs: Sequence[TrainConfig], plan: Plan) -> list[Run]:
-    """The members' runs; ConfigError if they, or numbers they may come to, cannot work."""
-    for i in range(2):
-        runs_of([changed(configs[0], {name: ends[i] for name, ends in plan.ranges.items()})])
-    runs = runs_of(configs)
-    check_interval(runs[0], plan.every)
-    return runs
+def check_range_ends(config: TrainConfig, plan: PBTPlan) -> None:
+    """Raises ConfigError if members could reach hyperparameters that cannot work."""
+    for end in range(2):
+        values = {name: ends[end] for name, ends in plan.ranges.items()}
+        build_members([with_values(config, values)])
 
 
 def check_interval(run: Run, every: int) -> None:
-    """Raises ConfigError if members cannot be judged at each exchange, or never exchange."""
+    """Raises ConfigError if members cannot be ranked at each exchange, or never exchange."""
     config, spent = run.config, run.n_updates * run.steps_per_update
     if not (config.eval_episodes and config.eval_every):
         name = "eval_every" if config.eval_episodes else "eval_episodes"
-        raise ConfigError(f"runner.{name} 0: members are ranked by evaluations, give some.")
+        raise ConfigError(f"runner.{name} 0: members are ranked by evaluations, give at least 1.")
     if every <= run.steps_per_update:
         raise ConfigError(
-            f"an exchange every {every} env steps is not above one update of "
-            f"{run.steps_per_update}: give more."
+            f"every {every} env steps is not above one update of {run.steps_per_update}: give more."
         )
-    if updates_to(run, every) <= run.warmup_updates:
+    if updates_until(run, every) <= run.warmup_updates:
         raise ConfigError(
-            f"an exchange every {every} env steps comes within the warm-up of "
+            f"every {every} env steps is within the warm-up of "
             f"{run.warmup_updates * run.steps_per_update}: give more."
         )
     if every >= spent:
         raise ConfigError(
-            f"an exchange every {every} env steps never comes within {spent}: give fewer, or a "
-            "larger runner.total_timesteps."
+            f"every {every} env steps never happens within {spent}: give fewer, or a larger "
+            "runner.total_timesteps."
         )
     if every % config.eval_every:
         raise ConfigError(
-            f"an exchange every {every} env steps is no multiple of runner.eval_every "
-            f"{config.eval_every}: members are ranked by evaluations, give one."
+            f"every {every} env steps is not a multiple of runner.eval_every {config.eval_every}: "
+            "members are ranked by evaluations, give one."
         )
 
 
-def check_numbers_kept(
-    ranges: Ranges, before: Sequence[TrainConfig], after: Sequence[TrainConfig]
-) -> None:
-    """Raises ConfigError if a number that evolves was changed by hand."""
-    for one, other in zip(before, after, strict=True):
-        for name in ranges:
-            if held_by(one, name) != held_by(other, name):
+def check_hyperparameters_kept(group: Group, plan: PBTPlan) -> None:
+    """Raises ConfigError if a hyperparameter that evolves was changed by hand."""
+    for member in group.members:
+        newest = read_config(member.run_dir)
+        for name in plan.ranges:
+            if field_value(newest, name) != field_value(member.config, name):
                 raise ConfigError(f"{name} evolves in this population: leave it out.")
 
 
-def _train(group: RunDir, config: TrainConfig, those: Members) -> list[Ranked]:
-    """Trains and ranks the members; nothing if a signal ends it."""
-
-    def record_all() -> None:
-        record(group, config)
-        for run_dir, each in zip(those.run_dirs, those.configs, strict=True):
-            record(run_dir, each)
-
-    fit = partial(fit_many, exchanger=those)
-    results = run_many(side_by_side(those.runs), those.run_dirs, record_all, fit=fit)
+def _train(group: Group, plan: PBTPlan) -> list[RankedMember]:
+    """Trains and ranks the members; none if a signal ends it."""
+    files = PopulationFiles(group, plan)
+    fit = partial(fit_many, exchanger=files)
+    run = side_by_side(files.runs)
+    results = run_many(run, files.run_dirs, lambda: write_group_files(group), fit=fit)
     if any(result.interrupted for result in results):
         return []
-    found = ranked(group)
-    write_table(group.artifact_path(TABLE), found)
-    return found
+    ranking = rank_members(group.run_dir)
+    write_table(group.run_dir.artifact_path(TABLE), [table_row(member) for member in ranking])
+    return ranking
 
 
-def ranked(path: str | os.PathLike[str]) -> list[Ranked]:
-    """The members by their last evaluations, the best first."""
-    history, ranges = history_of(path), plan_of(path).ranges
-    found = []
+def rank_members(path: str | os.PathLike[str]) -> list[RankedMember]:
+    """The members of a population by their last evaluations, the best first."""
+    exchanges, ranges = read_exchanges(path), read_pbt_plan(path).ranges
+    ranking = []
     for i, run_dir in enumerate(members(path)):
-        values, figure = values_in(config_of(run_dir), ranges), last_return(run_dir)
-        takeovers = len(lineage(history, i)[1])
-        found.append(
-            Ranked(run_dir.root.name, values, -np.inf if figure is None else figure, takeovers)
-        )
-    return sorted(found, key=lambda member: -member.last_return)
+        values, last = hyperparameters(read_config(run_dir), ranges), last_return(run_dir)
+        exploits = len(ancestry(exchanges, i)[1])
+        score = -inf if last is None else last
+        ranking.append(RankedMember(run_dir.root.name, values, score, exploits))
+    return sorted(ranking, key=lambda member: -member.last_return)
 
 
-def tracks(path: str | os.PathLike[str]) -> tuple[list[Track], Track]:
-    """The numbers of each member in the course of training, and those of the best's lineage."""
-    history, ranges, run_dirs = history_of(path), plan_of(path).ranges, members(path)
-    first = [first_values(run_dir, ranges) for run_dir in run_dirs]
-    names = [run_dir.root.name for run_dir in run_dirs]
-    last = max(saved_steps(run_dirs[0].checkpoints), default=0)
-    each = [
-        track(name, first[i], (x for x in history if x.loser == i), last)
-        for i, name in enumerate(names)
-    ]
-    best = names.index(ranked(path)[0].member)
-    origin, through = lineage(history, best)
-    return each, track(f"lineage of {names[best]}", first[origin], through, last)
-
-
-def write_table(path: Path, found: Sequence[Ranked]) -> None:
-    """Writes what the members came to as CSV, the best first."""
-    names = list(found[0].values)
-    rows: list[Any] = [["member", *names, "last_return", "takeovers"]]
-    rows += [[x.member, *x.values.values(), x.last_return, x.takeovers] for x in found]
-    with writing(path), path.open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows(rows)
+def table_row(member: RankedMember) -> dict[str, str | float]:
+    """A member as a row of a table, with a column for each hyperparameter."""
+    name, values, last, exploits = member
+    return {"member": name, **values, "last_return": last, "exploits": exploits}

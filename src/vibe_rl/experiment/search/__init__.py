@@ -1,6 +1,6 @@
-"""Searches for good settings by packages that know how; each needs one function of a trial."""
+"""Searches for hyperparameters by other packages, which need one function of a trial."""
 
-from vibe_rl.experiment.search.objective import Outcome, Report, run_trial
-from vibe_rl.experiment.search.space import Range
+from vibe_rl.configs.axes import Range
+from vibe_rl.experiment.search.objective import Evaluation, TrialResult, run_trial
 
-__all__ = ["Outcome", "Range", "Report", "run_trial"]
+__all__ = ["Evaluation", "Range", "TrialResult", "run_trial"]

@@ -1,4 +1,4 @@
-"""A trial of a search: a setting that is trained with several seeds at once, and told meanwhile."""
+"""A trial of a search: a setting, trained with several seeds at once, that reports meanwhile."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import inf
@@ -7,34 +7,35 @@ from typing import Any, NamedTuple
 from vibe_rl.analysis.aggregate import aggregate
 from vibe_rl.configs.train_config import TrainConfig
 from vibe_rl.errors import ConfigError
-from vibe_rl.experiment.build import record, with_seed
-from vibe_rl.experiment.grid import settings_of
-from vibe_rl.experiment.seeds import check_seeds
-from vibe_rl.experiment.trials import Member, Trial, advance, runs_of
+from vibe_rl.experiment.config_files import write_run_files
+from vibe_rl.experiment.grid import expand_grid
+from vibe_rl.experiment.group import Member, build_members, create_group
+from vibe_rl.experiment.seeds import seed_configs
+from vibe_rl.experiment.trials import Trial, train_trials
 from vibe_rl.run_dir.directory import RunDir
 from vibe_rl.run_dir.divergence import divergence_of
 from vibe_rl.runner.run import Run
 from vibe_rl.system.signals import StopRequest
 
 
-class Report(NamedTuple):
-    """One evaluation of all seeds."""
+class Evaluation(NamedTuple):
+    """One evaluation of all seeds of a trial."""
 
     step: int  # env steps of each seed
-    iqm: float  # of their mean returns; one that diverged, or is none, counts as -inf
+    iqm: float  # of their mean returns; one that diverged or is NaN counts as -inf
     low: float  # of its 95 % bootstrap interval
     high: float
 
 
-class Outcome(NamedTuple):
-    """What a trial came to."""
+class TrialResult(NamedTuple):
+    """How a trial ended."""
 
-    last: Report
+    last: Evaluation
     complete: bool  # False if it ended before its budget, or with -inf
 
 
-OnReport = Callable[[Report], bool]
-"""Called after every evaluation; returns whether the trial is to end there."""
+ShouldStop = Callable[[Evaluation], bool]
+"""Called after every evaluation; returns whether to end the trial there."""
 
 
 def run_trial(
@@ -42,80 +43,78 @@ def run_trial(
     values: Mapping[str, Any],
     seeds: Iterable[int],
     run_dir: RunDir,
-    on_report: OnReport = lambda report: False,
-) -> Outcome:
+    should_stop: ShouldStop = lambda evaluation: False,
+) -> TrialResult:
     """Trains one setting with all seeds at once, and reports every evaluation while it runs.
 
     Trials of one process that differ in numbers only share their compiled programs. One that ends
-    early is saved. It ends by itself once its interquartile mean is -inf, for so it would stay.
+    early is saved. A trial ends by itself once its interquartile mean is -inf, since it stays so.
 
     Args:
         config: all that the search does not vary; its seed is not used.
         values: of the fields that it does vary, such as `{"algo.lr": 3e-4}`.
-        seeds: of four, the fewest, the interquartile mean leaves out the best and the worst.
+        seeds: at least four, for the interquartile mean to leave out the best and the worst.
         run_dir: becomes a group of seeds, see `vibe_rl.experiment.seeds`.
-        on_report: see `OnReport`.
+        should_stop: see `ShouldStop`.
 
     Raises:
-        ConfigError: it cannot work; no run is begun.
+        ConfigError: it cannot work; no run is started.
         KeyboardInterrupt: Ctrl-C or SIGTERM ended it.
     """
-    pairs = prepared(config, values, seeds)
-    record(run_dir, pairs[0][0])
-    members = [Member(member_dir(run_dir, each), each, run) for each, run in pairs]
+    configs, runs = build_trial(config, values, seeds)
+    group = create_group(run_dir, next(iter(configs.values())), configs, runs)
+    write_run_files(run_dir, group.config)
     with StopRequest() as stop:
-        reports = Reports(on_report, members[0].run, stop)
-        complete = advance([Trial(run_dir.root.name, values, members)], None, stop, reports)
-    if stop.requested and not reports.ending:
+        monitor = Monitor(should_stop, runs[0], stop)
+        trial = Trial(run_dir.root.name, values, group.members)
+        complete = train_trials([trial], None, stop, monitor)
+    if stop.requested and not monitor.stopped:
         raise KeyboardInterrupt
-    last = divergence(members) or reports.last
-    if not reports.ending:
-        on_report(last)
-    return Outcome(last, complete and last.iqm > -inf)
+    last = final_divergence(group.members) or monitor.last
+    if not monitor.stopped:
+        should_stop(last)
+    return TrialResult(last, complete and last.iqm > -inf)
 
 
-def member_dir(run_dir: RunDir, config: TrainConfig) -> RunDir:
-    """A new run directory for one seed of a group."""
-    return RunDir(base_dir=run_dir.root / "members", run_id=f"seed_{config.runner.seed}")
-
-
-def divergence(members: Sequence[Member]) -> Report | None:
-    """What is left to report where all seeds diverged, for then nothing is evaluated."""
-    found = [divergence_of(member.run_dir) for member in members]
-    steps = [end.step for end in found if end is not None]
-    return Report(max(steps), -inf, -inf, -inf) if len(steps) == len(members) else None
-
-
-def prepared(
+def build_trial(
     config: TrainConfig, values: Mapping[str, Any], seeds: Iterable[int]
-) -> list[tuple[TrainConfig, Run]]:
-    """The config and the run of each seed of a trial.
+) -> tuple[dict[str, TrainConfig], list[Run]]:
+    """The configs of a trial's seeds, by the names of the members, and their runs.
 
     Raises:
         ConfigError: the trial cannot work.
     """
     if not config.runner.eval_episodes:
-        raise ConfigError("runner.eval_episodes 0: trials are judged by evaluations, give some.")
-    (setting,) = settings_of(config, {name: [value] for name, value in values.items()})
-    configs = [with_seed(setting.config, seed) for seed in check_seeds(seeds)]
-    return list(zip(configs, runs_of(configs), strict=True))
+        raise ConfigError(
+            "runner.eval_episodes 0: trials are ranked by evaluations, give at least 1."
+        )
+    (setting,) = expand_grid(config, {name: [value] for name, value in values.items()})
+    configs = seed_configs(setting.config, seeds)
+    return configs, build_members(configs.values())
 
 
-class Reports:
-    """Makes reports of evaluations, and ends the trial where it is asked to.
+def final_divergence(members: Sequence[Member]) -> Evaluation | None:
+    """What is left to report if all seeds diverged, since then nothing is evaluated."""
+    divergences = [divergence_of(member.run_dir) for member in members]
+    steps = [divergence.step for divergence in divergences if divergence is not None]
+    return Evaluation(max(steps), -inf, -inf, -inf) if len(steps) == len(members) else None
 
-    The last one waits until all is saved, for a scheduler may end the process when it has it.
+
+class Monitor:
+    """Reports evaluations, and ends the trial if it should stop.
+
+    The last report waits until all is saved, because a scheduler may end the process at once.
     """
 
-    def __init__(self, on_report: OnReport, run: Run, stop: StopRequest):
-        self.on_report, self.stop = on_report, stop
+    def __init__(self, should_stop: ShouldStop, run: Run, stop: StopRequest):
+        self.should_stop, self.stop = should_stop, stop
         self.budget = run.n_updates * run.steps_per_update
-        self.last = Report(0, -inf, -inf, -inf)
-        self.ending = False
+        self.last = Evaluation(0, -inf, -inf, -inf)
+        self.stopped = False
 
     def __call__(self, step: int, returns: Sequence[float]) -> None:
-        """What `advance` calls after every evaluation."""
+        """Receives the mean returns of the seeds after an evaluation."""
         iqm, low, high, _ = aggregate([x if x < inf else -inf for x in returns])
-        self.last = Report(step, iqm, low, high)
-        if step < self.budget and (self.on_report(self.last) or iqm == -inf):
-            self.ending = self.stop.requested = True
+        self.last = Evaluation(step, iqm, low, high)
+        if step < self.budget and (self.should_stop(self.last) or iqm == -inf):
+            self.stopped = self.stop.requested = True

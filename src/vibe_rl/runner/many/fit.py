@@ -16,7 +16,7 @@ from vibe_rl.runner.evaluator import EvalMetrics
 from vibe_rl.runner.fit import FitResult, Host, drive
 from vibe_rl.runner.loop import Chunk, TrainState
 from vibe_rl.runner.many.exchange import Exchanger, take_over
-from vibe_rl.runner.many.runs import ManyRuns, stacked
+from vibe_rl.runner.many.runs import ManyRuns, stack
 from vibe_rl.runner.many.slices import entry, split_table
 from vibe_rl.runner.resuming import Found
 from vibe_rl.runner.rows import RowWriter
@@ -77,7 +77,7 @@ class Hosts:
             )
         if self.exchanger is not None:
             self.exchanger.begin(updates[0] * self.steps_per_update, self.diverged)
-        return None if None in states else stacked(states), updates[0]
+        return None if None in states else stack(states), updates[0]
 
     def chunks(self, run: Run, state: TrainState, update: int) -> Iterator[tuple[Run, Chunk]]:
         """The chunks from `update` on, with an exchange wherever one is due but after the last."""
@@ -124,7 +124,7 @@ class Hosts:
         for i, algorithm in enumerate(algorithms):
             notes = self._saver(i).notes
             notes["settings"] = {**notes["settings"], "algo": plain(algorithm.config)}
-        return replace(run, algorithm=stacked(algorithms))
+        return replace(run, algorithm=stack(algorithms))
 
     def after(self, chunk: Chunk, update: int, scores: EvalMetrics | None) -> bool:
         """Handles a chunk of all agents; nothing but signals ends their run."""

@@ -1,4 +1,4 @@
-"""Many agents at once: whole runs that differ in seeds and numbers, in one compiled program.
+"""Many agents at once: whole runs that differ in seeds and hyperparameters, in one program.
 
 The state of each is an entry of a leading axis. Agents are spread over the devices, which exchange
 nothing. On an accelerator those of one device are `vmap`ped; on a CPU, where `vmap` makes both
@@ -31,7 +31,7 @@ AGENTS = "agents"
 class ManyRuns:
     """Runs side by side; made by `side_by_side`."""
 
-    run: Run  # of all, whose algorithm has numbers `[M]`
+    run: Run  # of all, whose hyperparameters are `[M]`
     members: tuple[Run, ...]
 
 
@@ -39,7 +39,7 @@ def side_by_side(runs: Sequence[Run]) -> ManyRuns:
     """The runs as one.
 
     Raises:
-        ConfigError: they differ in more than seeds and numbers, or do not fit into memory.
+        ConfigError: they differ in more than seeds and hyperparameters, or do not fit into memory.
     """
     first = runs[0]
     for run in runs[1:]:
@@ -54,7 +54,7 @@ def side_by_side(runs: Sequence[Run]) -> ManyRuns:
     first.algorithm.check_memory(len(runs), executor.n_devices)
     run = replace(
         first,
-        algorithm=stacked([run.algorithm for run in runs]),
+        algorithm=stack([run.algorithm for run in runs]),
         executor=executor,
         seeds=tuple(run.config.seed for run in runs),
     )
@@ -65,8 +65,8 @@ def check_alike(first: Run, run: Run) -> None:
     """Raises ConfigError if the runs cannot share a program and its moments."""
     if not alike(first, run):
         raise ConfigError(
-            "runs side by side may differ in seeds and the algorithm's numbers, not in shapes, "
-            "envs, env_params or the runner's settings: train the others apart."
+            "runs side by side may differ in seeds and hyperparameters that are numbers, not in "
+            "shapes, envs, env_params or the runner's settings: train the others apart."
         )
 
 
@@ -92,7 +92,7 @@ def spread(mesh: Mesh) -> NamedSharding:
     return NamedSharding(mesh, PartitionSpec(AGENTS))
 
 
-def stacked(trees: Sequence[PyTree]) -> PyTree:
+def stack(trees: Sequence[PyTree]) -> PyTree:
     """Trees of the same structure as one, with a leading axis."""
     return jax.tree.map(lambda *leaves: jnp.stack([jnp.asarray(x) for x in leaves]), *trees)
 

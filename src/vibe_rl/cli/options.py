@@ -1,4 +1,4 @@
-"""Words of a command line that tyro does not see."""
+"""Options of a command line that tyro does not parse."""
 
 from collections.abc import Sequence
 
@@ -7,9 +7,9 @@ from vibe_rl.errors import ConfigError
 NEEDS = {
     "--resume": "a run: vibe-rl train --resume RUN",
     "--seeds": "seeds: vibe-rl train PRESET --seeds 0:8",
-    "--coordinator": "where process 0 listens: --coordinator HOST:PORT",
-    "--num_processes": "how many processes there are: --num_processes 2",
-    "--process_id": "which process this is: --process_id 0",
+    "--coordinator": "the address of process 0: --coordinator HOST:PORT",
+    "--num_processes": "the number of processes: --num_processes 2",
+    "--process_id": "the number of this process: --process_id 0",
     "--timeout": "seconds to wait for other processes: --timeout 60",
     "--members": "a number: vibe-rl evolve PRESET --algo.lr 1e-4:1e-2 --members 8",
     "--every": "env steps: vibe-rl evolve PRESET --algo.lr 1e-4:1e-2 --every 20000",
@@ -22,14 +22,13 @@ NEEDS = {
 }
 
 
-def check_no_seed(words: Sequence[str]) -> None:
-    """Raises ConfigError if a single seed is among the words."""
-    if any(word.startswith("--runner.seed") for word in words):
-        raise ConfigError("runner.seed is each of --seeds in turn: leave it out.")
+def asks_help(args: Sequence[str]) -> bool:
+    """Whether `-h` or `--help` is given."""
+    return bool({"-h", "--help"} & set(args))
 
 
-def taken_out(option: str, args: Sequence[str]) -> tuple[str | None, list[str]]:
-    """The word after an option such as `--resume`, if it is there, and the other words."""
+def pop_option(option: str, args: Sequence[str]) -> tuple[str | None, list[str]]:
+    """The value of an option such as `--resume`, if it is given, and the other words."""
     words = [
         part
         for arg in args
@@ -43,8 +42,14 @@ def taken_out(option: str, args: Sequence[str]) -> tuple[str | None, list[str]]:
     return words[i + 1], words[:i] + words[i + 2 :]
 
 
-def whole(option: str, text: str, least: int) -> int:
-    """The number after an option."""
+def parse_int(option: str, text: str, least: int) -> int:
+    """The value of an option as a whole number; ConfigError if it is not one, or below `least`."""
     if not text.isdecimal() or int(text) < least:
         raise ConfigError(f"{option} {text}: give a whole number of at least {least}.")
     return int(text)
+
+
+def check_no_seed(words: Sequence[str]) -> None:
+    """Raises ConfigError if a single seed is given where there are several."""
+    if any(word.startswith("--runner.seed") for word in words):
+        raise ConfigError("runner.seed is each of --seeds in turn: leave it out.")

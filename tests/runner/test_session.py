@@ -1,0 +1,113 @@
+"""What a run passes to trackers and callbacks, and how a callback ends it."""
+
+from dataclasses import replace
+
+import pytest
+
+from vibe_rl import experiment
+from vibe_rl.algorithms.dqn import DQNConfig
+from vibe_rl.algorithms.ppo import PPOConfig
+from vibe_rl.checkpoint import saved_steps
+from vibe_rl.configs import TrainConfig, to_dict
+from vibe_rl.env import AutoResetWrapper, make
+from vibe_rl.metrics import read_metrics
+from vibe_rl.run_dir import RunDir
+from vibe_rl.runner import RunnerConfig, train_dqn, train_ppo
+
+ENV, PARAMS = make("CartPole-v1")
+ENV = AutoResetWrapper(ENV)
+CONFIG = PPOConfig(hidden_sizes=(4,), num_envs=2, n_steps=32, n_minibatches=2)
+RUNNER = RunnerConfig(
+    total_timesteps=256,
+    eval_every=128,
+    eval_episodes=2,
+    eval_max_steps=8,
+    log_interval=64,
+    progress_bar=False,
+    plot=False,
+)
+
+
+class Recorder:
+    """A tracker that remembers everything."""
+
+    def __init__(self):
+        self.rows, self.configs, self.files, self.closed = [], [], [], False
+
+    def log(self, metrics, step):
+        self.rows.append((step, dict(metrics)))
+
+    def log_config(self, config):
+        self.configs.append(dict(config))
+
+    def log_file(self, path):
+        self.files.append(str(path))
+
+    def close(self):
+        self.closed = True
+
+
+def train(tmp_path=None, **how):
+    how = {"ppo_config": CONFIG, "runner_config": RUNNER} | how
+    run_dir = None if tmp_path is None else RunDir(base_dir=tmp_path)
+    return run_dir, *train_ppo(ENV, PARAMS, run_dir=run_dir, **how)
+
+
+def test_a_callback_that_returns_false_ends_the_run_which_returns_normally(tmp_path):
+    steps = []
+
+    def callback(step, agent_state, metrics):
+        steps.append(step)
+        return step < 128
+
+    run_dir, _, history = train(tmp_path, callback=callback)
+    assert steps == [64, 128]
+    assert len(history.total_loss) == 2
+    assert saved_steps(run_dir.checkpoints)[-1] == 128
+    _, _, whole = train(callback=lambda *_: None)  # nothing is not False
+    assert len(whole.total_loss) == 4
+
+
+def test_trackers_that_are_passed_in_get_the_description_rows_and_files(tmp_path):
+    recorder = Recorder()
+    run_dir, _, _ = train(tmp_path, trackers=[recorder], runner_config=replace(RUNNER, plot=True))
+    (description,) = recorder.configs
+    assert description["algorithm"] == "ppo"
+    assert (description["env_id"], description["env_kwargs"]) == ("CartPole", {})
+    assert description["algo"]["hidden_sizes"] == [4]
+    assert description["runner"]["total_timesteps"] == 256
+    assert [step for step, _ in recorder.rows] == [64, 128, 192, 256]
+    names = [path.removeprefix(f"{run_dir}/") for path in recorder.files]
+    assert names[0] == "artifacts/reward_curve.png"
+    assert names[1].startswith("checkpoints/step_")
+    assert recorder.closed
+
+
+def test_an_experiment_and_train_ppo_describe_a_run_by_the_same_names(tmp_path):
+    recorder, config = Recorder(), TrainConfig(env_id="CartPole-v1", algo=CONFIG, runner=RUNNER)
+    train(trackers=[recorder])
+    notes = experiment.load_run(experiment.train(config, tmp_path)[0].root)[2]
+    assert notes["settings"].keys() == recorder.configs[0].keys()
+    assert notes["settings"]["env_id"] == to_dict(config)["env_id"] == "CartPole-v1"
+
+
+@pytest.mark.parametrize("log_episodes", [None, True])
+def test_single_episodes_are_rows_where_the_run_says_so(log_episodes, tmp_path):
+    runner = replace(RUNNER, log_episodes=log_episodes)
+    run_dir, _, _ = train(tmp_path, runner_config=runner)
+    rows = read_metrics(run_dir.root)
+    means = [row for row in rows if "update" in row]
+    singles = [row for row in rows if "episode_return" in row]
+    assert all("episode_return_mean" in row for row in means if row["episodes"])
+    assert len(singles) == (sum(row["episodes"] for row in means) if log_episodes else 0)
+    assert all(set(row) >= {"step", "episode_return", "episode_length"} for row in singles)
+
+
+def test_the_same_names_hold_for_dqn():
+    dqn = DQNConfig(hidden_sizes=(4,), batch_size=8, num_envs=2, replay_ratio=0.5)
+    result = train_dqn(
+        ENV, PARAMS, dqn_config=dqn, runner_config=replace(RUNNER, warmup_steps=32, buffer_size=99)
+    )
+    assert result.episode_returns
+    assert all("episode_return" not in row for row in result.metrics_log)
+    assert any("episode_return_mean" in row for row in result.metrics_log)
