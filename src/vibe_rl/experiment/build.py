@@ -41,8 +41,9 @@ def build_for_run_dir(config: TrainConfig, resume: bool = False) -> Run:
     Raises:
         ConfigError: it cannot work, or processes that train together have different configs.
     """
+    config = with_own_checkpoints(config, resume)
     check_same("config and versions", json.dumps(plain([to_dict(config), versions()])))
-    return build(with_own_checkpoints(config, resume))
+    return build(config)
 
 
 def with_own_checkpoints(config: TrainConfig, resume: bool) -> TrainConfig:

@@ -6,7 +6,6 @@ import time
 from vibe_rl.configs.train_config import TrainConfig, from_dict, to_dict
 from vibe_rl.errors import ConfigError
 from vibe_rl.run_dir.directory import RunDir
-from vibe_rl.run_dir.plain import plain
 from vibe_rl.system.processes import broadcast_text, greatest
 
 
@@ -36,11 +35,8 @@ def read_config(path: str | os.PathLike[str]) -> TrainConfig:
 
 def write_config(run_dir: RunDir, config: TrainConfig) -> None:
     """Writes the config into the run directory, unless it is the newest one there."""
-    fields = to_dict(config)
-    if not (run_dir.root / "config.json").exists():
-        run_dir.save_config(fields)
-    elif plain(fields) != run_dir.load_latest_config():
-        run_dir.save_next_config(fields)
+    if not (run_dir.root / "config.json").exists() or read_config(run_dir) != config:
+        run_dir.save_next_config(to_dict(config))
 
 
 def write_run_files(run_dir: RunDir, config: TrainConfig) -> None:
