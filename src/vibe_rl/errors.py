@@ -1,4 +1,4 @@
-"""The two ways a run can be refused or stopped, each told in one sentence."""
+"""Errors that refuse or stop a run, each in one sentence."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -17,11 +17,11 @@ class NoCheckpointError(ConfigError, FileNotFoundError):
 
 
 class CheckpointExistsError(ConfigError, FileExistsError):
-    """A checkpoint is where another one is to be."""
+    """There is a checkpoint already where one is to be written."""
 
 
 class DamagedCheckpointError(ConfigError):
-    """A checkpoint that is not what was saved: cut short, or altered."""
+    """A checkpoint that differs from what was saved: truncated or altered."""
 
 
 class NonFiniteLossError(ArithmeticError):

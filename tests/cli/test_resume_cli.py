@@ -17,7 +17,7 @@ from vibe_rl.errors import ConfigError
 from vibe_rl.experiment import evaluate_run, load_run
 from vibe_rl.metrics import read_metrics
 from vibe_rl.run_dir import find_runs
-from vibe_rl.system.lock import locked
+from vibe_rl.system.lock import lock_directory
 
 SHORT = "--runner.total_timesteps 4096 --runner.eval_every 1024 --runner.eval_episodes 4 "
 SHORT += "--runner.checkpoint_interval 1024 --runner.checkpoint_share 1 "
@@ -97,11 +97,15 @@ def test_the_best_agent_gives_its_figure_again(finished, capsys):
 
 
 def test_a_second_process_in_a_run_is_refused(finished, capsys):
-    with locked(finished.checkpoints), pytest.raises(SystemExit):
+    with lock_directory(finished.checkpoints), pytest.raises(SystemExit):
         main(["train", "--resume", str(finished), "--algo.lr", "0.1"])
     assert "another process trains in" in capsys.readouterr().err
     assert not (finished.root / "config_2.json").exists()
-    with locked(finished.checkpoints), pytest.raises(ConfigError), locked(finished.checkpoints):
+    with (
+        lock_directory(finished.checkpoints),
+        pytest.raises(ConfigError),
+        lock_directory(finished.checkpoints),
+    ):
         pass
 
 

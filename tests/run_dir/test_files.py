@@ -2,7 +2,7 @@
 
 import pytest
 
-from vibe_rl.run_dir.files import first_free, numbered, write_atomically
+from vibe_rl.run_dir.files import first_free, numbered_names, write_atomically
 
 
 def test_a_file_has_its_name_only_when_it_is_whole(tmp_path):
@@ -30,6 +30,6 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_draft(tmp_path):
 )
 def test_the_first_free_of_the_numbered_names_is_taken(tmp_path, first, names):
     for name in names:
-        path = first_free(tmp_path, numbered("a", ".txt", first=first))
+        path = first_free(tmp_path, numbered_names("a", ".txt", first=first))
         assert path == tmp_path / name
         path.touch()

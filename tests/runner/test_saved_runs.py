@@ -17,11 +17,11 @@ from vibe_rl import experiment
 from vibe_rl.configs import from_dict
 from vibe_rl.metrics import read_metrics
 from vibe_rl.run_dir import RunDir
-from vibe_rl.system.programs import processor
+from vibe_rl.system.programs import processor_digest
 
 SAVED = Path(__file__).parent / "saved_runs"
 ALGORITHMS = ("ppo", "dqn", "sac")
-SAME_PROCESSOR = processor() == (SAVED / "processor.txt").read_text().strip()
+SAME_PROCESSOR = processor_digest() == (SAVED / "processor.txt").read_text().strip()
 MEANS = {"episode_return_mean": "episode_return"}  # how version 0.1 called those of PPO
 
 

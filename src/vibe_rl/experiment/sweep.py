@@ -30,7 +30,7 @@ from vibe_rl.experiment.seeds import check_seeds
 from vibe_rl.experiment.trials import Standing, Trial, rank_trials, train_trials, updates_until
 from vibe_rl.run_dir.directory import RunDir
 from vibe_rl.runner.run import Run
-from vibe_rl.system.lock import locked
+from vibe_rl.system.lock import lock_directory
 from vibe_rl.system.signals import StopRequest
 
 FILE, TABLE = "sweep.json", "sweep.csv"
@@ -165,7 +165,7 @@ def _train(group: Group, plan: SweepPlan, settings: Sequence[Setting]) -> list[S
         members = group.members[i * n_seeds : (i + 1) * n_seeds]
         trials.append(Trial(setting.name, setting.values, members))
     stopped: list[Standing] = []
-    with locked(group.run_dir.checkpoints), StopRequest() as stop:
+    with lock_directory(group.run_dir.checkpoints), StopRequest() as stop:
         write_run_files(group.run_dir, group.config)
         for rung in plan.rungs:
             if not train_trials(trials, rung, stop):

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from vibe_rl.errors import ConfigError, writing
-from vibe_rl.run_dir.files import first_free, numbered, write_atomically
+from vibe_rl.run_dir.files import first_free, numbered_names, write_atomically
 from vibe_rl.run_dir.manifest import describe_environment
 from vibe_rl.run_dir.plain import plain
 
@@ -45,7 +45,7 @@ class RunDir:
     ):
         base = Path(base_dir)
         stamped = f"{_slug(experiment_name)}_{datetime.now(UTC):%Y%m%d_%H%M%S}"
-        names = numbered(stamped) if run_id is None else [_plain_name(run_id)]
+        names = numbered_names(stamped) if run_id is None else [_plain_name(run_id)]
         with writing(base):
             base.mkdir(parents=True, exist_ok=True)
             self._root = _claim(base, names)
@@ -154,20 +154,22 @@ class RunDir:
 
     def load_latest_config(self) -> dict[str, Any]:
         """The config that a resumed run recorded last, or config.json."""
-        names = numbered("config", ".json")
+        names = numbered_names("config", ".json")
         recorded = list(takewhile(lambda name: (self._root / name).exists(), names))
         return self.load_config(recorded[-1] if recorded else "config.json")
 
     def save_next_config(self, config: Any) -> Path:
         """Write the config of a resumed run to config_2.json, config_3.json and so on."""
-        return self.save_config(config, first_free(self._root, numbered("config", ".json")).name)
+        return self.save_config(
+            config, first_free(self._root, numbered_names("config", ".json")).name
+        )
 
     def save_manifest(self, extra: Mapping[str, Any] | None = None) -> Path:
         """Write what the run runs on, and `extra` such as the seed, to manifest.json.
 
         It holds neither the host's name nor its folders. A resumed run adds manifest_2.json.
         """
-        path = first_free(self._root, numbered("manifest", ".json"))
+        path = first_free(self._root, numbered_names("manifest", ".json"))
         return _write_json(path, {**describe_environment(), **plain(dict(extra or {}))})
 
     def mark_best(self, step: int) -> None:
@@ -245,7 +247,7 @@ def _plain_name(run_id: str) -> str:
 
 
 def _claim(base: Path, names: Iterable[str]) -> Path:
-    """Create the first directory of `names` that is free, whoever else tries to."""
+    """Create the first directory of `names` that is free, also if other processes try to."""
     taken = ""
     for name in names:
         with suppress(FileExistsError):

@@ -20,7 +20,7 @@ def write_atomically(path: Path) -> Iterator[BinaryIO]:
         draft.unlink(missing_ok=True)
 
 
-def numbered(stem: str, suffix: str = "", *, first: str = "") -> Iterator[str]:
+def numbered_names(stem: str, suffix: str = "", *, first: str = "") -> Iterator[str]:
     """The names `stem`, `stem_2`, `stem_3` and so on, or from `stem_1` on with `first="_1"`."""
     return (f"{stem}{first if n == 1 else f'_{n}'}{suffix}" for n in count(1))
 

@@ -12,7 +12,7 @@ import numpy as np
 from vibe_rl.algorithms.base import Algorithm
 from vibe_rl.checkpoint import check_fits, check_free, load_checkpoint, load_metadata, saved_steps
 from vibe_rl.errors import ConfigError, DamagedCheckpointError
-from vibe_rl.run_dir.files import first_free, numbered
+from vibe_rl.run_dir.files import first_free, numbered_names
 from vibe_rl.runner.loop import TrainState
 from vibe_rl.runner.rows import Row
 from vibe_rl.runner.run import Run
@@ -117,7 +117,7 @@ def set_damaged_aside(directory: Path, damaged: Iterable[tuple[int, Exception]])
 
 def set_aside(directory: Path, step: int, why: str) -> str:
     """Renames a checkpoint, so that it does not count as one; its new name."""
-    path = first_free(directory, numbered(f"{why}_step_{step}"))
+    path = first_free(directory, numbered_names(f"{why}_step_{step}"))
     (directory / f"step_{step}").rename(path)
     return path.name
 

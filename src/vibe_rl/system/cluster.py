@@ -38,14 +38,14 @@ def find_cluster(
     index: int | None = None,
     env: Mapping[str, str] = os.environ,
 ) -> Cluster:
-    """The arguments, or else what `env` holds.
+    """The settings from the arguments or else from `env`.
 
     Raises:
-        ConfigError: a value that cannot be.
+        ConfigError: a value is not valid.
     """
     address = coordinator or first_set(env, COORDINATOR)
-    count = n_processes if n_processes is not None else integer(env, COUNT)
-    here = index if index is not None else integer(env, INDEX)
+    count = n_processes if n_processes is not None else first_integer(env, COUNT)
+    here = index if index is not None else first_integer(env, INDEX)
     if address and not (re.fullmatch(r".+:\d{1,5}", address) and port_of(address) < 2**16):
         raise ConfigError(f"coordinator {address!r}: give a host and a port, such as host0:1234.")
     if count is not None and (count < 1 or not 0 <= (here or 0) < count):
@@ -60,8 +60,8 @@ def first_set(env: Mapping[str, str], names: tuple[str, ...]) -> str | None:
     return next((env[name] for name in names if env.get(name)), None)
 
 
-def integer(env: Mapping[str, str], names: tuple[str, ...]) -> int | None:
-    """The same as an integer."""
+def first_integer(env: Mapping[str, str], names: tuple[str, ...]) -> int | None:
+    """The value of the first of these variables that is set, as an integer."""
     text = first_set(env, names)
     if text is not None and not text.isdecimal():
         raise ConfigError(f"{' or '.join(names)} is {text!r}: set a whole number.")

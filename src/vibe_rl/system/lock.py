@@ -21,7 +21,7 @@ except ImportError:  # Windows
 
 
 @contextmanager
-def locked(directory: Path) -> Iterator[None]:
+def lock_directory(directory: Path) -> Iterator[None]:
     """Keeps other processes from training in `directory`; the lock ends with this process.
 
     The lock is a hidden file beside the directory, which may not exist yet and may be emptied.

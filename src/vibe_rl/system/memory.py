@@ -22,7 +22,7 @@ def free_on_host() -> int:
 
 
 def _of_machine() -> list[int]:
-    """All the memory there is; nothing where the system does not say, as Windows."""
+    """All the memory there is; nothing where the system does not report it, as on Windows."""
     if not hasattr(os, "sysconf"):
         return []
     return [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]

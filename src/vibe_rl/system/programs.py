@@ -17,7 +17,7 @@ MANY = 30_000
 """Memory maps from which on programs are dropped."""
 
 
-def processor() -> str:
+def processor_digest() -> str:
     """A short digest of what compiled code depends on: architecture and instruction sets."""
     flags = Path("/proc/cpuinfo")
     lines = flags.read_text().splitlines() if flags.exists() else []
@@ -29,7 +29,7 @@ def processor() -> str:
 def cache_directory() -> Path:
     """Where compiled programs are kept, unless JAX_COMPILATION_CACHE_DIR is set."""
     root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return root / "vibe_rl" / f"xla-{processor()}"
+    return root / "vibe_rl" / f"xla-{processor_digest()}"
 
 
 def enable_compilation_cache() -> None:

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM as a request that the loop answers between two chunks."""
+"""Ctrl-C and SIGTERM as a request to stop, which the loop checks between two chunks."""
 
 import signal
 import threading
@@ -6,7 +6,7 @@ from types import FrameType
 
 
 class StopRequest:
-    """While entered, the first SIGINT or SIGTERM sets `requested`; the second does as before.
+    """In its block, the first SIGINT or SIGTERM sets `requested`; the second acts as outside.
 
     Outside the main thread, where Python allows no handlers, signals are left alone.
     """

@@ -15,7 +15,7 @@ from typing import Any
 from typing_extensions import override
 
 from vibe_rl.errors import ConfigError
-from vibe_rl.run_dir.files import first_free, numbered, write_atomically
+from vibe_rl.run_dir.files import first_free, numbered_names, write_atomically
 from vibe_rl.tracking.base import Tee, Tracker
 
 _PLAIN = frozenset({bool, int, float, str, type(None)})
@@ -144,7 +144,7 @@ def rewind(path: str | os.PathLike[str], step: int) -> Path | None:
     first = next((i for i, line in enumerate(lines) if _step_of(line) > step), len(lines))
     if first == len(lines):
         return None
-    names = numbered(f"{path.stem}_set_aside", path.suffix, first="_1")
+    names = numbered_names(f"{path.stem}_set_aside", path.suffix, first="_1")
     aside = first_free(path.parent, names)
     for file_path, part in ((aside, lines[first:]), (path, lines[:first])):
         with write_atomically(file_path) as file:
