@@ -2,7 +2,8 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from dataclasses import replace
+from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
 from jaxtyping import Array
 
@@ -37,6 +38,24 @@ class Stage(Protocol):
         ...
 
 
+class Setup(NamedTuple):
+    """What a runner's settings say to the algorithm that it runs."""
+
+    total_timesteps: int
+    num_envs: int  # over all devices
+    n_devices: int
+    buffer_size: int  # transitions
+    warmup_steps: int
+    replay_on: str  # device or host
+
+
+def with_schedule_steps(config: Any, total_timesteps: int) -> Any:
+    """The config, whose schedules last the whole run if they have no length of their own."""
+    if config.schedule_steps is not None:
+        return config
+    return replace(config, schedule_steps=float(total_timesteps))
+
+
 class Algorithm(ABC):
     """A description `(config, obs_space, action_space)` whose numbers are leaves of a pytree.
 
@@ -49,6 +68,17 @@ class Algorithm(ABC):
     action_space: Space
     reports_episodes: ClassVar[bool] = False
     """Whether single episodes get rows of their own where the runner's settings do not say."""
+    uses_replay: ClassVar[bool] = False
+    """Whether `from_config` reads the replay's part of a `Setup`."""
+
+    @classmethod
+    def from_config(cls, config: Any, obs_space: Space, action_space: Space, setup: Setup) -> Any:
+        """The algorithm for an env with these spaces.
+
+        Raises:
+            ConfigError: the setup cannot work.
+        """
+        return cls(config, obs_space, action_space)  # type: ignore[call-arg]
 
     @property
     @abstractmethod

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 from jaxtyping import Array
 from typing_extensions import override
 
-from vibe_rl.algorithms.base import Algorithm, Stage
+from vibe_rl.algorithms.base import Algorithm, Setup, Stage, with_schedule_steps
 from vibe_rl.algorithms.warmup import Warmup
 from vibe_rl.errors import ConfigError, check_bounds
 from vibe_rl.networks.encoder import Encoder, array_spaces, view
@@ -27,8 +27,8 @@ from vibe_rl.ops.normalization import (
     standardize_obs,
     update_statistics,
 )
-from vibe_rl.replay.base import AbstractReplay, AnyKey
-from vibe_rl.replay.host import HostReplay
+from vibe_rl.replay import AbstractReplay, HostReplay, Replay, ShardedReplay
+from vibe_rl.replay.base import AnyKey
 from vibe_rl.replay.ring import Batch, Ring
 from vibe_rl.schedule import interpolate
 from vibe_rl.spaces import Box, Space
@@ -99,6 +99,13 @@ class OffPolicy(Algorithm):
     replay: AbstractReplay = static()
     warmup_steps: int = static()
     reports_episodes: ClassVar[bool] = True
+    uses_replay: ClassVar[bool] = True
+
+    @override
+    @classmethod
+    def from_config(cls, config: Any, obs_space: Space, action_space: Space, setup: Setup) -> Any:
+        config = with_schedule_steps(config, setup.total_timesteps)
+        return cls(config, obs_space, action_space, make_replay(config, setup), setup.warmup_steps)
 
     @property
     def rollout_length(self) -> int:
@@ -299,6 +306,27 @@ class OffPolicy(Algorithm):
                 f"{self.config.train_every} x num_envs {self.replay.num_envs}): choose numbers "
                 "whose product is whole, such as a larger train_every."
             )
+
+
+def make_replay(config: OffPolicyConfig, setup: Setup) -> AbstractReplay:
+    """The ring, or one part of it for each device.
+
+    Raises:
+        ConfigError: it cannot be split so.
+    """
+    options = setup.buffer_size, setup.num_envs, config.n_step, config.prioritized
+    if setup.n_devices == 1:
+        return {"device": Replay, "host": HostReplay}[setup.replay_on](*options)
+    if setup.replay_on != "device":
+        raise ConfigError(
+            f"replay_on host serves one device, not {setup.n_devices}: leave one out."
+        )
+    if config.batch_size % setup.n_devices:
+        raise ConfigError(
+            f"batch_size {config.batch_size} does not divide over {setup.n_devices} devices: "
+            "choose a multiple."
+        )
+    return ShardedReplay(*options, setup.n_devices)
 
 
 def update_keys(key: Key) -> tuple[Key, Key]:

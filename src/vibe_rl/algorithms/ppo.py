@@ -12,8 +12,9 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
+from typing_extensions import override
 
-from vibe_rl.algorithms.base import Algorithm
+from vibe_rl.algorithms.base import Algorithm, Setup, with_schedule_steps
 from vibe_rl.errors import ConfigError, check_bounds
 from vibe_rl.networks.actor_critic import ActorCritic, PolicyHead, check_policy
 from vibe_rl.networks.distributions import Distribution
@@ -204,6 +205,14 @@ class PPO(Algorithm):
     obs_space: Space = static()
     action_space: Space = static()
     n_shards: int = static(1)  # parts of the envs among which no example is exchanged
+
+    @override
+    @classmethod
+    def from_config(
+        cls, config: PPOConfig, obs_space: Space, action_space: Space, setup: Setup
+    ) -> "PPO":
+        config = with_schedule_steps(config, setup.total_timesteps)
+        return cls(config, obs_space, action_space, n_shards=setup.n_devices)
 
     @property
     def rollout_length(self) -> int:

@@ -3,25 +3,23 @@
 import dataclasses
 import functools
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from vibe_rl.algorithms.dqn import DQNConfig
-from vibe_rl.algorithms.ppo import PPOConfig
-from vibe_rl.algorithms.sac import SACConfig
+from vibe_rl.algorithms.base import Algorithm
+from vibe_rl.algorithms.dqn import DQN, DQNConfig
+from vibe_rl.algorithms.ppo import PPO, PPOConfig
+from vibe_rl.algorithms.sac import SAC, SACConfig
 from vibe_rl.errors import ConfigError, unknown
 from vibe_rl.runner.config import RunnerConfig
-from vibe_rl.runner.train_dqn import dqn
-from vibe_rl.runner.train_ppo import ppo
-from vibe_rl.runner.train_sac import sac
 
-ALGORITHMS: dict[str, tuple[type, Callable[..., Any]]] = {
-    "ppo": (PPOConfig, ppo),
-    "dqn": (DQNConfig, dqn),
-    "sac": (SACConfig, sac),
+ALGORITHMS: dict[str, tuple[type, type[Algorithm]]] = {
+    "ppo": (PPOConfig, PPO),
+    "dqn": (DQNConfig, DQN),
+    "sac": (SACConfig, SAC),
 }
-"""Each algorithm's name, config class and builder: a new algorithm is a file and a line here."""
+"""Each algorithm's name, config class and class: a new algorithm is a file and a line here."""
 
 if TYPE_CHECKING:
     AlgorithmConfig = Any

@@ -8,6 +8,7 @@ from vibe_rl.env import AutoResetWrapper, HostEnvironment, make
 from vibe_rl.errors import ConfigError
 from vibe_rl.run_dir.manifest import versions
 from vibe_rl.run_dir.plain import plain
+from vibe_rl.runner.algorithm import make_algorithm
 from vibe_rl.runner.config import resolve_num_envs
 from vibe_rl.runner.run import Run, prepare
 from vibe_rl.system.processes import check_same
@@ -21,8 +22,8 @@ def build(config: TrainConfig, *, check_memory: bool = True) -> Run:
     env, env_params = make(config.env_id, **config.env_kwargs)
     if not isinstance(env, HostEnvironment):
         env = AutoResetWrapper(env)
-    build_algorithm = ALGORITHMS[algorithm_name(config)][1]
-    algorithm = build_algorithm(env, env_params, config.algo, config.runner)
+    kind = ALGORITHMS[algorithm_name(config)][1]
+    algorithm = make_algorithm(kind, env, env_params, config.algo, config.runner)
     num_envs = resolve_num_envs(config.algo.num_envs, config.runner)
     return prepare(
         algorithm,

@@ -6,9 +6,10 @@ from typing import Any, NamedTuple
 from vibe_rl.algorithms.dqn import DQN, DQNConfig, DQNState
 from vibe_rl.env.host import AnyEnvironment
 from vibe_rl.run_dir.directory import RunDir
+from vibe_rl.runner.algorithm import make_algorithm
 from vibe_rl.runner.config import RunnerConfig, check_shape
 from vibe_rl.runner.fit import Callback
-from vibe_rl.runner.train_off_policy import off_policy, train_off_policy
+from vibe_rl.runner.train_off_policy import train_off_policy
 from vibe_rl.tracking.base import Tracker
 from vibe_rl.types import PyTree
 
@@ -28,7 +29,7 @@ def dqn(
     runner_config: RunnerConfig,
 ) -> DQN:
     """The algorithm for this env, with the runner's buffer and warm-up."""
-    return off_policy(DQN, env, env_params, config, runner_config)
+    return make_algorithm(DQN, env, env_params, config, runner_config)
 
 
 def train_dqn(  # noqa: PLR0913 - the seed's arguments, and three

@@ -1,66 +1,18 @@
-"""What `train_dqn` and `train_sac` share: replay from the runner's settings, and rows in memory."""
+"""What `train_dqn` and `train_sac` share: training with rows in memory."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from dataclasses import dataclass, field
+from typing import Any
 
-from vibe_rl.algorithms.off_policy import OffPolicy, OffPolicyConfig
+from vibe_rl.algorithms.off_policy import OffPolicy
 from vibe_rl.env.host import AnyEnvironment
-from vibe_rl.errors import ConfigError
-from vibe_rl.replay import AbstractReplay, HostReplay, Replay, ShardedReplay
 from vibe_rl.run_dir.directory import RunDir
-from vibe_rl.runner.config import RunnerConfig, check_runner, devices_of, resolve_num_envs
+from vibe_rl.runner.config import RunnerConfig
 from vibe_rl.runner.fit import Callback
 from vibe_rl.runner.run import prepare
-from vibe_rl.runner.schedule import params_at
 from vibe_rl.runner.session import run_training
 from vibe_rl.tracking.base import Tracker
 from vibe_rl.types import PyTree
-
-REPLAYS = {"device": Replay, "host": HostReplay}
-Kind = TypeVar("Kind", bound=OffPolicy)
-
-
-def off_policy(
-    kind: type[Kind],
-    env: AnyEnvironment,
-    env_params: PyTree,
-    config: OffPolicyConfig,
-    runner_config: RunnerConfig,
-) -> Kind:
-    """The algorithm of this kind, its replay and warm-up as the runner's settings say."""
-    check_runner(runner_config)
-    if config.schedule_steps is None:
-        config = replace(config, schedule_steps=float(runner_config.total_timesteps))
-    params = params_at(env_params, 0)
-    return kind(
-        config,
-        env.observation_space(params),
-        env.action_space(params),
-        replay(config, runner_config),
-        runner_config.warmup_steps,
-    )
-
-
-def replay(config: OffPolicyConfig, runner_config: RunnerConfig) -> AbstractReplay:
-    """The ring, or one part of it for each device.
-
-    Raises:
-        ConfigError: it cannot be split so.
-    """
-    num_envs = resolve_num_envs(config.num_envs, runner_config)
-    n_devices = devices_of(runner_config)
-    how = runner_config.buffer_size, num_envs, config.n_step, config.prioritized
-    if n_devices == 1:
-        return REPLAYS[runner_config.replay_on](*how)
-    if runner_config.replay_on != "device":
-        raise ConfigError(f"replay_on host serves one device, not {n_devices}: leave one out.")
-    if config.batch_size % n_devices:
-        raise ConfigError(
-            f"batch_size {config.batch_size} does not divide over {n_devices} devices: choose a "
-            "multiple."
-        )
-    return ShardedReplay(*how, n_devices)
 
 
 @dataclass

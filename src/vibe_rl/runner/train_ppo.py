@@ -1,7 +1,6 @@
 """Seed 001's `train_ppo`: PPO through `fit`, with the seed's signature and results."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -9,16 +8,14 @@ import numpy as np
 from vibe_rl.algorithms.ppo import PPO, PPOConfig, PPOState
 from vibe_rl.env.host import AnyEnvironment
 from vibe_rl.run_dir.directory import RunDir
+from vibe_rl.runner.algorithm import make_algorithm
 from vibe_rl.runner.config import (
     RunnerConfig,
-    check_replay_unused,
     check_shape,
-    devices_of,
     resolve_num_envs,
 )
 from vibe_rl.runner.fit import Callback
 from vibe_rl.runner.run import prepare
-from vibe_rl.runner.schedule import params_at
 from vibe_rl.runner.session import run_training
 from vibe_rl.tracking.base import Tracker
 from vibe_rl.types import Key, PyTree
@@ -50,12 +47,7 @@ def ppo(
     runner_config: RunnerConfig,
 ) -> PPO:
     """The algorithm for this env; schedules without a length last the whole run."""
-    check_replay_unused(runner_config)
-    if config.schedule_steps is None:
-        config = replace(config, schedule_steps=float(runner_config.total_timesteps))
-    params = params_at(env_params, 0)
-    spaces = env.observation_space(params), env.action_space(params)
-    return PPO(config, *spaces, n_shards=devices_of(runner_config))
+    return make_algorithm(PPO, env, env_params, config, runner_config)
 
 
 def train_ppo(  # noqa: PLR0913 - the seed's arguments, and two
