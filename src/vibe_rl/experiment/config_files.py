@@ -36,7 +36,8 @@ def read_config(path: str | os.PathLike[str]) -> TrainConfig:
 def write_config(run_dir: RunDir, config: TrainConfig) -> None:
     """Writes the config into the run directory, unless it is the newest one there."""
     if not (run_dir.root / "config.json").exists() or read_config(run_dir) != config:
-        run_dir.save_next_config(to_dict(config))
+        fields = to_dict(config)
+        run_dir.save_next_config(fields)
 
 
 def write_run_files(run_dir: RunDir, config: TrainConfig) -> None:

@@ -59,7 +59,9 @@ def train(
         return train_seeds(config, seeds, base_dir)
     run = build_for_run_dir(config)
     run_dir = new_run_dir(experiment_name(config), base_dir)
-    return run_dir, _train(run, run_dir, config)
+    with open_session(run, run_dir) as session:
+        run_on_first(partial(write_run_files, run_dir, config))
+        return run_dir, session.train()
 
 
 def resume(path: Path, config: TrainConfig) -> tuple[RunDir, FitResult]:
@@ -72,13 +74,10 @@ def resume(path: Path, config: TrainConfig) -> tuple[RunDir, FitResult]:
         ConfigError: the checkpoint does not fit the config; the message names both shapes.
     """
     run_dir = RunDir.open(path)
-    return run_dir, _train(build_for_run_dir(config, resume=True), run_dir, config)
-
-
-def _train(run: Run, run_dir: RunDir, config: TrainConfig) -> FitResult:
+    run = build_for_run_dir(config, resume=True)
     with open_session(run, run_dir) as session:
         run_on_first(partial(write_run_files, run_dir, config))
-        return session.train()
+        return run_dir, session.train()
 
 
 def load_run(path: Path, best: bool = False) -> tuple[Run, PyTree, Mapping[str, Any]]:
