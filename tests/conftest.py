@@ -1,9 +1,15 @@
 """Strictness for every test: several devices, no rank promotion, shapes checked at run time."""
 
 import os
+import tempfile
 
-os.environ.setdefault("XLA_FLAGS", "--xla_force_host_platform_device_count=8")
+from processes import COMPILER
+
+os.environ.setdefault("XLA_FLAGS", f"--xla_force_host_platform_device_count=8 {COMPILER}")
 os.environ.setdefault("MPLBACKEND", "Agg")
+if "PYTEST_XDIST_WORKER" not in os.environ:  # what this session compiles, for all its processes
+    CACHE = tempfile.TemporaryDirectory(prefix="vibe_rl_tests_", ignore_cleanup_errors=True)
+    os.environ["XDG_CACHE_HOME"] = CACHE.name
 
 import jax
 import pytest
@@ -12,13 +18,23 @@ from jaxtyping import install_import_hook
 install_import_hook("vibe_rl", "beartype.beartype")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
+from vibe_rl.system.programs import enable_compilation_cache, unload_programs  # noqa: E402
+
+enable_compilation_cache()
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """A worker on every core that this process may use, and no more than memory has room for."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return min(cores or 1, 8)
+
 
 @pytest.fixture(autouse=True, scope="module")
 def _unload_programs():
-    """Drops what a module compiled.
+    """Drops what modules compiled before it is too much.
 
     Each program keeps a dozen memory maps, and Linux ends a process that has 65,530 of them
     (`vm.max_map_count`) with a segmentation fault: half of this suite compiles as many.
     """
     yield
-    jax.clear_caches()
+    unload_programs()

@@ -82,16 +82,6 @@ class EitherEnd(SignReward):
         return step._replace(terminated=over & dies, truncated=over & ~dies)
 
 
-class RandomEnds(Probe):
-    """Rewards of any size; every step is the last of its episode with probability 1/4."""
-
-    def step(self, key, state, action, params):
-        reward_key, end_key = jax.random.split(key)
-        step = super().step(key, state, action, params)
-        terminated = jax.random.bernoulli(end_key, 0.25)
-        return step._replace(reward=jax.random.normal(reward_key), terminated=terminated)
-
-
 class DelayedReward(Probe):
     """Two steps; only the second pays 1: V(start) = gamma, V(later) = 1."""
 
@@ -107,6 +97,16 @@ class MatchSign(SignReward):
 
     def reward(self, state, action, params):
         return jnp.where((action == 1) == (state.obs[0] > 0), 1.0, -1.0)
+
+
+class RandomEnds(MatchSign):
+    """Rewards of any size; every step is the last of its episode with probability 1/4."""
+
+    def step(self, key, state, action, params):
+        reward_key, end_key = jax.random.split(key)
+        step = super().step(key, state, action, params)
+        reward = 2.0 * step.reward + jax.random.normal(reward_key)
+        return step._replace(reward=reward, terminated=jax.random.bernoulli(end_key, 0.25))
 
 
 class Continuous(Probe):

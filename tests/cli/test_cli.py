@@ -23,7 +23,6 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture(autouse=True)
 def _own_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path / "cache"))
 
 
 @pytest.mark.parametrize("preset", PRESETS)

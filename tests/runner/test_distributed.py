@@ -1,6 +1,5 @@
 """One run in two real processes of two devices each: train, save, go on elsewhere, lose one."""
 
-import os
 import random
 import signal
 import socket
@@ -13,6 +12,7 @@ import jax
 import numpy as np
 import pytest
 
+from processes import environ
 from vibe_rl.checkpoint import saved_steps
 from vibe_rl.cli import main
 from vibe_rl.experiment import load_run
@@ -45,11 +45,9 @@ def free_port():
 
 def start(words, n_devices, folder):
     """A process of its own, which pretends so many devices."""
-    env = {k: v for k, v in os.environ.items() if k != "XLA_FLAGS"}
-    env |= {"JAX_NUM_CPU_DEVICES": str(n_devices)}
     command = [sys.executable, "-m", "vibe_rl", "train", *words]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    return subprocess.Popen(command, env=env, cwd=folder, **pipes)
+    return subprocess.Popen(command, env=environ(n_devices), cwd=folder, **pipes)
 
 
 def start_two(words, folder, timeout=60):
@@ -161,8 +159,7 @@ def wait_for_checkpoint(folder, processes):
 
 def start_pair(case, folder):
     """Two processes of `distributed_worker.py`."""
-    env = {k: v for k, v in os.environ.items() if k != "XLA_FLAGS"}
-    how = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "env": env}
+    how = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "env": environ()}
     words = [sys.executable, str(WORKER), case, str(free_port())]
     return [subprocess.Popen([*words, str(i)], cwd=folder, **how) for i in range(2)]
 

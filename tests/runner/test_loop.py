@@ -61,16 +61,17 @@ def test_numbers_seeds_and_lengths_compile_nothing_again():
 
 
 def test_no_key_is_used_twice_in_a_chunk():
-    env, _ = make("CartPole-v1")
+    env = with_episode_statistics(AutoResetWrapper(make("CartPole-v1")[0]))
+    params = env.default_params()
     config = replace(CONFIG, n_steps=4, n_epochs=1)
-    with jax.debug_key_reuse(True):
-        env = with_episode_statistics(AutoResetWrapper(env))
-        params = env.default_params()
-        algorithm = PPO(config, env.observation_space(params), env.action_space(params))
-        # JAX follows the keys of its own generators only
-        state = loop.jit_start(algorithm, env, params, jax.random.key(0), num_envs=4)
-        state, _ = run(algorithm, env, params, state, [2])
-    assert jnp.isfinite(state.obs).all()
+    algorithm = PPO(config, env.observation_space(params), env.action_space(params))
+
+    def chunk(key):
+        state = loop.start(algorithm, env, params, key, num_envs=4)
+        return loop.run_chunk(algorithm, env, params, state, 2)
+
+    with jax.debug_key_reuse(True):  # found while it is traced, in keys of JAX's own generators
+        jax.eval_shape(jax.jit(chunk), jax.random.key(0))
 
 
 def test_next_obs_is_the_true_successor_at_and_between_episode_ends():

@@ -3,14 +3,14 @@
 import json
 from collections import Counter
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from probes import Continuous, MatchSign, Probe, RandomEnds
+from probes import Continuous, Probe, RandomEnds
 from vibe_rl.algorithms.dqn import DQNConfig
 from vibe_rl.algorithms.off_policy import without_ring
 from vibe_rl.algorithms.sac import SACConfig
@@ -288,15 +288,17 @@ def test_numbers_seeds_and_budgets_compile_nothing_again(kind, record):
     ids=["dqn", "priority", "held", "sac of choices", "sac of numbers"],
 )
 def test_no_key_is_used_twice_in_a_chunk(env, config):
-    with jax.debug_key_reuse(True):
-        algorithm = algorithm_of(config, env=env)
-        env = with_episode_statistics(AutoResetWrapper(env))
-        params = env.default_params()
-        # JAX follows the keys of its own generators only
-        state = loop.jit_start(algorithm, env, params, jax.random.key(0), num_envs=2)
+    algorithm = algorithm_of(config, env=env)
+    env = with_episode_statistics(AutoResetWrapper(env))
+    params = env.default_params()
+
+    def chunks(key):
+        state = loop.start(algorithm, env, params, key, num_envs=2)
         state, _ = loop.run_chunk(Warmup(algorithm), env, params, state, 2)
-        state, _ = loop.run_chunk(algorithm, env, params, state, 2)
-    assert jnp.isfinite(state.obs).all()
+        return loop.run_chunk(algorithm, env, params, state, 2)
+
+    with jax.debug_key_reuse(True):  # found while it is traced, in keys of JAX's own generators
+        jax.eval_shape(jax.jit(chunks), jax.random.key(0))
 
 
 def started(algorithm, env, seed=0):
@@ -307,19 +309,21 @@ def started(algorithm, env, seed=0):
 
 @pytest.mark.parametrize("config", [DQN, SAC], ids=["dqn", "sac"])
 def test_the_warm_up_acts_at_random_learns_nothing_and_is_followed_by_learning(config):
-    algorithm = algorithm_of(config, env=MatchSign())
-    env, params, state = started(algorithm, MatchSign())
+    algorithm = algorithm_of(config)
+    env, params, state = started(algorithm, RandomEnds())
     before = numbers(state.agent_state._replace(memory=None))
-    state, table = loop.run_chunk(Warmup(algorithm), env, params, state, 100)
+    state, table = loop.run_chunk(Warmup(algorithm), env, params, state, 100, True)
     assert all(map(np.array_equal, before, numbers(state.agent_state._replace(memory=None))))
     ring = state.agent_state.memory.ring
     held = np.asarray(ring.kind) != NO_TRANSITION
     assert held.sum() == 400  # 100 updates of 4 envs
     share = np.asarray(ring.action)[held].mean()
     assert abs(share - 0.5) < 0.125  # five deviations of 400 fair coins
-    assert table.columns(100)["buffer_fill"][-1] == pytest.approx(200 / 501)  # 2 slots an episode
+    last = max(np.flatnonzero(slots)[-1] for slots in held.reshape(4, -1))
+    fill = (last + 2) / 501  # of the slots, the successor's among them
+    assert table.columns(100)["buffer_fill"][-1] == pytest.approx(fill)
     assert state.agent_state.memory.step == 100
-    state, table = loop.run_chunk(algorithm, env, params, state, 1)
+    state, table = loop.run_chunk(algorithm, env, params, state, 1, True)
     after = numbers(state.agent_state._replace(memory=None))
     assert not all(map(np.array_equal, before, after))
     assert state.agent_state.step == 2  # half as many as env steps
@@ -354,8 +358,8 @@ def test_worlds_of_their_own_are_trained_in():
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_update():
-    env = AutoResetWrapper(Probe())
-    params = env.default_params()._replace(reward=np.float32(np.inf))
+    env = AutoResetWrapper(Probe(length=3))
+    params = env.default_params()._replace(reward=np.full(4, np.inf, np.float32))
     with pytest.raises(NonFiniteLossError, match=r"loss became .* at update 13 \(env step 52\)"):
         train_dqn(env, params, dqn_config=DQN, runner_config=RUNNER)
 
@@ -400,9 +404,9 @@ def test_the_warm_up_on_the_host_is_that_on_the_device():
 
 def test_a_ring_on_the_host_is_learned_from():
     runner = replace(ON_HOST, total_timesteps=1_600, eval_episodes=0)
-    config = replace(DQN, lr=1e-2, replay_ratio=0.25)
-    result = run(config, runner, MatchSign())
-    algorithm = algorithm_of(config, runner, MatchSign())
+    config = replace(DQN, lr=1e-2)
+    result = run(config, runner)
+    algorithm = algorithm_of(config, runner)
     signs = jnp.array([[-1.0], [1.0]])
     actions = jax.vmap(lambda obs: algorithm.greedy(result.agent_state, obs))(signs)
     np.testing.assert_array_equal(actions, [0, 1])
@@ -456,8 +460,8 @@ def test_seeds_are_one_more_axis():
     env, params, _ = started(algorithm, RandomEnds())
 
     def learn(state):
-        state, _ = loop.run_chunk(Warmup(algorithm), env, params, state, 12)
-        return loop.run_chunk(algorithm, env, params, state, 20)[0].agent_state
+        state, _ = loop.run_chunk(Warmup(algorithm), env, params, state, 12, True)
+        return loop.run_chunk(algorithm, env, params, state, 20, True)[0].agent_state
 
     singles = [learn(started(algorithm, RandomEnds(), seed)[2]) for seed in (3, 4)]
     keys = jnp.stack([prng.key(3), prng.key(4)])
@@ -492,7 +496,9 @@ class Wide(RandomEnds):
 def test_the_ring_is_never_copied(config, warmup):
     runner = replace(RUNNER, buffer_size=4_004)
     algorithm = algorithm_of(config, runner, Wide())
-    env, params, state = started(algorithm, Wide())
+    env = with_episode_statistics(AutoResetWrapper(Wide()))
+    params, begin = env.default_params(), partial(loop.start, num_envs=config.num_envs)
+    state = jax.eval_shape(partial(begin, algorithm, env), params, prng.key(0))
     stage = Warmup(algorithm) if warmup else algorithm
     text = loop.run_chunk.lower(stage, env, params, state, 2, True).compile().as_text()
     n_slots = algorithm.replay.num_envs * algorithm.replay.length

@@ -1,6 +1,5 @@
 """Training on several devices: the same learning, one reduction, no rollout that is gathered."""
 
-import os
 import re
 import subprocess
 import sys
@@ -10,6 +9,7 @@ import jax
 import numpy as np
 import pytest
 
+from processes import environ
 from vibe_rl.algorithms.dqn import DQNConfig
 from vibe_rl.algorithms.ppo import PPOConfig
 from vibe_rl.algorithms.sac import SACConfig
@@ -223,8 +223,8 @@ def test_the_command_line_trains_on_several_devices(preset, tmp_path, monkeypatc
     (run,) = find_runs("runs")
     assert read_metrics(run)[-1]["step"] == 4096
     command = [sys.executable, "-m", "vibe_rl", "evaluate", str(run)]
-    environ = {k: v for k, v in os.environ.items() if k != "XLA_FLAGS"}  # on one device
-    said = subprocess.run(command, capture_output=True, text=True, env=environ, check=True).stdout
+    how = {"capture_output": True, "text": True, "env": environ(n_devices=1)}
+    said = subprocess.run(command, check=True, **how).stdout
     assert float(said.split()[1]) == pytest.approx(read_metrics(run)[-1]["eval_return"], rel=0.05)
 
 
