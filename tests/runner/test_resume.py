@@ -18,7 +18,8 @@ from vibe_rl.env import AutoResetWrapper
 from vibe_rl.errors import CheckpointExistsError, ConfigError, DamagedCheckpointError
 from vibe_rl.metrics import read_metrics, rewind
 from vibe_rl.run_dir import RunDir
-from vibe_rl.runner import RunnerConfig, prepare
+from vibe_rl.runner import RunnerConfig, loop, prepare
+from vibe_rl.runner.evaluator import jit_evaluate_agent
 from vibe_rl.runner.session import run_training
 from vibe_rl.runner.train_dqn import dqn
 from vibe_rl.runner.train_ppo import ppo
@@ -119,6 +120,15 @@ def test_a_finished_run_is_finished_and_can_be_extended(tmp_path):
         np.testing.assert_array_equal(a, b)
     longer = run_training(prepared(kind, resume=True, total_timesteps=600), run_dir=run_dir)
     assert longer.step == 600 == saved_steps(run_dir.checkpoints)[-1]
+
+
+@pytest.mark.parametrize("kind", ["ppo, masked", "dqn"])
+def test_a_run_that_resumes_compiles_nothing_that_was_compiled_before(kind, tmp_path):
+    run_dir = RunDir("run", tmp_path)
+    run_training(prepared(kind), run_dir=run_dir)
+    before = [program._cache_size() for program in (loop.run_chunk, jit_evaluate_agent)]
+    run_training(prepared(kind, resume=True, total_timesteps=600), run_dir=run_dir)
+    assert [program._cache_size() for program in (loop.run_chunk, jit_evaluate_agent)] == before
 
 
 @pytest.mark.parametrize("kind", ["ppo, normalised", "dqn"])

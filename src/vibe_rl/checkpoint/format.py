@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
-from jax.sharding import Mesh, NamedSharding, PartitionSpec, SingleDeviceSharding
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from vibe_rl.checkpoint.leaves import checksum, is_shape, named_leaves, snapshot, wrap_key
 from vibe_rl.checkpoint.orbax_logs import quieten_orbax
@@ -106,13 +107,13 @@ def load_checkpoint(
     """
     path = _find(directory, step)
     notes = load_metadata(directory, step=step) if notes is None else notes
-    template = {part + name: _with_device(leaf) for name, leaf in named_leaves(like).items()}
+    template = {part + name: leaf for name, leaf in named_leaves(like).items()}
     with _reader() as (checkpointer, args), _raise_as_damage(path):
         _compare(path, checkpointer, template, part, ignore)
         composite = args.Composite(state=_restore_args(template))
         restored = checkpointer.restore(path, composite)["state"]
     _check_digests(path, notes.get("digests", {}), restored)
-    leaves = [restored[name] for name in template]
+    leaves = [_to_device(leaf, restored[name]) for name, leaf in template.items()]
     tree = jax.tree.map(wrap_key, like, jax.tree.unflatten(jax.tree.structure(like), leaves))
     if replicate_to is None:
         return tree
@@ -224,12 +225,13 @@ def _find(directory: str | Path, step: int | None) -> Path:
     return path
 
 
-def _with_device(leaf: Any) -> Any:
-    """The leaf; a shape without a device gets one, or Orbax would take the one it was saved on."""
-    if not is_shape(leaf) or leaf.sharding is not None:
-        return leaf
-    here = SingleDeviceSharding(jax.local_devices()[0])
-    return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=here)
+def _to_device(template: Any, leaf: Any) -> Any:
+    """Where a shape without a sharding was asked for, the array where JAX puts what it computes.
+
+    JAX compiles anew for an array that is bound to a device, as those that Orbax places are.
+    """
+    anywhere = is_shape(template) and template.sharding is None
+    return jnp.asarray(leaf) if anywhere else leaf
 
 
 def _restore_args(template: dict[str, Any]) -> Any:
