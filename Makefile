@@ -8,8 +8,8 @@ BIN := $(VENV)/bin
 demo: $(VENV)/demo  ## set up and train CartPole to a solved policy
 	$(BIN)/vibe-rl train cartpole_ppo
 
-test: $(VENV)/dev  ## set up and run every test
-	$(BIN)/python -m pytest
+test: $(VENV)/dev  ## set up and run every test, a process on each core
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 check: $(VENV)/dev  ## lint, format, types, floors
 	$(BIN)/ruff check

@@ -18,15 +18,19 @@ from jaxtyping import install_import_hook
 install_import_hook("vibe_rl", "beartype.beartype")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
+from vibe_rl.system.memory import of_host  # noqa: E402
 from vibe_rl.system.programs import enable_compilation_cache, unload_programs  # noqa: E402
+
+WORKER_BYTES = 4e9
 
 enable_compilation_cache()
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """A worker on every core that this process may use, and no more than memory has room for."""
+    """A worker on every core that this process may use, as far as there is memory for them."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return min(cores or 1, 8)
+    return max(1, min(cores or 1, int(of_host() // WORKER_BYTES)))
 
 
 @pytest.fixture(autouse=True, scope="module")
