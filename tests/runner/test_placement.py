@@ -178,9 +178,9 @@ def test_large_parameters_and_their_moments_are_split_and_learn_the_same():
     [
         ("ppo", 8, None),
         ("ppo", 2, 8),
-        ("dqn by priority", 2, 4),
-        ("dqn", 4, None),
-        ("sac", None, 2),
+        ("dqn by priority", 2, 8),
+        ("dqn", 2, None),
+        ("sac", None, 8),
     ],
 )
 def test_a_run_goes_on_with_another_number_of_devices(kind, before, after, tmp_path):

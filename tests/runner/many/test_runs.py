@@ -86,14 +86,14 @@ def test_every_member_is_the_run_it_would_be_alone(kind, n_members):
 
 
 def test_numbers_may_differ_and_compile_nothing_again(caplog):
-    fit_many(side_by_side([prepared("ppo", seed) for seed in range(4)]))
+    fit_many(side_by_side([prepared("ppo", seed) for seed in range(3)]))
     with jax.log_compiles():
-        runs = [prepared("ppo", seed, lr=10.0**-seed, gamma=0.9) for seed in range(2, 6)]
+        runs = [prepared("ppo", seed, lr=10.0**-seed, gamma=0.9) for seed in range(2, 5)]
         results = fit_many(side_by_side(runs))
     compiled = [r for r in caplog.records if "Finished XLA compilation of jit(run_chunk)" in r.msg]
     assert not compiled
     weights = [jax.tree.leaves(result.state.agent_state.params)[1] for result in results]
-    assert len({float(np.abs(weight).sum()) for weight in weights}) == 4
+    assert len({float(np.abs(weight).sum()) for weight in weights}) == 3
 
 
 def test_an_entry_is_taken_from_the_device_that_has_it():
@@ -144,8 +144,8 @@ def test_an_agent_that_diverges_is_taken_out_and_the_others_go_on_unharmed():
 
 
 def test_nothing_goes_on_where_all_agents_diverged():
-    runs = [prepared("ppo", seed, lr=float("inf")) for seed in range(2)]
-    with pytest.raises(NonFiniteLossError, match=r"no agent is left; seed 1: .*loss became"):
+    runs = [prepared("ppo", seed, lr=float("inf")) for seed in range(3)]
+    with pytest.raises(NonFiniteLossError, match=r"no agent is left; seed 2: .*loss became"):
         fit_many(side_by_side(runs))
 
 
