@@ -18,7 +18,7 @@ from jaxtyping import install_import_hook
 install_import_hook("vibe_rl", "beartype.beartype")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
-from vibe_rl.system.memory import of_host  # noqa: E402
+from vibe_rl.system.memory import free_on_host  # noqa: E402
 from vibe_rl.system.programs import enable_compilation_cache, unload_programs  # noqa: E402
 
 WORKER_BYTES = 4e9
@@ -30,7 +30,7 @@ enable_compilation_cache()
 def pytest_xdist_auto_num_workers() -> int:
     """A worker on every core that this process may use, as far as there is memory for them."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return max(1, min(cores or 1, int(of_host() // WORKER_BYTES)))
+    return max(1, min(cores or 1, int(free_on_host() // WORKER_BYTES)))
 
 
 @pytest.fixture(autouse=True, scope="module")
