@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from vibe_rl.schedule import interpolate, linear_schedule
+from vibe_rl.schedule import interpolate, linear_schedule, scheduled
 
 
 @pytest.mark.parametrize(
@@ -48,3 +48,8 @@ def test_compilation_and_vmap_change_no_schedule():
 def test_the_ends_of_a_schedule_may_be_traced():
     traced = jax.jit(interpolate)(jnp.float32(4.0), jnp.float32(8.0), jnp.float32(0.25))
     np.testing.assert_allclose(traced, 5.0)
+
+
+@pytest.mark.parametrize(("end", "expected"), [(None, 2.0), (4.0, 2.5), (0.0, 1.5)])
+def test_a_hyperparameter_is_scheduled_only_where_it_has_an_end(end, expected):
+    assert scheduled(2.0, end, 0.25) == expected

@@ -13,6 +13,11 @@ def interpolate(start: Number, end: Number, fraction: Number) -> Float[Array, ""
     return start + (end - start) * jnp.clip(fraction, 0.0, 1.0)
 
 
+def scheduled(start: Number, end: Number | None, fraction: Number) -> Float[Array, ""]:
+    """`interpolate` where there is an end, else `start`; float32."""
+    return jnp.float32(start if end is None else interpolate(start, end, fraction))
+
+
 def linear_schedule(start: float, end: float, steps: int) -> Callable[..., Float[Array, ""]]:
     """A function of the step that goes from `start` to `end` in `steps` steps, then stays.
 

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import jax
 import jaxtyping
+import numpy as np
 from jaxtyping import Array
 
 PyTree = Any
@@ -17,6 +18,11 @@ Key = jaxtyping.Key[Array, ""]
 """A typed PRNG key (`jax.random.key`), consumed by whoever receives it."""
 Keys = jaxtyping.Key[Array, " T N"]
 """One for every step of every env of a rollout."""
+
+
+f32: Any = np.float32
+i32: Any = np.int32
+"""Make numbers of an env's params: strongly typed arrays that touch no device."""
 
 
 class Transition(NamedTuple):

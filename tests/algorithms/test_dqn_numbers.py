@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 
 from vibe_rl.algorithms.dqn import DQN, DQNConfig, DQNState, huber, squared, td_target
-from vibe_rl.algorithms.warmup import Warmup, random_action
+from vibe_rl.algorithms.warmup import Warmup
 from vibe_rl.networks import Encoder
 from vibe_rl.networks.q_network import DuelingQNetwork, QNetwork
 from vibe_rl.ops.adam import Adam
 from vibe_rl.replay import Batch, Replay
-from vibe_rl.spaces import Box, Dict, Discrete, Image, Masked
+from vibe_rl.spaces import Box, Dict, Discrete, Image, Masked, random_action
 from vibe_rl.types import MaskedObs, Transition
 
 KEY = jax.random.key(0)

@@ -15,15 +15,15 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from vibe_rl.algorithms.off_policy import Memory, OffPolicy, OffPolicyConfig
-from vibe_rl.algorithms.warmup import random_action
 from vibe_rl.errors import ConfigError
 from vibe_rl.networks.distributions import mask_logits
 from vibe_rl.networks.q_network import DuelingQNetwork, QNetwork
 from vibe_rl.ops.adam import Adam
 from vibe_rl.ops.normalization import standardize_obs
+from vibe_rl.ops.pick import pick
 from vibe_rl.replay.ring import Batch
-from vibe_rl.schedule import interpolate
-from vibe_rl.spaces import Box, Discrete, Masked
+from vibe_rl.schedule import interpolate, scheduled
+from vibe_rl.spaces import Box, Discrete, check_masks, random_action
 from vibe_rl.types import Key, MaskedObs, Number, PyTree, description, number, static
 
 
@@ -97,20 +97,12 @@ def legal_values(q: Float[Array, " A *B"], obs: PyTree) -> Float[Array, " A *B"]
     return mask_logits(q, obs.legal.T) if isinstance(obs, MaskedObs) else q
 
 
-def chosen(values: Float[Array, " A B"], action: Array) -> Float[Array, " B"]:
-    """The values of these actions."""
-    here = (
-        jnp.arange(values.shape[0])[:, None] == action[None]
-    )  # faster than a gather and its gradient
-    return jnp.where(here, values, 0.0).sum(0)
-
-
 def td_target(
     next_q: Float[Array, " A B"], choosing_q: Float[Array, " A B"], batch: Batch
 ) -> Float[Array, " B"]:
     """r + gamma^n Q'(s', argmax Q): `choosing_q` is the network's, or `next_q` for plain DQN."""
     best = jnp.argmax(legal_values(choosing_q, batch.next_obs), axis=0)
-    return batch.reward + batch.discount * chosen(next_q, best)
+    return batch.reward + batch.discount * pick(next_q, best)
 
 
 @description
@@ -126,18 +118,9 @@ class DQN(OffPolicy):
                 f"DQN serves Discrete actions, not {self.action_space}: use "
                 f"{'SAC or PPO' if bounded else 'PPO'}."
             )
-        n = self.action_space.n
-        if isinstance(self.obs_space, Masked) and self.obs_space.n_actions != n:
-            raise ConfigError(
-                f"observations mask {self.obs_space.n_actions} actions and there are {n}: masks "
-                "need one entry per action."
-            )
+        check_masks(self.obs_space, self.action_space.n)
         if self.config.dueling and not self.config.hidden_sizes:
             raise ConfigError("dueling True needs a dense layer: give hidden_sizes.")
-        if self.config.lr_end is not None and self.config.schedule_steps is None:
-            raise ConfigError(
-                "schedule_steps None: give the env steps over which lr_end is reached."
-            )
         super().check(num_envs)
         jax.eval_shape(self.network, jax.random.key(0))  # what it refuses, it refuses here
 
@@ -190,7 +173,7 @@ class DQN(OffPolicy):
     ) -> tuple[DQNState, dict[str, Array], Array]:
         """A gradient step on each of `[U, B]` examples."""
         config, fraction = self.config, self.fraction(state.memory)
-        lr = config.lr if config.lr_end is None else interpolate(config.lr, config.lr_end, fraction)
+        lr = scheduled(config.lr, config.lr_end, fraction)
         optimizer = self._optimizer(lr)
 
         def step(learner, batch):
@@ -207,7 +190,7 @@ class DQN(OffPolicy):
         params, target_params, opt_state, count = learner
         state = DQNState(params, target_params, opt_state, count, state.memory)
         means = {name: x.mean() for name, x in metrics._asdict().items()}
-        means |= {"epsilon": self.epsilon(state.memory), "lr": jnp.float32(lr)}
+        means |= {"epsilon": self.epsilon(state.memory), "lr": lr}
         return state, means | {"gradient_steps": count.astype(jnp.float32)}, td_error
 
     def target(self, params: QFunction, target_params: QFunction, batch: Batch) -> Array:
@@ -220,7 +203,7 @@ class DQN(OffPolicy):
         self, params: QFunction, batch: Batch, target: Array
     ) -> tuple[Array, tuple[DQNMetrics, Array]]:
         """The weighted loss of a batch."""
-        q = chosen(params.batch(batch.obs), batch.action)
+        q = pick(params.batch(batch.obs), batch.action)
         td_error = target - q
         size = jnp.abs(td_error)
         losses = batch.weight * LOSSES[self.config.loss](td_error)

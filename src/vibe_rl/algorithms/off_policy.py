@@ -18,9 +18,10 @@ from jaxtyping import Array
 from typing_extensions import override
 
 from vibe_rl.algorithms.base import Algorithm, Setup, Stage, with_schedule_steps
+from vibe_rl.algorithms.checks import check_common
 from vibe_rl.algorithms.warmup import Warmup
-from vibe_rl.errors import ConfigError, check_bounds
-from vibe_rl.networks.encoder import Encoder, array_spaces, view
+from vibe_rl.errors import ConfigError
+from vibe_rl.networks.encoder import Encoder, view
 from vibe_rl.ops.normalization import (
     RunningStatistics,
     initial_statistics,
@@ -31,7 +32,7 @@ from vibe_rl.replay import AbstractReplay, HostReplay, Replay, ShardedReplay
 from vibe_rl.replay.base import AnyKey
 from vibe_rl.replay.ring import Batch, Ring
 from vibe_rl.schedule import interpolate
-from vibe_rl.spaces import Box, Space
+from vibe_rl.spaces import Space
 from vibe_rl.system.memory import format_bytes, free_on_device, free_on_host
 from vibe_rl.types import Key, Keys, Number, Transition, description, number, static
 
@@ -241,15 +242,12 @@ class OffPolicy(Algorithm):
 
     def check(self, num_envs: int) -> None:
         """Raises ConfigError for settings that cannot work together."""
-        check_bounds(self.config)
+        check_common(self.config, self.obs_space)
         config, capacity = self.config, self.replay.capacity
         if num_envs != self.replay.num_envs:
             raise ConfigError(
                 f"num_envs {num_envs} is not the replay's {self.replay.num_envs}: give the same."
             )
-        spaces = array_spaces(self.obs_space)
-        if config.normalize_obs and any(not isinstance(s, Box) for s in spaces):
-            raise ConfigError("normalize_obs True needs observations that are Boxes: turn it off.")
         if config.batch_size > self.warmup_steps:
             raise ConfigError(
                 f"batch_size {config.batch_size} is larger than the {self.warmup_steps} "

@@ -15,10 +15,11 @@ from jaxtyping import Array, Float
 from typing_extensions import override
 
 from vibe_rl.algorithms.base import Algorithm, Setup, with_schedule_steps
-from vibe_rl.errors import ConfigError, check_bounds
+from vibe_rl.algorithms.checks import check_common
+from vibe_rl.errors import ConfigError
 from vibe_rl.networks.actor_critic import ActorCritic, PolicyHead, check_policy
 from vibe_rl.networks.distributions import Distribution
-from vibe_rl.networks.encoder import Encoder, array_spaces, view
+from vibe_rl.networks.encoder import Encoder, view
 from vibe_rl.ops.adam import Adam
 from vibe_rl.ops.minibatches import minibatches, split_envs, take
 from vibe_rl.ops.normalization import (
@@ -28,8 +29,8 @@ from vibe_rl.ops.normalization import (
     update_statistics,
 )
 from vibe_rl.ops.returns import compute_gae, explained_variance
-from vibe_rl.schedule import interpolate
-from vibe_rl.spaces import Box, Space
+from vibe_rl.schedule import scheduled
+from vibe_rl.spaces import Space
 from vibe_rl.types import Key, Number, PyTree, Transition, description, number, static
 
 
@@ -221,18 +222,8 @@ class PPO(Algorithm):
 
     def check(self, num_envs: int) -> None:
         """Raises ConfigError for spaces PPO cannot serve and batches that do not divide."""
-        check_bounds(self.config)
         check_policy(self.obs_space, self.action_space, self.config.squash)
-        spaces = array_spaces(self.obs_space)
-        if self.config.normalize_obs and any(not isinstance(s, Box) for s in spaces):
-            raise ConfigError("normalize_obs True needs observations that are Boxes: turn it off.")
-        config = self.config
-        scheduled = (config.lr_end, config.ent_coef_end, config.clip_eps_end)
-        if config.schedule_steps is None and any(end is not None for end in scheduled):
-            raise ConfigError(
-                "schedule_steps None: give the env steps over which lr_end, ent_coef_end or "
-                "clip_eps_end are reached."
-            )
+        check_common(self.config, self.obs_space)
         jax.eval_shape(self.network, jax.random.key(0))  # what it refuses, it refuses here
         self._check_batch(self.config.n_steps, num_envs, self.config.n_minibatches)
 
@@ -308,13 +299,10 @@ class PPO(Algorithm):
         step = state.step.astype(jnp.float32) * steps_per_update
         fraction = 0.0 if config.schedule_steps is None else step / config.schedule_steps
 
-        def scheduled(start: Number, end: Number | None) -> Array:
-            return jnp.float32(start if end is None else interpolate(start, end, fraction))
-
         return Coefficients(
-            lr=scheduled(config.lr, config.lr_end),
-            clip_eps=scheduled(config.clip_eps, config.clip_eps_end),
-            ent_coef=scheduled(config.ent_coef, config.ent_coef_end),
+            lr=scheduled(config.lr, config.lr_end, fraction),
+            clip_eps=scheduled(config.clip_eps, config.clip_eps_end, fraction),
+            ent_coef=scheduled(config.ent_coef, config.ent_coef_end, fraction),
             vf_coef=config.vf_coef,
             value_clip_eps=config.value_clip_eps,
         )

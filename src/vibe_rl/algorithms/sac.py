@@ -30,7 +30,7 @@ from vibe_rl.networks.soft_actor_critic import (
 from vibe_rl.ops.adam import Adam
 from vibe_rl.ops.normalization import standardize_obs
 from vibe_rl.replay.ring import Batch
-from vibe_rl.spaces import Box, Discrete, Masked, Space
+from vibe_rl.spaces import Box, Discrete, Masked, Space, check_masks
 from vibe_rl.types import Key, MaskedObs, Number, PyTree, description, number, static
 
 ENTROPY_SHARE = 0.5
@@ -121,11 +121,7 @@ def actor_loss(
 def check_actions(obs_space: Space, action_space: Space) -> None:
     """Raises ConfigError for actions that SAC does not serve."""
     if isinstance(action_space, Discrete):
-        if isinstance(obs_space, Masked) and obs_space.n_actions != action_space.n:
-            raise ConfigError(
-                f"observations mask {obs_space.n_actions} actions and there are {action_space.n}: "
-                "masks need one entry per action."
-            )
+        check_masks(obs_space, action_space.n)
     elif not isinstance(action_space, Box) or len(action_space.shape) != 1:
         remedy = "flatten them" if isinstance(action_space, Box) else "use PPO"
         raise ConfigError(

@@ -7,20 +7,10 @@ the parameters for it.
 from dataclasses import dataclass
 from typing import Any
 
-import jax.numpy as jnp
 from jaxtyping import Array
 
-from vibe_rl.networks.distributions import Categorical, mask_logits
-from vibe_rl.spaces import Space
-from vibe_rl.types import Key, Keys, MaskedObs, PyTree, Transition, description
-
-
-def random_action(space: Space, obs: PyTree, key: Key) -> PyTree:
-    """A uniformly random action; among the legal ones where `obs` says which they are."""
-    if isinstance(obs, MaskedObs):
-        legal = Categorical(mask_logits(jnp.zeros(obs.legal.shape), obs.legal)).sample(key)
-        return legal.astype(space.dtype)  # type: ignore[attr-defined]
-    return space.sample(key)
+from vibe_rl.spaces import random_action
+from vibe_rl.types import Key, Keys, PyTree, Transition, description
 
 
 @description

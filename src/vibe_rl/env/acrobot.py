@@ -8,7 +8,7 @@ env, the state is float32, and the height to be reached is measured with the lin
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -19,10 +19,7 @@ from jaxtyping import Array, Float, Int
 from vibe_rl.env.base import Step
 from vibe_rl.env.pendulum import wrap_angle
 from vibe_rl.spaces import Box, Discrete, static_bound
-from vibe_rl.types import Key
-
-_f32: Any = np.float32  # NumPy scalars are strongly typed arrays that touch no device
-_i32: Any = np.int32
+from vibe_rl.types import Key, f32, i32
 
 
 class AcrobotParams(NamedTuple):
@@ -31,20 +28,20 @@ class AcrobotParams(NamedTuple):
     Link 1 hangs from the bar, link 2 from link 1.
     """
 
-    gravity: Array = _f32(9.8)  # m/s^2
-    link_length_1: Array = _f32(1.0)  # m
-    link_length_2: Array = _f32(1.0)  # m
-    link_mass_1: Array = _f32(1.0)  # kg
-    link_mass_2: Array = _f32(1.0)  # kg
-    link_com_pos_1: Array = _f32(0.5)  # m, from the upper joint to the centre of mass
-    link_com_pos_2: Array = _f32(0.5)  # m
-    link_moi: Array = _f32(1.0)  # kg m^2, of each link about its centre of mass
-    torque: Array = _f32(1.0)  # N m
-    max_vel_1: Array = _f32(4 * np.pi)  # rad/s
-    max_vel_2: Array = _f32(9 * np.pi)  # rad/s
-    target_height: Array = _f32(1.0)  # m above the bar
-    dt: Array = _f32(0.2)  # s
-    max_steps: Array = _i32(500)  # env steps
+    gravity: Array = f32(9.8)  # m/s^2
+    link_length_1: Array = f32(1.0)  # m
+    link_length_2: Array = f32(1.0)  # m
+    link_mass_1: Array = f32(1.0)  # kg
+    link_mass_2: Array = f32(1.0)  # kg
+    link_com_pos_1: Array = f32(0.5)  # m, from the upper joint to the centre of mass
+    link_com_pos_2: Array = f32(0.5)  # m
+    link_moi: Array = f32(1.0)  # kg m^2, of each link about its centre of mass
+    torque: Array = f32(1.0)  # N m
+    max_vel_1: Array = f32(4 * np.pi)  # rad/s
+    max_vel_2: Array = f32(9 * np.pi)  # rad/s
+    target_height: Array = f32(1.0)  # m above the bar
+    dt: Array = f32(0.2)  # s
+    max_steps: Array = i32(500)  # env steps
 
 
 class AcrobotState(NamedTuple):

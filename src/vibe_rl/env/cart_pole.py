@@ -6,7 +6,7 @@ control problems", with the constants and the explicit Euler step of Gymnasium's
 """
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -15,24 +15,21 @@ from jaxtyping import Array, Bool, Float, Int
 
 from vibe_rl.env.base import Step
 from vibe_rl.spaces import Box, Discrete, static_bound
-from vibe_rl.types import Key
-
-_f32: Any = np.float32  # NumPy scalars are strongly typed arrays that touch no device
-_i32: Any = np.int32
+from vibe_rl.types import Key, f32, i32
 
 
 class CartPoleParams(NamedTuple):
     """The constants of the world, under Gymnasium's names; every one can be vmapped."""
 
-    gravity: Array = _f32(9.8)  # m/s^2
-    masscart: Array = _f32(1.0)  # kg
-    masspole: Array = _f32(0.1)  # kg
-    length: Array = _f32(0.5)  # m, half the pole
-    force_mag: Array = _f32(10.0)  # N
-    tau: Array = _f32(0.02)  # s
-    theta_threshold_radians: Array = _f32(12 * 2 * np.pi / 360)  # rad, 12 degrees
-    x_threshold: Array = _f32(2.4)  # m
-    max_steps: Array = _i32(500)  # env steps
+    gravity: Array = f32(9.8)  # m/s^2
+    masscart: Array = f32(1.0)  # kg
+    masspole: Array = f32(0.1)  # kg
+    length: Array = f32(0.5)  # m, half the pole
+    force_mag: Array = f32(10.0)  # N
+    tau: Array = f32(0.02)  # s
+    theta_threshold_radians: Array = f32(12 * 2 * np.pi / 360)  # rad, 12 degrees
+    x_threshold: Array = f32(2.4)  # m
+    max_steps: Array = i32(500)  # env steps
 
 
 class CartPoleState(NamedTuple):

@@ -17,8 +17,8 @@ from jaxtyping import Array
 from vibe_rl.env.base import Environment, Step
 from vibe_rl.env.wrappers import AutoResetWrapper, has_layer
 from vibe_rl.errors import ConfigError
-from vibe_rl.spaces import Discrete, Space
-from vibe_rl.types import Key, MaskedObs, PyTree
+from vibe_rl.spaces import Space, random_action
+from vibe_rl.types import PyTree
 
 MAX_STEPS = 256  # of the random episode
 
@@ -215,13 +215,6 @@ def _same(a: PyTree, b: PyTree) -> bool:
     return all(np.array_equal(x, y, equal_nan=x.dtype.kind == "f") for x, y in pairs)
 
 
-def random_action(key: Key, space: Space, obs: PyTree) -> PyTree:
-    """A random action, a legal one where `obs` says which are."""
-    if isinstance(obs, MaskedObs) and isinstance(space, Discrete):
-        return jax.random.categorical(key, jnp.where(obs.legal, 0.0, -jnp.inf)).astype(space.dtype)
-    return space.sample(key)
-
-
 def _impure(traced: Traced) -> Iterator[str]:
     """Compiles both methods twice: what comes from elsewhere is frozen at two different values."""
     env, params, (reset_key, action_key, key) = traced.env, traced.params, _keys(3)
@@ -229,7 +222,7 @@ def _impure(traced: Traced) -> Iterator[str]:
     if not _same(*resets):
         yield "reset gives two results for the same key: draw all that is random from the key."
     obs, state = resets[0]
-    action = random_action(action_key, env.action_space(params), obs)
+    action = random_action(env.action_space(params), obs, action_key)
     steps = [_afresh(env.step)(key, state, action, params) for _ in range(2)]
     if not _same(*steps):
         yield "step gives two results for the same arguments: keep all that changes in the state."
@@ -259,7 +252,7 @@ def _strays(traced: Traced) -> Iterator[str]:
     @jax.jit
     def visit(i: Any, obs: PyTree, state: PyTree) -> tuple[Step, dict[str, Array]]:
         action_key, step_key = jax.random.split(jax.random.fold_in(play_key, i))
-        action = random_action(action_key, action_space, obs)
+        action = random_action(action_space, obs, action_key)
         step = env.step(step_key, state, action, params)
         final_obs = step.info.get("final_obs", step.obs)
         return step, {

@@ -5,7 +5,7 @@ The smallest task with a goal: deterministic, and its best return is known in cl
 """
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -14,16 +14,15 @@ from jaxtyping import Array, Float, Int, UInt8
 from vibe_rl.env.base import Step
 from vibe_rl.errors import ConfigError
 from vibe_rl.spaces import Box, Discrete, Image
-from vibe_rl.types import Key, PyTree
+from vibe_rl.types import Key, PyTree, i32
 
 MOVES = np.array([(-1, 0), (0, 1), (1, 0), (0, -1)], np.int32)  # up, right, down, left
-_i32: Any = np.int32  # a strongly typed array that touches no device
 
 
 class GridWorldParams(NamedTuple):
     """The constants of the world; its size is a field of `GridWorld`, because it fixes shapes."""
 
-    max_steps: Array = _i32(100)  # env steps
+    max_steps: Array = i32(100)  # env steps
 
 
 class GridWorldState(NamedTuple):

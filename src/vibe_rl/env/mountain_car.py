@@ -7,7 +7,7 @@ time is a step.
 """
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -16,10 +16,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from vibe_rl.env.base import Step
 from vibe_rl.spaces import Box, Discrete, static_bound
-from vibe_rl.types import Key
-
-_f32: Any = np.float32  # NumPy scalars are strongly typed arrays that touch no device
-_i32: Any = np.int32
+from vibe_rl.types import Key, f32, i32
 
 
 class MountainCarParams(NamedTuple):
@@ -28,14 +25,14 @@ class MountainCarParams(NamedTuple):
     The defaults are those of `MountainCar-v0`.
     """
 
-    force: Array = _f32(0.001)  # m/step^2 at full throttle; `power` in Gymnasium's continuous env
-    gravity: Array = _f32(0.0025)  # m/step^2 where the slope is steepest
-    min_position: Array = _f32(-1.2)  # m
-    max_position: Array = _f32(0.6)  # m
-    max_speed: Array = _f32(0.07)  # m/step
-    goal_position: Array = _f32(0.5)  # m
-    goal_velocity: Array = _f32(0.0)  # m/step, the least to arrive with
-    max_steps: Array = _i32(200)  # env steps
+    force: Array = f32(0.001)  # m/step^2 at full throttle; `power` in Gymnasium's continuous env
+    gravity: Array = f32(0.0025)  # m/step^2 where the slope is steepest
+    min_position: Array = f32(-1.2)  # m
+    max_position: Array = f32(0.6)  # m
+    max_speed: Array = f32(0.07)  # m/step
+    goal_position: Array = f32(0.5)  # m
+    goal_velocity: Array = f32(0.0)  # m/step, the least to arrive with
+    max_steps: Array = i32(200)  # env steps
 
 
 class MountainCarState(NamedTuple):
@@ -134,7 +131,7 @@ class MountainCarContinuous(MountainCar):
 
     def default_params(self) -> MountainCarParams:
         """Gymnasium's constants: a stronger engine, a nearer goal, more time."""
-        return MountainCarParams(force=_f32(0.0015), goal_position=_f32(0.45), max_steps=_i32(999))
+        return MountainCarParams(force=f32(0.0015), goal_position=f32(0.45), max_steps=i32(999))
 
     def action_space(self, params: MountainCarParams) -> Box:
         """Throttles within the limit."""

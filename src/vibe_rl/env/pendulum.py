@@ -5,7 +5,7 @@ and the state is float32. Nothing terminates: every episode is cut by the clock.
 """
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -14,22 +14,19 @@ from jaxtyping import Array, Float
 
 from vibe_rl.env.base import Step
 from vibe_rl.spaces import Box, static_bound
-from vibe_rl.types import Key
-
-_f32: Any = np.float32  # NumPy scalars are strongly typed arrays that touch no device
-_i32: Any = np.int32
+from vibe_rl.types import Key, f32, i32
 
 
 class PendulumParams(NamedTuple):
     """The constants of the world, under Gymnasium's names; every one can be vmapped."""
 
-    max_speed: Array = _f32(8.0)  # rad/s
-    max_torque: Array = _f32(2.0)  # N m
-    dt: Array = _f32(0.05)  # s
-    g: Array = _f32(10.0)  # m/s^2
-    m: Array = _f32(1.0)  # kg
-    l: Array = _f32(1.0)  # noqa: E741  # m
-    max_steps: Array = _i32(200)  # env steps
+    max_speed: Array = f32(8.0)  # rad/s
+    max_torque: Array = f32(2.0)  # N m
+    dt: Array = f32(0.05)  # s
+    g: Array = f32(10.0)  # m/s^2
+    m: Array = f32(1.0)  # kg
+    l: Array = f32(1.0)  # noqa: E741  # m
+    max_steps: Array = i32(200)  # env steps
 
 
 class PendulumState(NamedTuple):

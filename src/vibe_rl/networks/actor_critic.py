@@ -18,7 +18,7 @@ from vibe_rl.networks.distributions import (
 )
 from vibe_rl.networks.encoder import Encoder
 from vibe_rl.networks.layers import Linear
-from vibe_rl.spaces import Box, Discrete, Masked, MultiBinary, MultiDiscrete, Space
+from vibe_rl.spaces import Box, Discrete, MultiBinary, MultiDiscrete, Space, check_masks
 from vibe_rl.types import Key, MaskedObs, Number, PyTree
 
 SUPPORTED = "Discrete, MultiDiscrete, MultiBinary or a one-dimensional Box"
@@ -40,11 +40,7 @@ def choices(space: Space) -> tuple[int, ...]:
 def check_policy(obs_space: Space, action_space: Space, squash: bool) -> None:
     """Raises ConfigError for actions that no policy head serves, and masks that do not fit them."""
     options = choices(action_space)
-    if isinstance(obs_space, Masked) and obs_space.n_actions != sum(options):
-        raise ConfigError(
-            f"observations mask {obs_space.n_actions} actions and the action space {action_space} "
-            f"has {sum(options)}: masks need one entry per discrete action."
-        )
+    check_masks(obs_space, sum(options))
     if squash and isinstance(action_space, Box) and not action_space.bounded:
         raise ConfigError(f"squash True needs bounds, and {action_space} has none: turn it off.")
 

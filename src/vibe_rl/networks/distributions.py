@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
+from vibe_rl.ops.pick import pick
 from vibe_rl.types import Key
 
 LOG_2PI = float(np.log(2.0 * np.pi))
@@ -31,8 +32,7 @@ class Categorical(NamedTuple):
 
     def log_prob(self, sample: Array) -> Float[Array, ""]:
         """The log-probability of a choice."""
-        chosen = jnp.arange(self.logits.shape[0]) == sample  # faster than a gather and its gradient
-        return jnp.sum(jnp.where(chosen, jax.nn.log_softmax(self.logits), 0.0))
+        return pick(jax.nn.log_softmax(self.logits), sample)
 
     def entropy(self) -> Float[Array, ""]:
         """Minus the expected log-probability; impossible choices count nothing."""

@@ -16,6 +16,7 @@ from vibe_rl.networks.distributions import Categorical, TanhNormal, mask_logits
 from vibe_rl.networks.encoder import Encoder, view
 from vibe_rl.networks.layers import RowLinear
 from vibe_rl.networks.q_network import QNetwork
+from vibe_rl.ops.pick import pick
 from vibe_rl.spaces import Box, Dict, Discrete, Masked, Space
 from vibe_rl.types import Key, MaskedObs, Number, PyTree
 
@@ -160,8 +161,7 @@ class CategoricalActor(eqx.Module):
 
     def action_values(self, critics: Critics, obs: PyTree, action: Array) -> Float[Array, " K"]:
         """The critics' values of one action."""
-        here = jnp.arange(self.space.n) == action
-        return jnp.stack([jnp.where(here, critic(obs), 0.0).sum() for critic in critics])
+        return jnp.stack([pick(critic(obs), action) for critic in critics])
 
 
 def make_critics(

@@ -7,12 +7,12 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from vibe_rl.env.base import Step
-from vibe_rl.spaces import Space
+from vibe_rl.env.wrappers import Wrapper
 from vibe_rl.types import Key, PyTree
 
 
 @dataclass(frozen=True)
-class FiveValuedAdapter:
+class FiveValuedAdapter(Wrapper):
     """Makes an `Environment` of one whose `step` does not tell a death from a time limit.
 
     `info["terminated"]` and `info["truncated"]` are used where they are there. Where neither is,
@@ -22,22 +22,6 @@ class FiveValuedAdapter:
     """
 
     env: Any  # hashable, with the five methods of an Environment
-
-    def default_params(self) -> PyTree:
-        """The constants of `env`."""
-        return self.env.default_params()
-
-    def observation_space(self, params: PyTree) -> Space:
-        """The observations of `env`."""
-        return self.env.observation_space(params)
-
-    def action_space(self, params: PyTree) -> Space:
-        """The actions of `env`."""
-        return self.env.action_space(params)
-
-    def reset(self, key: Key, params: PyTree) -> tuple[PyTree, PyTree]:
-        """The first observation and state of a new episode."""
-        return self.env.reset(key, params)
 
     def step(self, key: Key, state: PyTree, action: PyTree, params: PyTree) -> Step:
         """One step of `env`, its end told as termination or truncation."""

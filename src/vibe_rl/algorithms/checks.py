@@ -1,0 +1,20 @@
+"""What every algorithm checks of its config, before anything is compiled."""
+
+from typing import Any
+
+from vibe_rl.errors import ConfigError, check_bounds
+from vibe_rl.networks.encoder import array_spaces
+from vibe_rl.spaces import Box, Space
+
+
+def check_common(config: Any, obs_space: Space) -> None:
+    """Raises ConfigError for a field out of its bounds, or one that the others do not allow."""
+    check_bounds(config)
+    spaces = array_spaces(obs_space)
+    if config.normalize_obs and any(not isinstance(space, Box) for space in spaces):
+        raise ConfigError("normalize_obs True needs observations that are Boxes: turn it off.")
+    for end in ("lr_end", "clip_eps_end", "ent_coef_end"):
+        if getattr(config, end, None) is not None and config.schedule_steps is None:
+            raise ConfigError(
+                f"schedule_steps None: give the env steps over which {end} is reached."
+            )
