@@ -214,7 +214,7 @@ class Masked(Space):
 
 
 def map_spaces(function: Callable[[Space], Space], space: Space) -> Space:
-    """`space` with every part that is seen replaced: inside `Dict` and `Masked`, masks kept."""
+    """`space` with every single space replaced, inside `Dict` and `Masked` too; masks are kept."""
     if isinstance(space, Masked):
         return replace(space, view=map_spaces(function, space.view))
     if isinstance(space, Dict):
@@ -223,7 +223,7 @@ def map_spaces(function: Callable[[Space], Space], space: Space) -> Space:
 
 
 def map_views(function: Callable[..., Array], obs: PyTree, *rest: PyTree) -> PyTree:
-    """`function` of every array that is seen, `rest` alongside; masks of `obs` are kept."""
+    """`function` of every array of the view, `rest` alongside; masks of `obs` are kept."""
 
     def view(part: Any, *others: Any) -> Any:
         if not isinstance(part, MaskedObs):
@@ -237,7 +237,7 @@ def map_views(function: Callable[..., Array], obs: PyTree, *rest: PyTree) -> PyT
 def static_bound(value: Any, default: Any) -> float:
     """A bound as a Python number, so that the space stays hashable.
 
-    The largest of `value` if it holds several worlds; `default` where `value` is being traced.
+    The largest entry of `value`, which may have one per env; `default` where it is traced.
     """
     return float(default if isinstance(value, Tracer) else np.max(value))
 

@@ -21,9 +21,9 @@ from vibe_rl.algorithms.ppo import (
     Coefficients,
     Examples,
     PPOConfig,
-    critic_loss,
     ppo_loss,
     surrogate,
+    value_loss,
 )
 from vibe_rl.errors import ConfigError
 from vibe_rl.ops.minibatches import minibatches
@@ -179,7 +179,7 @@ def test_the_surrogate_rewards_no_move_beyond_the_clip(ratio, advantage, expecte
 )
 def test_the_critic_pays_half_the_squared_error(target, clip_eps, expected, slope):
     def paid(value):
-        return critic_loss(value, jnp.float32(1.0), jnp.float32(target), clip_eps)
+        return value_loss(value, jnp.float32(1.0), jnp.float32(target), clip_eps)
 
     np.testing.assert_allclose(jax.jit(jax.value_and_grad(paid))(3.0), [expected, slope])
 

@@ -221,9 +221,9 @@ DEFECTS = {
     OtherTree: "state is PyTreeDef",
     WrongSpace: "obs is float32[2] in observation_space but float32[1] after reset",
     NarrowSpace: "lies outside its space",
-    UnhashableSpace: "action_space(env_params) is no hashable space",
+    UnhashableSpace: "action_space(env_params) is not a hashable space",
     NoSpace: "is 2, not a vibe_rl.spaces.Space",
-    FloatParams: "env_params.speed=0.1 is no array",
+    FloatParams: "env_params.speed=0.1 is not an array",
     ImpureStep: "step gives two results for the same arguments",
     ImpureReset: "reset gives two results for the same key",
     Branching: "cannot be traced: TracerBoolConversionError",
@@ -268,7 +268,7 @@ def test_check_env_raises_with_all_problems():
     class Both(WideReward, NumberFlag):
         pass
 
-    with pytest.raises(ConfigError, match=r"(?s)Both is no sound.*reward is.*truncated is"):
+    with pytest.raises(ConfigError, match=r"(?s)Both is not a sound.*reward is.*truncated is"):
         check_env(Both())
 
 

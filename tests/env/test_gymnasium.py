@@ -95,7 +95,7 @@ def test_members_are_those_of_our_space_and_come_back_unchanged(kind):
     "space", [spaces.Text(3), spaces.Tuple((spaces.Discrete(2),)), spaces.MultiBinary([2, 3])]
 )
 def test_a_space_that_is_not_served_is_named_with_the_remedy(space):
-    with pytest.raises(ConfigError, match=r"is not served: use Box.*gymnasium.wrappers"):
+    with pytest.raises(ConfigError, match=r"is not supported: use Box.*gymnasium.wrappers"):
         conversion(space)
 
 
@@ -170,7 +170,7 @@ class Unserved(Script):
 
 
 def test_an_environment_that_is_refused_is_closed():
-    with pytest.raises(ConfigError, match="is not served"):
+    with pytest.raises(ConfigError, match="is not supported"):
         GymnasiumWrapper(Unserved)
     assert Unserved.closed
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from vibe_rl.env import Discrete, MountainCar, MountainCarContinuous, MountainCarState, make
-from vibe_rl.env.mountain_car import at_goal, drive
+from vibe_rl.env.mountain_car import at_goal, roll
 
 NAMES = ("MountainCar-v0", "MountainCarContinuous-v0")
 PARAMS = MountainCar().default_params()
@@ -133,11 +133,11 @@ def test_an_action_beyond_the_limit_costs_more_and_moves_no_faster():
 
 
 def test_speeds_are_clipped_and_the_left_wall_stops_the_car():
-    fast = drive(state_at(0.0, -0.07), jnp.float32(-1.0), PARAMS)
+    fast = roll(state_at(0.0, -0.07), jnp.float32(-1.0), PARAMS)
     np.testing.assert_allclose([fast.position, fast.velocity], [-0.07, -0.07], rtol=1e-6)
-    stopped = drive(state_at(-1.19, -0.07), jnp.float32(-1.0), PARAMS)
+    stopped = roll(state_at(-1.19, -0.07), jnp.float32(-1.0), PARAMS)
     np.testing.assert_allclose([stopped.position, stopped.velocity], [-1.2, 0.0], rtol=1e-6)
-    beyond = drive(state_at(0.59, 0.07), jnp.float32(1.0), PARAMS)
+    beyond = roll(state_at(0.59, 0.07), jnp.float32(1.0), PARAMS)
     np.testing.assert_allclose([beyond.position, beyond.velocity], [0.6, 0.07], rtol=1e-6)
 
 

@@ -18,7 +18,7 @@ from scipy import stats
 from vibe_rl.ops.minibatches import (
     SMALLEST_SIDE,
     add_modulo,
-    grid,
+    factors,
     minibatches,
     permutation,
     split_envs,
@@ -45,10 +45,10 @@ def sorted_permutation(key, n):
 @settings(max_examples=4, deadline=None)
 @given(n=st.integers(1, 3000), seed=st.integers(0, 2**31 - 1))
 @example(n=1, seed=0)
-@example(n=256, seed=0)  # the smallest grid
+@example(n=256, seed=0)  # the smallest factors
 @example(n=97, seed=0)  # a prime falls back to sorting
 @example(n=15 * 17, seed=0)  # a small side does too
-@example(n=16 * 257, seed=0)  # a narrow grid
+@example(n=16 * 257, seed=0)  # a narrow factors
 @example(n=45 * 77, seed=0)  # odd and composite
 @example(n=4096, seed=0)
 def test_every_number_appears_once(n, seed):
@@ -60,7 +60,7 @@ def test_every_number_appears_once(n, seed):
 @settings(max_examples=50, deadline=None)
 @given(n=st.integers(1, 10_000))
 def test_the_grid_has_the_fairest_factors(n):
-    a, b = grid(n)
+    a, b = factors(n)
     assert (a <= b, a * b) == (True, n)
     assert not any(n % d == 0 for d in range(a + 1, math.isqrt(n) + 1))
 
@@ -71,7 +71,7 @@ def test_sums_wrap_around_at_the_modulus():
 
 
 def test_only_narrow_grids_are_sorted():
-    assert grid(16 * 17)[0] == SMALLEST_SIDE
+    assert factors(16 * 17)[0] == SMALLEST_SIDE
     assert "stablehlo.sort" not in compiled.lower(jax.random.key(0), 16 * 17).as_text()
     assert "stablehlo.sort" in compiled.lower(jax.random.key(0), 15 * 17).as_text()
     assert "stablehlo.sort" in compiled.lower(jax.random.key(0), 97).as_text()
@@ -141,7 +141,7 @@ def test_pairs_keep_no_difference(n):
     # Differences modulo n of two places in one row, in one column and across: each of the n - 1
     # differences is as likely as the next. They are counted in 63 classes.
     shuffled = many(n, COUNT[n])
-    side = grid(n)[1]
+    side = factors(n)[1]
     for other in (1, side, side + 1, n - 1):
         difference = (shuffled[:, other] - shuffled[:, 0]) % n
         bins = np.bincount((difference - 1) * 63 // (n - 1), minlength=63)

@@ -185,7 +185,7 @@ class OffPolicy(Algorithm):
         """Whether the ring is in the host's memory."""
         return isinstance(self.replay, HostReplay)
 
-    def observe(self, state: Any, rollout: Transition) -> Memory:
+    def update_memory(self, state: Any, rollout: Transition) -> Memory:
         """The memory after a rollout, but for the ring."""
         memory = state.memory
         statistics = memory.obs_statistics
@@ -196,7 +196,7 @@ class OffPolicy(Algorithm):
     def remember(self, state: Any, rollout: Transition) -> Memory:
         """The memory with a rollout added."""
         ring = self.replay.insert(state.memory.ring, rollout)
-        return self.observe(state, rollout)._replace(ring=ring)
+        return self.update_memory(state, rollout)._replace(ring=ring)
 
     def env_steps(self, memory: Memory) -> Array:
         """Env steps seen, as float32."""

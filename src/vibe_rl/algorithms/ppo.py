@@ -148,7 +148,7 @@ def surrogate(ratio: Array, advantage: Array, clip_eps: Number) -> Array:
     return jnp.minimum(ratio * advantage, clipped * advantage)
 
 
-def critic_loss(value: Array, old_value: Array, target: Array, clip_eps: Number | None) -> Array:
+def value_loss(value: Array, old_value: Array, target: Array, clip_eps: Number | None) -> Array:
     """Half the squared error; with `clip_eps`, the worse of the free and the clipped value's."""
     error = (value - target) ** 2
     if clip_eps is not None:
@@ -168,7 +168,7 @@ def ppo_loss(
     advantage = standardize(batch.advantage)
     terms = (
         -surrogate(ratio, advantage, coefficients.clip_eps),
-        critic_loss(value, batch.value, batch.target, coefficients.value_clip_eps),
+        value_loss(value, batch.value, batch.target, coefficients.value_clip_eps),
         jax.vmap(lambda p: p.entropy())(policy),
         ratio - 1.0 - log_ratio,
         jnp.abs(ratio - 1.0) > coefficients.clip_eps,

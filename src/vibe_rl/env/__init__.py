@@ -11,7 +11,7 @@ from vibe_rl.env.base import Environment, Step
 from vibe_rl.env.cart_pole import CartPole, CartPoleParams, CartPoleState
 from vibe_rl.env.checker import auto_resets, check_env, problems
 from vibe_rl.env.grid_world import GridWorld, GridWorldParams, GridWorldState, PixelGridWorld
-from vibe_rl.env.host import HostEnvironment, HostStep, HostWorlds
+from vibe_rl.env.host import HostEnvironment, HostEnvs, HostStep
 from vibe_rl.env.image_wrappers import (
     FrameStackState,
     FrameStackWrapper,
@@ -68,8 +68,8 @@ __all__ = [
     "GymnasiumWrapper",
     "HookWrapper",
     "HostEnvironment",
+    "HostEnvs",
     "HostStep",
-    "HostWorlds",
     "Image",
     "ImageNormWrapper",
     "ImageResizeWrapper",

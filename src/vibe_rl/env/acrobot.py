@@ -23,7 +23,7 @@ from vibe_rl.types import Key, f32, i32
 
 
 class AcrobotParams(NamedTuple):
-    """The constants of the world, most under Gymnasium's names; every one can be vmapped.
+    """The constants of the environment, most under Gymnasium's names; each can be vmapped.
 
     Link 1 hangs from the bar, link 2 from link 1.
     """

@@ -21,14 +21,14 @@ class Step(NamedTuple):
 
 @runtime_checkable
 class Environment(Protocol):
-    """A pure environment about one world: no method has side effects, `vmap` makes many of it.
+    """A pure environment: no method has side effects, `vmap` makes many of it.
 
     Implementations are frozen dataclasses, hashable, so that `jax.jit` takes them as static
     arguments. Whatever is only a number lives in `params`, a pytree of arrays, and can be vmapped.
     """
 
     def default_params(self) -> PyTree:
-        """The constants of the world, as a pytree of arrays."""
+        """The constants of the environment, as a pytree of arrays."""
         ...
 
     def observation_space(self, params: PyTree) -> Space:
@@ -44,5 +44,5 @@ class Environment(Protocol):
         ...
 
     def step(self, key: Key, state: PyTree, action: PyTree, params: PyTree) -> Step:
-        """One step of the world's clock."""
+        """One env step."""
         ...

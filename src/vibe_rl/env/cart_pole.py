@@ -19,7 +19,7 @@ from vibe_rl.types import Key, f32, i32
 
 
 class CartPoleParams(NamedTuple):
-    """The constants of the world, under Gymnasium's names; every one can be vmapped."""
+    """The constants of the environment, under Gymnasium's names; each can be vmapped."""
 
     gravity: Array = f32(9.8)  # m/s^2
     masscart: Array = f32(1.0)  # kg
@@ -68,7 +68,7 @@ class CartPole:
     def observation_space(self, params: CartPoleParams) -> Box:
         """Twice the thresholds, so that the last observation lies inside; speeds are unbounded.
 
-        Bounds are static: the widest of `params` if it holds several worlds, the defaults' where
+        Bounds are static: the widest where `params` has one entry per env, the defaults' where
         `params` is being traced.
         """
         x = static_bound(params.x_threshold, CartPoleParams().x_threshold)
@@ -83,7 +83,7 @@ class CartPole:
         return Discrete(2)
 
     def reset(self, key: Key, params: CartPoleParams) -> tuple[Float[Array, "4"], CartPoleState]:
-        """Every number uniform in +-0.05."""
+        """Every entry uniform in +-0.05."""
         physics = jax.random.uniform(key, (4,), jnp.float32, -0.05, 0.05)
         return physics, CartPoleState(physics, jnp.zeros((), jnp.int32))
 

@@ -23,8 +23,8 @@ from vibe_rl.types import PyTree
 MAX_STEPS = 256  # of the random episode
 
 
-class Report(NamedTuple):
-    """The findings."""
+class Findings(NamedTuple):
+    """What is wrong with an environment, and what may be."""
 
     problems: list[str]  # each would break a training run, or make it wrong
     notes: list[str]  # each may be what you meant
@@ -49,7 +49,9 @@ def check_env(env: Any, env_params: PyTree = None) -> None:
     for note in notes:
         warnings.warn(f"{type(env).__name__}: {note}", stacklevel=2)
     if found:
-        raise ConfigError("\n- ".join([f"{type(env).__name__} is no sound environment:", *found]))
+        raise ConfigError(
+            "\n- ".join([f"{type(env).__name__} is not a sound environment:", *found])
+        )
 
 
 def problems(env: Any, env_params: PyTree = None) -> list[str]:
@@ -62,27 +64,27 @@ def auto_resets(env: Environment, env_params: PyTree) -> bool:
     return "final_obs" in trace(env, env_params).after.info
 
 
-def examine(env: Any, env_params: PyTree = None) -> Report:
-    """Problems and notes; how it behaves is looked at only if its shapes are right."""
+def examine(env: Any, env_params: PyTree = None) -> Findings:
+    """Problems and notes; behaviour is checked only if the shapes are right."""
     if not isinstance(env, Environment):
         missing = [name for name in _METHODS if not hasattr(env, name)]
-        return Report([f"it has no {', '.join(missing)}."], [])
+        return Findings([f"it has no {', '.join(missing)}."], [])
     params = env.default_params() if env_params is None else env_params
     found = [*_unfrozen(env), *_params_without_arrays(params)]
     unfit = list(_unfit_spaces(env, params))
     if unfit:
-        return Report([*found, *unfit], [])
+        return Findings([*found, *unfit], [])
     try:
         traced = trace(env, params)
     except Exception as error:  # whatever the user's code may raise
-        return Report([*found, _raised("cannot be traced", error)], [])
+        return Findings([*found, _raised("cannot be traced", error)], [])
     found += [problem for check in _SHAPE_CHECKS for problem in check(traced)]
     if found:
-        return Report(found, [])
+        return Findings(found, [])
     try:
-        return Report([*_impure(traced), *_strays(traced)], [*_constant_reset(traced)])
+        return Findings([*_impure(traced), *_strays(traced)], [*_constant_reset(traced)])
     except Exception as error:
-        return Report([_raised("cannot be run", error)], [])
+        return Findings([_raised("cannot be run", error)], [])
 
 
 _METHODS = ("default_params", "observation_space", "action_space", "reset", "step")
@@ -119,7 +121,7 @@ def _params_without_arrays(params: PyTree) -> Iterator[str]:
     for path, leaf in jax.tree.leaves_with_path(params):
         if not isinstance(leaf, (jax.Array, np.ndarray, np.generic)):
             yield (
-                f"env_params{jax.tree_util.keystr(path)}={leaf!r} is no array, so it cannot be "
+                f"env_params{jax.tree_util.keystr(path)}={leaf!r} is not an array, so it cannot be "
                 "vmapped: write np.float32(...) or np.int32(...)."
             )
 
@@ -130,7 +132,7 @@ def _unfit_spaces(env: Environment, params: PyTree) -> Iterator[str]:
             space = method(params)
             hash(space)
         except Exception as error:
-            yield f"{method.__name__}(env_params) is no hashable space: {error}"
+            yield f"{method.__name__}(env_params) is not a hashable space: {error}"
             continue
         if not isinstance(space, Space):
             yield f"{method.__name__}(env_params) is {space!r}, not a vibe_rl.spaces.Space."
@@ -216,7 +218,7 @@ def _same(a: PyTree, b: PyTree) -> bool:
 
 
 def _impure(traced: Traced) -> Iterator[str]:
-    """Compiles both methods twice: what comes from elsewhere is frozen at two different values."""
+    """Compiles both methods twice, which freezes what is not an argument at two values."""
     env, params, (reset_key, action_key, key) = traced.env, traced.params, _keys(3)
     resets = [_afresh(env.reset)(reset_key, params) for _ in range(2)]
     if not _same(*resets):
@@ -245,7 +247,7 @@ def _constant_reset(traced: Traced) -> Iterator[str]:
 
 
 def _strays(traced: Traced) -> Iterator[str]:
-    """Plays until an episode ends, and looks whether all that is seen lies in its space."""
+    """Plays until an episode ends, and checks that observations and actions lie in their spaces."""
     env, params, (reset_key, play_key) = traced.env, traced.params, _keys(2)
     obs_space, action_space = env.observation_space(params), env.action_space(params)
 
@@ -277,7 +279,7 @@ def _strays(traced: Traced) -> Iterator[str]:
 
 
 def _silent_reset(traced: Traced, before: PyTree, last: Step) -> Iterator[str]:
-    """Whether the end of an episode put all that is alike at resets, such as clocks, back to it."""
+    """Whether the end of an episode reset what is the same after every reset, such as clocks."""
     if "final_obs" in last.info:
         return
     states = jax.vmap(traced.env.reset, (0, None))(_keys(8), traced.params)[1]

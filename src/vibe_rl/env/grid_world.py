@@ -20,7 +20,7 @@ MOVES = np.array([(-1, 0), (0, 1), (1, 0), (0, -1)], np.int32)  # up, right, dow
 
 
 class GridWorldParams(NamedTuple):
-    """The constants of the world; its size is a field of `GridWorld`, because it fixes shapes."""
+    """The constants of the environment; its size, which fixes shapes, is a field of `GridWorld`."""
 
     max_steps: Array = i32(100)  # env steps
 

@@ -13,7 +13,7 @@ from vibe_rl.types import AnyArray, PyTree
 
 
 class HostStep(NamedTuple):
-    """One step of N worlds, as NumPy arrays with a leading axis `[N]`."""
+    """One step of N environments, as NumPy arrays with a leading axis `[N]`."""
 
     obs: PyTree  # to act on next: of the next episode where one has ended
     reward: AnyArray  # float32
@@ -23,28 +23,28 @@ class HostStep(NamedTuple):
 
 
 @runtime_checkable
-class HostWorlds(Protocol):
-    """N worlds, each of which begins its next episode by itself."""
+class HostEnvs(Protocol):
+    """N running environments, each of which begins its next episode by itself."""
 
     def reset(self) -> PyTree:
         """The first observations `[N, ...]`, of the dtypes of the space."""
         ...
 
     def step(self, action: PyTree) -> HostStep:
-        """One step of each world's clock; `action` is `[N, ...]`, members of the space."""
+        """One step of each environment; `action` is `[N, ...]`, members of the space."""
         ...
 
     def close(self) -> None:
-        """Gives back what the worlds hold, such as processes."""
+        """Frees what the environments hold, such as processes."""
         ...
 
 
 @runtime_checkable
 class HostEnvironment(Protocol):
-    """What worlds on the host have in common, and how to open some."""
+    """A description of environments on the host, which opens some."""
 
     def default_params(self) -> PyTree:
-        """Nothing, `()`: constants are given where the environment is made."""
+        """Nothing, `()`: constants are arguments of the environment's constructor."""
         ...
 
     def observation_space(self, params: PyTree) -> Space:
@@ -55,8 +55,8 @@ class HostEnvironment(Protocol):
         """The set of actions that `step` accepts."""
         ...
 
-    def open(self, seeds: Sequence[int]) -> HostWorlds:
-        """A world for each seed; the same seeds give the same worlds."""
+    def open(self, seeds: Sequence[int]) -> HostEnvs:
+        """An environment for each seed; equal seeds give equal episodes."""
         ...
 
 

@@ -20,7 +20,7 @@ from vibe_rl.types import Key, f32, i32
 
 
 class MountainCarParams(NamedTuple):
-    """The constants of the world, under Gymnasium's names; every one can be vmapped.
+    """The constants of the environment, under Gymnasium's names; each can be vmapped.
 
     The defaults are those of `MountainCar-v0`.
     """
@@ -43,7 +43,7 @@ class MountainCarState(NamedTuple):
     time: Array  # int32, env steps
 
 
-def drive(state: MountainCarState, throttle: Array, params: MountainCarParams) -> MountainCarState:
+def roll(state: MountainCarState, throttle: Array, params: MountainCarParams) -> MountainCarState:
     """The car a step later; `throttle` is the share of `force`, from -1 (left) to 1 (right).
 
     The wall at `min_position` stops the car; at `max_position` it keeps its speed.
@@ -114,7 +114,7 @@ class MountainCar:
         params: MountainCarParams,
     ) -> Step:
         """One semi-implicit Euler step: the position moves with the new velocity."""
-        state = drive(state, self.throttle(action), params)
+        state = roll(state, self.throttle(action), params)
         terminated = at_goal(state, params)
         reward, truncated = self.reward(action, terminated), state.time >= params.max_steps
         return Step(observe(state), state, reward, terminated, truncated, {})

@@ -18,7 +18,7 @@ from vibe_rl.types import Key, f32, i32
 
 
 class PendulumParams(NamedTuple):
-    """The constants of the world, under Gymnasium's names; every one can be vmapped."""
+    """The constants of the environment, under Gymnasium's names; each can be vmapped."""
 
     max_speed: Array = f32(8.0)  # rad/s
     max_torque: Array = f32(2.0)  # N m

@@ -60,9 +60,9 @@ class ActionCritic(eqx.Module):
 
     def __init__(self, key: Key, make_encoder: MakeEncoder, obs_space: Space, n_numbers: int):
         keys = jax.random.split(key)
-        seen = obs_space.view if isinstance(obs_space, Masked) else obs_space
+        view_space = obs_space.view if isinstance(obs_space, Masked) else obs_space
         self.encoder = make_encoder(
-            keys[0], Dict({"action": Box(-1.0, 1.0, (n_numbers,)), "obs": seen})
+            keys[0], Dict({"action": Box(-1.0, 1.0, (n_numbers,)), "obs": view_space})
         )
         self.head = RowLinear(keys[1], self.encoder.width, 1, scale=1.0)
 

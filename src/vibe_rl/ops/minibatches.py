@@ -20,7 +20,7 @@ ROUNDS = 6
 SMALLEST_SIDE, LARGEST_SIDE, LARGEST_RATIO = 16, 2**12, 8  # of a grid that mixes well
 
 
-def grid(n: int) -> tuple[int, int]:
+def factors(n: int) -> tuple[int, int]:
     """The two factors of `n` that are closest to its square root, the smaller first."""
     side = next(d for d in range(math.isqrt(n), 0, -1) if n % d == 0)
     return side, n // side
@@ -41,7 +41,7 @@ def below(bits: UInt32[Array, " n"], n: int) -> UInt32[Array, " n"]:
 
 def permutation(key: Key, n: int) -> Int[Array, " {n}"]:
     """A random permutation of 0 .. n-1, in time linear in `n` wherever `n` has two fair factors."""
-    a, b = grid(n)
+    a, b = factors(n)
     if a < SMALLEST_SIDE or b > LARGEST_SIDE or LARGEST_RATIO * b > a * a:  # sorted instead
         return jax.random.permutation(key, n)
     words = jax.random.bits(key, (ROUNDS,))

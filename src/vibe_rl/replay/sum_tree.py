@@ -29,8 +29,8 @@ def init(n_weights: int) -> SumTree:
     sizes = [n_weights]
     while sizes[0] > FANOUT:
         sizes.insert(0, -(-sizes[0] // FANOUT))
-    whole = [max(-(-size // FANOUT), 1) * FANOUT for size in sizes]  # no node lacks children
-    return SumTree(tuple(jnp.zeros(size) for size in whole))
+    padded = [max(-(-size // FANOUT), 1) * FANOUT for size in sizes]  # no node lacks children
+    return SumTree(tuple(jnp.zeros(size) for size in padded))
 
 
 def change(tree: SumTree, index: Int[Array, " B"], weight: Float[Array, " B"]) -> SumTree:

@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Array
 
 from vibe_rl.algorithms.base import Algorithm
-from vibe_rl.env.host import HostEnvironment, HostWorlds
+from vibe_rl.env.host import HostEnvironment, HostEnvs
 from vibe_rl.runner.evaluator import Episodes, EvalMetrics, greedy_action, summary
 from vibe_rl.runner.executor import Executor
 from vibe_rl.runner.hybrid import (
@@ -37,7 +37,7 @@ AT_ONCE = 16
 class CountedEnvs:
     """Running envs, with what is to be acted on next and the sums of running episodes."""
 
-    envs: HostWorlds
+    envs: HostEnvs
     obs: PyTree
     episode_return: AnyArray  # float32 [N]
     episode_length: AnyArray  # int32 [N]

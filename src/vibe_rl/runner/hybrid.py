@@ -90,7 +90,7 @@ def learn(stage: Any, agent_state: PyTree, given: UpdateInput) -> tuple[PyTree, 
     if given.fill is None:
         return stage.update(agent_state, rollout, given.key)
     learner: OffPolicy = learner_of(stage)
-    memory = learner.observe(agent_state, rollout)
+    memory = learner.update_memory(agent_state, rollout)
     agent_state, metrics = agent_state._replace(memory=memory), {}
     if given.batch is not None:
         _, learn_key = update_keys(given.key)

@@ -31,7 +31,7 @@ def gymnasium() -> Any:
 
 @dataclass(frozen=True)
 class GymnasiumWrapper:
-    """Worlds that Gymnasium makes, which reset themselves and run on the host.
+    """Environments that Gymnasium makes, which reset themselves and run on the host.
 
     `source` is an id such as `"LunarLander-v3"`, a function that makes one environment, or an
     environment that `gymnasium.make` has made, of which as many are made anew as are needed.
@@ -46,7 +46,7 @@ class GymnasiumWrapper:
     def __post_init__(self):
         if self.parallel not in PARALLEL:
             raise unknown("parallel", self.parallel, PARALLEL)
-        self._spaces  # noqa: B018 - what cannot be served is refused here
+        self._spaces  # noqa: B018 - what is not supported is refused here
 
     @cached_property
     def make_one(self) -> Callable[[], Any]:
@@ -87,28 +87,28 @@ class GymnasiumWrapper:
         """The actions, as one of our spaces."""
         return self._spaces[1].space
 
-    def open(self, seeds: Sequence[int]) -> "GymnasiumWorlds":
-        """A world for each seed."""
+    def open(self, seeds: Sequence[int]) -> "GymnasiumEnvs":
+        """An environment for each seed."""
         vector = gymnasium().vector
         how: dict[str, Any] = {"autoreset_mode": vector.AutoresetMode.SAME_STEP}
         make_all = [self.make_one] * len(seeds)
         if self.parallel == "sync":
             envs = vector.SyncVectorEnv(make_all, **how)
         else:
-            with deaf_to_interrupts():  # and JAX's threads forbid to fork
+            with sigint_blocked():  # and JAX's threads forbid to fork
                 envs = vector.AsyncVectorEnv(make_all, context="spawn", **how)
-        return GymnasiumWorlds(envs, list(seeds), *self._spaces)
+        return GymnasiumEnvs(envs, list(seeds), *self._spaces)
 
 
 def from_gymnasium(name: str, parallel: str = "sync", **kwargs: Any) -> GymnasiumWrapper:
-    """The environments of an id, made with these arguments; whole numbers may come as 4.0."""
-    whole = {k: int(x) for k, x in kwargs.items() if isinstance(x, float) and x.is_integer()}
-    return GymnasiumWrapper(name, parallel, kwargs | whole)
+    """The environments of an id, made with these arguments; integers may be passed as 4.0."""
+    integers = {k: int(x) for k, x in kwargs.items() if isinstance(x, float) and x.is_integer()}
+    return GymnasiumWrapper(name, parallel, kwargs | integers)
 
 
 @contextmanager
-def deaf_to_interrupts() -> Iterator[None]:
-    """Processes begun in the block are not ended by a Ctrl-C, which reaches all: this one is."""
+def sigint_blocked() -> Iterator[None]:
+    """Processes started in the block ignore Ctrl-C, which reaches all; this process does not."""
     resource_tracker.ensure_running()  # whose start would let interrupts through again
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
@@ -117,8 +117,8 @@ def deaf_to_interrupts() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-class GymnasiumWorlds:
-    """Some worlds that go on; see `vibe_rl.env.host.HostWorlds`."""
+class GymnasiumEnvs:
+    """Running environments; see `vibe_rl.env.host.HostEnvs`."""
 
     def __init__(self, envs: Any, seeds: list[int], obs: "Conversion", action: "Conversion"):
         self.envs, self.seeds, self.obs, self.action = envs, seeds, obs, action
@@ -135,7 +135,7 @@ class GymnasiumWorlds:
         if "final_obs" in info:
             final = jax.tree.map(np.copy, obs)
             for i in np.flatnonzero(info["_final_obs"]).tolist():
-                write(final, i, self.obs.to_ours(info["final_obs"][i]))
+                set_entry(final, i, self.obs.to_ours(info["final_obs"][i]))
         return HostStep(obs, np.asarray(reward, np.float32), terminated, truncated, final)
 
     def close(self) -> None:
@@ -143,15 +143,15 @@ class GymnasiumWorlds:
         self.envs.close()
 
 
-def write(batch: PyTree, i: int, one: PyTree) -> None:
-    """Puts an example into its place in a batch."""
-    for whole, part in zip(jax.tree.leaves(batch), jax.tree.leaves(one), strict=True):
-        whole[i] = part
+def set_entry(batch: PyTree, i: int, example: PyTree) -> None:
+    """Writes an example into a batch, in place."""
+    for array, entry in zip(jax.tree.leaves(batch), jax.tree.leaves(example), strict=True):
+        array[i] = entry
 
 
 @dataclass(frozen=True)
 class Conversion:
-    """A Gymnasium space as one of ours, and how members, with any leading axes, change sides."""
+    """A Gymnasium space as one of ours, and how to convert members with any leading axes."""
 
     space: Space
     to_ours: Callable[[Any], PyTree]
@@ -159,12 +159,12 @@ class Conversion:
 
 
 def conversion(space: Any) -> Conversion:
-    """What serves a Gymnasium space; ConfigError if nothing does."""
+    """From a Gymnasium space to ours; ConfigError if there is none like it."""
     kind = type(space).__name__
     if kind == "Dict":
         return of_dict({name: conversion(part) for name, part in space.items()})
     if kind == "Box":
-        return of_image(space) if is_image(space) else of_box(space)
+        return of_image(space) if holds_images(space) else of_box(space)
     if kind == "Discrete":
         return shifted(Discrete(int(space.n)), space)
     if kind == "MultiDiscrete" and len(space.shape) == 1:
@@ -172,7 +172,7 @@ def conversion(space: Any) -> Conversion:
     if kind == "MultiBinary" and len(space.shape) == 1:
         return of_dtypes(MultiBinary(int(space.shape[0])), space)
     raise ConfigError(
-        f"the space {space} of a Gymnasium environment is not served: use Box, Discrete, "
+        f"the space {space} of a Gymnasium environment is not supported: use Box, Discrete, "
         "MultiDiscrete, MultiBinary or Dict, or flatten it with one of gymnasium.wrappers."
     )
 
@@ -204,7 +204,7 @@ def of_box(space: Any) -> Conversion:
     return of_dtypes(Box(space.low, space.high, space.shape, dtype), space)
 
 
-def is_image(space: Any) -> bool:
+def holds_images(space: Any) -> bool:
     """Whether members are pictures of bytes, channels last or first."""
     return space.dtype == np.uint8 and len(space.shape) == 3
 
