@@ -134,20 +134,29 @@ def reference(module: Path) -> str:
 
 
 def introduction(package: Path) -> str:
-    """A package's docstring, and links to all that its `__init__.py` imports for its users."""
+    """A package's docstring, and a link to each name that its `__init__.py` imports for its users.
+
+    There is none where the name is a constant without a docstring.
+    """
     docstring = ast.get_docstring(tree(package / "__init__.py"))
-    names = ", ".join(exported(package))
-    exports = EXPORTS.format(package=dotted(package), names=names) if names else ""
+    links = [
+        f'<autoref optional identifier="{path}">`{name}`</autoref>'
+        for name, path in exported(package).items()
+    ]
+    exports = EXPORTS.format(package=dotted(package), names=", ".join(links)) if links else ""
     return f"# {dotted(package)}\n\n{docstring}\n\n{exports}"
 
 
-def exported(package: Path) -> Iterator[str]:
-    """A link to each name; none where the name is a constant without a docstring."""
-    for node in tree(package / "__init__.py").body:
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("vibe_rl"):
+def exported(package: Path) -> dict[str, str]:
+    """The names that a package imports for its users, each with where it is defined."""
+    found = {}
+    for node in ast.walk(tree(package / "__init__.py")):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(PACKAGE.name):
+            module = PACKAGE.parent.joinpath(*str(node.module).split("."))
+            homes = exported(module) if module.is_dir() else {}
             for name in node.names:
-                path = f"{node.module}.{name.name}"
-                yield f'<autoref optional identifier="{path}">`{name.name}`</autoref>'
+                found[name.name] = homes.get(name.name, f"{node.module}.{name.name}")
+    return found
 
 
 def below(package: Path) -> Iterator[Path]:

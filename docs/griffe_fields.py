@@ -27,8 +27,8 @@ def meaning(field: griffe.Attribute) -> str:
     """What is said of a field, in one line; with its default where no signature shows it."""
     if field.docstring:
         return " ".join(field.docstring.value.split())
-    default = f" Default: `{field.value}`." if field.value else ""
-    return f"{comment(field)}{default}"
+    default = f"default `{field.value}`" if field.value else ""
+    return "; ".join(filter(None, (comment(field), default)))
 
 
 def comment(field: griffe.Attribute) -> str:

@@ -2,6 +2,7 @@
 
 import tomllib
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,10 @@ import pytest
 from site_links import problems
 
 NAV = tomllib.loads((build_site.ROOT / "docs" / "zensical.toml").read_text())["project"]["nav"]
+PACKAGES = [
+    build_site.PACKAGE,
+    *(module for module in build_site.documented_modules() if module.is_dir()),
+]
 
 WHOLE = """
 <head><link rel="stylesheet" href="style.css"><style>b { color: red }</style></head>
@@ -89,6 +94,16 @@ def test_every_page_can_be_reached_by_the_navigation():
     listed = list(leaves(NAV))
     assert len(listed) == len(set(listed))
     assert set(listed) == written | generated | {"api/README.md"}
+
+
+@pytest.mark.parametrize("package", PACKAGES, ids=build_site.dotted)
+def test_the_reference_lists_what_a_package_exports(package):
+    module = import_module(build_site.dotted(package))
+    homes = build_site.exported(package)
+    assert sorted(homes) == sorted(getattr(module, "__all__", []))
+    for name, home in homes.items():
+        where = home.removesuffix(f".{name}")
+        assert getattr(import_module(where), name) is getattr(module, name)
 
 
 def leaves(nav: Any) -> Iterator[str]:

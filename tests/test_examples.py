@@ -1,0 +1,24 @@
+"""The examples run as they stand, with a smaller budget."""
+
+import runpy
+import sys
+from pathlib import Path
+
+import pytest
+
+FOLDER = Path(__file__).parents[1] / "examples"
+EXAMPLES = sorted(FOLDER.glob("*.py"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.stem)
+def test_the_example_runs(example, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", [example.name, "2048"])
+    runpy.run_path(str(example), run_name="__main__")
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.stem)
+def test_the_example_is_short_and_listed(example):
+    assert len(example.read_text("utf-8").splitlines()) < 40
+    assert f"| [{example.name}]({example.name}) |" in (FOLDER / "README.md").read_text("utf-8")
