@@ -3,7 +3,7 @@
 import sys
 
 from vibe_rl.algorithms.ppo import PPOConfig
-from vibe_rl.env import AutoResetWrapper, make
+from vibe_rl.env import AutoResetWrapper, CartPole
 from vibe_rl.runner import RunnerConfig, train_ppo
 
 SOLVED = 475.0
@@ -18,10 +18,10 @@ def main(steps: int = 200_000) -> None:
             print(f"{step:,} env steps: {returns[-1]:.1f}")
         return not (len(returns) >= 3 and min(returns[-3:]) >= SOLVED)  # False ends the run
 
-    env, env_params = make("CartPole-v1")
+    env = AutoResetWrapper(CartPole())
     _, history = train_ppo(
-        AutoResetWrapper(env),
-        env_params,
+        env,
+        env.default_params(),
         ppo_config=PPOConfig(num_envs=4, lr=2.5e-3),
         runner_config=RunnerConfig(total_timesteps=steps, eval_every=steps // 40),
         callback=until_solved,
