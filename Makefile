@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check bench docs site clean
+.PHONY: demo test check wheel bench docs site clean
 
 demo: $(VENV)/demo  ## set up and train CartPole to a solved policy
 	$(BIN)/vibe-rl train cartpole_ppo
@@ -16,6 +16,9 @@ check: $(VENV)/dev  ## lint, format, types, floors
 	$(BIN)/ruff format --check
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
+
+wheel: $(VENV)/dev  ## build it; install it with each Python found, and train
+	$(BIN)/python scripts/check_install.py
 
 bench: $(VENV)/dev  ## speed, side by side with a single-file script
 	$(BIN)/python bench/speed.py ppo-64 dqn-1 sac-1 --repeats 3
