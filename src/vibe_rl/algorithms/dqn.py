@@ -49,7 +49,7 @@ class DQNConfig(OffPolicyConfig):
     epsilon_decay_steps: float = number(50_000.0, least=1)
     """Env steps over which the share falls, counted from the first one, warm-up included."""
     double: bool = static(True)
-    """Whether the network chooses the action whose value the target network tells."""
+    """Whether the network chooses the action whose value the target network gives."""
     dueling: bool = static(False)
     """Whether values are the sum of a state's value and actions' advantages."""
     loss: str = static("squared", one_of=("squared", "huber"))

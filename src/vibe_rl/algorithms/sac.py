@@ -61,7 +61,7 @@ class SACConfig(OffPolicyConfig):
     init_alpha: float = number(1.0, least=1e-6)
     """Temperature at first: what a nat of entropy is worth."""
     autotune_alpha: bool = static(True)
-    """Whether the temperature is learned, so that the entropy comes to its target."""
+    """Whether the temperature is learned, so that the entropy reaches its target."""
     target_entropy_scale: float = number(1.0, least=0)
     """Target entropy over -A nats for A continuous numbers, over half of log A for A choices."""
     log_std_min: float = static(-20.0)
