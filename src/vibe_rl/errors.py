@@ -13,7 +13,7 @@ class ConfigError(ValueError):
 
 
 class NoCheckpointError(ConfigError, FileNotFoundError):
-    """There is no checkpoint where one is asked for."""
+    """There is no checkpoint where one was expected."""
 
 
 class CheckpointExistsError(ConfigError, FileExistsError):

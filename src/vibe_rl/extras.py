@@ -1,4 +1,4 @@
-"""Packages that are not installed with the library: imported when needed, or asked for."""
+"""Optional packages: imported when needed, or an error that says how to install them."""
 
 from importlib import import_module
 from types import ModuleType
@@ -7,7 +7,7 @@ from vibe_rl.errors import ConfigError
 
 
 def require(module: str, extra: str, purpose: str) -> ModuleType:
-    """The module of an optional package; ConfigError that says what to install.
+    """The module of an optional package; ConfigError if it is not installed.
 
     Args:
         module: such as `gymnasium.vector`.

@@ -1,4 +1,4 @@
-"""Numbers that change with the env steps taken."""
+"""Hyperparameters that change with the env steps taken."""
 
 from collections.abc import Callable
 
@@ -9,7 +9,7 @@ from vibe_rl.types import Number
 
 
 def interpolate(start: Number, end: Number, fraction: Number) -> Float[Array, ""]:
-    """The number `fraction` of the way from `start` to `end`, clamped to the two."""
+    """The value `fraction` of the way from `start` to `end`, clamped to the two."""
     return start + (end - start) * jnp.clip(fraction, 0.0, 1.0)
 
 

@@ -45,7 +45,7 @@ def make_mesh(num_fsdp_devices: int = 1, num_devices: int | None = None) -> Mesh
 
 
 def available_devices(requested: int | None = None) -> int:
-    """The number of devices asked for, or of all there are.
+    """The number of devices requested, or of all there are.
 
     Raises:
         ConfigError: there are fewer.

@@ -51,7 +51,7 @@ class Discrete(ArraySpace):
     shape = ()
 
     def sample(self, key: Key) -> Array:
-        """A uniform integer."""
+        """Uniform over 0 .. n-1."""
         return jax.random.randint(key, (), 0, self.n, self.dtype)
 
     def contains(self, x: Any) -> Bool[Array, ""]:

@@ -11,7 +11,7 @@ from jaxtyping import Array
 
 PyTree = Any
 Number = float | int | Array
-"""A number of a config: a Python number outside `jit`, a traced scalar inside."""
+"""A hyperparameter: a Python number outside `jit`, a traced scalar inside."""
 AnyArray = Any
 """On the device, or in the host's memory."""
 Key = jaxtyping.Key[Array, ""]
@@ -22,7 +22,7 @@ Keys = jaxtyping.Key[Array, " T N"]
 
 f32: Any = np.float32
 i32: Any = np.int32
-"""Make numbers of an env's params: strongly typed arrays that touch no device."""
+"""Make leaves of env_params: strongly typed arrays that touch no device."""
 
 
 class Transition(NamedTuple):

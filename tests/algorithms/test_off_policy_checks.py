@@ -71,12 +71,17 @@ def changed(config: Any, **changes: Any) -> Any:
 
 BAD = [
     # spaces
-    (Continuous(), DQN, {}, r"DQN serves Discrete actions, not Box\(.*\): use SAC or PPO"),
-    (TwoChoices(), DQN, {}, r"DQN serves Discrete actions, not MultiDiscrete\(.*use PPO"),
+    (Continuous(), DQN, {}, r"DQN supports Discrete actions, not Box\(.*\): use SAC or PPO"),
+    (TwoChoices(), DQN, {}, r"DQN supports Discrete actions, not MultiDiscrete\(.*use PPO"),
     (FewMasks(), DQN, {}, r"observations mask 2 actions and there are 3: masks need one entry per"),
-    (TwoChoices(), SAC, {}, r"SAC serves Discrete .*Boxes with one axis, not MultiD.*: use PPO"),
-    (Matrix(), SAC, {}, r"SAC serves Discrete .*Boxes with one axis, not Box\(.*\): flatten them"),
-    (Unbounded(), SAC, {}, r"SAC needs bounds of its actions, and Box\(.*\) has none: use PPO"),
+    (TwoChoices(), SAC, {}, r"SAC supports Discrete .*Boxes with one axis, not MultiD.*: use PPO"),
+    (
+        Matrix(),
+        SAC,
+        {},
+        r"SAC supports Discrete .*Boxes with one axis, not Box.*: flatten them",
+    ),
+    (Unbounded(), SAC, {}, r"SAC needs bounded actions, and Box\(.*\) is not bounded: use PPO"),
     (FewMasks(), SAC, {}, r"observations mask 2 actions and there are 3"),
     (MaskedContinuous(), SAC, {}, r"observations mask actions, and Box\(.*\) has no choices"),
     (
@@ -202,7 +207,7 @@ BAD = [
         Probe(),
         PPOConfig(),
         {},
-        "buffer_size 200 is read by algorithms with a replay only: leave it",
+        "buffer_size 200 is only used by algorithms with a replay: leave it",
     ),
 ]
 TRAIN = {

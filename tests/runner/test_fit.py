@@ -263,7 +263,7 @@ BAD = [
     (replace(CONFIG, ent_coef_end=-0.1), {}, "ent_coef_end -0.1: give at least 0"),
     (replace(CONFIG, reward_scale=0.0), {}, "reward_scale 0.0: give more than 0"),
     (CONFIG, {"keep_period": 0}, "keep_period 0: give at least 1"),
-    (CONFIG, {"buffer_size": 7}, "buffer_size 7 is read by algorithms with a replay only"),
+    (CONFIG, {"buffer_size": 7}, "buffer_size 7 is only used by algorithms with a replay"),
 ]
 
 

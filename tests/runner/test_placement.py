@@ -235,7 +235,7 @@ def test_the_command_line_trains_on_several_devices(preset, tmp_path, monkeypatc
         ("ppo", {"num_devices": 3}, "num_envs 16 does not divide over 3 devices"),
         ("ppo", {"num_devices": 8, "fsdp_devices": 3}, "fsdp_devices 3 does not divide the 8"),
         ("dqn", {"num_devices": 3}, "batch_size 32 does not divide over 3 devices"),
-        ("dqn", {"num_devices": 2, "replay_on": "host"}, "replay_on host serves one device"),
+        ("dqn", {"num_devices": 2, "replay_on": "host"}, "replay_on host needs one device"),
     ],
 )
 def test_what_cannot_be_split_is_refused(kind, changes, sentence):

@@ -39,7 +39,7 @@ class Stage(Protocol):
 
 
 class Setup(NamedTuple):
-    """What a runner's settings say to the algorithm that it runs."""
+    """The runner's settings that an algorithm needs."""
 
     total_timesteps: int
     num_envs: int  # over all devices
@@ -57,7 +57,7 @@ def with_schedule_steps(config: Any, total_timesteps: int) -> Any:
 
 
 class Algorithm(ABC):
-    """A description `(config, obs_space, action_space)` whose numbers are leaves of a pytree.
+    """A description `(config, obs_space, action_space)`, a pytree of its hyperparameters.
 
     The abstract members are those of the paper. `stages` and what follows say what a runner has to
     know; the defaults are those of an algorithm that forgets a rollout after its update.
@@ -99,14 +99,14 @@ class Algorithm(ABC):
 
     @abstractmethod
     def greedy(self, state: Any, obs: PyTree) -> PyTree:
-        """The action the policy thinks best at one observation."""
+        """The policy's best action at one observation."""
 
     @abstractmethod
     def update(self, state: Any, rollout: Transition, key: Key) -> tuple[Any, dict[str, Any]]:
         """The state after learning from a rollout `[T, N, ...]`, and named scalar metrics."""
 
     def value(self, state: Any, obs: PyTree) -> Array | None:
-        """The discounted return expected of the greedy policy; None if nothing learned says it."""
+        """Expected discounted return of the greedy policy; None if it is not estimated."""
         return None
 
     def act_keys(self, state: Any, fresh: Keys) -> Keys:

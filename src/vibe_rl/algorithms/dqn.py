@@ -13,6 +13,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
+from typing_extensions import override
 
 from vibe_rl.algorithms.off_policy import Memory, OffPolicy, OffPolicyConfig
 from vibe_rl.errors import ConfigError
@@ -30,7 +31,7 @@ from vibe_rl.types import Key, MaskedObs, Number, PyTree, description, number, s
 @description
 @dataclass(frozen=True)
 class DQNConfig(OffPolicyConfig):
-    """Hyperparameters. Those that fix a shape or a program are static; the rest are numbers."""
+    """Hyperparameters. Those that fix a shape or a program are static; the rest are traced."""
 
     hidden_sizes: tuple[int, ...] = static((128, 128))
     """Widths of the dense layers."""
@@ -49,7 +50,7 @@ class DQNConfig(OffPolicyConfig):
     epsilon_decay_steps: float = number(50_000.0, least=1)
     """Env steps over which the share falls, counted from the first one, warm-up included."""
     double: bool = static(True)
-    """Whether the network chooses the action whose value the target network gives."""
+    """Whether the network chooses the action whose value the target network estimates."""
     dueling: bool = static(False)
     """Whether values are the sum of a state's value and actions' advantages."""
     loss: str = static("squared", one_of=("squared", "huber"))
@@ -93,7 +94,7 @@ LOSSES = {"squared": squared, "huber": huber}
 
 
 def legal_values(q: Float[Array, " A *B"], obs: PyTree) -> Float[Array, " A *B"]:
-    """Values with the lowest number where an action is illegal."""
+    """Values, the lowest float where an action is illegal."""
     return mask_logits(q, obs.legal.T) if isinstance(obs, MaskedObs) else q
 
 
@@ -110,20 +111,22 @@ def td_target(
 class DQN(OffPolicy):
     """DQN for discrete actions, masks and any observation."""
 
+    @override
     def check(self, num_envs: int) -> None:
-        """Raises ConfigError for actions DQN cannot serve and settings that cannot work."""
+        """Raises ConfigError for unsupported actions and settings that cannot work."""
         if not isinstance(self.action_space, Discrete):
             bounded = isinstance(self.action_space, Box) and self.action_space.bounded
             raise ConfigError(
-                f"DQN serves Discrete actions, not {self.action_space}: use "
+                f"DQN supports Discrete actions, not {self.action_space}: use "
                 f"{'SAC or PPO' if bounded else 'PPO'}."
             )
         check_masks(self.obs_space, self.action_space.n)
         if self.config.dueling and not self.config.hidden_sizes:
             raise ConfigError("dueling True needs a dense layer: give hidden_sizes.")
         super().check(num_envs)
-        jax.eval_shape(self.network, jax.random.key(0))  # what it refuses, it refuses here
+        jax.eval_shape(self.network, jax.random.key(0))  # so that its errors are raised here
 
+    @override
     def init(self, key: Key) -> DQNState:
         """A fresh network, its copy, and an empty ring."""
         network_key, memory_key = jax.random.split(key)
@@ -147,6 +150,7 @@ class DQN(OffPolicy):
         fraction = self.env_steps(memory) / config.epsilon_decay_steps
         return interpolate(config.epsilon_start, config.epsilon_end, fraction)
 
+    @override
     def act(self, state: DQNState, obs: PyTree, key: Key) -> tuple[Array, tuple[()]]:
         """The best action, or with probability epsilon a random one."""
         explore_key, action_key = jax.random.split(key)
@@ -155,11 +159,12 @@ class DQN(OffPolicy):
         random = random_action(self.action_space, obs, action_key)
         return jnp.where(explores, random, jnp.argmax(q).astype(random.dtype)), ()
 
+    @override
     def greedy(self, state: DQNState, obs: PyTree) -> Array:
-        """The best action."""
         q = legal_values(self.values(state, obs), obs)
         return jnp.argmax(q).astype(self.action_space.dtype)  # type: ignore[attr-defined]
 
+    @override
     def value(self, state: DQNState, obs: PyTree) -> Float[Array, ""]:
         """The largest value of a legal action."""
         return legal_values(self.values(state, obs), obs).max()
@@ -168,6 +173,7 @@ class DQN(OffPolicy):
         """Q(obs, .)."""
         return state.params(standardize_obs(state.memory.obs_statistics, obs))
 
+    @override
     def learn(
         self, state: DQNState, batches: Batch, key: Key
     ) -> tuple[DQNState, dict[str, Array], Array]:

@@ -76,18 +76,18 @@ class OffPolicyConfig:
 
 
 class Memory(NamedTuple):
-    """All that is kept of experience."""
+    """The replay and what else is kept of experience."""
 
     ring: Ring  # None where the state has been left without, see `without_ring`
     obs_statistics: RunningStatistics | None  # None unless normalize_obs
-    step: Array  # int32, rollouts seen, those of the warm-up included
+    step: Array  # int32, rollouts so far, those of the warm-up included
     exploration_key: Key  # of the random choices that are held
 
 
 @description
 @dataclass(frozen=True)
 class OffPolicy(Algorithm):
-    """The base of algorithms with a replay ring; derived ones say how to act and how to learn.
+    """The base of algorithms with a replay ring; subclasses define how to act and how to learn.
 
     Their state is a NamedTuple with a field `memory`. `learn(state, batches, key)` makes a gradient
     step on each of `[U, B]` examples and returns the state, metrics and the sizes of the TD errors
@@ -109,8 +109,8 @@ class OffPolicy(Algorithm):
         return cls(config, obs_space, action_space, make_replay(config, setup), setup.warmup_steps)
 
     @property
+    @override
     def rollout_length(self) -> int:
-        """T, the config's train_every."""
         return self.config.train_every
 
     @property
@@ -145,6 +145,7 @@ class OffPolicy(Algorithm):
             exploration_key=key,
         )
 
+    @override
     def act_keys(self, state: Any, fresh: Keys) -> Keys:
         """The keys `[T, N]` of a rollout's random choices: `fresh` ones, or each held for a while.
 
@@ -199,17 +200,18 @@ class OffPolicy(Algorithm):
         return self.update_memory(state, rollout)._replace(ring=ring)
 
     def env_steps(self, memory: Memory) -> Array:
-        """Env steps seen, as float32."""
+        """Env steps so far, as float32."""
         return memory.step.astype(jnp.float32) * self.steps_per_update
 
     def fraction(self, memory: Memory) -> Array:
-        """How far the run's schedules have come, from 0 to 1."""
+        """Progress of the run's schedules, from 0 to 1."""
         if self.config.schedule_steps is None:
             return jnp.float32(1.0)
         return jnp.clip(self.env_steps(memory) / self.config.schedule_steps, 0.0, 1.0)
 
+    @override
     def update(self, state: Any, rollout: Transition, key: Key) -> tuple[Any, dict[str, Array]]:
-        """Remembers a rollout and learns from replayed batches."""
+        """Adds a rollout to the replay and learns from batches of it."""
         sample_key, learn_key = update_keys(key)
         memory = self.remember(state, rollout)
         batches = self.draw(memory.ring, sample_key, self.beta(memory))
@@ -220,7 +222,7 @@ class OffPolicy(Algorithm):
         return state._replace(memory=state.memory._replace(ring=ring)), metrics
 
     def draw(self, ring: Ring, key: AnyKey, beta: Number = 1.0) -> Batch:
-        """Examples `[U, B]` as they were seen."""
+        """Examples `[U, B]`, not standardised."""
         shape = self.gradient_steps, self.config.batch_size
         return self.replay.sample(ring, key, shape, self.config.gamma, beta)
 
@@ -240,6 +242,7 @@ class OffPolicy(Algorithm):
     def learn(self, state: Any, batches: Batch, key: Key) -> tuple[Any, dict[str, Array], Array]:
         """Gradient steps on batches `[U, B]`: the state, metrics, and sizes of TD errors."""
 
+    @override
     def check(self, num_envs: int) -> None:
         """Raises ConfigError for settings that cannot work together."""
         check_common(self.config, self.obs_space)
@@ -265,6 +268,7 @@ class OffPolicy(Algorithm):
             )
         self._check_replay_ratio()
 
+    @override
     def check_memory(self, n_agents: int = 1, n_devices: int = 1) -> None:
         """Raises ConfigError for rings that do not fit on so many devices, a part on each."""
         n_memories = 1 if jax.default_backend() == "cpu" else n_devices  # a host has one
@@ -316,9 +320,7 @@ def make_replay(config: OffPolicyConfig, setup: Setup) -> AbstractReplay:
     if setup.n_devices == 1:
         return {"device": Replay, "host": HostReplay}[setup.replay_on](*options)
     if setup.replay_on != "device":
-        raise ConfigError(
-            f"replay_on host serves one device, not {setup.n_devices}: leave one out."
-        )
+        raise ConfigError(f"replay_on host needs one device, not {setup.n_devices}: leave one out.")
     if config.batch_size % setup.n_devices:
         raise ConfigError(
             f"batch_size {config.batch_size} does not divide over {setup.n_devices} devices: "

@@ -37,7 +37,7 @@ from vibe_rl.types import Key, Number, PyTree, Transition, description, number, 
 @description
 @dataclass(frozen=True)
 class PPOConfig:
-    """Hyperparameters. Those that fix a shape or a program are static; the rest are numbers."""
+    """Hyperparameters. Those that fix a shape or a program are static; the rest are traced."""
 
     hidden_sizes: tuple[int, ...] = static((64, 64))
     """Widths of the dense layers."""
@@ -104,7 +104,7 @@ class PPOState(NamedTuple):
 
 
 class Behaviour(NamedTuple):
-    """What the policy did, to be compared with what it would do later."""
+    """The sample and its log-probability under the policy that acted."""
 
     sample: Array  # before clipping, squashing and scaling
     log_prob: Array
@@ -121,7 +121,7 @@ class Examples(NamedTuple):
 
 
 class Coefficients(NamedTuple):
-    """The numbers of one update, schedules applied."""
+    """The coefficients of one update, schedules applied."""
 
     lr: Number
     clip_eps: Number
@@ -216,15 +216,16 @@ class PPO(Algorithm):
         return cls(config, obs_space, action_space, n_shards=setup.n_devices)
 
     @property
+    @override
     def rollout_length(self) -> int:
-        """T, the config's n_steps."""
         return self.config.n_steps
 
+    @override
     def check(self, num_envs: int) -> None:
-        """Raises ConfigError for spaces PPO cannot serve and batches that do not divide."""
+        """Raises ConfigError for unsupported spaces and batches that do not divide."""
         check_policy(self.obs_space, self.action_space, self.config.squash)
         check_common(self.config, self.obs_space)
-        jax.eval_shape(self.network, jax.random.key(0))  # what it refuses, it refuses here
+        jax.eval_shape(self.network, jax.random.key(0))  # so that its errors are raised here
         self._check_batch(self.config.n_steps, num_envs, self.config.n_minibatches)
 
     def _check_batch(self, n_steps: int, num_envs: int, n_minibatches: int) -> None:
@@ -241,6 +242,7 @@ class PPO(Algorithm):
                 f"{n_steps} x num_envs {num_envs} = {batch}: choose a divisor of it."
             )
 
+    @override
     def init(self, key: Key) -> PPOState:
         """Fresh networks and optimiser."""
         params = self.network(key)
@@ -263,6 +265,7 @@ class PPO(Algorithm):
             config.shared_backbone,
         )
 
+    @override
     def act(self, state: PPOState, obs: PyTree, key: Key) -> tuple[PyTree, Behaviour]:
         """Samples the policy."""
         policy = state.params.policy(standardize_obs(state.obs_statistics, obs))
@@ -270,14 +273,13 @@ class PPO(Algorithm):
         action = state.params.policy_head.action(sample)
         return action, Behaviour(sample, policy.log_prob(sample))
 
+    @override
     def greedy(self, state: PPOState, obs: PyTree) -> PyTree:
         """The policy's mode."""
         policy = state.params.policy(standardize_obs(state.obs_statistics, obs))
         return state.params.policy_head.action(policy.mode())
 
-    def value(self, state: PPOState, obs: PyTree) -> None:
-        """Nothing: the critic's value is of the sampling policy, not of the greedy one."""
-
+    @override
     def update(
         self, state: PPOState, rollout: Transition, key: Key
     ) -> tuple[PPOState, dict[str, Array]]:
@@ -294,7 +296,7 @@ class PPO(Algorithm):
         return state._replace(obs_statistics=statistics, step=state.step + 1), metrics
 
     def coefficients(self, state: PPOState, steps_per_update: int) -> Coefficients:
-        """The scheduled numbers at the env step where this update begins."""
+        """The coefficients at the env step where this update begins."""
         config = self.config
         step = state.step.astype(jnp.float32) * steps_per_update
         fraction = 0.0 if config.schedule_steps is None else step / config.schedule_steps
@@ -324,7 +326,7 @@ class PPO(Algorithm):
         return split_envs(examples, self.n_shards)
 
     def _values(self, state: PPOState, obs: PyTree, rollout: Transition) -> tuple[Array, Array]:
-        """V(obs) and V(next_obs), the latter shifted from the former where an episode goes on."""
+        """V(obs) and V(next_obs), the latter shifted from the former within an episode."""
         evaluate = jax.vmap(state.params.value)
         successor = jax.vmap(lambda o: state.params.value(standardize_obs(state.obs_statistics, o)))
         value = jax.vmap(evaluate)(obs)

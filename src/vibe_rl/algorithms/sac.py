@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 import optax
 from jaxtyping import Array
+from typing_extensions import override
 
 from vibe_rl.algorithms.off_policy import Memory, OffPolicy, OffPolicyConfig
 from vibe_rl.errors import ConfigError
@@ -40,7 +41,7 @@ ENTROPY_SHARE = 0.5
 @description
 @dataclass(frozen=True)
 class SACConfig(OffPolicyConfig):
-    """Hyperparameters. Those that fix a shape or a program are static; the rest are numbers."""
+    """Hyperparameters. Those that fix a shape or a program are static; the rest are traced."""
 
     hidden_sizes: tuple[int, ...] = static((256, 256))
     """Widths of the dense layers."""
@@ -61,9 +62,9 @@ class SACConfig(OffPolicyConfig):
     init_alpha: float = number(1.0, least=1e-6)
     """Temperature at first: what a nat of entropy is worth."""
     autotune_alpha: bool = static(True)
-    """Whether the temperature is learned, so that the entropy reaches its target."""
+    """Whether the temperature is learned, so that the entropy approaches its target."""
     target_entropy_scale: float = number(1.0, least=0)
-    """Target entropy over -A nats for A continuous numbers, over half of log A for A choices."""
+    """Target entropy over -A nats for A continuous actions, over half of log A for A choices."""
     log_std_min: float = static(-20.0)
     """Least log standard deviation, where the bounds are -1 and 1."""
     log_std_max: float = static(2.0)
@@ -101,7 +102,7 @@ def critic_loss(
 ) -> tuple[Array, tuple[Array, Array, Array]]:
     """Half the weighted squared error, summed over critics.
 
-    And what they tell: sizes of TD errors `[B]`, their mean, and the mean value.
+    With it, sizes of TD errors `[B]`, their mean, and the mean value.
     """
     q = jax.vmap(actor.action_values, (None, 0, 0), out_axes=1)(critics, batch.obs, batch.action)
     td_error = target[None] - q
@@ -119,16 +120,16 @@ def actor_loss(
 
 
 def check_actions(obs_space: Space, action_space: Space) -> None:
-    """Raises ConfigError for actions that SAC does not serve."""
+    """Raises ConfigError for action spaces that SAC does not support."""
     if isinstance(action_space, Discrete):
         check_masks(obs_space, action_space.n)
     elif not isinstance(action_space, Box) or len(action_space.shape) != 1:
         remedy = "flatten them" if isinstance(action_space, Box) else "use PPO"
         raise ConfigError(
-            f"SAC serves Discrete actions and Boxes with one axis, not {action_space}: {remedy}."
+            f"SAC supports Discrete actions and Boxes with one axis, not {action_space}: {remedy}."
         )
     elif not action_space.bounded:
-        raise ConfigError(f"SAC needs bounds of its actions, and {action_space} has none: use PPO.")
+        raise ConfigError(f"SAC needs bounded actions, and {action_space} is not bounded: use PPO.")
     elif isinstance(obs_space, Masked):
         raise ConfigError(
             f"observations mask actions, and {action_space} has no choices: leave the masks out."
@@ -140,8 +141,9 @@ def check_actions(obs_space: Space, action_space: Space) -> None:
 class SAC(OffPolicy):
     """SAC for continuous and for discrete actions, masks and any observation."""
 
+    @override
     def check(self, num_envs: int) -> None:
-        """Raises ConfigError for actions SAC cannot serve and settings that cannot work."""
+        """Raises ConfigError for unsupported actions and settings that cannot work."""
         check_actions(self.obs_space, self.action_space)
         if isinstance(self.action_space, Discrete) and self.config.target_entropy_scale > 2.0:
             raise ConfigError(
@@ -154,11 +156,11 @@ class SAC(OffPolicy):
                 f"{self.config.log_std_max}: give a smaller one."
             )
         super().check(num_envs)
-        jax.eval_shape(self.networks, jax.random.key(0))  # what it refuses, it refuses here
+        jax.eval_shape(self.networks, jax.random.key(0))  # so that its errors are raised here
 
     @property
     def target_entropy(self) -> Array:
-        """What the entropy is to come to, in nats."""
+        """In nats."""
         space, scale = self.action_space, self.config.target_entropy_scale
         if isinstance(space, Discrete):
             return jnp.float32(scale * ENTROPY_SHARE * math.log(space.n))
@@ -187,6 +189,7 @@ class SAC(OffPolicy):
     def _optimizer(self, lr: Number) -> Adam:
         return Adam(lr, self.config.max_grad_norm)
 
+    @override
     def init(self, key: Key) -> SACState:
         """Fresh networks, the critics' copies, and an empty ring."""
         network_key, memory_key = jax.random.split(key)
@@ -204,14 +207,17 @@ class SAC(OffPolicy):
             memory=self.init_memory(memory_key),
         )
 
+    @override
     def act(self, state: SACState, obs: PyTree, key: Key) -> tuple[PyTree, tuple[()]]:
         """Samples the policy."""
         return state.actor_params.sample(self.standardized(state, obs), key), ()
 
+    @override
     def greedy(self, state: SACState, obs: PyTree) -> PyTree:
         """The policy's mode."""
         return state.actor_params.mode(self.standardized(state, obs))
 
+    @override
     def value(self, state: SACState, obs: PyTree) -> Array:
         """The least of the critics' values of the greedy action, which hold entropies to come."""
         obs = self.standardized(state, obs)
@@ -222,6 +228,7 @@ class SAC(OffPolicy):
         """What the networks get of an observation."""
         return standardize_obs(state.memory.obs_statistics, obs)
 
+    @override
     def learn(
         self, state: SACState, batches: Batch, key: Key
     ) -> tuple[SACState, dict[str, Array], Array]:
@@ -283,7 +290,7 @@ class SAC(OffPolicy):
             step=state.step + 1,
         )
         norms = {"actor_grad_norm": actor_norm, "critic_grad_norm": critic_norm}
-        clipped = config.max_grad_norm is not None  # else nobody has computed them
+        clipped = config.max_grad_norm is not None  # else they are not computed
         return state, norms if clipped else {}
 
     def wanted_entropy(self, batch: Batch) -> Array:

@@ -1,4 +1,4 @@
-"""Uniformly random actions, remembered and not learned from: what comes before the first update.
+"""Uniformly random actions that fill the replay before the first update.
 
 An algorithm of its own in the same loop, and not a branch around the update: XLA would have to copy
 the parameters for it.
@@ -26,7 +26,7 @@ class Warmup:
         return self.algorithm.rollout_length
 
     def act_keys(self, state: Any, fresh: Keys) -> Keys:
-        """Those of the algorithm."""
+        """The algorithm's keys, held as there."""
         return self.algorithm.act_keys(state, fresh)
 
     def act(self, state: Any, obs: PyTree, key: Key) -> tuple[PyTree, tuple[()]]:
@@ -34,7 +34,7 @@ class Warmup:
         return random_action(self.algorithm.action_space, obs, key), ()
 
     def update(self, state: Any, rollout: Transition, key: Key) -> tuple[Any, dict[str, Array]]:
-        """Remembers."""
+        """Adds the rollout to the replay."""
         memory = self.algorithm.remember(state, rollout)
         fill = self.algorithm.replay.fill(memory.ring)
         return state._replace(memory=memory), {"buffer_fill": fill}

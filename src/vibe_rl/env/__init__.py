@@ -1,7 +1,7 @@
 """Environments, the layers around them, and the sets their observations and actions lie in.
 
 `env, env_params = make("CartPole-v1")` builds one; `AutoResetWrapper(env)` lets it run for ever
-inside a `scan`; `check_env(env)` says what is wrong with one of your own.
+inside a `scan`; `check_env(env)` lists what is wrong with one of your own.
 """
 
 from vibe_rl.env.acrobot import Acrobot, AcrobotParams, AcrobotState

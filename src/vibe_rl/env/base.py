@@ -24,7 +24,7 @@ class Environment(Protocol):
     """A pure environment: no method has side effects, `vmap` makes many of it.
 
     Implementations are frozen dataclasses, hashable, so that `jax.jit` takes them as static
-    arguments. Whatever is only a number lives in `params`, a pytree of arrays, and can be vmapped.
+    arguments. Constants that fix no shape live in `params`, a pytree of arrays, and can be vmapped.
     """
 
     def default_params(self) -> PyTree:

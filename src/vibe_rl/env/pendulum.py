@@ -96,7 +96,7 @@ class Pendulum:
     def step(
         self, key: Key, state: PendulumState, action: Float[Array, "1"], params: PendulumParams
     ) -> Step:
-        """Turns for `dt` seconds; the reward judges the state before the step."""
+        """Turns for `dt` seconds; the reward is that of the state before the step."""
         torque = jnp.clip(action.reshape(()), -params.max_torque, params.max_torque)
         theta, theta_dot = swing(state, torque, params)
         after = PendulumState(theta, theta_dot, state.time + 1)

@@ -65,7 +65,7 @@ def make(name: str, **kwargs: Any) -> tuple[AnyEnvironment, PyTree]:
         The environment and its parameters.
 
     Raises:
-        ConfigError: The name or an argument is unknown, or a value is no number of its kind.
+        ConfigError: The name or an argument is unknown, or a value does not fit its dtype.
     """
     if name.startswith(GYMNASIUM):
         return from_gymnasium(name.removeprefix(GYMNASIUM), **kwargs), ()

@@ -1,7 +1,7 @@
 """Layers around an environment, each an environment itself.
 
 A wrapper is a frozen dataclass whose field `env` holds the layer below. To write your own, derive
-from `Wrapper` and override what changes, or from `ObservationWrapper` and say how one observation
+from `Wrapper` and override what changes, or from `ObservationWrapper` and define how an observation
 is transformed; for a few lines of reward shaping, pass a function to `HookWrapper`.
 """
 
@@ -164,7 +164,7 @@ class HookWrapper(Wrapper):
     hook: Hook
 
     def step(self, key: Key, state: PyTree, action: PyTree, params: PyTree) -> Step:
-        """One step of `env`, as the hook tells it."""
+        """One step of `env`, as the hook returns it."""
         return self.hook(state, action, self.env.step(key, state, action, params), params)
 
 
@@ -214,12 +214,12 @@ class ObservationWrapper(Wrapper, ABC):
         """`obs` of the layer below as this layer shows it; `params` are this layer's own."""
 
     def reset(self, key: Key, params: PyTree) -> tuple[PyTree, PyTree]:
-        """A reset of `env`, seen through this layer."""
+        """A reset of `env`, its observation transformed."""
         obs, state = super().reset(key, params)
         return self.observation(obs, params), state
 
     def step(self, key: Key, state: PyTree, action: PyTree, params: PyTree) -> Step:
-        """One step of `env`, seen through this layer."""
+        """One step of `env`, its observations transformed."""
         step = super().step(key, state, action, params)
         info = dict(step.info)
         if "final_obs" in info:

@@ -38,7 +38,7 @@ def choices(space: Space) -> tuple[int, ...]:
 
 
 def check_policy(obs_space: Space, action_space: Space, squash: bool) -> None:
-    """Raises ConfigError for actions that no policy head serves, and masks that do not fit them."""
+    """Raises ConfigError for unsupported action spaces, and for masks that do not fit them."""
     options = choices(action_space)
     check_masks(obs_space, sum(options))
     if squash and isinstance(action_space, Box) and not action_space.bounded:

@@ -112,7 +112,7 @@ class Encoder(eqx.Module):
     def batch(self, obs: PyTree) -> Float[Array, " out B"]:
         """The features of observations `[B, ...]`, a column each: for layers that are `Linear`.
 
-        The same numbers as those of `vmap`, sooner.
+        Equal to `vmap`, but faster.
         """
         return self.mlp(jax.vmap(partial(join, self.space, self.cnns), out_axes=-1)(obs))
 

@@ -1,4 +1,4 @@
-"""Action values: of every choice at an observation, or of one action of many numbers."""
+"""Action values: of every choice at an observation, or of one continuous action."""
 
 from collections.abc import Callable
 

@@ -33,14 +33,14 @@ class SoftValue(NamedTuple):
 
 @runtime_checkable
 class Actor(Protocol):
-    """A policy over one kind of action space, and how critics judge it."""
+    """A policy over one kind of action space, and its value under critics."""
 
     def sample(self, obs: PyTree, key: Key) -> PyTree:
         """An action of the environment."""
         ...
 
     def mode(self, obs: PyTree) -> PyTree:
-        """The action it thinks best."""
+        """The greedy action."""
         ...
 
     def soft_value(self, critics: Critics, obs: PyTree, alpha: Number, key: Key) -> SoftValue:

@@ -1,4 +1,4 @@
-"""Adam, on gradients clipped by their global norm where that is asked for (Kingma and Ba 2015).
+"""Adam (Kingma and Ba 2015), on gradients that may be clipped by their global norm.
 
 A step over a dozen small arrays is dozens of tiny operations, and costs a third of the gradient
 itself on a CPU. So small networks may be one vector to the optimiser, as `optax.flatten` makes

@@ -1,4 +1,4 @@
-"""Running mean and variance of observations; sums over finished episodes."""
+"""Running mean and variance of observations."""
 
 from typing import NamedTuple
 
@@ -10,7 +10,7 @@ from vibe_rl.types import MaskedObs, PyTree
 
 
 class RunningStatistics(NamedTuple):
-    """Mean and variance of every number seen so far, entry by entry."""
+    """Mean and variance so far, entry by entry."""
 
     count: Array  # float32; rounded, which shifts the moments by less than they vary
     mean: PyTree

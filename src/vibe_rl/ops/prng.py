@@ -20,7 +20,7 @@ from vibe_rl.types import Key, PyTree
 
 ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 PARITY = np.uint32(0x1BD11BDA)
-MANY = 256  # numbers from which on a draw is worth a loop
+MANY = 256  # draws of at least so many numbers are worth a loop
 WORDS = {8: jnp.uint8, 16: jnp.uint16, 32: jnp.uint32}
 
 
@@ -81,7 +81,7 @@ def once(numbers: Callable[[], PyTree]) -> PyTree:
     into a loop, though, unless it sees that the loop has a single round. The number of rounds must
     not depend on the key: where keys differ by device, devices would have to agree on it.
     """
-    rounds = jax.lax.optimization_barrier(np.uint32(1))  # XLA does not find out what it is
+    rounds = jax.lax.optimization_barrier(np.uint32(1))  # XLA cannot constant-fold it
     start = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), jax.eval_shape(numbers))
     carry = (np.uint32(0), start)
     return jax.lax.while_loop(

@@ -1,8 +1,8 @@
 """Returns and advantages: pure functions of time-major arrays.
 
-Termination cuts the bootstrap, for the task has no future; truncation does not, for the clock is no
-part of the task (Pardo et al. 2018, arXiv:1712.00378). Either one cuts the lambda-trace, because
-what follows belongs to another episode.
+Termination cuts the bootstrap, for the task has no future; truncation does not, for the clock is
+not part of the task (Pardo et al. 2018, arXiv:1712.00378). Either one cuts the lambda-trace,
+because what follows belongs to another episode.
 """
 
 from collections.abc import Sequence

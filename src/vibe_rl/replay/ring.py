@@ -50,7 +50,7 @@ class Ring(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Examples drawn from a ring; leaves have the leading axes that were asked for."""
+    """Examples drawn from a ring, with any leading axes."""
 
     obs: PyTree
     action: PyTree

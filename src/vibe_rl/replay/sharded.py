@@ -1,4 +1,4 @@
-"""A replay ring in equal parts, one for the envs of each device; they exchange nothing."""
+"""A replay ring in equal parts, one for the envs of each device; parts exchange nothing."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -88,5 +88,5 @@ class ShardedReplay(AbstractReplay):
 
 
 def joined(parts: Ring) -> Ring:
-    """The ring without the axis of parts; of single numbers the greatest counts."""
+    """The ring without the axis of parts; of scalars, the greatest counts."""
     return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]) if x.ndim > 1 else x.max(), parts)

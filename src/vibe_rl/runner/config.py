@@ -35,7 +35,7 @@ class RunnerConfig:
     warmup_steps: int = number(1_000, least=0)
     """Uniformly random env steps before learning begins (off-policy algorithms)."""
     replay_on: str = choice("device", "host")
-    """Whose memory holds the replay: device, or host where the device's is too small."""
+    """Where the replay is: device, or host if the device's memory is too small."""
 
     num_devices: int | None = None
     """Devices to train on; None takes one, but all in train_ppo_multigpu and where several
@@ -48,12 +48,12 @@ class RunnerConfig:
     """Of float32 products: default (TF32 on recent GPUs), high or highest; no effect on a CPU."""
 
     seed: int = number(0, least=0)
-    """Of everything random in the run; evaluations draw from a stream of their own."""
+    """Seed of everything random in the run; evaluations draw from a stream of their own."""
 
     checkpoint_dir: str | None = None
     """Directory of checkpoints; None takes that of the run directory, if there is one."""
     checkpoint_interval: int = number(5_000, least=0)
-    """Env steps between checkpoints; 0 saves by time, at the end and what is best."""
+    """Env steps between checkpoints; 0 saves by time, at the end and at a new best evaluation."""
     checkpoint_minutes: float = number(10.0, least=0)
     """Minutes after which a checkpoint is due, whatever the number of steps."""
     checkpoint_share: float = number(0.01, least=0)
@@ -75,7 +75,7 @@ class RunnerConfig:
 
 
 def check_runner(config: RunnerConfig) -> None:
-    """Raises ConfigError for a value that cannot work or that nothing would read."""
+    """Raises ConfigError for a field outside its bounds."""
     check_bounds(config, "runner.")
 
 
@@ -97,11 +97,11 @@ def devices_of(config: RunnerConfig) -> int:
 
 
 def check_replay_unused(config: RunnerConfig) -> None:
-    """Raises ConfigError for settings of a replay, where the algorithm has none."""
+    """Raises ConfigError for replay settings where the algorithm has no replay."""
     for name in ("buffer_size", "warmup_steps", "replay_on"):
         if getattr(config, name) != getattr(RunnerConfig, name):
             raise ConfigError(
-                f"runner.{name} {getattr(config, name)} is read by algorithms with a replay only: "
+                f"runner.{name} {getattr(config, name)} is only used by algorithms with a replay: "
                 "leave it out."
             )
 
@@ -130,6 +130,6 @@ def resolve_num_envs(algorithm_envs: int, config: RunnerConfig) -> int:
 
 
 def check_shape(name: str, given: Any, actual: Any) -> None:
-    """Raises ConfigError if an optional argument contradicts what the env says of itself."""
+    """Raises ConfigError if an optional argument contradicts the env's spaces."""
     if given is not None and given != actual:
         raise ConfigError(f"{name} {given} is not the environment's {actual}: leave it out.")

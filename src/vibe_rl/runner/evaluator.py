@@ -37,7 +37,7 @@ class Episodes(NamedTuple):
     length: AnyArray  # int32, env steps
     finished: AnyArray  # bool
     discounted_return: AnyArray
-    first_value: AnyArray | None  # None where the algorithm says none
+    first_value: AnyArray | None  # None where the algorithm estimates none
 
 
 class _Running(NamedTuple):

@@ -1,1 +1,1 @@
-"""Environments of other makes, one module for each."""
+"""Adapters for environments of other suites, one module each."""

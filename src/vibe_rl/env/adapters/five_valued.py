@@ -13,9 +13,9 @@ from vibe_rl.types import Key, PyTree
 
 @dataclass(frozen=True)
 class FiveValuedAdapter(Wrapper):
-    """Makes an `Environment` of one whose `step` does not tell a death from a time limit.
+    """Makes an `Environment` of one whose `step` does not distinguish termination from truncation.
 
-    `info["terminated"]` and `info["truncated"]` are used where they are there. Where neither is,
+    `info["terminated"]` and `info["truncated"]` are used where present. Where neither is,
     every `done` counts as a termination, which is wrong for time limits: values would not be
     bootstrapped from the last state. `reset`, `default_params` and the spaces are passed on;
     the spaces must be those of `vibe_rl.spaces`.
@@ -24,14 +24,14 @@ class FiveValuedAdapter(Wrapper):
     env: Any  # hashable, with the five methods of an Environment
 
     def step(self, key: Key, state: PyTree, action: PyTree, params: PyTree) -> Step:
-        """One step of `env`, its end told as termination or truncation."""
+        """One step of `env`, its end marked as termination or truncation."""
         obs, state, reward, done, info = self.env.step(key, state, action, params)
         terminated, truncated = endings(jnp.asarray(done, bool), info)
         return Step(obs, state, jnp.asarray(reward, jnp.float32), terminated, truncated, dict(info))
 
 
 def endings(done: Array, info: Any) -> tuple[Array, Array]:
-    """What ended the episode, if anything: `terminated, truncated`; `info` knows best."""
+    """What ended the episode, if anything: `terminated, truncated`; `info` has precedence."""
     if "truncated" not in info and "terminated" in info:
         terminated = jnp.asarray(info["terminated"], bool)
         return terminated, done & ~terminated

@@ -57,8 +57,7 @@ class GymnasiumWrapper:
             return self.source
         if getattr(self.source, "spec", None) is None:
             raise ConfigError(
-                f"environment {self.source} cannot be made again, for it has no spec: give a "
-                "function that makes it."
+                f"environment {self.source} has no spec: give a function that makes it."
             )
         return partial(gymnasium().make, self.source.spec)
 
@@ -76,7 +75,7 @@ class GymnasiumWrapper:
             raise ConfigError(f"Gymnasium cannot make this environment: {error}") from error
 
     def default_params(self) -> tuple[()]:
-        """Nothing: constants are arguments of the environment's own class."""
+        """Nothing, `()`: constants are arguments of the environment's own class."""
         return ()
 
     def observation_space(self, params: PyTree) -> Space:
@@ -178,7 +177,7 @@ def conversion(space: Any) -> Conversion:
 
 
 def of_dtypes(ours: Any, theirs: Any) -> Conversion:
-    """The same numbers in another type."""
+    """The same values in another dtype."""
     return Conversion(ours, partial(np.asarray, dtype=ours.dtype), partial(cast, theirs.dtype))
 
 
@@ -188,7 +187,7 @@ def cast(dtype: Any, x: Any) -> np.ndarray:
 
 
 def shifted(ours: Any, theirs: Any) -> Conversion:
-    """Choices that begin at any number there, and at 0 here."""
+    """Choices that start at any integer there, and at 0 here."""
     return Conversion(
         ours,
         lambda x: (np.asarray(x) - theirs.start).astype(ours.dtype),
@@ -197,7 +196,7 @@ def shifted(ours: Any, theirs: Any) -> Conversion:
 
 
 def of_box(space: Any) -> Conversion:
-    """Numbers of 32 bits at most; those of 8 stay what they are."""
+    """Entries of at most 32 bits; bytes stay bytes."""
     dtype = jax.dtypes.canonicalize_dtype(space.dtype)
     if space.dtype.kind == "f":
         dtype = np.dtype(np.float32)
