@@ -1,4 +1,4 @@
-"""Seed 000's module of metrics: the JSONL log, and progress on the terminal."""
+"""Metrics of a run: the JSONL log and its reader, and progress on the terminal."""
 
 from vibe_rl.tracking.console import TrainingProgress
 from vibe_rl.tracking.jsonl import MetricsLogger, read_metrics, rewind

@@ -57,7 +57,7 @@ kinds = pytest.mark.parametrize("kind", KINDS)
 
 
 def run(config, runner=RUNNER, env=None, **kwargs):
-    """Trains as the seed's functions do."""
+    """Trains as `train_dqn` and `train_sac` do."""
     env = AutoResetWrapper(env or RandomEnds())
     params = env.default_params()
     if isinstance(config, DQNConfig):

@@ -207,7 +207,7 @@ def _waiting_options(seconds: int) -> dict[str, Any]:
     }
 
 
-def initialize_checkpoint_dir(  # noqa: PLR0913 - the seed's signature
+def initialize_checkpoint_dir(  # noqa: PLR0913 - keyword arguments of a public function
     directory: str | Path,
     *,
     keep_period: int | None = None,

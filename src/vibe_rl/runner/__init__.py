@@ -1,4 +1,4 @@
-"""Runners: the loop, its host side, evaluation, and the seed's training functions."""
+"""One run: the loop, its host side, evaluation, and the `train_*` functions."""
 
 from vibe_rl.runner.config import RunnerConfig
 from vibe_rl.runner.evaluator import EvalMetrics, evaluate, jit_evaluate

@@ -1,4 +1,4 @@
-"""Chunks in which the host has a part in every update: the seeds' hybrid paradigm.
+"""Chunks in which the host has a part in every update, between compiled steps.
 
 The replay ring is in the host's memory, or the environments run there, or both. Each update is then
 a step of Python between two calls of the device. What happens is what happens in `loop.run_chunk`,

@@ -1,4 +1,4 @@
-"""A run on several devices: where the parts of its state live, and the seed's device utilities."""
+"""A run on several devices: where the parts of its state live, and utilities for device axes."""
 
 from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache, partial

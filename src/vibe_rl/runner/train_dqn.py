@@ -1,4 +1,4 @@
-"""Seed 001's `train_dqn`: DQN through `fit`, with the seed's signature and results."""
+"""`train_dqn`: a whole run of DQN, with files, progress, callbacks and trackers."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -32,7 +32,7 @@ def dqn(
     return make_algorithm(DQN, env, env_params, config, runner_config)
 
 
-def train_dqn(  # noqa: PLR0913 - the seed's arguments, and three
+def train_dqn(  # noqa: PLR0913 - keyword arguments of a public function
     env: AnyEnvironment,
     env_params: PyTree,
     *,

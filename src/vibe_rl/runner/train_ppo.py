@@ -1,4 +1,4 @@
-"""Seed 001's `train_ppo`: PPO through `fit`, with the seed's signature and results."""
+"""`train_ppo`: a whole run of PPO, with files, progress, callbacks and trackers."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -50,7 +50,7 @@ def ppo(
     return make_algorithm(PPO, env, env_params, config, runner_config)
 
 
-def train_ppo(  # noqa: PLR0913 - the seed's arguments, and two
+def train_ppo(  # noqa: PLR0913 - keyword arguments of a public function
     env: AnyEnvironment,
     env_params: PyTree,
     *,

@@ -1,4 +1,4 @@
-"""Seed 001's `train_ppo_multigpu`: `train_ppo` on all devices, with a leading device axis."""
+"""`train_ppo_multigpu`: `train_ppo` on all devices, with a leading device axis."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -17,7 +17,7 @@ from vibe_rl.tracking.base import Tracker
 from vibe_rl.types import PyTree
 
 
-def train_ppo_multigpu(  # noqa: PLR0913 - the seed's arguments, and two
+def train_ppo_multigpu(  # noqa: PLR0913 - keyword arguments of a public function
     env: Environment,
     env_params: PyTree,
     *,

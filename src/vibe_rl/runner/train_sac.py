@@ -1,4 +1,4 @@
-"""Seed 001's `train_sac`: SAC through `fit`, with the seed's signature and results."""
+"""`train_sac`: a whole run of SAC, with files, progress, callbacks and trackers."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -32,7 +32,7 @@ def sac(
     return make_algorithm(SAC, env, env_params, config, runner_config)
 
 
-def train_sac(  # noqa: PLR0913 - the seed's arguments, and three
+def train_sac(  # noqa: PLR0913 - keyword arguments of a public function
     env: AnyEnvironment,
     env_params: PyTree,
     *,
