@@ -448,7 +448,7 @@ def test_a_saved_agent_gets_the_returns_of_its_last_evaluation_again(name, savin
 
 def test_an_agent_is_evaluated_where_its_buffer_would_not_fit(saving, monkeypatch):
     run_dir, _ = saving("dqn")
-    monkeypatch.setattr("vibe_rl.system.memory.of_device", lambda: 10)
+    monkeypatch.setattr("vibe_rl.system.memory.free_on_device", lambda: 10)
     assert evaluate_run(run_dir.root).episode_returns.shape == (5,)
 
 
