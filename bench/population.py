@@ -15,8 +15,7 @@ from vibe_rl.configs import PRESETS, TrainConfig, from_dict
 from vibe_rl.experiment.build import build
 from vibe_rl.experiment.population import evolve
 from vibe_rl.run_dir.group import members
-from vibe_rl.runner.many.exchange import Population
-from vibe_rl.runner.many.fit import fit_many
+from vibe_rl.runner.many.fit import Hosts, fit_many
 from vibe_rl.runner.many.runs import side_by_side
 
 SECONDS: list[float] = []
@@ -47,7 +46,7 @@ def returns(config: TrainConfig, range_, n_members: int, every: int, seed: int):
 
 
 def main(preset: str, low: float, high: float, n_members: int, every: int, seeds: int) -> None:
-    Population.exchanged = timed(Population.exchanged)
+    Hosts.exchange = timed(Hosts.exchange)
     config = PRESETS[preset][1]
     config = replace(config, runner=replace(config.runner, progress_bar=False))
     medians = []
