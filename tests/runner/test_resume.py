@@ -169,7 +169,7 @@ def test_what_cannot_be_written_is_warned_of_and_the_run_goes_on(tmp_path, monke
 
     save = CheckpointManager.save
     monkeypatch.setattr(CheckpointManager, "save", full_disk_at_240)
-    with pytest.warns(RuntimeWarning, match=r"step 240 could .* No space left on device.* goes on"):
+    with pytest.warns(RuntimeWarning, match=r"step 240 could .* No space left on device.* continues"):
         result = run_training(run, run_dir=run_dir)
     assert result.step == 480
     assert 240 in saves
@@ -251,7 +251,7 @@ def test_a_directory_with_checkpoints_is_neither_mixed_nor_overwritten_unasked(t
     how = {"checkpoint_dir": str(tmp_path / "mine")}
     run_training(prepared("dqn", **how))
     steps = saved_steps(tmp_path / "mine")
-    with pytest.raises(CheckpointExistsError, match=r"resume=True to go on .* overwrite=True"):
+    with pytest.raises(CheckpointExistsError, match=r"resume=True to resume .* overwrite=True"):
         run_training(prepared("dqn", **how))
     with pytest.raises(ConfigError, match="is of DQN and the run of SAC: give the same algorithm"):
         run_training(prepared("sac", resume=True, **how))
