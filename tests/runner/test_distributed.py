@@ -267,7 +267,7 @@ def test_what_does_not_suit_all_processes_is_refused_by_all(tmp_path):
         ("--distributed --coordinator a:70000 --num_processes 2 --process_id 0", "a host and a"),
         ("--distributed --coordinator a:1 --num_processes 2 --process_id 2", "process_id 2 of"),
         ("--distributed --coordinator a:1 --num_processes two", "give a whole number"),
-        ("--distributed --coordinator", "--coordinator needs where process 0 listens"),
+        ("--distributed --coordinator", "--coordinator needs the address of process 0"),
         ("--distributed --timeout 0", "--timeout 0: give a whole number of at least 1"),
         ("--num_processes 2", "--num_processes is for several processes: add --distributed"),
         ("--seeds 0:2 --distributed --coordinator a:1 --num_processes 2 --process_id 0", "one run"),
