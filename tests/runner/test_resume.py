@@ -169,7 +169,7 @@ def test_what_cannot_be_written_is_warned_of_and_the_run_goes_on(tmp_path, monke
 
     save = CheckpointManager.save
     monkeypatch.setattr(CheckpointManager, "save", full_disk_at_240)
-    with pytest.warns(RuntimeWarning, match=r"step 240 could .* No space left on device.* continues"):
+    with pytest.warns(RuntimeWarning, match=r"240 could .* No space left on device.* continues"):
         result = run_training(run, run_dir=run_dir)
     assert result.step == 480
     assert 240 in saves
