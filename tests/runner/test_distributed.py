@@ -208,7 +208,7 @@ def test_different_words_are_refused_before_anything_is_written(tmp_path):
     ]
     statuses, outputs = finish(processes)
     assert statuses == [2, 2], outputs
-    assert all("config and versions are not the same in all" in output for output in outputs)
+    assert all("settings and versions are not the same in all" in output for output in outputs)
     assert not any(tmp_path.iterdir())
 
 

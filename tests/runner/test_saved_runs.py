@@ -5,36 +5,32 @@ agent of the whole budget; and the digest of the processor, for bits are the sam
 """
 
 import json
-import tarfile
-from dataclasses import replace
+import pickle
+import subprocess
+import sys
 from pathlib import Path
 
-import jax
 import numpy as np
 import pytest
 
-from vibe_rl import experiment
-from vibe_rl.configs import from_dict
-from vibe_rl.metrics import read_metrics
-from vibe_rl.run_dir import RunDir
+from processes import environ
 from vibe_rl.system.programs import processor_digest
 
 SAVED = Path(__file__).parent / "saved_runs"
-ALGORITHMS = ("ppo", "dqn", "sac")
 SAME_PROCESSOR = processor_digest() == (SAVED / "processor.txt").read_text().strip()
 MEANS = {"episode_return_mean": "episode_return"}  # how version 0.1 called those of PPO
 
 
-def saved_run(algorithm, tmp_path):
-    with tarfile.open(SAVED / f"{algorithm}.tar.gz") as archive:
-        archive.extractall(tmp_path, filter="data")
-    return RunDir.open(tmp_path / algorithm)
-
-
-def config_of(run_dir, budgets=1):
-    config = from_dict(run_dir.load_config())
-    total = budgets * config.runner.total_timesteps
-    return replace(config, runner=replace(config.runner, total_timesteps=total))
+@pytest.fixture(scope="module", params=["ppo", "dqn", "sac"])
+def outcome(request, tmp_path_factory):
+    """See `saved_runs/resume_them.py`."""
+    directory = tmp_path_factory.mktemp(request.param)
+    command = [sys.executable, SAVED / "resume_them.py", request.param, directory]
+    subprocess.run(command, check=True, env=environ(XLA_FLAGS=""))
+    return {
+        "algorithm": request.param,
+        **pickle.loads((directory / "outcome.pickle").read_bytes()),
+    }
 
 
 def assert_same(found, expected):
@@ -43,9 +39,8 @@ def assert_same(found, expected):
     assert not SAME_PROCESSOR or np.array_equal(found, expected)
 
 
-def assert_same_rows(run_dir, algorithm, until):
+def assert_same_rows(algorithm, until, rows):
     expected = json.loads((SAVED / f"{algorithm}.json").read_text())
-    rows = [row for row in read_metrics(run_dir.root) if row["step"] <= until]
     expected = [row for row in expected if row["step"] <= until]
     assert rows[-1]["step"] == expected[-1]["step"] == until
     if not SAME_PROCESSOR:  # where episodes may end at other steps
@@ -57,32 +52,21 @@ def assert_same_rows(run_dir, algorithm, until):
             assert_same(now[name], then[name])
 
 
-def leaves(tree):
-    return {jax.tree_util.keystr(path): x for path, x in jax.tree.leaves_with_path(tree)}
+def test_a_run_of_version_0_1_resumes_to_the_same_rows(outcome):
+    assert_same_rows(outcome["algorithm"], *outcome["resumed"])
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_a_run_of_version_0_1_resumes_to_the_same_rows_and_the_same_agent(algorithm, tmp_path):
-    run_dir = saved_run(algorithm, tmp_path)
-    run_dir, result = experiment.resume(run_dir.root, config_of(run_dir, budgets=2))
-    assert_same_rows(run_dir, algorithm, result.step)
-    state = result.state.agent_state
-    found = leaves(state._replace(memory=None) if algorithm == "sac" else state.params)
-    with np.load(SAVED / f"{algorithm}.npz") as expected:
+def test_and_to_the_same_agent(outcome):
+    found = outcome["agent"]
+    with np.load(SAVED / f"{outcome['algorithm']}.npz") as expected:
         assert set(found) == set(expected.files)
         for name, leaf in found.items():
-            assert_same(np.asarray(leaf), expected[name])
+            assert_same(leaf, expected[name])
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_the_same_seed_learns_what_it_learned_in_version_0_1(algorithm, tmp_path):
-    config = config_of(saved_run(algorithm, tmp_path))
-    run_dir, result = experiment.train(config, tmp_path / "runs")
-    assert_same_rows(run_dir, algorithm, result.step)
+def test_the_same_seed_learns_what_it_learned_in_version_0_1(outcome):
+    assert_same_rows(outcome["algorithm"], *outcome["anew"])
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_an_agent_of_version_0_1_is_evaluated(algorithm, tmp_path):
-    run_dir = saved_run(algorithm, tmp_path)
-    returns = [row["eval_return"] for row in read_metrics(run_dir.root) if "eval_return" in row]
-    assert_same(float(experiment.evaluate_run(run_dir.root).mean_return), returns[-1])
+def test_an_agent_of_version_0_1_is_evaluated(outcome):
+    assert_same(*outcome["evaluation"])

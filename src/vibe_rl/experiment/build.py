@@ -1,23 +1,19 @@
 """From a config to the run that it describes."""
 
-import json
 from dataclasses import replace
 
 from vibe_rl.configs.train_config import ALGORITHMS, TrainConfig, algorithm_name, to_dict
 from vibe_rl.env import AutoResetWrapper, HostEnvironment, make
 from vibe_rl.errors import ConfigError
-from vibe_rl.run_dir.manifest import versions
-from vibe_rl.run_dir.plain import plain
 from vibe_rl.runner.algorithm import make_algorithm
 from vibe_rl.runner.config import resolve_num_envs
-from vibe_rl.runner.run import Run, prepare
-from vibe_rl.system.processes import check_same
+from vibe_rl.runner.run import Run, prepare, prepare_together
 
 
-def build(config: TrainConfig, *, check_memory: bool = True) -> Run:
+def build(config: TrainConfig) -> Run:
     """The run that `config` describes; ConfigError if it cannot work.
 
-    Without `check_memory` it may be larger than this machine, for its agent to act all the same.
+    Its replay may be too large for this machine: the agent can act all the same.
     """
     env, env_params = make(config.env_id, **config.env_kwargs)
     if not isinstance(env, HostEnvironment):
@@ -25,15 +21,8 @@ def build(config: TrainConfig, *, check_memory: bool = True) -> Run:
     kind = ALGORITHMS[algorithm_name(config)][1]
     algorithm = make_algorithm(kind, env, env_params, config.algo, config.runner)
     num_envs = resolve_num_envs(config.algo.num_envs, config.runner)
-    return prepare(
-        algorithm,
-        env,
-        env_params,
-        config.runner,
-        num_envs,
-        description=to_dict(config),
-        check_memory=check_memory,
-    )
+    what = algorithm, env, env_params, config.runner, num_envs
+    return prepare(*what, description=to_dict(config))
 
 
 def build_for_run_dir(config: TrainConfig, resume: bool = False) -> Run:
@@ -43,8 +32,7 @@ def build_for_run_dir(config: TrainConfig, resume: bool = False) -> Run:
         ConfigError: it cannot work, or processes that train together have different configs.
     """
     config = with_own_checkpoints(config, resume)
-    check_same("config and versions", json.dumps(plain([to_dict(config), versions()])))
-    return build(config)
+    return prepare_together(lambda: build(config))
 
 
 def with_own_checkpoints(config: TrainConfig, resume: bool) -> TrainConfig:

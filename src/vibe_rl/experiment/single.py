@@ -87,7 +87,7 @@ def load_run(path: Path, best: bool = False) -> tuple[Run, PyTree, Mapping[str, 
         ConfigError: there is no such checkpoint.
     """
     run_dir = RunDir.open(path)
-    run = build(for_one_device(read_config(path)), check_memory=False)
+    run = build(for_one_device(read_config(path)))
     checkpoint = run_dir.best_checkpoint if best else None
     if best and checkpoint is None:
         raise ConfigError(

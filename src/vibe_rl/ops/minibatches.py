@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Int, UInt32
 
+from vibe_rl.ops.prng import once
 from vibe_rl.types import Key, PyTree
 
 ROUNDS = 6
@@ -44,7 +45,7 @@ def permutation(key: Key, n: int) -> Int[Array, " {n}"]:
     a, b = factors(n)
     if a < SMALLEST_SIDE or b > LARGEST_SIDE or LARGEST_RATIO * b > a * a:  # sorted instead
         return jax.random.permutation(key, n)
-    words = jax.random.bits(key, (ROUNDS,))
+    words = once(lambda: jax.random.bits(key, (ROUNDS,)))  # not for each index
     left, right = jnp.divmod(jnp.arange(n, dtype=jnp.uint32), np.uint32(b))
     for i in range(ROUNDS):
         if i % 2 == 0:

@@ -267,6 +267,6 @@ def _natural(path: Path) -> list[str | int]:
 
 def _write_json(path: Path, content: dict[str, Any]) -> Path:
     text = json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False)
-    with writing(path), write_atomically(path) as file:
+    with write_atomically(path) as file:
         file.write(f"{text}\n".encode())
     return path

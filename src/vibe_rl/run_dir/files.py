@@ -7,17 +7,24 @@ from itertools import count
 from pathlib import Path
 from typing import BinaryIO
 
+from vibe_rl.errors import writing
+
 
 @contextmanager
 def write_atomically(path: Path) -> Iterator[BinaryIO]:
-    """Opens a hidden file that becomes `path` when the block ends, and is removed if it fails."""
+    """Opens a hidden file that becomes `path` when the block ends, and is removed if it fails.
+
+    Raises:
+        ConfigError: the file system refuses to write there.
+    """
     draft = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with draft.open("wb") as file:
-            yield file
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
+    with writing(path):
+        try:
+            with draft.open("wb") as file:
+                yield file
+            draft.replace(path)
+        finally:
+            draft.unlink(missing_ok=True)
 
 
 def numbered_names(stem: str, suffix: str = "", *, first: str = "") -> Iterator[str]:

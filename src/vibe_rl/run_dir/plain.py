@@ -1,6 +1,7 @@
 """Records of any kind as values that JSON can hold."""
 
 import dataclasses
+import json
 import math
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -20,6 +21,11 @@ def plain(value: Any) -> Any:
     if isinstance(value, Iterable):
         return [plain(item) for item in value]
     return getattr(value, "__qualname__", None) or str(value)
+
+
+def plain_text(value: Any) -> str:
+    """The same text for the same values, to compare what two processes were given."""
+    return json.dumps(plain(value), sort_keys=True)
 
 
 def _record(value: Any) -> Mapping[Any, Any] | None:

@@ -39,10 +39,10 @@ def fit_for_training(env: AnyEnvironment, env_params: PyTree, num_envs: int) -> 
     if isinstance(env, HostEnvironment):
         return env
     check_hashable(env)
+    check_env_params(env, env_params, num_envs)
     if not auto_resets(env, env.default_params()):
         raise ConfigError(
             f"environment {type(env).__name__} does not reset itself when an episode ends "
             '(no info["final_obs"]): wrap it in AutoResetWrapper.'
         )
-    check_env_params(env, env_params, num_envs)
     return with_episode_statistics(env)

@@ -14,6 +14,8 @@ from jax.sharding import Mesh
 from vibe_rl.algorithms.base import Algorithm, Stage
 from vibe_rl.env.host import AnyEnvironment, HostEnvironment
 from vibe_rl.errors import ConfigError
+from vibe_rl.run_dir.manifest import versions
+from vibe_rl.run_dir.plain import plain_text
 from vibe_rl.runner.config import RunnerConfig, check_budget, check_runner
 from vibe_rl.runner.env_checks import fit_for_training
 from vibe_rl.runner.evaluator import EvalMetrics
@@ -32,7 +34,7 @@ from vibe_rl.runner.schedule import (
     params_of,
     stream,
 )
-from vibe_rl.system.processes import run_together
+from vibe_rl.system.processes import check_same, run_together
 from vibe_rl.types import PyTree
 
 
@@ -138,7 +140,6 @@ def prepare(
     *,
     eval_params: PyTree = None,
     description: Mapping[str, Any] | None = None,
-    check_memory: bool = True,
 ) -> Run:
     """Checks everything that can be checked without compiling or writing.
 
@@ -152,46 +153,64 @@ def prepare(
         eval_params: constants of the envs of an evaluation; None takes those of update 0, and the
             env's default where each env has its own.
         description: what trackers and checkpoints record; None describes what is passed here.
-        check_memory: whether the replay, if there is one, has to fit; acting needs none.
 
     Raises:
         ConfigError: the run cannot work.
     """
     check_runner(config)
-    mesh = mesh_of(config)
-    if mesh is not None:
-        check_divides(env, num_envs, mesh)
     algorithm.check(num_envs)
+    n_updates = check_budget(config.total_timesteps, algorithm.rollout_length * num_envs)
+    mesh = mesh_of(config)
     first_params = params_at(env_params, 0)
-    counted = fit_for_training(env, first_params, num_envs)
     run = Run(
         algorithm=algorithm,
-        env=counted,
+        env=fit_for_training(env, first_params, num_envs),
         env_params=env_params,
         first_params=first_params,
         eval_params=shared_params(env, first_params) if eval_params is None else eval_params,
         config=config,
         num_envs=num_envs,
-        n_updates=check_budget(config.total_timesteps, algorithm.rollout_length * num_envs),
-        executor=choose_executor(algorithm, env, mesh),
+        n_updates=n_updates,
         each_episode=algorithm.reports_episodes
         if config.log_episodes is None
         else config.log_episodes,
         description=description or describe_run(algorithm, env, config),
+        executor=choose_executor(algorithm, env, mesh, num_envs),
     )
     check_warmup(run)
-    if check_memory:
-        run_together(partial(algorithm.check_memory, n_devices=run.executor.n_devices))
     return run
 
 
-def choose_executor(algorithm: Algorithm, env: AnyEnvironment, mesh: Mesh | None) -> Executor:
-    """By who has a part in the run: Python, the host's memory, several devices, or one."""
+def prepare_together(prepare: Callable[[], Run]) -> Run:
+    """The run to train, which each process prepares; what is refused in one is refused in all.
+
+    Args:
+        prepare: must not wait for other processes.
+
+    Raises:
+        ConfigError: the run cannot work, its replay does not fit, or the processes' runs differ.
+    """
+    run = run_together(prepare)
+    assert run is not None
+    run_together(partial(run.algorithm.check_memory, n_devices=run.executor.n_devices))
+    check_same("settings and versions", plain_text([run.description, versions()]))
+    return run
+
+
+def choose_executor(
+    algorithm: Algorithm, env: AnyEnvironment, mesh: Mesh | None, num_envs: int
+) -> Executor:
+    """By who has a part in the run: several devices, Python, the host's memory, or one device.
+
+    Raises:
+        ConfigError: the envs cannot be split over the devices.
+    """
+    if mesh is not None:
+        check_divides(env, num_envs, mesh)
+        return on_mesh(mesh)
     if isinstance(env, HostEnvironment):
         return WITH_HOST_ENVS
-    if has_host_ring(algorithm):
-        return WITH_HOST_RING
-    return ON_DEVICE if mesh is None else on_mesh(mesh)
+    return WITH_HOST_RING if has_host_ring(algorithm) else ON_DEVICE
 
 
 def shared_params(env: AnyEnvironment, env_params: PyTree) -> PyTree:

@@ -1,6 +1,5 @@
 """A run with its lock, log, checkpoints and trackers around it: what every `train_*` shares."""
 
-import json
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -76,7 +75,7 @@ def open_session(
     Nothing has been written when the block begins, so that it may first record what it will do.
     """
     directory = checkpoints_of(run, run_dir)
-    check_same_run(run, directory, callback)
+    check_same_files(directory, callback)
     enable_compilation_cache()
     with StopRequest() as stop, ExitStack() as stack:
         if directory is not None:
@@ -98,9 +97,8 @@ def run_training(
         return session.train(callback, trackers, keep_history)
 
 
-def check_same_run(run: Run, directory: Path | None, callback: Callback | None) -> None:
-    """Raises ConfigError if processes that are to train together were given different things."""
-    check_same("settings of the run", json.dumps(plain(run.description), sort_keys=True))
+def check_same_files(directory: Path | None, callback: Callback | None) -> None:
+    """Raises ConfigError if processes that train together have different files or callbacks."""
     steps = [] if directory is None else saved_steps(directory)
     check_same("directory and checkpoints in it", f"{directory} {steps}")
     check_same("having a callback or none", str(callback is None))

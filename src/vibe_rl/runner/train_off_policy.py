@@ -9,14 +9,14 @@ from vibe_rl.env.host import AnyEnvironment
 from vibe_rl.run_dir.directory import RunDir
 from vibe_rl.runner.config import RunnerConfig
 from vibe_rl.runner.fit import Callback
-from vibe_rl.runner.run import prepare
+from vibe_rl.runner.run import prepare, prepare_together
 from vibe_rl.runner.session import run_training
 from vibe_rl.tracking.base import Tracker
 from vibe_rl.types import PyTree
 
 
 @dataclass
-class Rows:
+class Rows(Tracker):
     """A tracker that keeps single episodes' returns in memory, and rows once learning has begun."""
 
     warmup_steps: int
@@ -52,8 +52,8 @@ def train_off_policy(
     trackers: Sequence[Tracker],
 ) -> tuple[Any, list[float], list[dict[str, Any]]]:
     """The final agent, every episode's return, and the rows of metrics."""
-    num_envs = algorithm.replay.num_envs
-    run = prepare(algorithm, env, env_params, runner_config, num_envs, eval_params=eval_params)
+    what = algorithm, env, env_params, runner_config, algorithm.replay.num_envs
+    run = prepare_together(lambda: prepare(*what, eval_params=eval_params))
     rows = Rows(run.warmup_updates * run.steps_per_update)
     files = {"run_dir": run_dir, "trackers": [rows, *trackers]}
     result = run_training(run, callback=callback, **files)

@@ -15,7 +15,7 @@ from vibe_rl.runner.config import (
     resolve_num_envs,
 )
 from vibe_rl.runner.fit import Callback
-from vibe_rl.runner.run import prepare
+from vibe_rl.runner.run import prepare, prepare_together
 from vibe_rl.runner.session import run_training
 from vibe_rl.tracking.base import Tracker
 from vibe_rl.types import Key, PyTree
@@ -91,7 +91,8 @@ def train_ppo(  # noqa: PLR0913 - keyword arguments of a public function
     check_shape("obs_shape", obs_shape, getattr(algorithm.obs_space, "shape", None))
     check_shape("n_actions", n_actions, getattr(algorithm.action_space, "n", None))
     num_envs = resolve_num_envs(ppo_config.num_envs, runner_config)
-    run = prepare(algorithm, env, env_params, runner_config, num_envs, eval_params=eval_params)
+    what = algorithm, env, env_params, runner_config, num_envs
+    run = prepare_together(lambda: prepare(*what, eval_params=eval_params))
     files = {"run_dir": run_dir, "trackers": trackers}
     result = run_training(run, callback=callback, keep_history=True, **files)
     state = result.state

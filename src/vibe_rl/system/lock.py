@@ -4,7 +4,6 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
 
 from vibe_rl.errors import ConfigError, writing
 
@@ -34,15 +33,11 @@ def lock_directory(directory: Path) -> Iterator[None]:
         path.parent.mkdir(parents=True, exist_ok=True)
         file = path.with_name(f".{path.name}.lock").open("w")
     with file:
-        if fcntl is not None:
-            _lock(file, directory)
+        try:
+            if fcntl is not None:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ConfigError(
+                f"another process trains in {directory}: wait for it, or stop it."
+            ) from None
         yield
-
-
-def _lock(file: IO[str], directory: Path) -> None:
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # pyright: ignore[reportOptionalMemberAccess]
-    except BlockingIOError:
-        raise ConfigError(
-            f"another process trains in {directory}: wait for it, or stop it."
-        ) from None
