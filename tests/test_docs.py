@@ -273,7 +273,7 @@ def test_the_table_of_a_config_class_lists_every_field_with_its_default(name):
 
 
 @pytest.mark.parametrize(("stem", "names"), NAMES_TOLD.items(), ids=NAMES_TOLD)
-def test_a_page_tells_every_name_of_its_subject(stem, names):
+def test_a_page_names_all_of_its_subject(stem, names):
     text = prose((DOCS / f"{stem}.md").read_text(encoding="utf-8"))
     assert [name for name in names if f"`{name}`" not in text] == []
 

@@ -264,7 +264,7 @@ def test_shapes_that_contradict_the_env_are_refused(env, config, name, value):
         train(AutoResetWrapper(env), config, **{name: value})
 
 
-def test_worlds_for_another_number_of_envs_are_refused():
+def test_params_for_another_number_of_envs_are_refused():
     env = AutoResetWrapper(Probe())
     params = Constants(reward=np.zeros(3, np.float32))
     with pytest.raises(ConfigError, match=r"env_params.reward has a leading axis of 3 for 4 envs"):

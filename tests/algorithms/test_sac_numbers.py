@@ -323,7 +323,7 @@ def test_the_slow_critics_take_a_share_of_the_new_ones():
         np.testing.assert_allclose(mixed, expected, rtol=1e-6)
 
 
-def test_the_norm_of_a_gradient_is_told_where_it_is_clipped():
+def test_the_norm_of_a_gradient_is_reported_where_it_is_clipped():
     # errors of 1 at two examples: half of each in a bias, and in the weight of its observation
     rows = {}
     for most in (None, 0.5):

@@ -78,7 +78,7 @@ def test_directories_of_one_name_are_told_apart_by_their_paths():
     assert list(compare(["a/run/", "b/run"]).scores) == ["a/run", "b/run"]
 
 
-def test_a_seed_that_diverged_counts_as_the_lowest_and_is_told_of(capsys):
+def test_a_seed_that_diverged_counts_as_the_lowest_and_is_named(capsys):
     groups = [group("a", 10.0, 20.0, 30.0, 40.0, 50.0), group("b", 1.0, 2.0, 3.0, 4.0, 5.0)]
     mark_diverged(find_runs(groups[0].root / "members")[0], Divergence(1500, "loss is nan"))
     found = compare(groups)

@@ -153,7 +153,7 @@ def test_relative_paths_are_taken_from_where_one_stands(tmp_path, monkeypatch):
     np.testing.assert_array_equal(load_checkpoint("here", {"a": jnp.zeros(2)})["a"], 1.0)
 
 
-def test_what_was_said_of_a_checkpoint_is_read_again(saved):
+def test_the_notes_of_a_checkpoint_are_read_again(saved):
     notes = load_metadata(saved)
     assert (notes["env"], notes["nested"], notes["step"]) == ("cart_pole", [1, {}], 3)
     assert notes["format"] == 1
@@ -191,7 +191,7 @@ def test_keys_where_numbers_were_saved_are_refused(small):
         load_checkpoint(small, {"a": jax.random.key(0), "k": jax.random.key(0)})
 
 
-def test_a_missing_step_is_refused_and_the_known_ones_are_told(small):
+def test_a_missing_step_is_refused_and_the_known_ones_are_named(small):
     with pytest.raises(ConfigError, match=r"no checkpoint step_7 in .*: there are steps \[1\]"):
         load_checkpoint(small, {"a": jnp.zeros((2, 3)), "k": jax.random.key(0)}, step=7)
     with pytest.raises(ConfigError, match="no checkpoint step_7"):

@@ -89,7 +89,7 @@ def test_a_checkpoint_without_metrics_is_not_the_best_but_may_be_the_latest(tmp_
         assert (manager.best_step(), manager.latest_step()) == (1, 2)
 
 
-def test_a_new_manager_goes_on_where_the_old_one_stopped(tmp_path):
+def test_a_new_manager_continues_where_the_old_one_stopped(tmp_path):
     for step in (1, 2, 3):
         with CheckpointManager(tmp_path, max_to_keep=2, best_fn=by_loss) as manager:
             manager.save(step, tree(step), metrics={"loss": float(step)})

@@ -96,7 +96,7 @@ def test_gravity_can_differ_from_copy_to_copy():
     assert obs[0, 3] > obs[1, 3]  # the heavier world makes the pole fall faster
 
 
-def test_bounds_are_static_where_params_are_traced_and_the_widest_of_several_worlds():
+def test_bounds_are_static_where_params_are_traced_and_the_widest_of_several_envs():
     spaces = []
     jax.jit(lambda params: spaces.append(CartPole().observation_space(params)))(PARAMS)
     several = PARAMS._replace(x_threshold=np.array([1.0, 5.0], np.float32))

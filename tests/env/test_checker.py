@@ -241,7 +241,7 @@ def test_a_sound_environment_has_no_problems():
 
 
 @pytest.mark.parametrize(("kind", "sentence"), DEFECTS.items())
-def test_a_planted_defect_is_told_and_nothing_else(kind, sentence):
+def test_a_planted_defect_is_reported_and_nothing_else(kind, sentence):
     found = problems(kind())
     assert len(found) == 1
     assert sentence in found[0]
@@ -253,7 +253,7 @@ def test_missing_methods_are_named():
     ]
 
 
-def test_a_final_obs_that_an_outer_layer_lost_or_left_raw_is_told():
+def test_a_final_obs_that_an_outer_layer_lost_or_left_raw_is_reported():
     env = AutoResetWrapper(Walk())
     assert [
         'info["final_obs"] of AutoResetWrapper is lost' in p
@@ -294,7 +294,7 @@ def test_random_actions_respect_the_mask_of_legal_actions():
     assert problems(OnlyRight()) == []
 
 
-def test_auto_resets_tells_who_writes_final_obs():
+def test_auto_resets_names_what_writes_final_obs():
     params = CartPole().default_params()
     assert not auto_resets(CartPole(), params)
     assert auto_resets(AutoResetWrapper(CartPole()), params)

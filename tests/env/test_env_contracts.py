@@ -32,7 +32,7 @@ BUILT_IN = (
 
 
 @pytest.fixture(params=names())
-def world(request):
+def env_and_params(request):
     return make(request.param)
 
 
@@ -61,10 +61,10 @@ def test_the_built_in_names_are_registered():
     assert set(BUILT_IN) <= set(names())
 
 
-def test_check_env_finds_nothing_and_notes_only_that_grid_worlds_start_alike(world):
-    report = examine(*world)
+def test_check_env_finds_nothing_and_notes_only_that_grid_worlds_start_alike(env_and_params):
+    report = examine(*env_and_params)
     assert report.problems == []
-    assert bool(report.notes) == isinstance(world[0], GridWorld)
+    assert bool(report.notes) == isinstance(env_and_params[0], GridWorld)
 
 
 def test_check_env_finds_nothing_wrong_with_a_pile_of_layers():
@@ -72,8 +72,8 @@ def test_check_env_finds_nothing_wrong_with_a_pile_of_layers():
     assert problems(FrameStackWrapper(AutoResetWrapper(env), 2)) == []
 
 
-def test_all_observations_and_actions_of_a_rollout_lie_in_their_spaces(world):
-    env, params = world
+def test_all_observations_and_actions_of_a_rollout_lie_in_their_spaces(env_and_params):
+    env, params = env_and_params
     env = AutoResetWrapper(env)
     obs, _, actions, steps = rollout(env, params, jax.random.key(0))
     space = env.observation_space(params)
@@ -83,8 +83,8 @@ def test_all_observations_and_actions_of_a_rollout_lie_in_their_spaces(world):
     assert jax.vmap(env.action_space(params).contains)(actions).all()
 
 
-def test_shapes_and_types_stay_the_same_in_a_scan(world):
-    env, params = world
+def test_shapes_and_types_stay_the_same_in_a_scan(env_and_params):
+    env, params = env_and_params
     obs, state, _, steps = jax.eval_shape(partial(rollout, env), params, jax.random.key(0))
     for first, later in ((obs, steps.obs), (state, steps.state)):
         aval = jax.tree.map(lambda x: (x.shape, x.dtype, x.weak_type), first)
@@ -94,8 +94,8 @@ def test_shapes_and_types_stay_the_same_in_a_scan(world):
     assert steps.terminated.dtype == steps.truncated.dtype == jnp.bool_
 
 
-def test_compiled_is_the_same_as_not_compiled(world):
-    env, params = world
+def test_compiled_is_the_same_as_not_compiled(env_and_params):
+    env, params = env_and_params
     key, action_key, step_key = jax.random.split(jax.random.key(1), 3)
     _, state = env.reset(key, params)
     action = env.action_space(params).sample(action_key)
@@ -103,8 +103,8 @@ def test_compiled_is_the_same_as_not_compiled(world):
     assert_equal(plain, jax.jit(env.step)(step_key, state, action, params), rtol=1e-6, atol=1e-6)
 
 
-def test_many_at_once_are_the_same_as_one_by_one_with_their_own_params(world):
-    env, params = world
+def test_many_at_once_are_the_same_as_one_by_one_with_their_own_params(env_and_params):
+    env, params = env_and_params
     env = AutoResetWrapper(env)
     keys = jax.random.split(jax.random.key(2), 3)
     several = jax.tree.map(lambda x: np.stack([x, x, x]), params)
@@ -114,20 +114,20 @@ def test_many_at_once_are_the_same_as_one_by_one_with_their_own_params(world):
         assert_equal(jax.tree.map(lambda x, i=i: x[i], together), alone, atol=1e-4)
 
 
-def test_params_are_arrays_on_no_device(world):
-    _, params = world
+def test_params_are_arrays_on_no_device(env_and_params):
+    _, params = env_and_params
     assert all(isinstance(leaf, (np.ndarray, np.generic)) for leaf in jax.tree.leaves(params))
 
 
-def test_no_key_is_used_twice(world):
-    env, params = world
+def test_no_key_is_used_twice(env_and_params):
+    env, params = env_and_params
     env = AutoResetWrapper(EpisodeStatisticsWrapper(env))
     with jax.debug_key_reuse(True):
         jax.block_until_ready(rollout(env, params, jax.random.key(3)))
 
 
-def test_equal_environments_share_one_hash(world):
-    env, _ = world
+def test_equal_environments_share_one_hash(env_and_params):
+    env, _ = env_and_params
     wrapped = AutoResetWrapper(env)
     assert wrapped == AutoResetWrapper(type(env)())
     assert hash(wrapped) == hash(AutoResetWrapper(type(env)()))

@@ -118,7 +118,7 @@ def test_ends_of_episodes_carry_the_true_last_observation():
 
 
 @pytest.mark.parametrize("parallel", ["sync", "async"])
-def test_real_worlds_are_those_of_gymnasium(parallel):
+def test_real_envs_are_those_of_gymnasium(parallel):
     env = GymnasiumWrapper(gymnasium.make("CartPole-v1"), parallel)
     assert isinstance(env, HostEnvironment)
     worlds, alone = env.open([11, 12]), gymnasium.make("CartPole-v1")
@@ -149,7 +149,7 @@ def test_whole_numbers_may_come_as_floats():
     assert env.make_one().spec.max_episode_steps == 7
 
 
-def test_a_ctrl_c_that_reaches_every_process_does_not_end_the_worlds():
+def test_a_ctrl_c_that_reaches_every_process_does_not_end_the_envs():
     worlds = GymnasiumWrapper("CartPole-v1", parallel="async").open([0, 1])
     worlds.reset()
     for process in worlds.envs.processes:

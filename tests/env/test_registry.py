@@ -36,7 +36,7 @@ def test_both_kinds_of_argument_can_be_given_at_once():
     assert (env, params.max_steps) == (GridWorld(3), 9)
 
 
-def test_a_parameter_may_be_an_array_of_worlds():
+def test_a_parameter_may_be_an_array_over_envs():
     _, params = make("CartPole-v1", gravity=[1, 2, 3])
     np.testing.assert_array_equal(params.gravity, np.float32([1, 2, 3]))
 

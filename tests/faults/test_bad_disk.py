@@ -38,7 +38,7 @@ needs_mounts = pytest.mark.skipif(not own_mounts(), reason="no file system of on
 
 @needs_mounts
 @pytest.mark.parametrize("how", ["full", "freed", "read-only"])
-def test_training_goes_on_and_what_was_saved_stays_whole(how):
+def test_training_continues_and_what_was_saved_stays_whole(how):
     found = broken(how)
     assert found["step"] == 8_000
     assert found["whole"] == found["saved"]

@@ -172,7 +172,7 @@ def test_each_choice_gets_its_own_logits():
 
 
 @pytest.mark.parametrize("log_std", [0.0, -1.5])
-def test_the_spread_starts_where_it_is_told_and_only_continuous_policies_have_one(log_std):
+def test_the_spread_starts_where_the_config_says_and_only_continuous_policies_have_one(log_std):
     np.testing.assert_array_equal(make_head(KEY, 3, BOUNDED, False, log_std).log_std, log_std)
     assert make_head(KEY, 3, Discrete(5), False, log_std).log_std is None
 

@@ -54,7 +54,7 @@ def test_every_name_of_the_package_is_found(name):
     assert name in dir(vibe_rl)
 
 
-def test_editors_are_told_of_the_same_modules_as_imports_use():
+def test_editors_see_the_same_modules_as_imports_use():
     tree = ast.parse(Path(vibe_rl.__file__).read_text())
     told = {
         name.name: node.module

@@ -199,7 +199,7 @@ def test_a_run_without_metrics_is_named(make):
         plot_reward_curve([make([1.0]), make([], "dqn")])
 
 
-def test_a_run_without_the_key_is_told_what_it_has(make):
+def test_a_run_without_the_key_is_refused_with_what_it_has(make):
     with pytest.raises(ConfigError, match="'score': choose among its keys episode_return, loss"):
         plot_reward_curve(make([1.0]), y_key="score")
 
@@ -224,7 +224,7 @@ def test_an_unknown_style_is_refused_with_the_nearest(make):
         plot_reward_curve(make([1.0]), style="gplot")
 
 
-def test_without_matplotlib_the_remedy_is_told(make, monkeypatch):
+def test_without_matplotlib_the_remedy_is_named(make, monkeypatch):
     for name in [name for name in sys.modules if name.split(".")[0] == "matplotlib"]:
         monkeypatch.setitem(sys.modules, name, None)
     monkeypatch.setitem(sys.modules, "matplotlib", None)

@@ -537,7 +537,7 @@ def test_the_configs_numbers_may_be_traced():
 
 @pytest.mark.parametrize("replay", [Replay(1), Replay(100, 3, 2), Replay(1100, 2, 1, True)])
 @pytest.mark.parametrize("obs_space", [OBS, EVERY_DTYPE])
-def test_the_size_told_is_the_size_taken(replay, obs_space):
+def test_the_size_reported_is_the_size_taken(replay, obs_space):
     ring = replay.init(obs_space, TWO_PARTS)
     assert replay.nbytes(obs_space, TWO_PARTS) == sum(x.nbytes for x in jax.tree.leaves(ring))
 

@@ -80,7 +80,7 @@ def in_one(words, folder, n_devices=4):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("preset", PRESETS)
-def test_two_processes_train_as_one_and_go_on_as_one_and_back(preset, tmp_path):
+def test_two_processes_train_as_one_and_resume_as_one_and_back(preset, tmp_path):
     words = [*SHORT.split(), *PRESETS[preset].split()]
     first, second, third = (["--runner.total_timesteps", str(n)] for n in TOTALS[preset])
     two, one = tmp_path / "two", tmp_path / "one"
@@ -122,7 +122,7 @@ def data(leaf):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("victim", [0, 1])
-def test_a_killed_process_ends_the_other_soon_and_the_run_goes_on(victim, tmp_path):
+def test_a_killed_process_ends_the_other_soon_and_the_run_resumes(victim, tmp_path):
     endless = "--runner.total_timesteps 100000000 --algo.n_steps 16 --runner.eval_episodes 0 "
     endless += "--runner.checkpoint_interval 512"
     words = ["cartpole_ppo", *SHORT.split(), *endless.split()]

@@ -228,7 +228,7 @@ def test_a_signal_ends_the_run_after_its_chunk(number):
     assert signal.getsignal(number) is handler
 
 
-def test_worlds_of_their_own_are_evaluated_in_the_default_one():
+def test_params_per_env_are_evaluated_with_the_default_ones():
     params = Constants(reward=np.arange(4, dtype=np.float32))
     _, rows = run(Probe(), env_params=params)
     assert rows[-1][1]["eval_return"] == 1.0
@@ -292,7 +292,7 @@ def test_a_metric_of_the_env_may_not_hide_one_of_the_algorithm():
         run(NamedMetric(name="entropy"))
 
 
-def test_worlds_for_another_number_of_envs_are_refused():
+def test_params_for_another_number_of_envs_are_refused():
     with pytest.raises(ConfigError, match=r"env_params.reward has a leading axis of 3 for 4 envs"):
         run(Probe(), env_params=Constants(reward=np.zeros(3, np.float32)))
 

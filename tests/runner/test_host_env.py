@@ -159,7 +159,7 @@ def test_an_environment_on_the_host_gives_the_run_of_the_compiled_loop(kind):
     assert ("return_start" in rows[-1][1]) == (not isinstance(config, PPOConfig))
 
 
-def test_worlds_are_closed_when_training_ends_and_when_it_fails():
+def test_host_envs_are_closed_when_training_ends_and_when_it_fails():
     env = OnHost(CountsAndPays())
     result, _ = trained(DQN, env, RUNNER)
     assert result.state.env_state.envs.closed
@@ -168,7 +168,7 @@ def test_worlds_are_closed_when_training_ends_and_when_it_fails():
     assert envs.envs.closed
 
 
-def test_an_evaluation_watches_each_world_until_its_first_episode_ends_or_max_steps():
+def test_an_evaluation_watches_each_env_until_its_first_episode_ends_or_max_steps():
     env = CountsAndPays()
     algorithm = dqn(OnHost(env), (), DQN, RUNNER)
     how = algorithm, algorithm.init(jax.random.key(0)), OnHost(env), (), jax.random.key(1)
@@ -205,7 +205,7 @@ def test_a_long_run_compiles_nothing_after_its_first_chunks():
     assert (learn_then_act._cache_size(), act._cache_size()) == sizes
 
 
-def test_sac_learns_from_worlds_in_processes_of_their_own():
+def test_sac_learns_from_envs_in_processes_of_their_own():
     config = SACConfig(
         hidden_sizes=(8,), batch_size=16, num_envs=2, train_every=4, replay_ratio=0.5
     )

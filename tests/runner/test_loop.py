@@ -100,7 +100,7 @@ def test_metrics_of_the_env_are_averaged():
     assert ((table["action_mean"] > 0.0) & (table["action_mean"] < 1.0)).all()
 
 
-def test_every_env_may_have_a_world_of_its_own():
+def test_every_env_may_have_params_of_its_own():
     algorithm, env, _, _ = setup(Probe())
     params = Constants(reward=jnp.arange(4.0))
     state = loop.start(algorithm, env, params, prng.key(0), num_envs=4)
@@ -108,7 +108,7 @@ def test_every_env_may_have_a_world_of_its_own():
     np.testing.assert_array_equal(rollout.transition.reward, np.tile(np.arange(4.0), (8, 1)))
 
 
-def test_a_new_world_in_the_schedule_compiles_nothing_again():
+def test_new_params_in_the_schedule_compiles_nothing_again():
     algorithm, env, params, state = setup(Probe())
     state, _ = run(algorithm, env, params, state, [1])
     before = loop.run_chunk._cache_size()

@@ -124,7 +124,7 @@ def episodes_in(ring, num_envs):
 
 
 @kinds
-def test_every_episode_is_told_in_the_order_in_which_they_ended(kind, record):
+def test_every_episode_is_reported_in_the_order_in_which_they_ended(kind, record):
     # the ring holds the whole run, warm-up included, and knows nothing of how episodes are counted
     (state, episode_returns, _), _, run_dir = record(kind)
     steps, returns, lengths = zip(
@@ -205,7 +205,7 @@ def test_results_have_the_names_of_the_seed(record):
     json.dumps(record("sac")[0].metrics_log)
 
 
-def test_epsilon_is_told_as_of_the_env_steps_taken(record):
+def test_epsilon_is_reported_as_of_the_env_steps_taken(record):
     # 1 - 0.99 * steps / 50000 after the update of each of the rows' 4-step updates, on average
     (_, _, metrics_log), _, _ = record("dqn")
     for begin, row in zip([48, 64, 96, 128], metrics_log, strict=False):
@@ -349,7 +349,7 @@ def test_learning_begins_with_the_first_update_after_the_warm_up(tmp_path):
     assert len(result.episode_returns) == sum(row["episodes"] for row in rows)
 
 
-def test_worlds_of_their_own_are_trained_in():
+def test_params_per_env_are_trained_in():
     env = AutoResetWrapper(Probe(length=3))
     params = env.default_params()._replace(reward=np.arange(4, dtype=np.float32))
     result = train_dqn(env, params, dqn_config=DQN, runner_config=RUNNER)

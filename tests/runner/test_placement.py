@@ -120,7 +120,7 @@ def test_gradients_are_reduced_once_and_no_rollout_is_gathered(kind):
     assert len(gradients) == 1
 
 
-def test_each_device_holds_its_share_of_worlds_and_replay():
+def test_each_device_holds_its_share_of_envs_and_replay():
     for kind in ("ppo", "dqn by priority"):
         run = prepared(kind, D)
         with run.start() as state:
@@ -183,7 +183,7 @@ def test_large_parameters_and_their_moments_are_split_and_learn_the_same():
         ("sac", None, 8),
     ],
 )
-def test_a_run_goes_on_with_another_number_of_devices(kind, before, after, tmp_path):
+def test_a_run_resumes_with_another_number_of_devices(kind, before, after, tmp_path):
     run_dir = RunDir("run", tmp_path)
     whole = run_training(prepared(kind, None))
     run_training(prepared(kind, before, total_timesteps=1024), run_dir=run_dir)

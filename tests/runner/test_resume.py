@@ -80,7 +80,7 @@ def numbers(state):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_run_that_was_interrupted_goes_on_to_the_same_bits(kind, tmp_path):
+def test_a_run_that_was_interrupted_resumes_to_the_same_bits(kind, tmp_path):
     whole_dir, parts_dir = (RunDir(name, tmp_path) for name in ("whole", "parts"))
     whole = run_training(prepared(kind), run_dir=whole_dir)
     assert not whole.interrupted
@@ -157,7 +157,7 @@ def test_how_often_a_run_saves_changes_no_bit(tmp_path):
             np.testing.assert_array_equal(a, b)
 
 
-def test_what_cannot_be_written_is_warned_of_and_the_run_goes_on(tmp_path, monkeypatch):
+def test_what_cannot_be_written_is_warned_of_and_the_run_continues(tmp_path, monkeypatch):
     run_dir, run = RunDir("run", tmp_path), prepared("dqn")
     saves = []
 
@@ -260,7 +260,7 @@ def test_a_directory_with_checkpoints_is_neither_mixed_nor_overwritten_unasked(t
     assert load_metadata(tmp_path / "mine")["algorithm"] == "SAC"
 
 
-def test_without_its_replay_a_checkpoint_is_small_and_the_run_goes_on_with_an_empty_one(tmp_path):
+def test_without_its_replay_a_checkpoint_is_small_and_the_run_resumes_with_an_empty_one(tmp_path):
     run_dir, how = RunDir("run", tmp_path), {"checkpoint_replay": False}
     run_training(prepared("dqn", **how), run_dir=run_dir, callback=interrupt_at(200))
     rest = run_training(prepared("dqn", resume=True, **how), run_dir=run_dir)

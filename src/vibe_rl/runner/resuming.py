@@ -70,7 +70,7 @@ def check_checkpoints(run: Run, directory: str | Path) -> None:
         with suppress(DamagedCheckpointError):
             notes = check_notes(run, directory, step)
             like = saved_part(run, run.shapes(), notes["replay"])
-            check_fits(directory, like, step=step, ignore=NO_LONGER_KEPT)
+            check_fits(directory, like, step=step, ignore=NO_LONGER_KEPT, notes=notes)
             return
 
 
@@ -102,7 +102,8 @@ def read(
     try:
         notes = check_notes(run, directory, step)
         like = saved_part(run, run.shapes(), notes["replay"])
-        state = load_checkpoint(directory, like, step=step, ignore=NO_LONGER_KEPT)
+        how = {"ignore": NO_LONGER_KEPT, "notes": notes}
+        state = load_checkpoint(directory, like, step=step, **how)
         return Found(state, notes), None
     except DamagedCheckpointError as error:
         return None, error

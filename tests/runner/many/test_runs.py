@@ -116,7 +116,7 @@ def test_the_number_of_devices_divides_the_agents():
     assert mesh_for(11 * 13) is None
 
 
-def test_an_agent_that_diverges_is_taken_out_and_the_others_go_on_unharmed():
+def test_an_agent_that_diverges_is_taken_out_and_the_others_continue_unharmed():
     rates = (1e-3, float("inf"), 1e-2)
     runs = [prepared("ppo", seed, lr=lr) for seed, lr in enumerate(rates)]
     recorders, noticed, told = [Recorder() for _ in runs], [], []
@@ -143,7 +143,7 @@ def test_an_agent_that_diverges_is_taken_out_and_the_others_go_on_unharmed():
     assert [returns[1] for _, returns in told] == [float("-inf")] * len(told)
 
 
-def test_nothing_goes_on_where_all_agents_diverged():
+def test_nothing_continues_where_all_agents_diverged():
     runs = [prepared("ppo", seed, lr=float("inf")) for seed in range(3)]
     with pytest.raises(NonFiniteLossError, match=r"no agent is left; seed 2: .*loss became"):
         fit_many(side_by_side(runs))
