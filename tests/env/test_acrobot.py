@@ -158,10 +158,10 @@ def test_resets_are_uniform_within_a_tenth():
 
 
 def test_lengths_can_differ_from_copy_to_copy():
-    worlds = PARAMS._replace(link_length_1=jnp.array([1.0, 2.0]))
+    params = PARAMS._replace(link_length_1=jnp.array([1.0, 2.0]))
     axes = AcrobotParams(*[None] * len(PARAMS))._replace(link_length_1=0)
     step = jax.vmap(Acrobot().step, (None, None, None, axes))
-    obs = step(jax.random.key(0), state_at([1, 0, 0, 0]), jnp.int32(1), worlds).obs
+    obs = step(jax.random.key(0), state_at([1, 0, 0, 0]), jnp.int32(1), params).obs
     assert obs[0, 4] < obs[1, 4] < 0  # the longer link falls more slowly
 
 

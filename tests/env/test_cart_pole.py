@@ -89,11 +89,11 @@ def test_resets_are_uniform_within_a_twentieth():
 
 
 def test_gravity_can_differ_from_copy_to_copy():
-    worlds = PARAMS._replace(gravity=jnp.array([9.8, 1.6]))
+    params = PARAMS._replace(gravity=jnp.array([9.8, 1.6]))
     axes = CartPoleParams(*[None] * len(PARAMS))._replace(gravity=0)
     step = jax.vmap(CartPole().step, (None, None, None, axes))
-    obs = step(jax.random.key(0), state_at([0, 0, 0.1, 0]), jnp.int32(0), worlds).obs
-    assert obs[0, 3] > obs[1, 3]  # the heavier world makes the pole fall faster
+    obs = step(jax.random.key(0), state_at([0, 0, 0.1, 0]), jnp.int32(0), params).obs
+    assert obs[0, 3] > obs[1, 3]  # more gravity makes the pole fall faster
 
 
 def test_bounds_are_static_where_params_are_traced_and_the_widest_of_several_envs():

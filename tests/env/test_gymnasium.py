@@ -100,40 +100,40 @@ def test_a_space_that_is_not_served_is_named_with_the_remedy(space):
 
 
 def test_ends_of_episodes_carry_the_true_last_observation():
-    worlds = GymnasiumWrapper(Script).open([3, 4])
-    first = worlds.reset()
+    envs = GymnasiumWrapper(Script).open([3, 4])
+    first = envs.reset()
     assert first["seed"].ravel().tolist() == [3.0, 4.0]
     assert first["step"].tolist() == [0, 0]
-    worlds.step(np.array([0, 1]))
-    second = worlds.step(np.array([1, 0]))  # ours: 1 is their 0, which terminates
+    envs.step(np.array([0, 1]))
+    second = envs.step(np.array([1, 0]))  # ours: 1 is their 0, which terminates
     assert second.terminated.tolist() == [True, False]
     assert second.reward.tolist() == [0.0, -1.0]
     assert second.obs["step"].tolist() == [0, 2]
     assert second.final_obs["step"].tolist() == [2, 2]
-    third = worlds.step(np.array([0, 0]))
+    third = envs.step(np.array([0, 0]))
     assert third.truncated.tolist() == [False, True]
     assert third.final_obs["step"].tolist() == [1, 3]
     assert third.final_obs["seed"].ravel().tolist() == [0.0, 4.0]
-    worlds.close()
+    envs.close()
 
 
 @pytest.mark.parametrize("parallel", ["sync", "async"])
 def test_real_envs_are_those_of_gymnasium(parallel):
     env = GymnasiumWrapper(gymnasium.make("CartPole-v1"), parallel)
     assert isinstance(env, HostEnvironment)
-    worlds, alone = env.open([11, 12]), gymnasium.make("CartPole-v1")
-    obs = worlds.reset()
+    envs, alone = env.open([11, 12]), gymnasium.make("CartPole-v1")
+    obs = envs.reset()
     expected, _ = alone.reset(seed=12)
     for t in range(40):
         np.testing.assert_array_equal(obs[1], expected)
-        after = worlds.step(np.array([1, t % 3 % 2]))
+        after = envs.step(np.array([1, t % 3 % 2]))
         expected, _, terminated, truncated, _ = alone.step(t % 3 % 2)
         np.testing.assert_array_equal(after.final_obs[1], expected)
         assert after.terminated[1] == terminated
         if terminated or truncated:
             expected, _ = alone.reset()
         obs = after.obs
-    worlds.close()
+    envs.close()
     assert obs.dtype == np.float32
 
 
@@ -150,13 +150,13 @@ def test_whole_numbers_may_come_as_floats():
 
 
 def test_a_ctrl_c_that_reaches_every_process_does_not_end_the_envs():
-    worlds = GymnasiumWrapper("CartPole-v1", parallel="async").open([0, 1])
-    worlds.reset()
-    for process in worlds.envs.processes:
+    envs = GymnasiumWrapper("CartPole-v1", parallel="async").open([0, 1])
+    envs.reset()
+    for process in envs.envs.processes:
         os.kill(process.pid, signal.SIGINT)
-    after = [worlds.step(np.array([0, 1])) for _ in range(3)]
+    after = [envs.step(np.array([0, 1])) for _ in range(3)]
     assert all(np.isfinite(step.obs).all() for step in after)
-    worlds.close()
+    envs.close()
 
 
 class Unserved(Script):

@@ -190,8 +190,8 @@ def test_resets_are_at_rest_and_uniform_around_the_bottom(name):
 
 
 def test_the_observation_space_is_the_widest_of_several_envs():
-    worlds = PARAMS._replace(min_position=np.float32([-1.0, -2.0]), max_speed=np.float32(0.1))
-    space = MountainCar().observation_space(worlds)
+    params = PARAMS._replace(min_position=np.float32([-1.0, -2.0]), max_speed=np.float32(0.1))
+    space = MountainCar().observation_space(params)
     np.testing.assert_allclose(space.low, [-2.0, -0.1])
     np.testing.assert_allclose(space.high, [0.6, 0.1])
 

@@ -354,7 +354,7 @@ def test_params_per_env_are_trained_in():
     params = env.default_params()._replace(reward=np.arange(4, dtype=np.float32))
     result = train_dqn(env, params, dqn_config=DQN, runner_config=RUNNER)
     assert Counter(result.episode_returns) == dict.fromkeys([0.0, 3.0, 6.0, 9.0], 33)
-    assert result.metrics_log[-1]["eval_return"] == 3.0  # in the default world
+    assert result.metrics_log[-1]["eval_return"] == 3.0  # with the default params
 
 
 def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_update():
