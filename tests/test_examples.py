@@ -22,3 +22,11 @@ def test_the_example_runs(example, tmp_path, monkeypatch):
 def test_the_example_is_short_and_listed(example):
     assert len(example.read_text("utf-8").splitlines()) < 40
     assert f"| [{example.name}]({example.name}) |" in (FOLDER / "README.md").read_text("utf-8")
+
+
+def test_early_stop_ends_before_its_budget(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    main = runpy.run_path(str(FOLDER / "early_stop.py"))["main"]
+    monkeypatch.setitem(main.__globals__, "SOLVED", 0.0)  # by any agent
+    main(4 * 512)
+    assert "Ended after 3 updates." in capsys.readouterr().out
