@@ -158,9 +158,9 @@ def prepare(
         ConfigError: the run cannot work.
     """
     check_runner(config)
+    executor = choose_executor(algorithm, env, mesh_of(config), num_envs)
     algorithm.check(num_envs)
     n_updates = check_budget(config.total_timesteps, algorithm.rollout_length * num_envs)
-    mesh = mesh_of(config)
     first_params = params_at(env_params, 0)
     run = Run(
         algorithm=algorithm,
@@ -175,7 +175,7 @@ def prepare(
         if config.log_episodes is None
         else config.log_episodes,
         description=description or describe_run(algorithm, env, config),
-        executor=choose_executor(algorithm, env, mesh, num_envs),
+        executor=executor,
     )
     check_warmup(run)
     return run
