@@ -43,11 +43,10 @@ def test_an_array_that_may_be_written_in_place_is_copied_once_at_most(tmp_path, 
         manager.save(1, {"ring": ring[:1]})  # what is imported and begun at the first time
         manager.wait()
         tracemalloc.start()
-        try:
-            manager.save(2, {"ring": ring})
-            peak = tracemalloc.get_traced_memory()[1]
-        finally:
-            tracemalloc.stop()
+        manager.save(2, {"ring": ring})
+        peak = tracemalloc.get_traced_memory()[1]
+        manager.wait()  # Python up to 3.13.1 may crash where threads allocate while tracing stops
+        tracemalloc.stop()
     copies = 1 if background else 0
     assert copies <= peak / ring.nbytes < copies + 0.5
 
