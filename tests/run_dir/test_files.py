@@ -2,6 +2,8 @@
 
 import pytest
 
+from vibe_rl.checkpoint.eqx import save_eqx
+from vibe_rl.errors import ConfigError
 from vibe_rl.run_dir.files import first_free, numbered_names, write_atomically
 
 
@@ -23,6 +25,16 @@ def test_a_write_that_fails_leaves_the_old_file_and_no_draft(tmp_path):
         file.writelines([b"ne", None])  # type: ignore[list-item]
     assert path.read_bytes() == b"old"
     assert [each.name for each in tmp_path.iterdir()] == ["table.csv"]
+
+
+def test_what_the_file_system_refuses_is_a_sentence_that_names_the_file(tmp_path):
+    refused = pytest.raises(ConfigError, match=r"a/table\.csv cannot be written \(No such file")
+    with refused, write_atomically(tmp_path / "a" / "table.csv"):
+        raise AssertionError("opened")
+    (tmp_path / "agent.eqx").mkdir()
+    with pytest.raises(ConfigError, match=r"agent\.eqx cannot be written"):
+        save_eqx(tmp_path / "agent.eqx", {"weight": 1.0})
+    assert [each.name for each in tmp_path.iterdir()] == ["agent.eqx"]
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,7 @@ def test_a_run_of_version_0_1_resumes_to_the_same_rows(outcome):
     assert_same_rows(outcome["algorithm"], *outcome["resumed"])
 
 
-def test_and_to_the_same_agent(outcome):
+def test_a_run_of_version_0_1_resumes_to_the_same_agent(outcome):
     found = outcome["agent"]
     with np.load(SAVED / f"{outcome['algorithm']}.npz") as expected:
         assert set(found) == set(expected.files)

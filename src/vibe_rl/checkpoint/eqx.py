@@ -16,6 +16,9 @@ def save_eqx(path: str | os.PathLike[str], tree: PyTree) -> Path:
     """Writes the arrays of a tree to one file, whole or not at all; its folders are made.
 
     Typed keys are written as their integers.
+
+    Raises:
+        ConfigError: the file system refuses to write there.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
