@@ -5,11 +5,9 @@ import os
 COMPILER = (
     "--xla_backend_optimization_level=1 --xla_cpu_use_fusion_emitters=false"
     " --xla_backend_extra_options=-disable-lsr"
-    " --xla_cpu_collective_call_terminate_timeout_seconds=600"
 )
 """XLA compiles in less than half the time, as tests spend most of theirs. What it makes is slower
-and rounds otherwise than what users get; `saved_runs/resume_them.py` runs as theirs does.
-Pretended devices may meet late on a busy machine, and XLA would end the process after 40 s."""
+and rounds otherwise than what users get; `saved_runs/resume_them.py` runs as theirs does."""
 
 
 def environ(n_devices: int = 1, **more: str) -> dict[str, str]:

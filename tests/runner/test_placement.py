@@ -9,6 +9,7 @@ import jax
 import numpy as np
 import pytest
 
+from communication import unordered
 from processes import environ
 from vibe_rl.algorithms.dqn import DQNConfig
 from vibe_rl.algorithms.ppo import PPOConfig
@@ -40,6 +41,12 @@ KINDS = {
     "dqn": (dqn, DQN, "CartPole-v1", OFF),
     "dqn by priority": (dqn, replace(DQN, prioritized=True, n_step=3), "CartPole-v1", OFF),
     "sac": (sac, SAC, "Pendulum-v1", OFF),
+    "sac by priority, normalised": (
+        sac,
+        replace(SAC, prioritized=True, normalize_obs=True),
+        "Pendulum-v1",
+        OFF,
+    ),
 }
 
 
@@ -118,6 +125,12 @@ def test_gradients_are_reduced_once_and_no_rollout_is_gathered(kind):
     sums = [shape for kind, shape in found if kind == "all-reduce"]
     gradients = [shape for shape in sums if len(re.findall(r"f32\[\d", shape)) > 3]
     assert len(gradients) == 1
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_communication_may_overtake_a_loop_that_communicates(kind):
+    program, _ = collectives(prepared(kind, D), each_episode=True)
+    assert not unordered(program)
 
 
 def test_each_device_holds_its_share_of_envs_and_replay():

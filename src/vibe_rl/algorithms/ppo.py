@@ -30,6 +30,7 @@ from vibe_rl.ops.normalization import (
 )
 from vibe_rl.ops.returns import compute_gae, explained_variance
 from vibe_rl.schedule import scheduled
+from vibe_rl.sharding import after
 from vibe_rl.spaces import Space
 from vibe_rl.types import Key, Number, PyTree, Transition, description, number, static
 
@@ -288,11 +289,12 @@ class PPO(Algorithm):
         coefficients = self.coefficients(state, n_steps * num_envs)
         examples = self.examples(state, rollout)
         state, metrics = self._learn(state, examples, coefficients, key)
-        metrics["explained_variance"] = explained_variance(examples.value, examples.target)
+        value, target, obs = after(metrics, (examples.value, examples.target, rollout.obs))
+        metrics["explained_variance"] = explained_variance(value, target)
         metrics["lr"] = jnp.asarray(coefficients.lr)
         statistics = state.obs_statistics
         if statistics is not None:
-            statistics = update_statistics(statistics, view(rollout.obs))
+            statistics = update_statistics(statistics, view(obs))
         return state._replace(obs_statistics=statistics, step=state.step + 1), metrics
 
     def coefficients(self, state: PPOState, steps_per_update: int) -> Coefficients:

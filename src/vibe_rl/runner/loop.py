@@ -20,6 +20,7 @@ from vibe_rl.env.base import Environment
 from vibe_rl.env.host import AnyEnvironment
 from vibe_rl.errors import ConfigError
 from vibe_rl.runner.episodes import summarize_episodes
+from vibe_rl.sharding import after
 from vibe_rl.types import (
     RESERVED_METRICS,
     AnyArray,
@@ -185,10 +186,13 @@ def iteration(
 def measure(rollout: Experience, metrics: dict[str, Array]) -> UpdateMetrics:
     """What the host may want to know of a rollout and of what was learned from it."""
     done = rollout.transition.terminated | rollout.transition.truncated
-    episodes = summarize_episodes(done, rollout.episode_return, rollout.episode_length)
-    of_env = {name: jnp.mean(metric) for name, metric in rollout.metrics.items()}
+    done, returns, lengths, env_metrics = after(
+        metrics, (done, rollout.episode_return, rollout.episode_length, rollout.metrics)
+    )
+    episodes = summarize_episodes(done, returns, lengths)
+    of_env = {name: jnp.mean(metric) for name, metric in env_metrics.items()}
     refuse_clashes(of_env, {*metrics, *episodes._fields, *RESERVED_METRICS})
-    each = jnp.stack([rollout.episode_return, rollout.episode_length.astype(jnp.float32)])
+    each = jnp.stack([returns, lengths.astype(jnp.float32)])
     each = jnp.where(done, each, 0.0).reshape(2, -1)
     return UpdateMetrics(metrics | episodes._asdict() | of_env, each)
 
