@@ -23,19 +23,34 @@ def unchanged(state: TrainState) -> TrainState:
     return state
 
 
+class Beginning(NamedTuple):
+    """What a first state is made from; of many agents, algorithm and key have an axis `[M]`."""
+
+    algorithm: Any
+    env: Any
+    env_params: PyTree  # of update 0
+    key: Any
+    num_envs: int
+
+    def make(self, program: Callable[..., TrainState] = jit_start) -> TrainState:
+        """The state that a compiled `loop.start` makes of it."""
+        args = self.algorithm, self.env, self.env_params, self.key
+        return program(*args, num_envs=self.num_envs)
+
+
 class Executor(NamedTuple):
     """A record of functions, of which the loop's host side needs no more."""
 
-    start: Callable[..., AbstractContextManager[TrainState]]
-    """`start(algorithm, env, env_params, key, num_envs, restored)`: the first state, or the
-    restored one where it is to live; what it holds is given back when the block ends."""
+    start: Callable[[Beginning, TrainState | None], AbstractContextManager[TrainState]]
+    """`start(beginning, restored)`: the first state, or the restored one where it is to live; what
+    it holds is given back when the block ends."""
     run_chunk: Callable[..., tuple[TrainState, MetricTable]]
     """See `loop.run_chunk`."""
     evaluate: Callable[..., EvalMetrics]
     """`evaluate(algorithm, agent_state, env, env_params, key, n_episodes, max_steps)`: greedy
     episodes; the result may be under way."""
-    shapes: Callable[..., TrainState]
-    """`shapes(algorithm, env, env_params, key, num_envs)`: what the state will look like."""
+    shapes: Callable[[Beginning], TrainState]
+    """What the state will look like; nothing is computed."""
     savable: Callable[[TrainState], TrainState] = unchanged
     """The part of a state that a checkpoint can hold."""
     waits: bool = False
@@ -44,17 +59,10 @@ class Executor(NamedTuple):
 
 
 def start_on_device(
-    algorithm: Algorithm,
-    env: Environment,
-    env_params: PyTree,
-    key: Key,
-    num_envs: int,
-    restored: TrainState | None = None,
+    beginning: Beginning, restored: TrainState | None
 ) -> AbstractContextManager[TrainState]:
     """See `Executor.start`."""
-    if restored is not None:
-        return nullcontext(restored)
-    return nullcontext(jit_start(algorithm, env, env_params, key, num_envs=num_envs))
+    return nullcontext(beginning.make() if restored is None else restored)
 
 
 def evaluate_on_device(
@@ -72,10 +80,9 @@ def evaluate_on_device(
     return jit_evaluate_agent(agent, env, env_params, rng=key, **how)
 
 
-def shapes_on_device(
-    algorithm: Algorithm, env: Environment, env_params: PyTree, key: Any, num_envs: int
-) -> TrainState:
+def shapes_on_device(beginning: Beginning) -> TrainState:
     """See `Executor.shapes`."""
+    algorithm, env, env_params, key, num_envs = beginning
     return jax.eval_shape(partial(start, algorithm, env, num_envs=num_envs), env_params, key)
 
 

@@ -17,7 +17,7 @@ from jaxtyping import Array
 from vibe_rl.algorithms.base import Algorithm
 from vibe_rl.env.host import HostEnvironment, HostEnvs
 from vibe_rl.runner.evaluator import Episodes, EvalMetrics, greedy_action, summary
-from vibe_rl.runner.executor import Executor
+from vibe_rl.runner.executor import Beginning, Executor
 from vibe_rl.runner.hybrid import (
     Rollout,
     UpdateInput,
@@ -148,27 +148,20 @@ def jit_init(algorithm: Algorithm, key: Key) -> PyTree:
 
 
 @contextmanager
-def start_with_host_envs(
-    algorithm: Algorithm,
-    env: HostEnvironment,
-    env_params: PyTree,
-    key: Key,
-    num_envs: int,
-    restored: TrainState | None = None,
-) -> Iterator[TrainState]:
+def start_with_host_envs(beginning: Beginning, restored: TrainState | None) -> Iterator[TrainState]:
     """See `Executor.start`; envs in Python are never restored, they begin anew."""
-    agent_key, env_key, key = jax.random.split(key, 3)
-    with open_envs(env, env_key, num_envs) as envs:
+    algorithm = beginning.algorithm
+    agent_key, env_key, key = jax.random.split(beginning.key, 3)
+    with open_envs(beginning.env, env_key, beginning.num_envs) as envs:
         if restored is None:
             agent_state = with_host_ring(algorithm, jit_init(algorithm, agent_key))
             restored = TrainState(agent_state, (), (), key)
         yield restored._replace(env_state=envs, obs=envs.obs)
 
 
-def shapes_with_host_envs(
-    algorithm: Algorithm, env: HostEnvironment, env_params: PyTree, key: Any, num_envs: int
-) -> TrainState:
+def shapes_with_host_envs(beginning: Beginning) -> TrainState:
     """See `Executor.shapes`; without the envs."""
+    algorithm, key = beginning.algorithm, beginning.key
     agent_state = with_host_ring(algorithm, jax.eval_shape(algorithm.init, key))
     return TrainState(agent_state, (), (), key)
 

@@ -21,8 +21,8 @@ from vibe_rl.algorithms.off_policy import OffPolicy, update_keys
 from vibe_rl.algorithms.warmup import Warmup
 from vibe_rl.env.base import Environment
 from vibe_rl.replay.ring import Batch, Ring
-from vibe_rl.runner.executor import ON_DEVICE, shapes_on_device
-from vibe_rl.runner.loop import Experience, MetricTable, TrainState, collect, jit_start, measure
+from vibe_rl.runner.executor import ON_DEVICE, Beginning, shapes_on_device
+from vibe_rl.runner.loop import Experience, MetricTable, TrainState, collect, measure
 from vibe_rl.types import AnyArray, Key, PyTree
 
 
@@ -64,24 +64,21 @@ def with_host_ring(algorithm: Algorithm, agent_state: PyTree) -> PyTree:
 
 
 def start_with_host_ring(
-    algorithm: Algorithm,
-    env: Environment,
-    env_params: PyTree,
-    key: Key,
-    num_envs: int,
-    restored: TrainState | None = None,
+    beginning: Beginning, restored: TrainState | None
 ) -> AbstractContextManager[TrainState]:
     """See `Executor.start`."""
     if restored is not None:
         return nullcontext(restored)
-    state = jit_start(algorithm, env, env_params, key, num_envs=num_envs)
-    return nullcontext(state._replace(agent_state=with_host_ring(algorithm, state.agent_state)))
+    state = beginning.make()
+    agent_state = with_host_ring(beginning.algorithm, state.agent_state)
+    return nullcontext(state._replace(agent_state=agent_state))
 
 
-def shapes_with_host_ring(algorithm: Algorithm, *how: Any) -> TrainState:
+def shapes_with_host_ring(beginning: Beginning) -> TrainState:
     """See `Executor.shapes`."""
-    state = shapes_on_device(algorithm, *how)
-    return state._replace(agent_state=with_host_ring(algorithm, state.agent_state))
+    state = shapes_on_device(beginning)
+    agent_state = with_host_ring(beginning.algorithm, state.agent_state)
+    return state._replace(agent_state=agent_state)
 
 
 def learn(stage: Any, agent_state: PyTree, given: UpdateInput) -> tuple[PyTree, dict[str, Array]]:

@@ -10,12 +10,11 @@ from jax.sharding import Mesh, NamedSharding
 from jaxtyping import Array
 
 from vibe_rl.algorithms.base import Algorithm
-from vibe_rl.env.base import Environment
 from vibe_rl.env.host import AnyEnvironment, HostEnvironment
 from vibe_rl.errors import ConfigError
 from vibe_rl.runner.config import RunnerConfig, devices_of
 from vibe_rl.runner.evaluator import EvalMetrics
-from vibe_rl.runner.executor import Executor, evaluate_on_device, shapes_on_device
+from vibe_rl.runner.executor import Beginning, Executor, evaluate_on_device, shapes_on_device
 from vibe_rl.runner.loop import HOW, MetricTable, TrainState, iterations, jit_start_with
 from vibe_rl.sharding import (
     available_devices,
@@ -24,7 +23,7 @@ from vibe_rl.sharding import (
     make_mesh,
     replicate_sharding,
 )
-from vibe_rl.types import Key, PyTree
+from vibe_rl.types import PyTree
 
 
 def mesh_of(config: RunnerConfig) -> Mesh | None:
@@ -77,33 +76,25 @@ def on_mesh(mesh: Mesh) -> Executor:
     )
 
 
-def shapes_on_mesh(
-    mesh: Mesh, algorithm: Algorithm, env: Environment, env_params: PyTree, key: Any, num_envs: int
-) -> TrainState:
+def shapes_on_mesh(mesh: Mesh, beginning: Beginning) -> TrainState:
     """Shapes that say where each array is to be."""
-    shapes = shapes_on_device(algorithm, env, env_params, key, num_envs)
+    shapes = shapes_on_device(beginning)
     return jax.tree.map(
         lambda x, sharding: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding),
         shapes,
-        placement(algorithm, shapes, mesh),
+        placement(beginning.algorithm, shapes, mesh),
     )
 
 
 def start_on_mesh(
-    mesh: Mesh,
-    algorithm: Algorithm,
-    env: Environment,
-    env_params: PyTree,
-    key: Key,
-    num_envs: int,
-    restored: TrainState | None = None,
+    mesh: Mesh, beginning: Beginning, restored: TrainState | None
 ) -> AbstractContextManager[TrainState]:
     """See `Executor.start`; no device ever holds more than its part."""
     if restored is not None:
-        return nullcontext(jax.device_put(restored, placement(algorithm, restored, mesh)))
-    shapes = shapes_on_mesh(mesh, algorithm, env, env_params, key, num_envs)
-    begin = _start_program(*shardings_of(shapes))
-    return nullcontext(begin(algorithm, env, env_params, key, num_envs=num_envs))
+        where = placement(beginning.algorithm, restored, mesh)
+        return nullcontext(jax.device_put(restored, where))
+    program = _start_program(*shardings_of(shapes_on_mesh(mesh, beginning)))
+    return nullcontext(beginning.make(program))
 
 
 def run_chunk_on_mesh(

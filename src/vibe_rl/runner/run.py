@@ -19,7 +19,7 @@ from vibe_rl.run_dir.plain import plain_text
 from vibe_rl.runner.config import RunnerConfig, check_budget, check_runner
 from vibe_rl.runner.env_checks import fit_for_training
 from vibe_rl.runner.evaluator import EvalMetrics
-from vibe_rl.runner.executor import ON_DEVICE, Executor
+from vibe_rl.runner.executor import ON_DEVICE, Beginning, Executor
 from vibe_rl.runner.host_env import WITH_HOST_ENVS
 from vibe_rl.runner.hybrid import WITH_HOST_RING, has_host_ring
 from vibe_rl.runner.loop import Chunk, TrainState, training
@@ -88,15 +88,15 @@ class Run:
 
     def start(self, restored: TrainState | None = None) -> AbstractContextManager[TrainState]:
         """The first state, or the restored one where it is to live."""
-        return self.executor.start(*self._beginning(), self.num_envs, restored)
+        return self.executor.start(self._beginning(), restored)
 
     def shapes(self) -> TrainState:
         """What the state will look like; nothing is computed."""
-        return self.executor.shapes(*self._beginning(), self.num_envs)
+        return self.executor.shapes(self._beginning())
 
-    def _beginning(self) -> tuple[Algorithm, AnyEnvironment, PyTree, RunKey]:
+    def _beginning(self) -> Beginning:
         key = stream(self.seed, "training")
-        return self.algorithm, self.env, self.first_params, key
+        return Beginning(self.algorithm, self.env, self.first_params, key, self.num_envs)
 
     def chunks(
         self,

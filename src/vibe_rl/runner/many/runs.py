@@ -19,7 +19,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from vibe_rl.env.base import Environment
 from vibe_rl.errors import ConfigError
 from vibe_rl.runner.evaluator import EvalMetrics, evaluate_agent
-from vibe_rl.runner.executor import ON_DEVICE, Executor
+from vibe_rl.runner.executor import ON_DEVICE, Beginning, Executor
 from vibe_rl.runner.loop import HOW, TrainState, iterations, start
 from vibe_rl.runner.run import Run
 from vibe_rl.types import PyTree
@@ -109,25 +109,16 @@ def in_one_program(mesh: Mesh | None) -> Executor:
 
 
 def start_all(
-    mesh: Mesh | None,
-    algorithm: Any,
-    env: Environment,
-    env_params: PyTree,
-    keys: Any,
-    num_envs: int,
-    restored: TrainState | None = None,
+    mesh: Mesh | None, beginning: Beginning, restored: TrainState | None
 ) -> AbstractContextManager[TrainState]:
     """See `Executor.start`."""
-    state = restored
-    if state is None:
-        state = _start(algorithm, env, env_params, keys, num_envs=num_envs)
+    state = beginning.make(_start) if restored is None else restored
     return nullcontext(state if mesh is None else jax.device_put(state, spread(mesh)))
 
 
-def shapes_of_all(
-    algorithm: Any, env: Environment, env_params: PyTree, keys: Any, num_envs: int
-) -> TrainState:
+def shapes_of_all(beginning: Beginning) -> TrainState:
     """See `Executor.shapes`."""
+    algorithm, env, env_params, keys, num_envs = beginning
     begin = partial(_start, env=env, num_envs=num_envs)
     return jax.eval_shape(begin, algorithm, env_params=env_params, keys=keys)
 
