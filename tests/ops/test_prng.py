@@ -9,7 +9,7 @@ from vibe_rl.checkpoint import load_checkpoint, save_checkpoint
 from vibe_rl.ops import prng
 from vibe_rl.sharding import data_sharding, make_mesh
 
-SHAPES = [(), (1,), (7,), (16, 15), (256,), (3, 100)]  # from 256 on in a loop
+SHAPES = [(), (1,), (7,), (16, 15), (256,), (3, 100)]  # from 8 on in a loop
 
 
 def data(key):

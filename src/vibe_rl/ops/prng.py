@@ -20,7 +20,7 @@ from vibe_rl.types import Key, PyTree
 
 ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 PARITY = np.uint32(0x1BD11BDA)
-MANY = 256  # draws of at least so many numbers are worth a loop
+MANY = 8  # draws of at least so many numbers are worth a loop
 WORDS = {8: jnp.uint8, 16: jnp.uint16, 32: jnp.uint32}
 
 
