@@ -4,10 +4,12 @@
 
 Builds the wheel once. With each Python of `VERSIONS` that is found on this machine, resolves all
 extras within constraints.txt without downloading them, installs the wheel in an environment of its
-own, and trains each algorithm for a few thousand steps, away from the source.
+own, and trains each algorithm for a few thousand steps, away from the source. One Python has to be
+found; the others are named.
 """
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,6 +18,7 @@ from email import message_from_bytes
 from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import Lock
 from zipfile import ZipFile
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -27,23 +30,31 @@ TRAINED = {
     "pendulum_sac": ("--runner.total_timesteps", "2000", "--algo.hidden_sizes", "(32, 32)"),
 }
 """A preset of each algorithm, and what makes it short."""
-AT_ONCE = 2
-"""Pythons that are tried side by side: one waits for the network while another compiles."""
+ONE_TRAINS = {preset: Lock() for preset in TRAINED}
+"""Pythons are tried side by side, but train in turn: the first compiles what the others read."""
+FORGOTTEN = ("PYTHONPATH", "JAX_COMPILATION_CACHE_DIR")
+"""Variables that would bring in the source, or programs compiled before."""
+LONGEST = 600
+"""Seconds after which a command is taken to hang."""
 
 
 def main() -> None:
-    """Prints a line for each version; exits with status 1 if anything fails."""
+    """Prints what was tried with each version; exits with status 1 if anything fails."""
     pythons = {version: find_python(version) for version in VERSIONS}
     found = {version: python for version, python in pythons.items() if python}
     missing = pythons.keys() - found
     print(f"Pythons | found {listed(found)}, not found {listed(missing)}", flush=True)
-    with TemporaryDirectory() as folder, ThreadPoolExecutor(AT_ONCE) as pool:
+    if not found:
+        raise SystemExit(f"Nothing was tried: install one of Python {listed(VERSIONS)}.")
+    with TemporaryDirectory() as folder, ThreadPoolExecutor(2 * len(found)) as pool:
         pip = new_pip(Path(folder))
         wheel = build_wheel(pip, Path(folder))
         extras = check_wheel(wheel)
         print(f"Wheel | {wheel.name}, extras {listed(extras)}", flush=True)
-        tries = [pool.submit(check, *x, pip, wheel, extras) for x in found.items()]
-        for tried in tries:
+        homes = [new_environment(wheel.parent, *x) for x in found.items()]
+        resolved = [pool.submit(check_resolves, home, pip, wheel, extras) for home in homes]
+        trained = [pool.submit(check_trains, home, pip, wheel) for home in homes]
+        for tried in chain(resolved, trained):
             print(tried.result(), flush=True)
 
 
@@ -65,8 +76,8 @@ def candidates(version: str) -> Iterator[str]:
     uv = Path.home() / ".local" / "share" / "uv" / "python"
     installed = chain(pyenv.glob(f"{version}.*/bin"), uv.glob(f"cpython-{version}.*/bin"))
     for folder in chain(on_path, installed):
-        if (folder / f"python{version}").exists():
-            yield str(folder / f"python{version}")
+        if path := shutil.which(f"python{version}", path=str(folder)):
+            yield path
 
 
 def is_python(path: str, version: str) -> bool:
@@ -103,33 +114,43 @@ def check_wheel(wheel: Path) -> list[str]:
     return extras
 
 
-def check(version: str, python: str, pip: Sequence[str], wheel: Path, extras: Sequence[str]) -> str:
-    """Resolves, installs and trains with one Python; a line that says what was tried."""
-    folder = wheel.parent / version
-    run(wheel.parent, python, "-m", "venv", "--without-pip", str(folder))
-    own = str(folder / "bin" / "python")
-    install = (*pip, "--python", own, "install", "-c", CONSTRAINTS)
-    run(folder, *install, "--dry-run", "--use-feature=fast-deps", f"{wheel}[{','.join(extras)}]")
-    run(folder, *install, "--no-compile", str(wheel))
+def new_environment(folder: Path, version: str, python: str) -> Path:
+    """An empty environment of this Python, which any pip can install in."""
+    run(folder, python, "-m", "venv", "--without-pip", str(folder / version))
+    return folder / version
+
+
+def check_resolves(home: Path, pip: Sequence[str], wheel: Path, extras: Sequence[str]) -> str:
+    """Resolves all extras for the Python of an environment; a line that says so."""
+    install = (*pip, "--python", str(home / "bin" / "python"), "install", "-c", CONSTRAINTS)
+    run(home, *install, "--dry-run", "--use-feature=fast-deps", f"{wheel}[{','.join(extras)}]")
+    return f"Python {home.name} | all extras resolve"
+
+
+def check_trains(home: Path, pip: Sequence[str], wheel: Path) -> str:
+    """Installs the wheel in an environment and trains with it; a line that says what was tried."""
+    own = str(home / "bin" / "python")
+    run(home, *pip, "--python", own, "install", "-c", CONSTRAINTS, "--no-compile", str(wheel))
     code = "import jax, vibe_rl; print('jax', jax.__version__, vibe_rl.__file__)"
-    jax_version, _, path = run(folder, own, "-c", code).rpartition(" ")
-    if not path.startswith(str(folder)):
-        raise SystemExit(f"Python {version} imported {path}, which is not of the wheel.")
+    jax_version, _, path = run(home, own, "-c", code).rpartition(" ")
+    if not path.startswith(str(home)):
+        raise SystemExit(f"Python {home.name} imported {path}, which is not of the wheel.")
     for preset, words in TRAINED.items():
-        run(folder, str(folder / "bin" / "vibe-rl"), "train", preset, *words, "--runner.no_plot")
-    return f"Python {version} | {jax_version}, all extras resolve, {listed(TRAINED)} train"
+        command = (str(home / "bin" / "vibe-rl"), "train", preset, *words, "--runner.no_plot")
+        with ONE_TRAINS[preset]:
+            run(home, *command, XDG_CACHE_HOME=str(wheel.parent / "cache"))
+    return f"Python {home.name} | {jax_version}, {listed(TRAINED)} train"
 
 
-def run(folder: Path, *command: str) -> str:
-    """What a command prints, run in this folder; SystemExit that shows it if it fails."""
-    env = {**os.environ, "JAX_COMPILATION_CACHE_DIR": str(folder / "cache")}
-    env.pop("PYTHONPATH", None)
-    done = subprocess.run(
-        command, cwd=folder, env=env, text=True, check=False, stdout=-1, stderr=subprocess.STDOUT
-    )
-    if done.returncode:
-        raise SystemExit(f"{' '.join(command)}\n{done.stdout}")
-    return done.stdout.strip()
+def run(folder: Path, *command: str, **env: str) -> str:
+    """What a command prints, run in this folder; SystemExit that shows it if it fails or hangs."""
+    kept = {k: v for k, v in os.environ.items() if k not in FORGOTTEN}
+    how = {"cwd": folder, "env": kept | env, "stderr": subprocess.STDOUT}
+    try:
+        return subprocess.check_output(command, timeout=LONGEST, **how).decode().strip()
+    except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as error:
+        said = (error.stdout or b"").decode(errors="replace")
+        raise SystemExit(f"{' '.join(command)}\n{error}\n{said}") from error
 
 
 if __name__ == "__main__":

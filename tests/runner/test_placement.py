@@ -198,14 +198,16 @@ def test_large_parameters_and_their_moments_are_split_and_learn_the_same():
 )
 def test_a_run_resumes_with_another_number_of_devices(kind, before, after, tmp_path):
     run_dir = RunDir("run", tmp_path)
-    whole = run_training(prepared(kind, None))
-    run_training(prepared(kind, before, total_timesteps=1024), run_dir=run_dir)
+    saved = run_training(prepared(kind, before, total_timesteps=1024), run_dir=run_dir)
+    how = {"resume": True, "total_timesteps": 1024}  # reads the end of the run, and no update more
+    read = run_training(prepared(kind, after, **how), run_dir=run_dir)
+    for a, b in zip(numbers(read.state), numbers(saved.state), strict=True):
+        np.testing.assert_array_equal(a, b)
     result = run_training(prepared(kind, after, resume=True), run_dir=run_dir)
-    assert result.step == 2048
-    for a, b in zip(numbers(result.state.obs), numbers(whole.state.obs), strict=True):
-        assert a.shape == b.shape
-    n_devices = {len(x.sharding.device_set) for x in jax.tree.leaves(result.state)}
-    assert n_devices == {after or 1}
+    assert (saved.step, read.step, result.step) == (1024, 1024, 2048)
+    for state in (read.state, result.state):
+        n_devices = {len(x.sharding.device_set) for x in jax.tree.leaves(state)}
+        assert n_devices == {after or 1}
 
 
 def test_the_seeds_function_gives_a_device_axis_and_one_agent():
