@@ -22,6 +22,7 @@ from vibe_rl.sharding import (
     make_mesh,
     replicate_sharding,
     set_mesh,
+    wait_for,
 )
 
 
@@ -117,3 +118,10 @@ def test_each_device_gets_a_key_of_its_own():
     assert keys.shape == (8,)
     assert len(np.unique(jax.random.key_data(keys), axis=0)) == 8
     assert split_key_across_devices(jax.random.PRNGKey(0), 8).shape == (8, 2)
+
+
+@pytest.mark.parametrize("first", [1.0, jnp.nan, jnp.inf, 3])
+def test_what_waits_is_not_changed(first):
+    then = {"done": jnp.array([True, False]), "length": jnp.arange(3), "loss": jnp.array(jnp.nan)}
+    result = jax.jit(wait_for)({"loss": jnp.array(first), "other": jnp.ones(2)}, then)
+    jax.tree.map(np.testing.assert_array_equal, result, then)

@@ -24,6 +24,10 @@ class DamagedCheckpointError(ConfigError):
     """A checkpoint that differs from what was saved: truncated or altered."""
 
 
+class UnwritableError(ConfigError):
+    """The file system refuses to write: names the file."""
+
+
 class NonFiniteLossError(ArithmeticError):
     """A loss became NaN or infinite: names the update at which it appeared."""
 
@@ -57,13 +61,13 @@ def reason(error: BaseException) -> str:
 
 @contextmanager
 def writing(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Raises ConfigError about `path` where the file system refuses to write there."""
+    """Raises UnwritableError about `path` where the file system refuses to write there."""
     try:
         yield
     except ConfigError:
         raise
     except OSError as error:
-        raise ConfigError(
+        raise UnwritableError(
             f"{os.fspath(path)} cannot be written ({error.strerror or error}): free it, or name "
             "another place."
         ) from error

@@ -131,8 +131,8 @@ def replicate_on_mesh(pytree: PyTree, mesh: Mesh) -> PyTree:
     return jax.device_put(pytree, replicate_sharding(mesh))
 
 
-def after(first: PyTree, then: PyTree) -> PyTree:
-    """`then`, unchanged, which nothing can read before the numbers `first` are there.
+def wait_for(first: PyTree, then: PyTree) -> PyTree:
+    """`then`, unchanged, which nothing can read before the numbers `first` are computed.
 
     On a CPU, XLA starts a loop and then what comes next in the program, unless that reads what the
     loop computes. If both communicate, some devices may wait for the others in the loop and some
@@ -140,5 +140,5 @@ def after(first: PyTree, then: PyTree) -> PyTree:
     by what is always true.
     """
     number = sum(jnp.sum(leaf).astype(jnp.float32) for leaf in jax.tree.leaves(first))
-    there = (number == number) | (number != number)  # noqa: PLR0124 - true of NaN as well
-    return jax.tree.map(lambda x: jnp.where(there, x, jnp.zeros_like(x)), then)
+    computed = (number == number) | (number != number)  # noqa: PLR0124 - true of NaN as well
+    return jax.tree.map(lambda x: jnp.where(computed, x, jnp.zeros_like(x)), then)

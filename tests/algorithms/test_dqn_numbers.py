@@ -168,7 +168,7 @@ def test_targets_sum_the_rewards_of_one_episode_and_bootstrap_unless_the_task_en
         **ends,
     )
     state = linear_state(algorithm)
-    memory = algorithm.remember(state, rollout)
+    memory = algorithm.store(state, rollout)
     first = algorithm.replay.gather(
         memory.ring, jnp.zeros(1, jnp.int32), jnp.ones(1), algorithm.config.gamma
     )
@@ -478,7 +478,7 @@ def test_observations_are_seen_through_statistics_of_all_that_came_before():
     state, _ = warm_up(algorithm, state, some_rollout()._replace(obs=obs), KEY)
     np.testing.assert_allclose(algorithm.values(state, floats([3.0, 1.0])), [2.0, 0.0], atol=1e-6)
     batches = stacked(batch_of([[3.0, 1.0]], [0], reward=5.0))
-    _, metrics, _ = jax.jit(lambda a, *x: a.study(*x))(algorithm, state, batches, KEY)
+    _, metrics, _ = jax.jit(lambda a, *x: a.learn_from(*x))(algorithm, state, batches, KEY)
     np.testing.assert_allclose(metrics["q_mean"], 2.0, rtol=1e-6)
     np.testing.assert_allclose(metrics["td_error"], 3.0, rtol=1e-6)
 

@@ -476,5 +476,5 @@ def test_of_masked_choices_only_the_legal_ones_count_in_the_target_entropy():
     obs = MaskedObs(jnp.zeros((3, 2)), jnp.array(legal))
     batch = batch_of(np.zeros((3, 2)), jnp.zeros(3, jnp.int32), weight=[1.0, 0.3, 0.0])
     algorithm = algorithm_of(action_space=Discrete(4), obs_space=Masked(SPACE, 4))
-    wanted = algorithm.wanted_entropy(batch._replace(obs=obs))
+    wanted = algorithm.batch_target_entropy(batch._replace(obs=obs))
     np.testing.assert_allclose(wanted, 0.5 * (0.0 + math.log(4.0)) / 2, rtol=1e-6)

@@ -1,20 +1,26 @@
 """Trials: how they are ranked; groups: which runs share a program."""
 
+import os
+import signal
+from contextlib import nullcontext
 from dataclasses import replace
 from math import inf
 
 import jax
+import pytest
 
 from small_run import CONFIG
+from vibe_rl.experiment import trials
 from vibe_rl.experiment.build import build
 from vibe_rl.experiment.grid import expand_grid
 from vibe_rl.experiment.group import Member, by_program
-from vibe_rl.experiment.trials import Trial, last_return, rank_trials
+from vibe_rl.experiment.trials import Trial, last_return, rank_trials, train_trials
 from vibe_rl.metrics import MetricsLogger
 from vibe_rl.run_dir import RunDir
 from vibe_rl.run_dir.divergence import Divergence, mark_diverged
 from vibe_rl.runner.many.fit import fit_many
 from vibe_rl.runner.many.runs import side_by_side
+from vibe_rl.system.signals import StopRequest
 
 
 def runs_on(axes):
@@ -35,6 +41,26 @@ def test_shapes_have_a_program_each_and_numbers_none():
     runs = runs_on(axes)
     groups = by_program(list(range(8)), runs)
     assert groups == [[0, 1, 4, 5], [2, 3, 6, 7]]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_all_programs_and_not_only_the_one_that_runs(number, tmp_path, monkeypatch):
+    started = []
+
+    def run_until_signal(run, run_dirs, record, stop, fit):
+        with StopRequest() if stop is None else nullcontext():  # as `run_many` does
+            started.extend(run_dirs)
+            os.kill(os.getpid(), number)
+
+    monkeypatch.setattr(trials, "run_many", run_until_signal)
+    each = [
+        Member(RunDir(base_dir=tmp_path, run_id=f"run_{i}"), CONFIG, run)
+        for i, run in enumerate(runs_on({"algo.hidden_sizes": [(8,), (16,)]}))
+    ]
+    handler = signal.getsignal(number)
+    assert not train_trials([Trial("both", {}, each)])
+    assert started == [each[0].run_dir]
+    assert signal.getsignal(number) is handler
 
 
 def plant(tmp_path, returns_of):

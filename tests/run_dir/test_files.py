@@ -5,6 +5,7 @@ import pytest
 from vibe_rl.checkpoint.eqx import save_eqx
 from vibe_rl.errors import ConfigError
 from vibe_rl.run_dir.files import first_free, numbered_names, write_atomically
+from vibe_rl.tracking.jsonl import MetricsLogger
 
 
 def test_a_file_has_its_name_only_when_it_is_whole(tmp_path):
@@ -35,6 +36,13 @@ def test_what_the_file_system_refuses_is_a_sentence_that_names_the_file(tmp_path
     with pytest.raises(ConfigError, match=r"agent\.eqx cannot be written"):
         save_eqx(tmp_path / "agent.eqx", {"weight": 1.0})
     assert [each.name for each in tmp_path.iterdir()] == ["agent.eqx"]
+
+
+@pytest.mark.parametrize("write", [lambda path: save_eqx(path, {"weight": 1.0}), MetricsLogger])
+def test_a_folder_that_cannot_be_made_is_a_sentence_too(tmp_path, write):
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigError, match=r"file/of_a_run cannot be written"):
+        write(tmp_path / "file" / "of_a_run")
 
 
 @pytest.mark.parametrize(

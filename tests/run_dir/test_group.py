@@ -13,7 +13,6 @@ from vibe_rl.run_dir.group import (
     is_population,
     is_sweep,
     members,
-    print_diverged,
     why_diverged,
 )
 
@@ -47,12 +46,11 @@ def test_the_seeds_of_a_setting_stand_together_in_their_order(sweep):
     ]
 
 
-def test_members_that_diverged_are_printed_with_the_reason(sweep, capsys):
+def test_a_member_says_why_it_diverged(sweep):
     lost = members(sweep)[0]
     assert why_diverged(lost) is None
     mark_diverged(lost, Divergence(1024, "loss NaN since update 3"))
-    print_diverged(sweep)
-    assert capsys.readouterr().out == f"Diverged | {lost.root.name}: loss NaN since update 3\n"
+    assert why_diverged(lost) == "loss NaN since update 3"
     clear_divergence(lost)
     assert why_diverged(lost) is None
 

@@ -245,6 +245,7 @@ def test_the_speed_is_that_of_a_window_not_of_a_moment():
 BAD = [
     (CONFIG, {"total_timesteps": 31}, "total_timesteps 31 is less than one update of 32"),
     (CONFIG, {"total_timesteps": 0}, "total_timesteps 0: give at least 1"),
+    (CONFIG, {"num_devices": 0}, "num_devices 0: give at least 1"),
     (CONFIG, {"eval_episodes": -1}, "eval_episodes -1: give at least 0"),
     (CONFIG, {"num_devices": 99}, "num_devices 99, and there are 8"),
     (CONFIG, {"fsdp_devices": 2}, "fsdp_devices 2 does not divide the 1 devices"),

@@ -83,6 +83,15 @@ def test_trackers_that_are_passed_in_get_the_description_rows_and_files(tmp_path
     assert recorder.closed
 
 
+def test_a_reward_curve_that_cannot_be_written_is_a_warning(tmp_path):
+    run_dir = RunDir(base_dir=tmp_path)
+    run_dir.artifact_path("reward_curve.png").mkdir()
+    how = {"ppo_config": CONFIG, "runner_config": replace(RUNNER, plot=True), "run_dir": run_dir}
+    with pytest.warns(RuntimeWarning, match=r"reward_curve\.png cannot be written"):
+        train_ppo(ENV, PARAMS, **how)
+    assert saved_steps(run_dir.checkpoints)[-1] == 256
+
+
 def test_an_experiment_and_train_ppo_describe_a_run_by_the_same_names(tmp_path):
     recorder, config = Recorder(), TrainConfig(env_id="CartPole-v1", algo=CONFIG, runner=RUNNER)
     train(trackers=[recorder])

@@ -187,7 +187,7 @@ class DQN(OffPolicy):
             target = self.target(params, target_params, batch)
             (grads, (metrics, td_error)) = jax.grad(self.loss, has_aux=True)(params, batch, target)
             params, opt_state, norm = optimizer.step(params, opt_state, grads)
-            target_params = self.follow(target_params, params, count + 1)
+            target_params = self.update_target(target_params, params, count + 1)
             learner = (params, target_params, opt_state, count + 1)
             return learner, (metrics._replace(grad_norm=norm), td_error)
 
@@ -216,7 +216,7 @@ class DQN(OffPolicy):
         loss, q_mean, mean_size = batch.mean(jnp.stack([losses, q, size]))
         return loss, (DQNMetrics(loss, q_mean, mean_size, jnp.float32(0.0)), size)
 
-    def follow(self, target_params: QFunction, params: QFunction, count: Array) -> QFunction:
+    def update_target(self, target_params: QFunction, params: QFunction, count: Array) -> QFunction:
         """The target network after `count` gradient steps."""
         due, tau = count % self.config.target_update_freq == 0, self.config.tau
 

@@ -194,7 +194,7 @@ class OffPolicy(Algorithm):
             statistics = update_statistics(statistics, view(rollout.obs))
         return memory._replace(obs_statistics=statistics, step=memory.step + 1)
 
-    def remember(self, state: Any, rollout: Transition) -> Memory:
+    def store(self, state: Any, rollout: Transition) -> Memory:
         """The memory with a rollout added."""
         ring = self.replay.insert(state.memory.ring, rollout)
         return self.update_memory(state, rollout)._replace(ring=ring)
@@ -213,15 +213,17 @@ class OffPolicy(Algorithm):
     def update(self, state: Any, rollout: Transition, key: Key) -> tuple[Any, dict[str, Array]]:
         """Adds a rollout to the replay and learns from batches of it."""
         sample_key, learn_key = update_keys(key)
-        memory = self.remember(state, rollout)
-        batches = self.draw(memory.ring, sample_key, self.beta(memory))
-        state, metrics, td_error = self.study(state._replace(memory=memory), batches, learn_key)
+        memory = self.store(state, rollout)
+        batches = self.sample(memory.ring, sample_key, self.beta(memory))
+        state, metrics, td_error = self.learn_from(
+            state._replace(memory=memory), batches, learn_key
+        )
         priority = (td_error + 1e-6) ** self.config.priority_alpha
         ring = self.replay.reprioritize(memory.ring, batches, priority)
         metrics |= {"buffer_fill": self.replay.fill(memory.ring)}
         return state._replace(memory=state.memory._replace(ring=ring)), metrics
 
-    def draw(self, ring: Ring, key: AnyKey, beta: Number = 1.0) -> Batch:
+    def sample(self, ring: Ring, key: AnyKey, beta: Number = 1.0) -> Batch:
         """Examples `[U, B]`, not standardised."""
         shape = self.gradient_steps, self.config.batch_size
         return self.replay.sample(ring, key, shape, self.config.gamma, beta)
@@ -230,7 +232,9 @@ class OffPolicy(Algorithm):
         """The exponent of the importance weights at this moment."""
         return interpolate(self.config.priority_beta, 1.0, self.fraction(memory))
 
-    def study(self, state: Any, batches: Batch, key: Key) -> tuple[Any, dict[str, Array], Array]:
+    def learn_from(
+        self, state: Any, batches: Batch, key: Key
+    ) -> tuple[Any, dict[str, Array], Array]:
         """Learns from examples `[U, B]`, whatever ring they come from."""
         statistics = state.memory.obs_statistics
         if statistics is not None:

@@ -30,7 +30,7 @@ from vibe_rl.ops.normalization import (
 )
 from vibe_rl.ops.returns import compute_gae, explained_variance
 from vibe_rl.schedule import scheduled
-from vibe_rl.sharding import after
+from vibe_rl.sharding import wait_for
 from vibe_rl.spaces import Space
 from vibe_rl.types import Key, Number, PyTree, Transition, description, number, static
 
@@ -289,7 +289,7 @@ class PPO(Algorithm):
         coefficients = self.coefficients(state, n_steps * num_envs)
         examples = self.examples(state, rollout)
         state, metrics = self._learn(state, examples, coefficients, key)
-        value, target, obs = after(metrics, (examples.value, examples.target, rollout.obs))
+        value, target, obs = wait_for(metrics, (examples.value, examples.target, rollout.obs))
         metrics["explained_variance"] = explained_variance(value, target)
         metrics["lr"] = jnp.asarray(coefficients.lr)
         statistics = state.obs_statistics

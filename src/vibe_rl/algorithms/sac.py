@@ -256,8 +256,9 @@ class SAC(OffPolicy):
         (policy_loss, entropy), actor_grads = gradient(
             state.actor_params, state.critic_params, batch, alpha, actor_key
         )
-        state, norms = self.descend(state, actor_grads, critic_grads)
-        state, alpha_loss = self.tune(state, entropy - self.wanted_entropy(batch))
+        state, norms = self.apply_gradients(state, actor_grads, critic_grads)
+        excess = entropy - self.batch_target_entropy(batch)
+        state, alpha_loss = self.update_temperature(state, excess)
         metrics = SACMetrics(policy_loss, loss, alpha_loss, alpha, entropy, q_mean, size)
         return state, (metrics._asdict() | norms, td_error)
 
@@ -268,7 +269,7 @@ class SAC(OffPolicy):
         )
         return batch.reward + batch.discount * future.value
 
-    def descend(
+    def apply_gradients(
         self, state: SACState, actor_grads: PyTree, critic_grads: PyTree
     ) -> tuple[SACState, dict[str, Array]]:
         """A step of Adam on policy and critics, and of the slow critics; norms where known."""
@@ -293,7 +294,7 @@ class SAC(OffPolicy):
         clipped = config.max_grad_norm is not None  # else they are not computed
         return state, norms if clipped else {}
 
-    def wanted_entropy(self, batch: Batch) -> Array:
+    def batch_target_entropy(self, batch: Batch) -> Array:
         """The target entropy; where choices are masked, of those that are legal in the batch."""
         if not isinstance(batch.obs, MaskedObs):
             return self.target_entropy
@@ -301,7 +302,7 @@ class SAC(OffPolicy):
         share = self.config.target_entropy_scale * ENTROPY_SHARE
         return share * batch.mean(jnp.log(n_legal))
 
-    def tune(self, state: SACState, excess: Array) -> tuple[SACState, Array]:
+    def update_temperature(self, state: SACState, excess: Array) -> tuple[SACState, Array]:
         """A step of Adam on the temperature's logarithm, and its loss; `excess` over the target."""
         if not self.config.autotune_alpha:
             return state, jnp.float32(0.0)

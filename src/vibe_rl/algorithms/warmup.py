@@ -35,6 +35,6 @@ class Warmup:
 
     def update(self, state: Any, rollout: Transition, key: Key) -> tuple[Any, dict[str, Array]]:
         """Adds the rollout to the replay."""
-        memory = self.algorithm.remember(state, rollout)
+        memory = self.algorithm.store(state, rollout)
         fill = self.algorithm.replay.fill(memory.ring)
         return state._replace(memory=memory), {"buffer_fill": fill}

@@ -10,8 +10,9 @@ import numpy as np
 
 from vibe_rl.analysis.aggregate import normalize_scores
 from vibe_rl.analysis.caveats import caveats, comma_separated
-from vibe_rl.analysis.method import Method, PathLike, load_method
+from vibe_rl.analysis.method import Method, load_method
 from vibe_rl.errors import ConfigError
+from vibe_rl.run_dir.group import AnyPath
 
 
 class Comparison(NamedTuple):
@@ -23,7 +24,7 @@ class Comparison(NamedTuple):
 
 
 def compare(
-    paths: Sequence[PathLike], metric: str = "eval_return", best: bool = False
+    paths: Sequence[AnyPath], metric: str = "eval_return", best: bool = False
 ) -> Comparison:
     """Reads the scores of the methods in `paths`.
 
@@ -56,13 +57,13 @@ def _scores(method: Method, env_id: str) -> np.ndarray:
     return np.array([seed.score for seed in method[env_id]], np.float64)
 
 
-def _names(paths: Sequence[PathLike]) -> list[str]:
+def _names(paths: Sequence[AnyPath]) -> list[str]:
     """The directories' own names, or the paths where two have the same."""
     names = [Path(path).absolute().name for path in paths]
     return names if len(set(names)) == len(names) else [str(Path(path)) for path in paths]
 
 
-def _check_different(paths: Sequence[PathLike]) -> None:
+def _check_different(paths: Sequence[AnyPath]) -> None:
     if len(paths) < 2:
         raise ConfigError("a comparison needs two directories or more: vibe-rl compare A B.")
     for one, other in combinations(paths, 2):

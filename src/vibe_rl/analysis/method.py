@@ -1,6 +1,5 @@
 """A method of a comparison: the seeds in a directory, each with its score."""
 
-import os
 from math import inf
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -8,10 +7,8 @@ from typing import Any, NamedTuple
 from vibe_rl.errors import ConfigError
 from vibe_rl.run_dir.directory import RunDir, find_runs
 from vibe_rl.run_dir.divergence import divergence_of
-from vibe_rl.run_dir.group import members
+from vibe_rl.run_dir.group import AnyPath, members
 from vibe_rl.tracking.jsonl import read_metrics
-
-PathLike = str | os.PathLike[str]
 
 
 class Seed(NamedTuple):
@@ -27,7 +24,7 @@ Method = dict[str, list[Seed]]
 """The seeds in each environment, by its name."""
 
 
-def load_method(path: PathLike, metric: str, best: bool) -> Method:
+def load_method(path: AnyPath, metric: str, best: bool) -> Method:
     """The seeds of all runs in a directory.
 
     Raises:
@@ -47,7 +44,7 @@ def load_method(path: PathLike, metric: str, best: bool) -> Method:
     return method
 
 
-def runs_in(path: PathLike) -> list[RunDir]:
+def runs_in(path: AnyPath) -> list[RunDir]:
     """The run `path`, the members of the group `path`, or those of all in the folder `path`."""
     path = Path(path)
     runs = [RunDir.open(path)] if (path / "logs").is_dir() else find_runs(path)

@@ -7,7 +7,7 @@ import equinox as eqx
 import jax
 
 from vibe_rl.checkpoint.leaves import unwrap_key, wrap_key
-from vibe_rl.errors import DamagedCheckpointError, NoCheckpointError, reason
+from vibe_rl.errors import DamagedCheckpointError, NoCheckpointError, reason, writing
 from vibe_rl.run_dir.files import write_atomically
 from vibe_rl.types import PyTree
 
@@ -21,7 +21,8 @@ def save_eqx(path: str | os.PathLike[str], tree: PyTree) -> Path:
         ConfigError: the file system refuses to write there.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
     with write_atomically(path) as file:
         eqx.tree_serialise_leaves(file, jax.tree.map(unwrap_key, tree))
     return path

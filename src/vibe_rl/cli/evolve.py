@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vibe_rl.cli.options import asks_help, parse_int, pop_option
-from vibe_rl.cli.output import format_table, print_ending, return_text, try_to_draw
-from vibe_rl.cli.plot import draw_curves
+from vibe_rl.cli.output import format_table, print_group, return_text
 from vibe_rl.system.cores import use_all_cores
 
 if TYPE_CHECKING:
@@ -41,13 +40,8 @@ def evolve(args: Sequence[str]) -> None:
 
 def print_population(group: "RunDir", ranking: "Sequence[RankedMember]") -> None:
     """Prints, and draws, how a population ended."""
-    from vibe_rl.experiment.config_files import read_config  # noqa: PLC0415
-
-    table = members_table(ranking) if ranking else ""
-    print_ending(group, "", table, interrupted=not ranking)
-    if ranking and read_config(group).runner.plot:
-        try_to_draw("Hyperparameters", partial(draw_hyperparameters, group))
-        try_to_draw("Reward curve", partial(draw_curves, [str(group)]))
+    draw = partial(draw_hyperparameters, group)
+    print_group(group, ranking, members_table, "Hyperparameters", draw)
 
 
 def members_table(ranking: "Sequence[RankedMember]") -> str:

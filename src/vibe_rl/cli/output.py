@@ -1,11 +1,13 @@
 """What commands print: endings, tables and figures, a line each."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from math import inf
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from vibe_rl.cli.plot import draw_curves
 from vibe_rl.errors import ConfigError
-from vibe_rl.run_dir.group import print_diverged
+from vibe_rl.run_dir.group import by_setting, members, why_diverged
 
 if TYPE_CHECKING:
     from vibe_rl.run_dir.directory import RunDir
@@ -29,6 +31,38 @@ def print_ending(run_dir: "RunDir", steps: str, result: str, interrupted: bool) 
     print(f"Run | {run_dir}")
     if interrupted:
         print(f"Resume with | vibe-rl train --resume {run_dir}")
+
+
+def print_diverged(group: "RunDir") -> None:
+    """Prints a line for every member that diverged; for a single run none."""
+    for run in by_setting(members(group)):
+        reason = why_diverged(run)
+        if reason is not None:
+            print(f"Diverged | {run.root.name}: {reason}")
+
+
+def print_group(
+    group: "RunDir",
+    ranking: Sequence[Any],
+    table: Callable[[Any], str],
+    label: str,
+    draw: Callable[[], object],
+) -> None:
+    """Prints, and draws, how a group that is ranked ended.
+
+    Args:
+        group: its directory.
+        ranking: the best first; empty if a signal ended the training.
+        table: the text of a ranking.
+        label: of the figure that shows the ranking.
+        draw: writes that figure; its path.
+    """
+    from vibe_rl.experiment.config_files import read_config  # noqa: PLC0415
+
+    print_ending(group, "", table(ranking) if ranking else "", interrupted=not ranking)
+    if ranking and read_config(group).runner.plot:
+        try_to_draw(label, draw)
+        try_to_draw("Reward curve", partial(draw_curves, [str(group)]))
 
 
 def try_to_draw(label: str, draw: Callable[[], object]) -> None:

@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vibe_rl.cli.options import asks_help, check_no_seed, parse_int, pop_option
-from vibe_rl.cli.output import format_table, iqm_text, print_ending, return_text, try_to_draw
-from vibe_rl.cli.plot import draw_curves
+from vibe_rl.cli.output import format_table, iqm_text, print_group, return_text
 from vibe_rl.system.cores import use_all_cores
 
 if TYPE_CHECKING:
@@ -41,13 +40,8 @@ def sweep(args: Sequence[str]) -> None:
 
 def print_sweep(group: "RunDir", standings: "Sequence[Standing]") -> None:
     """Prints, and draws, how a sweep ended."""
-    from vibe_rl.experiment.config_files import read_config  # noqa: PLC0415
-
-    table = ranking_table(standings) if standings else ""
-    print_ending(group, "", table, interrupted=not standings)
-    if standings and read_config(group).runner.plot:
-        try_to_draw("Ranking", partial(draw_ranking, group, standings))
-        try_to_draw("Reward curve", partial(draw_curves, [str(group)]))
+    draw = partial(draw_ranking, group, standings)
+    print_group(group, standings, ranking_table, "Ranking", draw)
 
 
 def ranking_table(standings: "Sequence[Standing]") -> str:

@@ -5,9 +5,9 @@ from dataclasses import replace
 from vibe_rl.configs.train_config import ALGORITHMS, TrainConfig, algorithm_name, to_dict
 from vibe_rl.env import AutoResetWrapper, HostEnvironment, make
 from vibe_rl.errors import ConfigError
-from vibe_rl.runner.algorithm import make_algorithm
 from vibe_rl.runner.config import resolve_num_envs
-from vibe_rl.runner.run import Run, prepare, prepare_together
+from vibe_rl.runner.from_config import prepare_from_config
+from vibe_rl.runner.run import Run, prepare_together
 
 
 def build(config: TrainConfig) -> Run:
@@ -19,10 +19,9 @@ def build(config: TrainConfig) -> Run:
     if not isinstance(env, HostEnvironment):
         env = AutoResetWrapper(env)
     kind = ALGORITHMS[algorithm_name(config)][1]
-    algorithm = make_algorithm(kind, env, env_params, config.algo, config.runner)
-    num_envs = resolve_num_envs(config.algo.num_envs, config.runner)
-    what = algorithm, env, env_params, config.runner, num_envs
-    return prepare(*what, description=to_dict(config))
+    return prepare_from_config(
+        kind, env, env_params, config.algo, config.runner, description=to_dict(config)
+    )
 
 
 def build_for_run_dir(config: TrainConfig, resume: bool = False) -> Run:

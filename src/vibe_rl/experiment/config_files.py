@@ -6,10 +6,11 @@ import time
 from vibe_rl.configs.train_config import TrainConfig, from_dict, to_dict
 from vibe_rl.errors import ConfigError
 from vibe_rl.run_dir.directory import RunDir
+from vibe_rl.run_dir.group import AnyPath
 from vibe_rl.system.processes import broadcast_text, greatest
 
 
-def new_run_dir(name: str, base_dir: str | os.PathLike[str]) -> RunDir:
+def new_run_dir(name: str, base_dir: AnyPath) -> RunDir:
     """A new run directory; of several processes, the first makes it and all use it."""
     path = broadcast_text(lambda: str(RunDir(name, base_dir)))
     if greatest(not wait_for_folder(path)):
@@ -28,7 +29,7 @@ def wait_for_folder(path: str, seconds: float = 10.0) -> bool:
     return os.path.isdir(path)
 
 
-def read_config(path: str | os.PathLike[str]) -> TrainConfig:
+def read_config(path: AnyPath) -> TrainConfig:
     """The newest config of the run in a directory."""
     return from_dict(RunDir.open(path).load_latest_config())
 

@@ -5,7 +5,6 @@
 """
 
 import csv
-import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,6 +14,7 @@ from vibe_rl.errors import writing
 from vibe_rl.experiment.build import build, with_own_checkpoints
 from vibe_rl.experiment.config_files import read_config, write_config, write_run_files
 from vibe_rl.run_dir.directory import RunDir
+from vibe_rl.run_dir.group import AnyPath
 from vibe_rl.runner.many.runs import alike, side_by_side
 from vibe_rl.runner.run import Run
 
@@ -71,7 +71,7 @@ def create_group(
 
 
 def open_group(
-    path: str | os.PathLike[str], run_dirs: Iterable[RunDir], change: Change = lambda config: config
+    path: AnyPath, run_dirs: Iterable[RunDir], change: Change = lambda config: config
 ) -> Group:
     """An existing group with changed configs; nothing is written.
 

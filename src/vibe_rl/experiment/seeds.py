@@ -3,7 +3,6 @@
 They are a group, see `vibe_rl.experiment.group`, whose members are called seed_<n>.
 """
 
-import os
 from collections.abc import Iterable
 
 from vibe_rl.configs.train_config import TrainConfig, experiment_name
@@ -19,7 +18,7 @@ from vibe_rl.experiment.group import (
 )
 from vibe_rl.run_dir.directory import RunDir
 from vibe_rl.run_dir.divergence import divergence_of
-from vibe_rl.run_dir.group import members
+from vibe_rl.run_dir.group import AnyPath, members
 from vibe_rl.runner.fit import FitResult
 from vibe_rl.runner.many.runs import side_by_side
 from vibe_rl.runner.many.session import run_many
@@ -42,7 +41,7 @@ def seed_configs(config: TrainConfig, seeds: Iterable[int]) -> dict[str, TrainCo
 
 
 def train_seeds(
-    config: TrainConfig, seeds: Iterable[int], base_dir: str | os.PathLike[str] = "runs"
+    config: TrainConfig, seeds: Iterable[int], base_dir: AnyPath = "runs"
 ) -> tuple[RunDir, list[FitResult]]:
     """Trains `config` with every seed, in one program; nothing is written if it cannot work."""
     configs = seed_configs(config, seeds)
@@ -53,7 +52,7 @@ def train_seeds(
 
 
 def resume_seeds(
-    path: str | os.PathLike[str], change: Change = lambda config: config
+    path: AnyPath, change: Change = lambda config: config
 ) -> tuple[RunDir, list[FitResult]]:
     """Resumes all runs of a group from the latest step that each of them has saved.
 

@@ -1,6 +1,5 @@
 """One run, from its config to its files and back: train, resume, load the agent, evaluate it."""
 
-import os
 from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Any, overload
@@ -14,6 +13,7 @@ from vibe_rl.experiment.build import build, build_for_run_dir, for_one_device
 from vibe_rl.experiment.config_files import new_run_dir, read_config, write_run_files
 from vibe_rl.experiment.seeds import train_seeds
 from vibe_rl.run_dir.directory import RunDir
+from vibe_rl.run_dir.group import AnyPath
 from vibe_rl.runner.evaluator import EvalMetrics
 from vibe_rl.runner.fit import FitResult
 from vibe_rl.runner.resuming import agent_part
@@ -24,21 +24,19 @@ from vibe_rl.system.processes import run_on_first
 from vibe_rl.system.programs import enable_compilation_cache
 from vibe_rl.types import PyTree
 
-Path = str | os.PathLike[str]
-
 
 @overload
-def train(config: TrainConfig, base_dir: Path = "runs") -> tuple[RunDir, FitResult]: ...
+def train(config: TrainConfig, base_dir: AnyPath = "runs") -> tuple[RunDir, FitResult]: ...
 
 
 @overload
 def train(
-    config: TrainConfig, base_dir: Path = "runs", *, seeds: Iterable[int]
+    config: TrainConfig, base_dir: AnyPath = "runs", *, seeds: Iterable[int]
 ) -> tuple[RunDir, list[FitResult]]: ...
 
 
 def train(
-    config: TrainConfig, base_dir: Path = "runs", *, seeds: Iterable[int] | None = None
+    config: TrainConfig, base_dir: AnyPath = "runs", *, seeds: Iterable[int] | None = None
 ) -> tuple[RunDir, FitResult] | tuple[RunDir, list[FitResult]]:
     """Trains a run in a new run directory; nothing is written if it cannot work.
 
@@ -64,7 +62,7 @@ def train(
         return run_dir, session.train()
 
 
-def resume(path: Path, config: TrainConfig) -> tuple[RunDir, FitResult]:
+def resume(path: AnyPath, config: TrainConfig) -> tuple[RunDir, FitResult]:
     """Resumes from the latest checkpoint and trains up to `config.runner.total_timesteps`.
 
     Hyperparameters may differ from those before; the config is recorded beside the earlier ones.
@@ -80,7 +78,7 @@ def resume(path: Path, config: TrainConfig) -> tuple[RunDir, FitResult]:
         return run_dir, session.train()
 
 
-def load_run(path: Path, best: bool = False) -> tuple[Run, PyTree, Mapping[str, Any]]:
+def load_run(path: AnyPath, best: bool = False) -> tuple[Run, PyTree, Mapping[str, Any]]:
     """The run of a directory, its latest or best saved agent, and the checkpoint's notes.
 
     Raises:
@@ -100,7 +98,7 @@ def load_run(path: Path, best: bool = False) -> tuple[Run, PyTree, Mapping[str, 
 
 
 def evaluate_run(
-    path: Path,
+    path: AnyPath,
     episodes: int | None = None,
     seed: int | None = None,
     best: bool = False,

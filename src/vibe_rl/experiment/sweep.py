@@ -9,7 +9,6 @@ Successive halving is that of Jamieson & Talwalkar 2016 (arXiv:1502.07943): at e
 1/eta of the settings continue. The state of a sweep is in its files, from which it is resumed.
 """
 
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -29,6 +28,7 @@ from vibe_rl.experiment.group import (
 from vibe_rl.experiment.seeds import check_seeds
 from vibe_rl.experiment.trials import Standing, Trial, rank_trials, train_trials, updates_until
 from vibe_rl.run_dir.directory import RunDir
+from vibe_rl.run_dir.group import AnyPath
 from vibe_rl.runner.run import Run
 from vibe_rl.system.lock import lock_directory
 from vibe_rl.system.signals import StopRequest
@@ -45,7 +45,7 @@ class SweepPlan(NamedTuple):
     rungs: Sequence[int] = ()  # env steps after which the worst settings stop
 
 
-def read_sweep_plan(path: str | os.PathLike[str]) -> SweepPlan:
+def read_sweep_plan(path: AnyPath) -> SweepPlan:
     """The plan of the sweep in a directory."""
     return SweepPlan(**RunDir.open(path).load_config(FILE))
 
@@ -55,7 +55,7 @@ def sweep(
     axes: Mapping[str, Iterable[Any]],
     seeds: Iterable[int] = range(4),
     halving: int | None = None,
-    base_dir: str | os.PathLike[str] = "runs",
+    base_dir: AnyPath = "runs",
 ) -> tuple[RunDir, list[Standing]]:
     """Trains every combination of the values on `axes` with every seed, and ranks them.
 
@@ -93,7 +93,7 @@ def sweep(
 
 
 def resume_sweep(
-    path: str | os.PathLike[str], change: Change = lambda config: config
+    path: AnyPath, change: Change = lambda config: config
 ) -> tuple[RunDir, list[Standing]]:
     """Resumes a sweep from its files; what is complete is not repeated.
 

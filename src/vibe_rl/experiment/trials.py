@@ -4,9 +4,8 @@ The state of a trial is in its members' run directories and nowhere else: to res
 it again; what is done already is not repeated.
 """
 
-import os
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from functools import partial
 from math import inf
@@ -18,6 +17,7 @@ from vibe_rl.errors import NonFiniteLossError
 from vibe_rl.experiment.group import Member, by_program, write_member_files
 from vibe_rl.run_dir.directory import RunDir
 from vibe_rl.run_dir.divergence import divergence_of
+from vibe_rl.run_dir.group import AnyPath
 from vibe_rl.runner.many.fit import OnEvaluation, fit_many
 from vibe_rl.runner.many.runs import side_by_side
 from vibe_rl.runner.many.session import run_many
@@ -69,15 +69,16 @@ def train_trials(
     """
     members = [member for trial in trials for member in trial.members]
     unfinished = [member for member in members if not is_trained(member, step)]
-    for group in by_program(unfinished, [member.run for member in unfinished]):
-        if stop is not None and stop.requested:
-            break
-        unload_programs()
-        run = side_by_side([shorten_run(member.run, step) for member in group])
-        with suppress(NonFiniteLossError):  # marked in each member's directory
+    fit = partial(fit_many, on_evaluation=on_evaluation)
+    with StopRequest() if stop is None else nullcontext(stop) as stopping:  # one for all programs
+        for group in by_program(unfinished, [member.run for member in unfinished]):
+            if stopping.requested:
+                break
+            unload_programs()
+            run = side_by_side([shorten_run(member.run, step) for member in group])
             run_dirs = [member.run_dir for member in group]
-            fit = partial(fit_many, on_evaluation=on_evaluation)
-            run_many(run, run_dirs, partial(write_member_files, group), stop, fit)
+            with suppress(NonFiniteLossError):  # marked in each member's directory
+                run_many(run, run_dirs, partial(write_member_files, group), stopping, fit)
     return all(is_trained(member, step) for member in members)
 
 
@@ -115,10 +116,14 @@ def trial_standing(trial: Trial, step: int | None = None) -> Standing:
     last = [last_return(member.run_dir, limit) for member, limit in pairs]
     returns = [-inf if x is None else x for x in last]
     worst = returns.index(min(returns))
+    iqm, low, high, n_seeds = aggregate(returns)
     return Standing(
-        trial.name,
-        trial.values,
-        *aggregate(returns),
+        setting=trial.name,
+        values=trial.values,
+        iqm=iqm,
+        low=low,
+        high=high,
+        n_seeds=n_seeds,
         diverged=returns.count(-inf),
         worst=returns[worst],
         worst_seed=trial.members[worst].config.runner.seed,
@@ -126,7 +131,7 @@ def trial_standing(trial: Trial, step: int | None = None) -> Standing:
     )
 
 
-def last_return(path: str | os.PathLike[str], step: float | int = inf) -> float | None:
+def last_return(path: AnyPath, step: float | int = inf) -> float | None:
     """The mean return of a run's last evaluation up to `step`; -inf if it diverged, or None."""
     run_dir = RunDir.open(path)
     divergence = divergence_of(run_dir)

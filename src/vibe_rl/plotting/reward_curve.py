@@ -19,18 +19,17 @@ from vibe_rl.plotting.curves import (
     smooth_radius,
 )
 from vibe_rl.plotting.palette import color_for
+from vibe_rl.run_dir.group import AnyPath
 
 if TYPE_CHECKING:
     import matplotlib.figure
-
-PathLike = str | os.PathLike[str]
 
 GROUPS = ("auto", "none", "setting")
 _NAMES = {"wall_time": "Wall time [s]"}
 
 
 def plot_reward_curve(
-    run_dirs: PathLike | Sequence[PathLike],
+    run_dirs: AnyPath | Sequence[AnyPath],
     *,
     x_key: str = "step",
     y_key: str = "episode_return",
@@ -38,7 +37,7 @@ def plot_reward_curve(
     style: str | None = None,
     group_by: str = "auto",
     config: PlotConfig | None = None,
-    save_path: PathLike | None = None,
+    save_path: AnyPath | None = None,
 ) -> "matplotlib.figure.Figure":
     """Draw `y_key` over `x_key` for one or many runs.
 

@@ -12,7 +12,7 @@ from typing_extensions import override
 from vibe_rl.replay.base import AbstractReplay
 from vibe_rl.replay.device import Replay
 from vibe_rl.replay.ring import Batch, Ring
-from vibe_rl.sharding import after
+from vibe_rl.sharding import wait_for
 from vibe_rl.spaces import Space
 from vibe_rl.types import Key, Number, PyTree, Transition
 
@@ -61,7 +61,7 @@ class ShardedReplay(AbstractReplay):
         keys = jax.random.split(key, self.n_shards)
         axis = len(before)
         many = jax.vmap(sample, out_axes=axis, axis_name=SHARDS)(self._parts(ring), keys)
-        many = many._replace(weight=after(ring.filled, many.weight))  # priorities do not read it
+        many = many._replace(weight=wait_for(ring.filled, many.weight))  # priorities do not read it
         return jax.tree.map(lambda x: x.reshape(*x.shape[:axis], batch, *x.shape[axis + 2 :]), many)
 
     @override

@@ -8,6 +8,7 @@ from vibe_rl.run_dir.directory import RunDir, find_runs
 from vibe_rl.run_dir.divergence import divergence_of
 
 AnyPath = str | os.PathLike[str]
+"""Of a run, a group or a file; here, as `vibe_rl.types` imports JAX and reading needs none."""
 
 
 def is_group(path: AnyPath) -> bool:
@@ -44,11 +45,3 @@ def why_diverged(run: AnyPath) -> str | None:
     """What in a run became NaN or infinite; None if nothing did."""
     divergence = divergence_of(RunDir.open(run))
     return None if divergence is None else divergence.reason
-
-
-def print_diverged(path: AnyPath) -> None:
-    """Prints a line for every member that diverged."""
-    for run in by_setting(members(path)):
-        reason = why_diverged(run)
-        if reason is not None:
-            print(f"Diverged | {run.root.name}: {reason}")

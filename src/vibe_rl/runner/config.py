@@ -37,7 +37,7 @@ class RunnerConfig:
     replay_on: str = choice("device", "host")
     """Where the replay is: device, or host if the device's memory is too small."""
 
-    num_devices: int | None = None
+    num_devices: int | None = number(None, least=1)
     """Devices to train on; None takes one, but all in train_ppo_multigpu and where several
     processes train together."""
     num_envs: int = number(1, least=1)

@@ -1,7 +1,8 @@
 """The host side of training: log, evaluate, save, call back, stop, in an ordinary `for`.
 
 The device is never waited for without need: while it computes a chunk, the host handles the one
-before. Only a callback, which sees the state and the metrics of the same step, makes it wait.
+before. It waits for a callback, which sees the state and the metrics of the same step, and where
+something is saved.
 """
 
 from collections.abc import Callable, Iterator

@@ -12,7 +12,6 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
@@ -22,7 +21,7 @@ from vibe_rl.algorithms.warmup import Warmup
 from vibe_rl.env.base import Environment
 from vibe_rl.replay.ring import Batch, Ring
 from vibe_rl.runner.executor import ON_DEVICE, Beginning, shapes_on_device
-from vibe_rl.runner.loop import Experience, MetricTable, TrainState, collect, measure
+from vibe_rl.runner.loop import Experience, MetricTable, TrainState, collect, measure, table_row
 from vibe_rl.types import AnyArray, Key, PyTree
 
 
@@ -91,7 +90,7 @@ def learn(stage: Any, agent_state: PyTree, given: UpdateInput) -> tuple[PyTree, 
     agent_state, metrics = agent_state._replace(memory=memory), {}
     if given.batch is not None:
         _, learn_key = update_keys(given.key)
-        agent_state, metrics, _ = learner.study(agent_state, given.batch, learn_key)
+        agent_state, metrics, _ = learner.learn_from(agent_state, given.batch, learn_key)
     return agent_state, metrics | {"buffer_fill": given.fill}
 
 
@@ -102,10 +101,7 @@ def learn_and_measure(
     if given is None:
         return state, None
     agent_state, metrics = learn(stage, state.agent_state, given)
-    measured = measure(given.experience, metrics)
-    values = jnp.stack([jnp.float32(value) for value in measured.metrics.values()])
-    episodes = measured.episodes[:, : measured.episodes.shape[1] * each_episode]
-    row = MetricTable(values, episodes, tuple(measured.metrics))
+    row = table_row(measure(given.experience, metrics), each_episode)
     return state._replace(agent_state=agent_state), row
 
 
@@ -165,7 +161,7 @@ def take_turns(
         assert rollout is not None
         given = UpdateInput(rollout.experience, rollout.key)
         if ring is not None:
-            ring, given = draw_on_host(stage, ring, given, rollout.sample_key)
+            ring, given = sample_on_host(stage, ring, given, rollout.sample_key)
         state, rollout, row = advance(state, given, last=not left)
         rows.append(row)
     if ring is not None:
@@ -174,7 +170,7 @@ def take_turns(
     return state, stack_rows(jax.device_get(rows))
 
 
-def draw_on_host(
+def sample_on_host(
     stage: Any, ring: Ring, given: UpdateInput, sample_key: Array
 ) -> tuple[Ring, UpdateInput]:
     """NumPy's part: the ring with a rollout, and a batch from it unless this is the warm-up."""
@@ -182,7 +178,7 @@ def draw_on_host(
     lean = given.experience.transition._replace(extras=None)
     rollout, key = jax.device_get((lean, sample_key))
     ring = learner.replay.insert(ring, rollout)
-    batch = None if isinstance(stage, Warmup) else learner.draw(ring, key)
+    batch = None if isinstance(stage, Warmup) else learner.sample(ring, key)
     return ring, given._replace(fill=learner.replay.fill(ring), batch=batch)
 
 

@@ -20,7 +20,7 @@ from vibe_rl.env.base import Environment
 from vibe_rl.env.host import AnyEnvironment
 from vibe_rl.errors import ConfigError
 from vibe_rl.runner.episodes import summarize_episodes
-from vibe_rl.sharding import after
+from vibe_rl.sharding import wait_for
 from vibe_rl.types import (
     RESERVED_METRICS,
     AnyArray,
@@ -186,7 +186,7 @@ def iteration(
 def measure(rollout: Experience, metrics: dict[str, Array]) -> UpdateMetrics:
     """What the host may want to know of a rollout and of what was learned from it."""
     done = rollout.transition.terminated | rollout.transition.truncated
-    done, returns, lengths, env_metrics = after(
+    done, returns, lengths, env_metrics = wait_for(
         metrics, (done, rollout.episode_return, rollout.episode_length, rollout.metrics)
     )
     episodes = summarize_episodes(done, returns, lengths)
@@ -195,6 +195,14 @@ def measure(rollout: Experience, metrics: dict[str, Array]) -> UpdateMetrics:
     each = jnp.stack([returns, lengths.astype(jnp.float32)])
     each = jnp.where(done, each, 0.0).reshape(2, -1)
     return UpdateMetrics(metrics | episodes._asdict() | of_env, each)
+
+
+def table_row(measured: UpdateMetrics, each_episode: bool) -> MetricTable:
+    """An update's row of a table, without the table's axis of rows."""
+    names = tuple(measured.metrics)
+    values = jnp.stack([jnp.float32(measured.metrics[name]) for name in names])
+    steps = measured.episodes.shape[1]
+    return MetricTable(values, measured.episodes[:, : steps * each_episode], names)
 
 
 def iterations(
@@ -212,10 +220,8 @@ def iterations(
 
     def body(i: Array, carry: tuple[TrainState, Any]) -> tuple[TrainState, Any]:
         state, measured = once(carry[0])
-        row = jnp.stack([jnp.float32(measured.metrics[name]) for name in names])
-        new = MetricTable(row, measured.episodes[:, : steps * each_episode], names)
         write = partial(jax.lax.dynamic_update_index_in_dim, index=i, axis=0)
-        return state, jax.tree.map(write, carry[1], new)
+        return state, jax.tree.map(write, carry[1], table_row(measured, each_episode))
 
     capacity = chunk_capacity(steps)
     episodes = jnp.zeros((capacity, 2, steps * each_episode))

@@ -113,8 +113,9 @@ class RowWriter:
         row |= summarize(self.unfinished)
         row["steps_per_second"] = self.speedometer.speed
         if evaluation is not None:
-            self.evaluation = jax.device_get(evaluation)
-            row |= evaluation_row(evaluation)
+            scores: EvalMetrics = jax.device_get(evaluation)
+            self.evaluation = scores
+            row |= evaluation_row(scores)
         self.tracker.log(row, row["step"])
         self.logged = update
         if not self.due.ends_early(update):

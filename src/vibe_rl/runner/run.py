@@ -13,6 +13,7 @@ from jax.sharding import Mesh
 
 from vibe_rl.algorithms.base import Algorithm, Stage
 from vibe_rl.env.host import AnyEnvironment, HostEnvironment
+from vibe_rl.env.wrappers import layers
 from vibe_rl.errors import ConfigError
 from vibe_rl.run_dir.manifest import versions
 from vibe_rl.run_dir.plain import plain_text
@@ -233,8 +234,7 @@ def check_warmup(run: Run) -> None:
 
 def describe_run(algorithm: Algorithm, env: Any, config: RunnerConfig) -> dict[str, Any]:
     """What is recorded of a run that no `TrainConfig` describes, under the same names."""
-    while hasattr(env, "env"):  # below the wrappers
-        env = env.env
+    *_, env = layers(env)  # the one below all wrappers
     return {
         "algorithm": type(algorithm).__name__.lower(),
         "env_id": getattr(env, "env_id", type(env).__name__),

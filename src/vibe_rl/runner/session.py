@@ -1,14 +1,15 @@
 """A run with its lock, log, checkpoints and trackers around it: what every `train_*` shares."""
 
+import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from vibe_rl.checkpoint import saved_steps
-from vibe_rl.errors import ConfigError
+from vibe_rl.errors import ConfigError, UnwritableError
 from vibe_rl.plotting import plot_reward_curve
 from vibe_rl.run_dir.directory import RunDir
 from vibe_rl.run_dir.manifest import versions
@@ -53,8 +54,9 @@ class Session:
         run, found, saver = self.run, None, None
         with ExitStack() as stack:
             if self.checkpoints is not None:
-                found = latest(run, self.checkpoints)
-                saver = make_saver(run, self.checkpoints, self.run_dir)
+                with end_if_alone():
+                    found = latest(run, self.checkpoints)
+                    saver = make_saver(run, self.checkpoints, self.run_dir)
                 stack.callback(saver.close)
             stack.enter_context(end_if_alone())  # before saver.close, for which all are needed
             own = own_trackers(run, self.run_dir, found) if is_first() else []
@@ -72,7 +74,8 @@ def open_session(
 ) -> Iterator[Session]:
     """Locks the run's checkpoints and refuses what cannot work; the block then trains.
 
-    Nothing has been written when the block begins, so that it may first record what it will do.
+    Nothing but the lock has been written when the block begins, so that it may first record what it
+    will do.
     """
     directory = checkpoints_of(run, run_dir)
     check_same_files(directory, callback)
@@ -146,8 +149,12 @@ def log_files(run: Run, run_dir: RunDir, tracker: Tracker) -> None:
     """Draws the reward curve if it is wanted, and passes on what the run leaves."""
     curve = run_dir.artifact_path("reward_curve.png")
     if run.config.plot:
-        with suppress(ConfigError):  # no episode has ended, or matplotlib is missing
+        try:
             plot_reward_curve([run_dir], save_path=curve)
             tracker.log_file(curve)
+        except UnwritableError as error:
+            warnings.warn(str(error), RuntimeWarning, stacklevel=2)
+        except ConfigError:
+            pass  # no episode has ended, or matplotlib is missing
     if run_dir.best_checkpoint is not None:
         tracker.log_file(run_dir.best_checkpoint)

@@ -6,9 +6,10 @@ from typing import Any, NamedTuple
 from vibe_rl.algorithms.dqn import DQN, DQNConfig, DQNState
 from vibe_rl.env.host import AnyEnvironment
 from vibe_rl.run_dir.directory import RunDir
-from vibe_rl.runner.algorithm import make_algorithm
-from vibe_rl.runner.config import RunnerConfig, check_shape
+from vibe_rl.runner.config import RunnerConfig
 from vibe_rl.runner.fit import Callback
+from vibe_rl.runner.from_config import make_algorithm, prepare_from_config
+from vibe_rl.runner.run import prepare_together
 from vibe_rl.runner.train_off_policy import train_off_policy
 from vibe_rl.tracking.base import Tracker
 from vibe_rl.types import PyTree
@@ -65,19 +66,16 @@ def train_dqn(  # noqa: PLR0913 - keyword arguments of a public function
         ConfigError: before anything is compiled or written, if the run cannot work.
         NonFiniteLossError: a loss became NaN or infinite.
     """
-    algorithm = dqn(env, env_params, dqn_config, runner_config)
-    algorithm.check(algorithm.replay.num_envs)
-    check_shape("obs_shape", obs_shape, getattr(algorithm.obs_space, "shape", None))
-    check_shape("n_actions", n_actions, getattr(algorithm.action_space, "n", None))
-    return DQNTrainResult(
-        *train_off_policy(
-            algorithm,
+    run = prepare_together(
+        lambda: prepare_from_config(
+            DQN,
             env,
             env_params,
+            dqn_config,
             runner_config,
             eval_params=eval_params,
-            callback=callback,
-            run_dir=run_dir,
-            trackers=trackers,
+            obs_shape=obs_shape,
+            n_actions=n_actions,
         )
     )
+    return DQNTrainResult(*train_off_policy(run, callback, run_dir, trackers))

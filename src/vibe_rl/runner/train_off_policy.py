@@ -4,15 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from vibe_rl.algorithms.off_policy import OffPolicy
-from vibe_rl.env.host import AnyEnvironment
 from vibe_rl.run_dir.directory import RunDir
-from vibe_rl.runner.config import RunnerConfig
 from vibe_rl.runner.fit import Callback
-from vibe_rl.runner.run import prepare, prepare_together
+from vibe_rl.runner.run import Run
 from vibe_rl.runner.session import run_training
 from vibe_rl.tracking.base import Tracker
-from vibe_rl.types import PyTree
 
 
 @dataclass
@@ -30,31 +26,14 @@ class Rows(Tracker):
         elif step > self.warmup_steps:
             self.metrics_log.append(dict(metrics))
 
-    def log_config(self, config: Mapping[str, Any]) -> None:
-        """Nothing."""
-
-    def log_file(self, path: Any) -> None:
-        """Nothing."""
-
-    def close(self) -> None:
-        """Nothing."""
-
 
 def train_off_policy(
-    algorithm: OffPolicy,
-    env: AnyEnvironment,
-    env_params: PyTree,
-    runner_config: RunnerConfig,
-    *,
-    eval_params: PyTree,
+    run: Run,
     callback: Callback | None,
     run_dir: RunDir | None,
     trackers: Sequence[Tracker],
 ) -> tuple[Any, list[float], list[dict[str, Any]]]:
     """The final agent, every episode's return, and the rows of metrics."""
-    what = algorithm, env, env_params, runner_config, algorithm.replay.num_envs
-    run = prepare_together(lambda: prepare(*what, eval_params=eval_params))
     rows = Rows(run.warmup_updates * run.steps_per_update)
-    files = {"run_dir": run_dir, "trackers": [rows, *trackers]}
-    result = run_training(run, callback=callback, **files)
+    result = run_training(run, callback=callback, run_dir=run_dir, trackers=[rows, *trackers])
     return result.state.agent_state, rows.episode_returns, rows.metrics_log

@@ -8,14 +8,10 @@ import numpy as np
 from vibe_rl.algorithms.ppo import PPO, PPOConfig, PPOState
 from vibe_rl.env.host import AnyEnvironment
 from vibe_rl.run_dir.directory import RunDir
-from vibe_rl.runner.algorithm import make_algorithm
-from vibe_rl.runner.config import (
-    RunnerConfig,
-    check_shape,
-    resolve_num_envs,
-)
+from vibe_rl.runner.config import RunnerConfig
 from vibe_rl.runner.fit import Callback
-from vibe_rl.runner.run import prepare, prepare_together
+from vibe_rl.runner.from_config import make_algorithm, prepare_from_config
+from vibe_rl.runner.run import prepare_together
 from vibe_rl.runner.session import run_training
 from vibe_rl.tracking.base import Tracker
 from vibe_rl.types import Key, PyTree
@@ -87,14 +83,21 @@ def train_ppo(  # noqa: PLR0913 - keyword arguments of a public function
         ConfigError: before anything is compiled or written, if the run cannot work.
         NonFiniteLossError: a loss became NaN or infinite.
     """
-    algorithm = ppo(env, env_params, ppo_config, runner_config)
-    check_shape("obs_shape", obs_shape, getattr(algorithm.obs_space, "shape", None))
-    check_shape("n_actions", n_actions, getattr(algorithm.action_space, "n", None))
-    num_envs = resolve_num_envs(ppo_config.num_envs, runner_config)
-    what = algorithm, env, env_params, runner_config, num_envs
-    run = prepare_together(lambda: prepare(*what, eval_params=eval_params))
-    files = {"run_dir": run_dir, "trackers": trackers}
-    result = run_training(run, callback=callback, keep_history=True, **files)
+    run = prepare_together(
+        lambda: prepare_from_config(
+            PPO,
+            env,
+            env_params,
+            ppo_config,
+            runner_config,
+            eval_params=eval_params,
+            obs_shape=obs_shape,
+            n_actions=n_actions,
+        )
+    )
+    result = run_training(
+        run, run_dir=run_dir, callback=callback, trackers=trackers, keep_history=True
+    )
     state = result.state
     history = PPOMetricsHistory(*(result.history[name] for name in PPOMetricsHistory._fields))
     return PPOTrainState(state.agent_state, state.obs, state.env_state, state.key), history

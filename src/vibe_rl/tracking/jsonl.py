@@ -14,7 +14,7 @@ from typing import Any
 
 from typing_extensions import override
 
-from vibe_rl.errors import ConfigError
+from vibe_rl.errors import ConfigError, writing
 from vibe_rl.run_dir.files import first_free, numbered_names, write_atomically
 from vibe_rl.tracking.base import Tee, Tracker
 
@@ -48,9 +48,10 @@ class MetricsLogger(Tracker):
         self.path = Path(path)
         self._backends = Tee(*backends)
         self._step, self._unwritten = 0, b""
-        wall_time = _prepare(self.path, resume)
+        with writing(self.path):
+            wall_time = _prepare(self.path, resume)
+            self._file = self.path.open("ab", buffering=0)
         self._began = time.perf_counter() - wall_time
-        self._file = self.path.open("ab", buffering=0)
 
     def write(self, row: Mapping[str, Any]) -> None:
         """Append one row of scalars, with `wall_time` [s] unless it has one, and pass it on.

@@ -40,6 +40,11 @@ def prepared(kind, seed, runner=None, **numbers):
     return prepare(builder(env, env_params, config, runner), env, env_params, runner, 4)
 
 
+def evaluated_elsewhere(run):
+    """The run with an evaluation in other envs."""
+    return replace(run, eval_params=jax.tree.map(lambda x: x * 2, run.eval_params))
+
+
 class Recorder:
     """A tracker that keeps what it is told."""
 
@@ -83,6 +88,22 @@ def test_every_member_is_the_run_it_would_be_alone(kind, n_members):
             assert row.keys() == expected.keys()
             for name in row.keys() - {"steps_per_second"}:
                 assert row[name] == pytest.approx(expected[name], rel=2e-2, abs=1e-3, nan_ok=True)
+
+
+def as_bits(state):
+    leaves = jax.tree.leaves(state)
+    is_key = [jax.dtypes.issubdtype(x.dtype, jax.dtypes.prng_key) for x in leaves]
+    keys_as_numbers = map(lambda x, key: jax.random.key_data(x) if key else x, leaves, is_key)
+    return [np.asarray(x).tobytes() for x in keys_as_numbers]
+
+
+@pytest.mark.parametrize("kind", ["ppo", "dqn", "sac"])
+def test_every_member_of_many_starts_as_it_would_alone_to_the_bit(kind):
+    runs = [prepared(kind, seed, hidden_sizes=(64, 64)) for seed in range(16)]
+    with side_by_side(runs).run.start() as states:
+        for i in (0, 1, 15):
+            with runs[i].start() as alone:
+                assert as_bits(entry(states, i)) == as_bits(alone)
 
 
 def test_numbers_may_differ_and_compile_nothing_again(caplog):
@@ -155,12 +176,13 @@ def test_nothing_continues_where_all_agents_diverged():
         (lambda: prepared("ppo", 1, hidden_sizes=(16,)), "may differ in seeds and hyperparameters"),
         (
             lambda: prepared("ppo", 1, replace(RUNNER, total_timesteps=192)),
-            "env_params or the runner",
+            "env_params, eval_params or the runner",
         ),
         (lambda: prepared("dqn", 1), "may differ in seeds and hyperparameters"),
+        (lambda: evaluated_elsewhere(prepared("ppo", 1)), "eval_params"),
     ],
 )
-def test_runs_of_other_shapes_are_refused(other, sentence):
+def test_runs_of_other_shapes_or_params_are_refused(other, sentence):
     with pytest.raises(ConfigError, match=sentence):
         side_by_side([prepared("ppo", 0), other()])
 

@@ -1,6 +1,5 @@
 """The members of a population in their files, before and after an exchange."""
 
-import os
 from collections.abc import Mapping
 from math import inf
 from typing import NamedTuple
@@ -20,6 +19,7 @@ from vibe_rl.experiment.population.explore import Ranges
 from vibe_rl.experiment.trials import last_return
 from vibe_rl.run_dir.directory import RunDir
 from vibe_rl.run_dir.divergence import Divergence, clear_divergence, divergence_of, mark_diverged
+from vibe_rl.run_dir.group import AnyPath
 from vibe_rl.tracking.jsonl import rewind
 
 FILE = "population.json"
@@ -34,7 +34,7 @@ class PBTPlan(NamedTuple):
     seed: int
 
 
-def read_pbt_plan(path: str | os.PathLike[str]) -> PBTPlan:
+def read_pbt_plan(path: AnyPath) -> PBTPlan:
     """The plan of the population in a directory."""
     plan = PBTPlan(**RunDir.open(path).load_config(FILE))
     return plan._replace(ranges={name: (low, high) for name, (low, high) in plan.ranges.items()})

@@ -1,6 +1,5 @@
 """The schedules of hyperparameters that a population found, of members and their ancestors."""
 
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -8,7 +7,7 @@ from vibe_rl.checkpoint import saved_steps
 from vibe_rl.experiment.population.exploit import Exchange, ancestry, read_exchanges
 from vibe_rl.experiment.population.members import first_hyperparameters, read_pbt_plan
 from vibe_rl.experiment.population.training import rank_members
-from vibe_rl.run_dir.group import members
+from vibe_rl.run_dir.group import AnyPath, members
 
 
 class Schedule(NamedTuple):
@@ -29,7 +28,7 @@ def make_schedule(
     return Schedule(name, [*steps, last], [*values, values[-1]])
 
 
-def hyperparameter_schedules(path: str | os.PathLike[str]) -> tuple[list[Schedule], Schedule]:
+def hyperparameter_schedules(path: AnyPath) -> tuple[list[Schedule], Schedule]:
     """The schedule of each member, and that of the best member's state and its ancestors."""
     exchanges, run_dirs = read_exchanges(path), members(path)
     ranges = read_pbt_plan(path).ranges

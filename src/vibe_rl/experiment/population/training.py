@@ -12,7 +12,6 @@ What a population does depends on its seed and its evaluations alone: a populati
 from checkpoints decides as before.
 """
 
-import os
 from collections.abc import Mapping, Sequence
 from functools import partial
 from math import inf
@@ -45,7 +44,7 @@ from vibe_rl.experiment.population.members import (
 )
 from vibe_rl.experiment.trials import last_return, updates_until
 from vibe_rl.run_dir.directory import RunDir
-from vibe_rl.run_dir.group import members
+from vibe_rl.run_dir.group import AnyPath, members
 from vibe_rl.runner.many.fit import fit_many
 from vibe_rl.runner.many.runs import side_by_side
 from vibe_rl.runner.many.session import run_many
@@ -71,7 +70,7 @@ def evolve(
     n_members: int = 8,
     every: int = 20_000,
     seed: int = 0,
-    base_dir: str | os.PathLike[str] = "runs",
+    base_dir: AnyPath = "runs",
 ) -> tuple[RunDir, list[RankedMember]]:
     """Trains members with different hyperparameters, of which the worst exploit the best.
 
@@ -107,7 +106,7 @@ def evolve(
 
 
 def resume_population(
-    path: str | os.PathLike[str], change: Change = lambda config: config
+    path: AnyPath, change: Change = lambda config: config
 ) -> tuple[RunDir, list[RankedMember]]:
     """Resumes a population from the latest step that all members have saved.
 
@@ -190,7 +189,7 @@ def _train(group: Group, plan: PBTPlan) -> list[RankedMember]:
     return ranking
 
 
-def rank_members(path: str | os.PathLike[str]) -> list[RankedMember]:
+def rank_members(path: AnyPath) -> list[RankedMember]:
     """The members of a population by their last evaluations, the best first."""
     exchanges, ranges = read_exchanges(path), read_pbt_plan(path).ranges
     ranking = []

@@ -67,7 +67,7 @@ def run_trial(
     with StopRequest() as stop:
         monitor = Monitor(should_stop, runs[0], stop)
         trial = Trial(run_dir.root.name, values, group.members)
-        complete = train_trials([trial], None, stop, monitor)
+        complete = train_trials([trial], stop=stop, on_evaluation=monitor)
     if stop.requested and not monitor.stopped:
         raise KeyboardInterrupt
     last = final_divergence(group.members) or monitor.last

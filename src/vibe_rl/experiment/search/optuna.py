@@ -1,6 +1,5 @@
 """Searches with Optuna: an objective for any study (Akiba et al. 2019, arXiv:1907.10902)."""
 
-import os
 from collections.abc import Callable, Iterable, Mapping
 from math import inf
 from typing import Any
@@ -12,6 +11,7 @@ from vibe_rl.experiment.search.objective import Evaluation, build_trial, run_tri
 from vibe_rl.experiment.search.space import Domain, validate_space
 from vibe_rl.extras import require
 from vibe_rl.run_dir.directory import RunDir
+from vibe_rl.run_dir.group import AnyPath
 
 STORABLE = (bool, int, float, str, type(None))
 """The kinds of choices that Optuna can store; others are stored as text."""
@@ -21,7 +21,7 @@ def objective(
     config: TrainConfig,
     space: Mapping[str, Domain],
     seeds: Iterable[int] = range(4),
-    base_dir: str | os.PathLike[str] = "runs",
+    base_dir: AnyPath = "runs",
 ) -> Callable[[Any], float]:
     """The objective for a study that maximizes: the interquartile mean of the last evaluation.
 
@@ -81,7 +81,7 @@ def _run(
     config: TrainConfig,
     values: Mapping[str, Any],
     seeds: list[int],
-    base_dir: str | os.PathLike[str],
+    base_dir: AnyPath,
 ) -> float:
     pruned = require("optuna", "optuna", "searches").TrialPruned
     try:

@@ -193,8 +193,15 @@ class Hosts:
                 return host.end(update, state)
         if i in self._diverged_and_saved():
             self._saver(i).finish(update, state, [], None)
-        step, history = update * self.steps_per_update, host.rows.table()
-        return FitResult(state, step, update, history, None, False, self.diverged[i])
+        return FitResult(
+            state=state,
+            step=update * self.steps_per_update,
+            updates=update,
+            history=host.rows.table(),
+            evaluation=None,
+            interrupted=False,
+            diverged=self.diverged[i],
+        )
 
     @contextmanager
     def _surviving(self, i: int, update: int) -> Iterator[None]:
@@ -225,8 +232,10 @@ def fit_many(
         many: see `side_by_side`.
         files: where each is logged and saved, and resumes; None: nowhere.
         stop: may ask all to end early; None asks at Ctrl-C or SIGTERM.
-        on_divergence: hears of an agent whose loss became NaN or infinite; the others continue.
-        on_evaluation: hears of every evaluation, once it is logged and saved.
+        on_divergence: called with every agent whose loss becomes NaN or infinite; see
+            `OnDivergence`. The others continue.
+        on_evaluation: called with every evaluation, once it is logged, and saved if a checkpoint is
+            due; see `OnEvaluation`.
         exchanger: lets agents take over each other's states; needs savers.
 
     Raises:
@@ -234,7 +243,7 @@ def fit_many(
     """
     pairs = zip(many.members, files or [MemberFiles()] * len(many.members), strict=True)
     hosts = [
-        Host(run, RowWriter(tracker or Tee(), run.due), None, saver, found)
+        Host(run, RowWriter(tracker or Tee(), run.due), saver=saver, found=found)
         for run, (tracker, saver, found) in pairs
     ]
     return drive(many.run, Hosts(hosts, exchanger, on_divergence, on_evaluation), stop)

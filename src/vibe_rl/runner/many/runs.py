@@ -20,7 +20,7 @@ from vibe_rl.env.base import Environment
 from vibe_rl.errors import ConfigError
 from vibe_rl.runner.evaluator import EvalMetrics, evaluate_agent
 from vibe_rl.runner.executor import ON_DEVICE, Beginning, Executor
-from vibe_rl.runner.loop import HOW, TrainState, iterations, start
+from vibe_rl.runner.loop import HOW, TrainState, iterations, jit_start_with, start
 from vibe_rl.runner.run import Run
 from vibe_rl.types import PyTree
 
@@ -66,16 +66,17 @@ def check_alike(first: Run, run: Run) -> None:
     if not alike(first, run):
         raise ConfigError(
             "runs side by side may differ in seeds and hyperparameters that are numbers, not in "
-            "shapes, envs, env_params or the runner's settings: train the others apart."
+            "shapes, envs, env_params, eval_params or the runner's settings: train the others "
+            "apart."
         )
 
 
 def alike(first: Run, run: Run) -> bool:
     """Whether the runs can share a program and its moments."""
     pair = first, run
-    shapes = [jax.tree.structure((r.algorithm, r.env_params)) for r in pair]
+    shapes = [jax.tree.structure((r.algorithm, r.env_params, r.eval_params)) for r in pair]
     settings = [(r.num_envs, r.env, replace(r.config, seed=0)) for r in pair]
-    params = zip(*(jax.tree.leaves(r.env_params) for r in pair), strict=False)
+    params = zip(*(jax.tree.leaves((r.env_params, r.eval_params)) for r in pair), strict=False)
     same_params = all(np.array_equal(a, b) for a, b in params)
     return shapes[0] == shapes[1] and settings[0] == settings[1] and same_params
 
@@ -161,11 +162,12 @@ def on_all_devices(
     return jax.shard_map(local, **how)(many, shared)
 
 
-@partial(jax.jit, static_argnames=("env", "num_envs"))
+@partial(jax.jit, **jit_start_with.keywords)
 def _start(algorithm: Any, env: Environment, env_params: PyTree, keys: Any, *, num_envs: int):
-    """One after another: factorisations in a `vmap` may deadlock on a CPU."""
+    """On a CPU each starts as it would alone, to the bit; in a `vmap` the sums of matrix products
+    are rounded otherwise."""
     begin = partial(start, env=env, env_params=env_params, num_envs=num_envs)
-    return jax.lax.map(lambda x: begin(x[0], key=x[1]), (algorithm, keys))
+    return for_each(lambda algorithm, key: begin(algorithm, key=key), algorithm, keys)
 
 
 @lru_cache(maxsize=8)

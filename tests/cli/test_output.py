@@ -1,0 +1,36 @@
+"""What commands print of a group: how it ended, who diverged, its figures."""
+
+import pytest
+
+from small_run import CONFIG
+from vibe_rl.cli.output import print_diverged, print_group
+from vibe_rl.experiment.config_files import write_config
+from vibe_rl.run_dir import RunDir
+from vibe_rl.run_dir.divergence import Divergence, mark_diverged
+
+
+@pytest.fixture
+def group(tmp_path):
+    """A group of two members, of which one diverged."""
+    group = RunDir(base_dir=tmp_path, run_id="sweep")
+    write_config(group, CONFIG)
+    each = [RunDir(base_dir=group.root / "members", run_id=f"lr=0.1_seed_{i}") for i in (9, 10)]
+    mark_diverged(each[1], Divergence(1024, "loss NaN since update 3"))
+    return group
+
+
+def test_members_that_diverged_are_printed_with_the_reason(group, capsys):
+    print_diverged(group)
+    assert capsys.readouterr().out == "Diverged | lr=0.1_seed_10: loss NaN since update 3\n"
+
+
+def test_a_ranking_is_printed_and_drawn_and_one_that_was_interrupted_is_not(group, capsys):
+    print_group(group, ["best", "worst"], "\n".join, "Ranking", lambda: "ranking.png")
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "Training complete"
+    assert lines[2:6] == ["best", "worst", f"Run | {group}", "Ranking | ranking.png"]
+    assert lines[6].startswith("Reward curve | ")
+    print_group(group, [], "\n".join, "Ranking", lambda: "ranking.png")
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "Training interrupted"
+    assert lines[2:] == [f"Run | {group}", f"Resume with | vibe-rl train --resume {group}"]
