@@ -22,6 +22,7 @@ from vibe_rl.run_dir import RunDir, find_runs
 from vibe_rl.runner import RunnerConfig, prepare, train_ppo_multigpu, unreplicate
 from vibe_rl.runner.loop import run_chunk
 from vibe_rl.runner.placement import chunk_program, mesh_of
+from vibe_rl.runner.resuming import latest
 from vibe_rl.runner.session import run_training
 from vibe_rl.runner.train_dqn import dqn
 from vibe_rl.runner.train_ppo import ppo
@@ -208,6 +209,17 @@ def test_a_run_resumes_with_another_number_of_devices(kind, before, after, tmp_p
     for state in (read.state, result.state):
         n_devices = {len(x.sharding.device_set) for x in jax.tree.leaves(state)}
         assert n_devices == {after or 1}
+
+
+def test_an_empty_replay_is_made_where_it_is_to_live(tmp_path):
+    run_dir, how = RunDir("run", tmp_path), {"total_timesteps": 1024, "checkpoint_replay": False}
+    run_training(prepared("dqn", 2, **how), run_dir=run_dir)
+    run = prepared("dqn", D, resume=True, **how)
+    found = latest(run, run_dir.checkpoints)
+    ring = found.take(run).agent_state.memory.ring
+    assert ring.filled == 0
+    for leaf in (ring.obs, ring.action, ring.reward, ring.kind, ring.cursor):
+        assert {shard.data.nbytes * D for shard in leaf.addressable_shards} == {leaf.nbytes}
 
 
 def test_the_seeds_function_gives_a_device_axis_and_one_agent():

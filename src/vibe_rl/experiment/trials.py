@@ -4,7 +4,7 @@ The state of a trial is in its members' run directories and nowhere else: to res
 it again; what is done already is not repeated.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import replace
 from functools import partial
@@ -72,14 +72,20 @@ def train_trials(
     fit = partial(fit_many, on_evaluation=on_evaluation)
     with StopRequest() if stop is None else nullcontext(stop) as stopping:  # one for all programs
         for group in by_program(unfinished, [member.run for member in unfinished]):
-            if stopping.requested:
-                break
-            unload_programs()
-            run = side_by_side([shorten_run(member.run, step) for member in group])
-            run_dirs = [member.run_dir for member in group]
-            with suppress(NonFiniteLossError):  # marked in each member's directory
-                run_many(run, run_dirs, partial(write_member_files, group), stopping, fit)
+            if not stopping.requested:
+                _train_program(group, step, stopping, fit)
     return all(is_trained(member, step) for member in members)
+
+
+def _train_program(
+    group: Sequence[Member], step: int | None, stop: StopRequest, fit: Callable[..., Any]
+) -> None:
+    """Trains members that share a program up to env step `step`, or to the end."""
+    unload_programs()
+    run = side_by_side([shorten_run(member.run, step) for member in group])
+    run_dirs = [member.run_dir for member in group]
+    with suppress(NonFiniteLossError):  # marked in each member's directory
+        run_many(run, run_dirs, partial(write_member_files, group), stop, fit)
 
 
 def updates_until(run: Run, step: int | None) -> int:

@@ -62,7 +62,7 @@ class Host:
         if self.found is None:
             return None, 0
         self.rows.unfinished = list(self.found.unfinished)
-        return self.found.take(self.run.algorithm), self.found.update
+        return self.found.take(self.run), self.found.update
 
     def chunks(self, run: Run, state: TrainState, update: int) -> Iterator[tuple[Run, Chunk]]:
         """The chunks from `update` on, each with the run that it is of."""

@@ -21,7 +21,7 @@ from vibe_rl.algorithms.warmup import Warmup
 from vibe_rl.env.base import Environment
 from vibe_rl.replay.ring import Batch, Ring
 from vibe_rl.runner.executor import ON_DEVICE, Beginning, shapes_on_device
-from vibe_rl.runner.loop import Experience, MetricTable, TrainState, collect, measure, table_row
+from vibe_rl.runner.loop import Experience, MetricTable, TrainState, collect, measure, metrics_row
 from vibe_rl.types import AnyArray, Key, PyTree
 
 
@@ -101,7 +101,7 @@ def learn_and_measure(
     if given is None:
         return state, None
     agent_state, metrics = learn(stage, state.agent_state, given)
-    row = table_row(measure(given.experience, metrics), each_episode)
+    row = metrics_row(measure(given.experience, metrics), each_episode)
     return state._replace(agent_state=agent_state), row
 
 

@@ -197,7 +197,7 @@ def measure(rollout: Experience, metrics: dict[str, Array]) -> UpdateMetrics:
     return UpdateMetrics(metrics | episodes._asdict() | of_env, each)
 
 
-def table_row(measured: UpdateMetrics, each_episode: bool) -> MetricTable:
+def metrics_row(measured: UpdateMetrics, each_episode: bool) -> MetricTable:
     """An update's row of a table, without the table's axis of rows."""
     names = tuple(measured.metrics)
     values = jnp.stack([jnp.float32(measured.metrics[name]) for name in names])
@@ -221,7 +221,7 @@ def iterations(
     def body(i: Array, carry: tuple[TrainState, Any]) -> tuple[TrainState, Any]:
         state, measured = once(carry[0])
         write = partial(jax.lax.dynamic_update_index_in_dim, index=i, axis=0)
-        return state, jax.tree.map(write, carry[1], table_row(measured, each_episode))
+        return state, jax.tree.map(write, carry[1], metrics_row(measured, each_episode))
 
     capacity = chunk_capacity(steps)
     episodes = jnp.zeros((capacity, 2, steps * each_episode))

@@ -7,9 +7,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 
-from vibe_rl.algorithms.base import Algorithm
 from vibe_rl.checkpoint import check_fits, check_free, load_checkpoint, load_metadata, saved_steps
 from vibe_rl.errors import ConfigError, DamagedCheckpointError
 from vibe_rl.run_dir.files import first_free, numbered_names
@@ -35,13 +35,22 @@ class Found:
         self.unfinished: list[Row] = [unpack(texts) for texts in notes["unfinished"]]
         self.diverged: str | None = notes.get("diverged")  # what was not finite, if that was kept
 
-    def take(self, algorithm: Algorithm) -> TrainState:
+    def take(self, run: Run) -> TrainState:
         """The state, whose memory is the caller's from now on; a replay not saved is empty."""
         state, self._state = self._state, None
         assert state is not None
         if self._holds_replay:
             return state
-        return state._replace(agent_state=algorithm.from_portable(state.agent_state))
+        return state._replace(agent_state=with_empty_replay(run, state.agent_state))
+
+
+def with_empty_replay(run: Run, agent_state: PyTree) -> PyTree:
+    """The agent with a replay that holds nothing; each device makes the part that it is to hold."""
+    fill = run.algorithm.from_portable
+    if run.executor.n_devices > 1:
+        placed = jax.tree.map(lambda x: x.sharding, run.shapes().agent_state)
+        fill = jax.jit(fill, out_shardings=placed)
+    return fill(agent_state)
 
 
 def latest(run: Run, directory: Path, among: Collection[int] | None = None) -> Found | None:
