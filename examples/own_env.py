@@ -29,7 +29,8 @@ class Drone:
         speed = state[1] + 0.05 * (20.0 * action - params["gravity"])  # 0.05 s a step
         state = jnp.array([state[0] + 0.05 * speed, speed])
         error = jnp.abs(state[0])
-        return Step(state, state, 1.0 - error, error > 1.0, jnp.array(False), {})
+        lost, never = error > 1.0, jnp.array(False)
+        return Step(state, state, 1.0 - error, terminated=lost, truncated=never, info={})
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A run that stops half-way and is resumed equals one that never stopped, to the bit."""
+"""A run of half the budget, resumed with all of it, equals one that never stopped, to the bit."""
 
 import sys
 from dataclasses import replace
@@ -11,6 +11,7 @@ from vibe_rl.experiment import resume, train
 
 def main(steps: int = 20_000) -> None:
     _, config = PRESETS["cartpole_dqn"]
+    # both halves follow the schedules of the whole
     config = replace(config, algo=replace(config.algo, schedule_steps=float(steps)))
 
     run_dir, stopped = train(with_budget(config, steps // 2))

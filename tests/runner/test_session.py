@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+import jax.numpy as jnp
+import numpy as np
 import pytest
 
 from vibe_rl import experiment
@@ -10,9 +12,11 @@ from vibe_rl.algorithms.ppo import PPOConfig
 from vibe_rl.checkpoint import saved_steps
 from vibe_rl.configs import TrainConfig, to_dict
 from vibe_rl.env import AutoResetWrapper, make
+from vibe_rl.errors import ConfigError
 from vibe_rl.metrics import read_metrics
 from vibe_rl.run_dir import RunDir
 from vibe_rl.runner import RunnerConfig, train_dqn, train_ppo
+from vibe_rl.runner.fit import is_false
 
 ENV, PARAMS = make("CartPole-v1")
 ENV = AutoResetWrapper(ENV)
@@ -66,6 +70,22 @@ def test_a_callback_that_returns_false_ends_the_run_which_returns_normally(tmp_p
     assert saved_steps(run_dir.checkpoints)[-1] == 128
     _, _, whole = train(callback=lambda *_: None)  # nothing is not False
     assert len(whole.total_loss) == 4
+
+
+@pytest.mark.parametrize("false", [False, np.False_, np.array(False), jnp.array(False)])
+def test_false_of_any_library_ends_the_run(false):
+    _, _, history = train(callback=lambda *_: false)
+    assert len(history.total_loss) == 1
+
+
+@pytest.mark.parametrize("other", [None, True, np.True_, 0, 0.0, jnp.array(0.0), "", []])
+def test_anything_else_does_not(other):
+    assert not is_false(other)
+
+
+def test_to_resume_there_has_to_be_a_directory():
+    with pytest.raises(ConfigError, match="resume True: give a run_dir or a checkpoint_dir"):
+        train(runner_config=replace(RUNNER, resume=True))
 
 
 def test_trackers_that_are_passed_in_get_the_description_rows_and_files(tmp_path):

@@ -25,7 +25,14 @@ def evaluate(args: Sequence[str]) -> None:
         seed: int | None = None,
         best: tyro.conf.FlagCreatePairsOff[bool] = False,
     ):
-        """Greedy episodes of the latest agent or the best; by default those of its evaluation."""
+        """Greedy episodes of the saved agent.
+
+        Args:
+            run: Directory of a run, or of a group.
+            episodes: How many; by default as many as in the run's evaluations.
+            seed: Of fresh episodes; by default those of its last evaluation are repeated.
+            best: The agent of the best evaluation instead of the latest.
+        """
         runs = [str(member) for member in by_setting(members(run))]
         scores = {
             each: evaluate_run(each, episodes=episodes, seed=seed, best=best)

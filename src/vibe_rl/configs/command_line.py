@@ -13,6 +13,10 @@ from vibe_rl.errors import ConfigError, unknown
 RESUMED = "run"
 WHOLE_NUMBER = re.compile(r"\d+(\.\d+)?[eE]\+?\d+")
 
+TRAIN_HELP = """Trains a preset: vibe-rl train PRESET [--seeds 0:8 | --distributed] [fields].
+Resumes a run or a group: vibe-rl train --resume RUN [fields].
+Lists the fields: vibe-rl train PRESET --help."""
+
 
 def cli(args: Sequence[str]) -> TrainConfig:
     """The config that `args` describe; with --help, prints help and exits.
@@ -28,7 +32,9 @@ def cli(args: Sequence[str]) -> TrainConfig:
         if args[0] not in PRESETS:
             raise unknown("preset", args[0], PRESETS)
         check_fields(args, PRESETS[args[0]][1])
-    return tyro.extras.overridable_config_cli(PRESETS, args=tyro_words(args), prog="vibe-rl train")
+    return tyro.extras.overridable_config_cli(
+        PRESETS, args=tyro_words(args), prog="vibe-rl train", description=TRAIN_HELP
+    )
 
 
 def update_config(config: TrainConfig, args: Sequence[str]) -> TrainConfig:

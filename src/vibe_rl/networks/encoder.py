@@ -1,4 +1,4 @@
-"""Networks about one example, whose leaves are all arrays: plain `jax.jit`, `grad` and optax work.
+"""Encoders: from an observation of any space to one feature vector, an example at a time.
 
 Which encoder an observation gets follows from its space: images pass through convolutions, numbers
 are flattened, choices become one-hot vectors, and everything is joined before the dense layers.

@@ -30,7 +30,14 @@ Result_co = TypeVar("Result_co", covariant=True)
 Callback = Callable[[int, PyTree, Row], object]
 """Called as `callback(step, agent_state, metrics)` after every row, once learning has begun.
 
-If it returns False, and not merely nothing, the run ends there as if its budget were used up."""
+If it returns False, Python's or an array's, and not merely nothing, the run ends there as if its
+budget were used up."""
+
+
+def is_false(answer: object) -> bool:
+    """Whether it is a truth value, of Python or of an array without axes, and false."""
+    array = np.asarray(answer)
+    return array.dtype == bool and array.ndim == 0 and not array
 
 
 class FitResult(NamedTuple):
@@ -97,7 +104,7 @@ class Host:
             row = self.flush()
             if row and update > run.warmup_updates:
                 step, agent_state = update * run.steps_per_update, chunk.state.agent_state
-                self.ended = self.callback(step, agent_state, row) is False
+                self.ended = is_false(self.callback(step, agent_state, row))
 
     def save(self, state: TrainState, update: int, scores: EvalMetrics | None) -> None:
         """Saves what is logged and known to be finite."""

@@ -78,6 +78,8 @@ def open_session(
     will do.
     """
     directory = checkpoints_of(run, run_dir)
+    if run.config.resume and directory is None:
+        raise ConfigError("resume True: give a run_dir or a checkpoint_dir to resume from.")
     check_same_files(directory, callback)
     enable_compilation_cache()
     with StopRequest() as stop, ExitStack() as stack:
