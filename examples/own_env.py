@@ -28,9 +28,8 @@ class Drone:
     def step(self, key, state, action, params):
         speed = state[1] + 0.05 * (20.0 * action - params["gravity"])  # 0.05 s a step
         state = jnp.array([state[0] + 0.05 * speed, speed])
-        error = jnp.abs(state[0])
-        lost, never = error > 1.0, jnp.array(False)
-        return Step(state, state, 1.0 - error, terminated=lost, truncated=never, info={})
+        error, never = jnp.abs(state[0]), jnp.array(False)
+        return Step(state, state, 1.0 - error, terminated=error > 1.0, truncated=never, info={})
 
 
 if __name__ == "__main__":
