@@ -125,3 +125,4 @@ def test_what_waits_is_not_changed(first):
     then = {"done": jnp.array([True, False]), "length": jnp.arange(3), "loss": jnp.array(jnp.nan)}
     result = jax.jit(wait_for)({"loss": jnp.array(first), "other": jnp.ones(2)}, then)
     jax.tree.map(np.testing.assert_array_equal, result, then)
+    jax.tree.map(np.testing.assert_array_equal, wait_for({}, then), then)
