@@ -38,6 +38,23 @@ def test_an_accelerator_gets_the_implementation_of_jax_and_the_same_numbers(monk
     np.testing.assert_array_equal(jax.random.normal(here, (300,)), jax.random.normal(there, (300,)))
 
 
+def test_what_is_drawn_once_is_the_same_by_smaller_code_and_so_are_its_keys():
+    def draw(key):
+        first, second = jax.random.split(key)
+        return jax.random.normal(first, (5,)), second
+
+    def drawn_once(key):
+        return prng.drawn_once(draw, key)
+
+    numbers, key = jax.jit(drawn_once)(prng.key(3))
+    expected_numbers, expected_key = draw(prng.key(3))
+    np.testing.assert_array_equal(numbers, expected_numbers)
+    assert key.dtype == expected_key.dtype
+    np.testing.assert_array_equal(data(key), data(expected_key))
+    lengths = [len(jax.jit(f).lower(key).as_text()) for f in (drawn_once, draw)]
+    assert lengths[0] < lengths[1]
+
+
 def test_what_was_saved_with_one_implementation_is_loaded_with_the_other(tmp_path, monkeypatch):
     here = prng.key(7)
     monkeypatch.setattr(jax, "default_backend", lambda: "gpu")

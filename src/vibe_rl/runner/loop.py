@@ -19,6 +19,7 @@ from vibe_rl.algorithms.base import Algorithm, Stage
 from vibe_rl.env.base import Environment
 from vibe_rl.env.host import AnyEnvironment
 from vibe_rl.errors import ConfigError
+from vibe_rl.ops import prng
 from vibe_rl.runner.episodes import summarize_episodes
 from vibe_rl.sharding import wait_for
 from vibe_rl.types import (
@@ -104,7 +105,7 @@ def start(
     agent_key, env_key, key = jax.random.split(key, 3)
     reset = jax.vmap(env.reset, in_axes=(0, params_axes(env, env_params)))
     obs, env_state = reset(jax.random.split(env_key, num_envs), env_params)
-    return TrainState(algorithm.init(agent_key), env_state, obs, key)
+    return TrainState(prng.drawn_once(algorithm.init, agent_key), env_state, obs, key)
 
 
 jit_start_with = partial(
