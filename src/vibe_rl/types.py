@@ -5,6 +5,7 @@ from dataclasses import MISSING, field, fields
 from typing import Any, NamedTuple, TypeVar
 
 import jax
+import jax.numpy as jnp
 import jaxtyping
 import numpy as np
 from jaxtyping import Array
@@ -23,6 +24,11 @@ Keys = jaxtyping.Key[Array, " T N"]
 f32: Any = np.float32
 i32: Any = np.int32
 """Make leaves of env_params: strongly typed arrays that touch no device."""
+
+
+def is_key(leaf: Any) -> bool:
+    """Whether a leaf, or the shape of one, is a typed PRNG key; Python's numbers are not."""
+    return jnp.issubdtype(jnp.result_type(leaf), jax.dtypes.prng_key)
 
 
 class Transition(NamedTuple):

@@ -4,10 +4,9 @@ import zlib
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
-from vibe_rl.types import PyTree
+from vibe_rl.types import PyTree, is_key
 
 
 def named_leaves(tree: PyTree) -> dict[str, Any]:
@@ -20,7 +19,7 @@ def unwrap_key(leaf: Any) -> Any:
     """The integers of a typed key, or their shape for the shape of one; other leaves unchanged."""
     if isinstance(leaf, np.generic):
         return np.asarray(leaf)
-    if not _is_key(leaf):
+    if not is_key(leaf):
         return leaf
     if not is_shape(leaf):
         return jax.random.key_data(leaf)
@@ -30,16 +29,12 @@ def unwrap_key(leaf: Any) -> Any:
 
 def wrap_key(like: Any, leaf: Any) -> Any:
     """The inverse of `unwrap_key`: a typed key where `like` is one."""
-    return jax.random.wrap_key_data(leaf, impl=_key_impl(like)) if _is_key(like) else leaf
+    return jax.random.wrap_key_data(leaf, impl=_key_impl(like)) if is_key(like) else leaf
 
 
 def is_shape(leaf: Any) -> bool:
     """Whether it is only the shape of an array."""
     return isinstance(leaf, jax.ShapeDtypeStruct)
-
-
-def _is_key(leaf: Any) -> bool:
-    return jnp.issubdtype(jnp.result_type(leaf), jax.dtypes.prng_key)
 
 
 def _key_impl(leaf: Any) -> Any:

@@ -18,7 +18,7 @@ from vibe_rl.env.base import Environment, Step
 from vibe_rl.env.wrappers import AutoResetWrapper, has_layer
 from vibe_rl.errors import ConfigError
 from vibe_rl.spaces import Space, random_action
-from vibe_rl.types import PyTree
+from vibe_rl.types import PyTree, is_key
 
 MAX_STEPS = 256  # of the random episode
 
@@ -208,8 +208,7 @@ def _numbers(tree: PyTree) -> list[np.ndarray]:
 
 
 def _plain(leaf: Array) -> Array:
-    is_key = jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
-    return jax.random.key_data(leaf) if is_key else leaf
+    return jax.random.key_data(leaf) if is_key(leaf) else leaf
 
 
 def _same(a: PyTree, b: PyTree) -> bool:

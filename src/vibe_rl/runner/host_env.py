@@ -16,6 +16,7 @@ from jaxtyping import Array
 
 from vibe_rl.algorithms.base import Algorithm
 from vibe_rl.env.host import HostEnvironment, HostEnvs
+from vibe_rl.ops import prng
 from vibe_rl.runner.evaluator import Episodes, EvalMetrics, greedy_action, summary
 from vibe_rl.runner.executor import Beginning, Executor
 from vibe_rl.runner.hybrid import (
@@ -144,7 +145,7 @@ def run_chunk_with_host_envs(
 @partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 def jit_init(algorithm: Algorithm, key: Key) -> PyTree:
     """A fresh agent."""
-    return algorithm.init(key)
+    return prng.drawn_once(algorithm.init, key)
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from jax.sharding import NamedSharding
 
 from vibe_rl.runner.loop import TrainState
 from vibe_rl.runner.run import Run
+from vibe_rl.types import is_key
 
 
 @runtime_checkable
@@ -56,7 +57,7 @@ def states_of(state: TrainState, sources: jax.Array) -> TrainState:
     """See `take_over`."""
 
     def of_source(x: jax.Array) -> jax.Array:
-        return x if jnp.issubdtype(x.dtype, jax.dtypes.prng_key) else x[sources]
+        return x if is_key(x) else x[sources]
 
     return TrainState(
         agent_state=jax.tree.map(of_source, state.agent_state),
