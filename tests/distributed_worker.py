@@ -1,46 +1,56 @@
-"""One of two processes that train together, in which something goes wrong: CASE PORT INDEX."""
+"""One of two processes that train together and do what they are told: PORT INDEX.
 
+Each line of the input is a list in JSON, of the name of a function below and its arguments.
+"""
+
+import json
+import os
 import sys
+from dataclasses import replace
+from unittest.mock import patch
 
-import jax
 from orbax.checkpoint import Checkpointer
 from orbax.checkpoint._src.path import atomicity
 
-from vibe_rl.algorithms.ppo import PPOConfig
-from vibe_rl.env import AutoResetWrapper, make
-from vibe_rl.runner import RunnerConfig, train_ppo
+from vibe_rl.cli import main
+from vibe_rl.configs import cli
+from vibe_rl.errors import ConfigError
+from vibe_rl.experiment.build import build
+from vibe_rl.runner.session import run_training
 from vibe_rl.system.cluster import Cluster, connect
 
-HERE = int(sys.argv[3])
-CONFIG = {"eval_episodes": 0, "progress_bar": False, "checkpoint_dir": "checkpoints"}
-CONFIG |= {"checkpoint_interval": 256, "checkpoint_share": 1.0}
+HERE = int(sys.argv[2])
+DONE = "done"
 
 
-def train(total=1024, callback=None, **more):
-    """PPO with eight envs on all devices."""
-    env, env_params = make("CartPole-v1")
-    runner_config = RunnerConfig(total_timesteps=total, **CONFIG, **more)
-    ppo_config = PPOConfig(num_envs=8, n_steps=16, hidden_sizes=(8,), schedule_steps=1024.0)
-    configs = {"ppo_config": ppo_config, "runner_config": runner_config}
-    train_ppo(AutoResetWrapper(env), env_params, **configs, callback=callback)
+def command(words):
+    """Runs `vibe-rl`."""
+    main(words)
 
 
-def failing_callback():
+def train(words, callback=None, **runner):
+    """Trains a preset with other settings of its runner."""
+    config = cli(words)
+    runner |= {"checkpoint_dir": "checkpoints", "checkpoint_interval": 256}
+    run_training(build(replace(config, runner=replace(config.runner, **runner))), callback=callback)
+
+
+def failing_callback(words):
     """Process 1 alone fails."""
 
     def fails(step, agent_state, metrics):
         if step > 512 and HERE == 1:
             raise OSError("the disk of process 1 is full")
 
-    train(10**8, fails)
+    train(words, fails, total_timesteps=10**8)
 
 
-def lonely_callback():
+def lonely_callback(words):
     """Process 0 alone has a callback."""
-    train(callback=None if HERE else print)
+    train(words, callback=None if HERE else print)
 
 
-def failing_write():
+def failing_write(words):
     """Process 0 cannot create the folder of the third checkpoint, and process 1 waits for it."""
     create, calls = atomicity.AtomicRenameTemporaryPath.create, []
 
@@ -51,12 +61,12 @@ def failing_write():
         return await create(self, *args, **how)
 
     atomicity.AtomicRenameTemporaryPath.create = fails
-    train()
+    train(words, total_timesteps=1024)
 
 
-def failing_read():
+def failing_read(words):
     """Process 1 cannot read the arrays of the last checkpoint."""
-    train()
+    train(words, total_timesteps=1024)
     restore = Checkpointer.restore
 
     def fails(self, path, args):
@@ -64,11 +74,26 @@ def failing_read():
             raise OSError(5, "Input/output error")
         return restore(self, path, args)
 
-    Checkpointer.restore = fails
-    train(1280, resume=True)
+    with patch.object(Checkpointer, "restore", fails):
+        train(words, total_timesteps=1280, resume=True)
+
+
+def serve():
+    """Does what each line says, in the folder that it names; says how that ended."""
+    for line in sys.stdin:
+        folder, case, words = json.loads(line)
+        os.chdir(folder)
+        status = 0
+        try:
+            globals()[case](words)
+        except ConfigError as error:
+            print(error)
+            status = 1
+        except SystemExit as end:
+            status = end.code
+        print(DONE, status, flush=True)
 
 
 if __name__ == "__main__":
-    connect(Cluster(f"127.0.0.1:{sys.argv[2]}", 2, HERE), timeout=30)
-    print("devices", jax.device_count())
-    globals()[sys.argv[1]]()
+    connect(Cluster(f"127.0.0.1:{sys.argv[1]}", 2, HERE), timeout=30)
+    serve()

@@ -70,28 +70,6 @@ class SignReward(Probe):
         return state.obs[0]
 
 
-class EitherEnd(SignReward):
-    """Reward 1 for ever; where -1 is observed death ends it, where +1 is the clock does."""
-
-    def reward(self, state, action, params):
-        return jnp.float32(1.0)
-
-    def step(self, key, state, action, params):
-        step = super().step(key, state, action, params)
-        over, dies = step.terminated | step.truncated, state.obs[0] < 0
-        return step._replace(terminated=over & dies, truncated=over & ~dies)
-
-
-class DelayedReward(Probe):
-    """Two steps; only the second pays 1: V(start) = gamma, V(later) = 1."""
-
-    def following(self, key, state):
-        return jnp.ones(1)
-
-    def reward(self, state, action, params):
-        return jnp.where(state.time == 1, 1.0, 0.0)
-
-
 class MatchSign(SignReward):
     """Action 1 is right where the observation is positive, action 0 where it is negative."""
 
@@ -117,6 +95,56 @@ class Continuous(Probe):
 
     def reward(self, state, action, params):
         return -((action[0] - 1.5) ** 2)
+
+
+class Rules(NamedTuple):
+    """What happens in `Ruled`, all in numbers: one compiled program serves every task.
+
+    Each episode is on one of two sides at random, all through.
+    """
+
+    length: Any = np.int32(1)
+    first_obs: Any = np.zeros(2, np.float32)  # on either side
+    later_obs: Any = np.zeros(2, np.float32)
+    reward: Any = np.ones((2, 2, 2), np.float32)  # of the first and later steps, side and action
+    dies: Any = np.ones(2, bool)  # on either side, else the clock ends the episode
+
+
+SIGNS = np.array([-1, 1], np.float32)
+BY_SIGN = Rules(first_obs=SIGNS, later_obs=SIGNS)
+
+SIGN_REWARD = BY_SIGN._replace(reward=np.tile(SIGNS[:, None], (2, 1, 2)))
+"""The reward is the observation, +1 or -1: V = obs when every episode has one step."""
+
+EITHER_END = BY_SIGN._replace(dies=np.array([True, False]))
+"""Reward 1 for ever; where -1 is observed death ends it, where +1 is the clock does."""
+
+MATCH_SIGN = BY_SIGN._replace(reward=np.tile(np.outer(SIGNS, SIGNS), (2, 1, 1)))
+"""Action 1 is right where the observation is positive, action 0 where it is negative."""
+
+DELAYED_REWARD = Rules(
+    length=np.int32(2),
+    later_obs=np.ones(2, np.float32),
+    reward=np.repeat(np.array([0, 1], np.float32), 4).reshape(2, 2, 2),
+)
+"""Two steps; only the second pays 1: V(start) = gamma, V(later) = 1."""
+
+
+class Ruled(Probe):
+    """What it does is in its params."""
+
+    def default_params(self):
+        return Rules()
+
+    def reset(self, key, params):
+        side = jax.random.randint(key, (), 0, 2)
+        return params.first_obs[side][None], Clock(side, jnp.int32(0))
+
+    def step(self, key, state, action, params):
+        side, later = state.obs, (state.time > 0).astype(jnp.int32)
+        over, dies = state.time + 1 >= params.length, params.dies[side]
+        reward, obs = params.reward[later, side, action], params.later_obs[side][None]
+        return Step(obs, Clock(side, state.time + 1), reward, over & dies, over & ~dies, {})
 
 
 class TwoChoices(Probe):
@@ -146,7 +174,7 @@ class Forbidden(Probe):
 
 
 class Rooms(Probe):
-    """A dictionary of a choice and a vector; action 1 is right in room 2."""
+    """A dictionary of a choice and a vector is observed."""
 
     def observation_space(self, params):
         return Dict({"place": Box(-1.0, 1.0, (2,)), "room": Discrete(3)})
@@ -154,8 +182,33 @@ class Rooms(Probe):
     def first(self, key):
         return {"place": jnp.zeros(2), "room": jax.random.randint(key, (), 0, 3)}
 
+
+class ChoicesInRooms(Rooms):
+    """The best pair of choices is the room, and 1 in room 2 alone."""
+
+    def action_space(self, params):
+        return MultiDiscrete((3, 2))
+
     def reward(self, state, action, params):
-        return jnp.where((action == 1) == (state.obs["room"] == 2), 1.0, 0.0)
+        room = state.obs["room"]
+        return jnp.float32(action[0] == room) + jnp.float32((action[1] == 1) == (room == 2))
+
+
+class ForbiddenInRooms(Rooms):
+    """Action 1 pays most and is never legal; of the others, 2 is right in room 2, 0 elsewhere."""
+
+    def observation_space(self, params):
+        return Masked(super().observation_space(params), 3)
+
+    def action_space(self, params):
+        return Discrete(3)
+
+    def first(self, key):
+        return MaskedObs(super().first(key), jnp.array([True, False, True]))
+
+    def reward(self, state, action, params):
+        right = (action == 2) == (state.obs.view["room"] == 2)
+        return jnp.where(action == 1, 10.0, jnp.float32(right))
 
 
 class BlackOrWhite(Probe):

@@ -3,10 +3,10 @@
 import os
 
 COMPILER = (
-    "--xla_backend_optimization_level=1 --xla_cpu_use_fusion_emitters=false"
-    " --xla_backend_extra_options=-disable-lsr"
+    "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false"
+    " --xla_cpu_parallel_codegen_split_count=1 --xla_backend_extra_options=-disable-lsr"
 )
-"""XLA compiles in less than half the time, as tests spend most of theirs. What it makes is slower
+"""XLA compiles with a third of the work, as tests spend most of their time. What it makes is slower
 and rounds otherwise than what users get; `saved_runs/resume_them.py` runs as theirs does."""
 
 

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Iterator
+from contextlib import nullcontext
 from functools import partial
 from glob import glob
 from itertools import pairwise
@@ -22,6 +23,7 @@ from typing import NamedTuple
 import pytest
 import yaml
 
+from compiling import one_device
 from vibe_rl import cli, configs
 from vibe_rl.algorithms import DQNConfig, DQNMetrics, PPOConfig, PPOMetrics, SACConfig, SACMetrics
 from vibe_rl.cli.options import pop_option
@@ -61,7 +63,19 @@ NOT_RUN = (
     "source",
     "export",
 )
-TINY = ["--runner.total_timesteps", "2048", "--runner.eval_episodes", "2"]
+TINY = ["--runner.total_timesteps", "2048", "--runner.eval_episodes", "4"]
+FEW = {
+    "train": {},
+    "sweep": {"--seeds": "0:2"},
+    "search": {"--seeds": "0:2", "--trials": "2"},
+    "evolve": {"--members": "4", "--every": "1024"},
+}
+"""Options of each command that trains which take the place of the page's own and of its defaults:
+groups of two or four runs, of which each size is one program, whatever the page and the command."""
+BUDGET = re.compile(r"total_timesteps=(\d[\d_]*)")
+MOST_STEPS = 4096
+"""Of the Python on a page."""
+OF_DEVICES = ("multi-gpu",)
 TO_BE_COMPLETED = re.compile(r"runs/(.+)_\.\.\.")
 
 TABLES = {
@@ -123,14 +137,25 @@ def test_every_code_block_of_the_page_runs(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     module = ModuleType("page_" + page.stem.replace("-", "_"))
     monkeypatch.setitem(sys.modules, module.__name__, module)
+    with nullcontext() if page.stem in OF_DEVICES else one_device():
+        run_page(page, module)
+
+
+def run_page(page: Path, module: ModuleType) -> None:
+    """Runs the blocks in their order: Python in the module, commands in this process."""
     for block in blocks(page.read_text(encoding="utf-8")):
         if block.language == "python":
-            lines = "\n" * (block.line - 1) + block.code  # a failure names the page's own line
+            code = BUDGET.sub(at_most_few_steps, block.code)
+            lines = "\n" * (block.line - 1) + code  # a failure names the page's own line
             exec(compile(lines, str(page), "exec"), module.__dict__)
         elif block.language == "bash":
             run_lines(block.code)
         else:
             assert block.language in READ, f"{page.name}:{block.line}: which language?"
+
+
+def at_most_few_steps(budget: re.Match[str]) -> str:
+    return f"total_timesteps={min(int(budget[1]), MOST_STEPS)}"
 
 
 def run_lines(code: str) -> None:
@@ -169,12 +194,23 @@ def completed(word: str) -> list[str]:
 
 def with_tiny_budget(args: list[str]) -> list[str]:
     """The last of two equal flags counts, so this takes the place of the page's own budget."""
-    if args[0] not in ("train", "sweep", "search", "evolve") or "--help" in args:
+    command, options = args[0], FEW.get(args[0])
+    if options is None or "--help" in args:
         return args
-    if args[0] == "evolve":
-        args = [*pop_option("--every", args)[1], "--every", "1024", "--runner.eval_every", "1024"]
-    pairs = zip(["", *args], args, strict=False)
-    return [*("2" if before == "--trials" else word for before, word in pairs), *TINY]
+    if command == "train" and "--seeds" in args:
+        options = {"--seeds": "0:2"}
+    if command == "sweep":
+        args = [with_two_values(word) for word in args]
+    for name, value in options.items():
+        args = [*pop_option(name, args)[1], name, value]
+    if command == "evolve":
+        args = [*args, "--runner.eval_every", "1024"]
+    return [*args, *TINY]
+
+
+def with_two_values(word: str) -> str:
+    """The first two of values with commas, as far as they are numbers."""
+    return word if "(" in word else ",".join(word.split(",")[:2])
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
@@ -216,7 +252,28 @@ def test_a_train_command_gets_a_budget_that_takes_the_place_of_its_own():
     words = shlex.split("python scripts/train.py pendulum_ppo --runner.total_timesteps 500000")
     _, *args = with_tiny_budget(command_line_arguments(words))
     runner = configs.cli(args).runner
-    assert (runner.total_timesteps, runner.eval_episodes) == (2048, 2)
+    assert (runner.total_timesteps, runner.eval_episodes) == (2048, 4)
+
+
+@pytest.mark.parametrize(
+    ("words", "few"),
+    [
+        ("train cartpole_ppo --seeds 0:8", "train cartpole_ppo --seeds 0:2"),
+        ("sweep a --algo.lr 1,2,3 --seeds 0:4", "sweep a --algo.lr 1,2 --seeds 0:2"),
+        ("search a --algo.lr 1:2", "search a --algo.lr 1:2 --seeds 0:2 --trials 2"),
+        ("evolve a --members 8", "evolve a --members 4 --every 1024 --runner.eval_every 1024"),
+        ("plot a --seeds 0:8", None),
+    ],
+)
+def test_a_command_that_trains_a_group_gets_a_small_one(words, few):
+    expected = words.split() if few is None else [*few.split(), *TINY]
+    assert with_tiny_budget(words.split()) == expected
+
+
+def test_python_that_trains_for_long_gets_few_steps():
+    code = "RunnerConfig(total_timesteps=100_000, seed=1), RunnerConfig(total_timesteps=2048)"
+    few = "RunnerConfig(total_timesteps=4096, seed=1), RunnerConfig(total_timesteps=2048)"
+    assert BUDGET.sub(at_most_few_steps, code) == few
 
 
 def table(kind: type) -> str:

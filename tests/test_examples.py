@@ -6,8 +6,16 @@ from pathlib import Path
 
 import pytest
 
+from compiling import one_device
+
 FOLDER = Path(__file__).parents[1] / "examples"
 EXAMPLES = sorted(FOLDER.glob("*.py"))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_device():
+    with one_device():
+        yield
 
 
 @pytest.mark.slow

@@ -1,32 +1,40 @@
 """DQN and SAC on probes: values and policies known in closed form, for every kind of space."""
 
+from dataclasses import replace
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from probes import (
+    DELAYED_REWARD,
+    EITHER_END,
+    MATCH_SIGN,
+    SIGN_REWARD,
     BlackOrWhite,
     Continuous,
-    DelayedReward,
-    EitherEnd,
-    Forbidden,
-    MatchSign,
-    Rooms,
-    SignReward,
+    ForbiddenInRooms,
+    Ruled,
 )
 from vibe_rl.algorithms.dqn import DQNConfig
 from vibe_rl.algorithms.sac import SACConfig
 from vibe_rl.env import AutoResetWrapper
+from vibe_rl.ops.normalization import standardize_obs
 from vibe_rl.replay.ring import NO_TRANSITION
 from vibe_rl.runner import RunnerConfig
 from vibe_rl.runner.train_dqn import dqn, train_dqn
 from vibe_rl.runner.train_sac import sac, train_sac
+from vibe_rl.types import MaskedObs
 
 SMALL = {"hidden_sizes": (16,), "num_envs": 8, "replay_ratio": 0.125, "gamma": 0.9}
 DQN = SMALL | {"lr": 1e-2, "target_update_freq": 10, "batch_size": 64}
 SAC = SMALL | {"actor_lr": 1e-2, "critic_lr": 1e-2, "alpha_lr": 1e-2, "tau": 0.1, "batch_size": 64}
 COLD = {"init_alpha": 1e-4, "autotune_alpha": False}  # as good as no entropy bonus
+BY_PRIORITY = {"n_step": 3, "prioritized": True}
+MANY_CRITICS = COLD | BY_PRIORITY | {"n_critics": 3}
+ONE_CRITIC = {"n_critics": 1, "normalize_obs": True}
 RUNNER = RunnerConfig(
     total_timesteps=8_000,
     warmup_steps=200,
@@ -37,16 +45,16 @@ RUNNER = RunnerConfig(
 )
 
 
-def learn_dqn(env, runner=RUNNER, **changes):
+def learn_dqn(env, params=None, runner=RUNNER, **changes):
     config, env = DQNConfig(**(DQN | changes)), AutoResetWrapper(env)
-    params = env.default_params()
+    params = env.default_params() if params is None else params
     result = train_dqn(env, params, dqn_config=config, runner_config=runner)
     return dqn(env, params, config, runner), result.agent_state
 
 
-def learn_sac(env, runner=RUNNER, **changes):
+def learn_sac(env, params=None, runner=RUNNER, **changes):
     config, env = SACConfig(**(SAC | changes)), AutoResetWrapper(env)
-    params = env.default_params()
+    params = env.default_params() if params is None else params
     result = train_sac(env, params, sac_config=config, runner_config=runner)
     return sac(env, params, config, runner), result.agent_state
 
@@ -77,14 +85,22 @@ SIGNS = jnp.array([[-1.0], [1.0]])
         (learn_dqn, 1, {}, 1.0),
         (learn_dqn, 3, {}, 2.5),
         (learn_dqn, 3, {"n_step": 3}, 1.87),
-        (learn_dqn, 3, {"n_step": 3, "prioritized": True}, None),
-        (learn_sac, 1, COLD | {"n_step": 3, "prioritized": True}, 1.0),
+        (learn_dqn, 3, BY_PRIORITY, None),
+        (learn_sac, 1, MANY_CRITICS, 1.0),
         (learn_sac, 3, COLD, 2.5),
     ],
-    ids=["dqn 1", "dqn 3", "dqn 3 at once", "dqn 3 by priority", "sac 1 by priority", "sac 3"],
+    ids=[
+        "dqn 1",
+        "dqn 3",
+        "dqn 3 at once",
+        "dqn 3 by priority",
+        "sac 1, three critics by priority",
+        "sac 3",
+    ],
 )
 def test_the_clock_is_no_part_of_the_task_and_death_is(learn, length, changes, dying):
-    died, timed_out = values(learn(EitherEnd(length=length), **changes), -1.0, 1.0)
+    rules = EITHER_END._replace(length=np.int32(length))
+    died, timed_out = values(learn(Ruled(), rules, **changes), -1.0, 1.0)
     assert timed_out == pytest.approx(10.0, rel=0.05)
     if dying is not None:
         assert died == pytest.approx(dying, rel=0.1)
@@ -92,43 +108,44 @@ def test_the_clock_is_no_part_of_the_task_and_death_is(learn, length, changes, d
 
 
 def test_delayed_rewards_are_discounted():
-    learned = learn_dqn(DelayedReward(length=2))
+    learned = learn_dqn(Ruled(), DELAYED_REWARD)
     np.testing.assert_allclose(values(learned, 0.0, 1.0), [0.9, 1.0], atol=0.1)
 
 
 def test_values_depend_on_observations():
-    learned = learn_sac(SignReward(), **COLD)
+    learned = learn_sac(Ruled(), SIGN_REWARD, **COLD)
     np.testing.assert_allclose(values(learned, -1.0, 1.0), [-1.0, 1.0], atol=0.1)
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"double": False, "loss": "huber", "dueling": True, "tau": 0.1, "target_update_freq": 1},
-        {"normalize_obs": True, "lr_end": 0.0, "train_every": 3, "replay_ratio": 1 / 6},
-        {"num_envs": 1, "replay_ratio": 2.0, "train_every": 2, "exploration_hold": 3},
-    ],
-    ids=["huber duelling plain", "normalised", "several gradient steps an update"],
-)
-def test_dqn_chooses_by_observations(changes):
-    runner = RunnerConfig(**(vars(RUNNER) | {"total_timesteps": 2_000}))
-    np.testing.assert_array_equal(choices(learn_dqn(MatchSign(), runner, **changes), SIGNS), [0, 1])
+def test_dqn_chooses_by_observations_in_every_other_way():
+    changes = {
+        **{"double": False, "loss": "huber", "dueling": True, "normalize_obs": True},
+        **{"tau": 0.1, "target_update_freq": 1, "lr_end": 0.0},
+        **{"num_envs": 1, "replay_ratio": 2.0, "train_every": 2, "exploration_hold": 3},
+    }  # four gradient steps an update
+    learned = learn_dqn(Ruled(), MATCH_SIGN, shorter(2_000), **changes)
+    np.testing.assert_array_equal(choices(learned, SIGNS), [0, 1])
+
+
+def shorter(total_timesteps):
+    return replace(RUNNER, total_timesteps=total_timesteps)
 
 
 @pytest.mark.parametrize(
     "changes",
-    [{"n_critics": 1, "normalize_obs": True}, {"n_critics": 3, "prioritized": True, "n_step": 2}],
+    [ONE_CRITIC, MANY_CRITICS],
     ids=["one critic, normalised", "three critics by priority"],
 )
 def test_sac_chooses_by_observations(changes):
-    runner = RunnerConfig(**(vars(RUNNER) | {"total_timesteps": 4_000}))
-    np.testing.assert_array_equal(choices(learn_sac(MatchSign(), runner, **changes), SIGNS), [0, 1])
+    learned = learn_sac(Ruled(), MATCH_SIGN, shorter(4_000), **changes)
+    np.testing.assert_array_equal(choices(learned, SIGNS), [0, 1])
 
 
 def test_a_learned_temperature_brings_the_entropy_to_its_target():
     # half of log 2 = 0.347 nats, with one action of two right and worth the same everywhere
-    algorithm, state = learn_sac(MatchSign(), init_alpha=0.05)
-    soft = state.actor_params.soft_value(state.critic_params, SIGNS, 0.0, jax.random.key(0))
+    algorithm, state = learn_sac(Ruled(), MATCH_SIGN, init_alpha=0.05, **ONE_CRITIC)
+    obs = jax.vmap(partial(standardize_obs, state.memory.obs_statistics))(SIGNS)
+    soft = state.actor_params.soft_value(state.critic_params, obs, 0.0, jax.random.key(0))
     np.testing.assert_allclose(soft.entropy, algorithm.target_entropy, atol=0.1)
 
 
@@ -143,21 +160,15 @@ def actions_taken(state):
 
 
 @pytest.mark.parametrize("learn", [learn_dqn, learn_sac], ids=["dqn", "sac"])
-def test_illegal_actions_are_never_taken_and_the_best_legal_one_is_learned(learn):
+def test_illegal_actions_are_never_taken_and_the_best_legal_one_is_learned_from_dictionaries(learn):
     # the buffer holds the whole run, warm-up included
-    runner = RunnerConfig(**(vars(RUNNER) | {"total_timesteps": 4_000}))
-    learned = learn(Forbidden(), runner)
+    learned = learn(ForbiddenInRooms(), runner=shorter(4_000))
     taken = actions_taken(learned[1])
     assert taken.size == 4_000
     assert set(taken.tolist()) == {0, 2}
-    obs = jax.vmap(Forbidden().first)(jax.random.split(jax.random.key(0), 1))
-    np.testing.assert_array_equal(choices(learned, obs), [2])
-
-
-def test_dictionaries_of_choices_and_vectors_are_observed():
-    obs = {"place": jnp.zeros((3, 2)), "room": jnp.arange(3)}
-    runner = RunnerConfig(**(vars(RUNNER) | {"total_timesteps": 4_000}))
-    np.testing.assert_array_equal(choices(learn_sac(Rooms(), runner), obs), [0, 0, 1])
+    view = {"place": jnp.zeros((3, 2)), "room": jnp.arange(3)}
+    obs = MaskedObs(view, jnp.tile(jnp.array([True, False, True]), (3, 1)))
+    np.testing.assert_array_equal(choices(learned, obs), [0, 0, 2])
 
 
 @pytest.mark.parametrize(
@@ -167,7 +178,6 @@ def test_dictionaries_of_choices_and_vectors_are_observed():
 )
 def test_pixels_are_learned_from(learn, changes):
     obs = jnp.array([0, 255], jnp.uint8)[:, None, None, None] * jnp.ones((1, 6, 6, 1), jnp.uint8)
-    runner = RunnerConfig(**(vars(RUNNER) | {"total_timesteps": 4_000}))
-    learned = learn(BlackOrWhite(), runner, conv_layers=((4, 3, 2),), **changes)
+    learned = learn(BlackOrWhite(), runner=shorter(4_000), conv_layers=((4, 3, 2),), **changes)
     np.testing.assert_array_equal(choices(learned, obs), [0, 1])
     assert learned[1].memory.ring.obs.dtype == np.uint8

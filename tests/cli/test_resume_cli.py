@@ -24,11 +24,21 @@ SHORT += "--runner.checkpoint_interval 1024 --runner.checkpoint_share 1 "
 SHORT += "--runner.plot false --runner.progress_bar false"
 
 
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """The folder of a short finished run."""
+    folder = tmp_path_factory.mktemp("trained")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        main(["train", "cartpole_ppo", *SHORT.split()])
+    return folder / "runs"
+
+
 @pytest.fixture
-def finished(tmp_path, monkeypatch):
-    """A short finished run."""
+def finished(trained, tmp_path, monkeypatch):
+    """A short finished run, of which each test has a copy."""
+    shutil.copytree(trained, tmp_path / "runs", symlinks=True)
     monkeypatch.chdir(tmp_path)
-    main(["train", "cartpole_ppo", *SHORT.split()])
     return find_runs("runs")[0]
 
 
@@ -126,7 +136,8 @@ def test_bad_input_gets_one_sentence(words, sentence, tmp_path, monkeypatch, cap
     assert not list(tmp_path.iterdir())
 
 
-LONG = "train cartpole_dqn --runner.total_timesteps 1e6 --runner.plot false"
+LONG = "train cartpole_dqn --runner.total_timesteps 1e6 --runner.plot false "
+LONG += "--runner.eval_episodes 0"
 
 
 def begun(folder, *how, **environ):
@@ -145,21 +156,31 @@ def until(condition):
         time.sleep(0.02)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_with_a_checkpoint_and_says_how_to_resume(number, tmp_path):
-    process, logs = begun(tmp_path, "-m", "vibe_rl"), tmp_path / "runs"
-    until(lambda: any(p.stat().st_size for p in logs.glob("*/logs/*")))
-    process.send_signal(number)
+TWICE = """
+import sys
+from vibe_rl.cli import main
+sys.argv[0] = "vibe-rl"
+main()
+main()
+"""
+
+
+def test_a_signal_ends_with_a_checkpoint_and_says_how_to_resume(tmp_path):
+    process, logs = begun(tmp_path, "-c", TWICE), tmp_path / "runs"
+    for i, number in enumerate((signal.SIGINT, signal.SIGTERM)):
+        until(lambda: sum(p.stat().st_size > 0 for p in logs.glob("*/logs/*")) > i)  # noqa: B023
+        process.send_signal(number)
     said, _ = process.communicate(timeout=120)
-    (run,) = find_runs(logs)
-    assert f"Resume with | vibe-rl train --resume {Path('runs') / run.root.name}" in said
-    assert "Training interrupted" in said
-    (step,) = saved_steps(run.checkpoints)[-1:]
-    assert step > 0
+    runs = find_runs(logs)
+    assert said.count("Training interrupted") == len(runs) == 2
     assert process.returncode == 0
-    words = f"train --resume {run.root} --runner.total_timesteps {step + 400}"
-    main([*words.split(), "--runner.plot", "false", "--runner.eval_episodes", "0"])
-    assert saved_steps(run.checkpoints)[-1] == step + 400
+    for run in runs:
+        assert f"Resume with | vibe-rl train --resume {Path('runs') / run.root.name}" in said
+        (step,) = saved_steps(run.checkpoints)[-1:]
+        assert step > 0
+        words = f"train --resume {run.root} --runner.total_timesteps {step + 400}"
+        main([*words.split(), "--runner.plot", "false", "--runner.eval_episodes", "0"])
+        assert saved_steps(run.checkpoints)[-1] == step + 400
 
 
 def test_ctrl_c_while_it_compiles_ends_with_a_checkpoint_too(tmp_path):
@@ -169,6 +190,7 @@ def test_ctrl_c_while_it_compiles_ends_with_a_checkpoint_too(tmp_path):
     said, _ = process.communicate(timeout=120)
     (run,) = find_runs(tmp_path / "runs")
     assert "Training interrupted" in said
+    assert process.returncode == 0
     assert load_run(run)[2]["step"] > 0
 
 

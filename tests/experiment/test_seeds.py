@@ -16,16 +16,26 @@ from vibe_rl.run_dir import find_runs
 from vibe_rl.run_dir.divergence import Divergence, mark_diverged
 from vibe_rl.run_dir.group import members
 
-WORDS = "--runner.total_timesteps 2048 --runner.eval_every 1024 --runner.eval_episodes 4 "
-WORDS += "--runner.checkpoint_interval 512 --runner.checkpoint_share 1 --runner.plot false "
-WORDS += "--runner.progress_bar false"
+WORDS = "--algo.hidden_sizes (8,) --algo.n_steps 32 --runner.total_timesteps 512 "
+WORDS += "--runner.eval_every 256 --runner.eval_episodes 2 --runner.checkpoint_interval 128 "
+WORDS += "--runner.checkpoint_share 1 --runner.plot false --runner.progress_bar false"
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """Three seeds of a short run, on a device each."""
+    folder = tmp_path_factory.mktemp("trained")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        main(["train", "cartpole_ppo", "--seeds", "4:7", *WORDS.split()])
+    return folder
 
 
 @pytest.fixture
-def group(tmp_path, monkeypatch):
-    """Three seeds of a short run."""
+def group(trained, tmp_path, monkeypatch):
+    """A copy of the three seeds."""
     monkeypatch.chdir(tmp_path)
-    main(["train", "cartpole_ppo", "--seeds", "4:7", *WORDS.split()])
+    shutil.copytree(trained / "runs", "runs", symlinks=True)
     return find_runs("runs")[0]
 
 
@@ -39,8 +49,8 @@ def test_every_seed_has_a_run_directory_of_its_own(group, capsys):
     assert [run.root.name for run in runs] == ["seed_4", "seed_5", "seed_6"]
     for run, seed in zip(runs, (4, 5, 6), strict=True):
         assert run.load_config()["runner"]["seed"] == seed
-        assert rows_of(run)[-1]["step"] == 2048
-        assert saved_steps(run.checkpoints)[-1] == 2048
+        assert rows_of(run)[-1]["step"] == 512
+        assert saved_steps(run.checkpoints)[-1] == 512
         best = max(row["eval_return"] for row in rows_of(run) if "eval_return" in row)
         assert load_run(run, best=True)[2]["seed"] == seed
         capsys.readouterr()
@@ -59,13 +69,13 @@ def test_every_seed_has_a_run_directory_of_its_own(group, capsys):
 def test_a_killed_group_is_resumed_from_the_step_that_all_have_to_the_same_bits(group):
     shutil.copytree(group.root, "runs/lost", symlinks=True)
     lost = members("runs/lost")
-    lacking = {lost[0]: (1536, 2048), lost[1]: (2048,), lost[2]: (1024, 1536, 2048)}
+    lacking = {lost[0]: (384, 512), lost[1]: (512,), lost[2]: (256, 384, 512)}
     for run, steps in lacking.items():  # as if the process had been killed while it saved
         for step in steps:
             shutil.rmtree(run.checkpoints / f"step_{step}", ignore_errors=True)
     main(["train", "--resume", "runs/lost"])
     later = [path.name for path in lost[0].checkpoints.glob("later_step_*")]
-    assert later == ["later_step_1024"]
+    assert later == ["later_step_256"]
     for run, whole in zip(lost, members(group), strict=True):
         assert rows_of(run) == rows_of(whole)
         digests = [load_metadata(r.checkpoints)["digests"] for r in (run, whole)]
@@ -73,9 +83,9 @@ def test_a_killed_group_is_resumed_from_the_step_that_all_have_to_the_same_bits(
 
 
 def test_a_group_is_extended(group, capsys):
-    for words in (["--runner.total_timesteps", "3072"], []):  # the group remembers
+    for words in (["--runner.total_timesteps", "768"], []):  # the group remembers
         main(["train", "--resume", str(group), *words])
-        assert "Training complete | 3,072 env steps of each of 3 seeds" in capsys.readouterr().out
+        assert "Training complete | 768 env steps of each of 3 seeds" in capsys.readouterr().out
     agents = [load_run(run)[1] for run in members(group)]
     weights = [np.asarray(jax.tree.leaves(agent.params)[0]) for agent in agents]
     assert not np.array_equal(weights[0], weights[1])
@@ -86,15 +96,15 @@ def test_a_seed_that_diverges_is_taken_out_and_named(group, capsys):
     config = second.load_config()
     config["algo"]["lr"] = "inf"
     second.save_next_config(config)
-    for total in ("3072", "4096"):  # the second time it is left out from the beginning
+    for total in ("768", "1024"):  # the second time it is left out from the beginning
         main(["train", "--resume", str(group), "--runner.total_timesteps", total])
         said = capsys.readouterr().out
         assert f"Training complete | {int(total):,} env steps of each of" in said
         assert "Diverged | seed_5: actor_loss became nan at update 5" in said
         assert "of 3 seeds (95 % bootstrap), worst diverged" in said
-    assert [rows_of(run)[-1]["step"] for run in (first, second, third)] == [4096, 2048, 4096]
-    assert saved_steps(first.checkpoints)[-1] == saved_steps(third.checkpoints)[-1] == 4096
-    assert saved_steps(second.checkpoints)[-1] == 2048
+    assert [rows_of(run)[-1]["step"] for run in (first, second, third)] == [1024, 512, 1024]
+    assert saved_steps(first.checkpoints)[-1] == saved_steps(third.checkpoints)[-1] == 1024
+    assert saved_steps(second.checkpoints)[-1] == 512
     main(["evaluate", str(group)])
     assert "seed_5 | diverged" in capsys.readouterr().out
     main(["plot", str(group)])
@@ -102,7 +112,7 @@ def test_a_seed_that_diverges_is_taken_out_and_named(group, capsys):
 
 def test_a_group_of_which_all_diverged_is_not_resumed(group, capsys):
     for run in members(group):
-        mark_diverged(run, Divergence(2048, "actor_loss became nan"))
+        mark_diverged(run, Divergence(512, "actor_loss became nan"))
     with pytest.raises(SystemExit):
         main(["train", "--resume", str(group)])
     assert "has no member that did not diverge" in capsys.readouterr().err

@@ -1,8 +1,9 @@
 """A run whose disk fills up, or whose folder of checkpoints becomes read-only, and recovers or not.
 
-    unshare -rm python tests/faults/bad_disk.py full|freed|read-only
+    unshare -rm python tests/faults/bad_disk.py full freed read-only
 
-Mounts a small file system of its own, which only this process sees. Prints what it finds as JSON.
+A run for each word, on a small file system of its own, which only this process sees. Prints a line
+of JSON for each, of what it finds.
 """
 
 import json
@@ -24,7 +25,7 @@ from vibe_rl.run_dir import RunDir
 from vibe_rl.runner.resuming import agent_part
 from vibe_rl.runner.session import run_training
 
-TOTAL, BREAKS_AT, RECOVERS_AT = 8_000, 3_200, 5_200
+TOTAL, BREAKS_AT, RECOVERS_AT = 6_400, 3_200, 5_200
 
 
 def tried(*command: str) -> bool:
@@ -83,7 +84,7 @@ def main(how: str) -> None:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             result = run_training(run, run_dir=run_dir, callback=callback)
-        print(json.dumps(findings(run_dir, result, run) | {"warned": said(caught)}))
+        print(json.dumps(findings(run_dir, result, run) | {"warned": said(caught)}), flush=True)
         assert tried("umount", "-l", folder)
 
 
@@ -109,4 +110,5 @@ def findings(run_dir, result, run) -> dict:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    for how in sys.argv[1:]:
+        main(how)

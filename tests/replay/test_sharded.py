@@ -1,6 +1,7 @@
 """A ring in parts holds and gives what rings of single parts would."""
 
 from dataclasses import replace
+from functools import cache
 
 import jax
 import jax.numpy as jnp
@@ -32,15 +33,26 @@ def rollout(seed=0):
     )
 
 
+def inserted(replay):
+    """A ring that holds the rollout."""
+    return jax.jit(lambda rollout: replay.insert(replay.init(OBS, ACTION), rollout))(rollout())
+
+
+@cache
 def filled(n_shards, **how):
-    ring = ShardedReplay(40, N, n_shards=n_shards, **how)
-    return ring, ring.insert(ring.init(OBS, ACTION), rollout())
+    replay = ShardedReplay(40, N, n_shards=n_shards, **how)
+    return replay, inserted(replay)
+
+
+def sample(replay, ring, seed, shape, *beta):
+    """A batch with gamma 0.9."""
+    draw = jax.jit(lambda ring, key: replay.sample(ring, key, shape, 0.9, *beta))
+    return draw(ring, jax.random.key(seed))
 
 
 @pytest.mark.parametrize("n_shards", [1, 2, 4])
 def test_the_ring_is_the_same_array_whatever_the_number_of_parts(n_shards):
-    plain = Replay(40, N)
-    expected = plain.insert(plain.init(OBS, ACTION), rollout())
+    expected = inserted(Replay(40, N))
     _, ring = filled(n_shards)
     for a, b in zip(jax.tree.leaves(ring), jax.tree.leaves(expected), strict=True):
         np.testing.assert_array_equal(a, b)
@@ -49,7 +61,7 @@ def test_the_ring_is_the_same_array_whatever_the_number_of_parts(n_shards):
 @pytest.mark.parametrize("prioritized", [False, True])
 def test_each_part_gives_an_equal_share_of_a_batch_of_its_own_envs(prioritized):
     replay, ring = filled(2, prioritized=prioritized)
-    batch = replay.sample(ring, jax.random.key(1), (3, 8), 0.9)
+    batch = sample(replay, ring, 1, (3, 8))
     env = batch.obs[..., 0].astype(int) % N
     assert batch.obs.shape == (3, 8, 1)
     assert (env[:, :4] < 2).all()
@@ -66,9 +78,9 @@ def test_each_part_gives_an_equal_share_of_a_batch_of_its_own_envs(prioritized):
 def test_weights_make_up_for_priorities_across_parts():
     """With beta 1, an example's weight times its chance is the same for all, in every part."""
     replay, ring = filled(2, prioritized=True)
-    first = replay.sample(ring, jax.random.key(0), (1, 64), 0.9)
-    ring = replay.reprioritize(ring, first, 1.0 + first.obs[..., 0])
-    batch = replay.sample(ring, jax.random.key(2), (1, 64), 0.9, 1.0)
+    first = sample(replay, ring, 0, (1, 64))
+    ring = jax.jit(replay.reprioritize)(ring, first, 1.0 + first.obs[..., 0])
+    batch = sample(replay, ring, 2, (1, 64), 1.0)
     part = jnp.where(batch.obs[0, :, 0].astype(int) % N < 2, 0, 1)
     trees = replay._parts(ring).priorities
     leaves = trees.levels[-1]
@@ -82,8 +94,8 @@ def test_weights_make_up_for_priorities_across_parts():
 
 def test_priorities_reach_the_slots_they_were_drawn_from():
     replay, ring = filled(2, prioritized=True)
-    batch = replay.sample(ring, jax.random.key(0), (2, 8), 0.9)
-    ring = replay.reprioritize(ring, batch, 100.0 + batch.obs[..., 0])
+    batch = sample(replay, ring, 0, (2, 8))
+    ring = jax.jit(replay.reprioritize)(ring, batch, 100.0 + batch.obs[..., 0])
     parts = replay._parts(ring)
     for shard in range(2):
         slots = batch.slot[:, 4 * shard : 4 * shard + 4]
@@ -94,7 +106,7 @@ def test_priorities_reach_the_slots_they_were_drawn_from():
 
 def test_every_transition_can_be_drawn():
     replay, ring = filled(4)
-    batch = replay.sample(ring, jax.random.key(3), (200, 8), 0.9)
+    batch = sample(replay, ring, 3, (200, 8))
     seen = set(np.asarray(batch.obs)[np.asarray(batch.weight) > 0].ravel().tolist())
     held = np.asarray(ring.obs)[np.asarray(ring.kind) != NO_TRANSITION].ravel()
     assert seen == set(held.tolist())

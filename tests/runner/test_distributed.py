@@ -1,36 +1,47 @@
 """One run in two real processes of two devices each: train, save, go on elsewhere, lose one."""
 
+import json
 import random
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from processes import environ
+from vibe_rl import experiment
 from vibe_rl.checkpoint import saved_steps
 from vibe_rl.cli import main
+from vibe_rl.configs import cli
 from vibe_rl.experiment import load_run
 from vibe_rl.metrics import read_metrics
 from vibe_rl.run_dir import find_runs
 from vibe_rl.system.processes import FAILED
 
 WORKER = Path(__file__).parents[1] / "distributed_worker.py"
+PIPES = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
 SHORT = "--algo.num_envs 8 --algo.hidden_sizes (8,) --algo.schedule_steps 512 "
-SHORT += "--runner.log_interval 0 "
-SHORT += "--runner.checkpoint_share 1 --runner.plot false --runner.progress_bar false "
-OFF_POLICY = "--runner.warmup_steps 32 --runner.buffer_size 512 --algo.batch_size 16 "
-OFF_POLICY += "--runner.eval_every 80 --runner.eval_episodes 2 --runner.checkpoint_interval 40 "
+SHORT += "--runner.log_interval 0 --runner.checkpoint_share 1 --runner.plot false "
+SHORT += "--runner.progress_bar false "
+PPO = ["cartpole_ppo", *SHORT.split(), "--algo.n_steps", "16"]  # one program for many tests
+SILENT = [*PPO, "--runner.eval_episodes", "0"]
+ENDLESS = ["--runner.total_timesteps", "100000000", "--runner.checkpoint_interval", "512"]
+OFF_POLICY = SHORT + "--runner.warmup_steps 32 --runner.buffer_size 512 --algo.batch_size 16 "
+OFF_POLICY += "--runner.eval_every 80 --runner.eval_episodes 2 --runner.checkpoint_interval 40"
+PPO_EVALUATED = "--runner.eval_every 256 --runner.eval_episodes 2 --runner.checkpoint_interval 128"
 PRESETS = {
-    "cartpole_ppo": "--algo.n_steps 16 --runner.eval_every 256 --runner.eval_episodes 2 "
-    "--runner.checkpoint_interval 128 ",
-    "cartpole_dqn": OFF_POLICY,
-    "pendulum_sac": OFF_POLICY,
+    "cartpole_ppo": [*PPO, *PPO_EVALUATED.split()],
+    "cartpole_dqn": ["cartpole_dqn", *OFF_POLICY.split()],
+    "pendulum_sac": ["pendulum_sac", *OFF_POLICY.split()],
 }
 TOTALS = {"cartpole_ppo": (512, 640, 768), "cartpole_dqn": (80, 96, 112)}
 TOTALS["pendulum_sac"] = TOTALS["cartpole_dqn"]
@@ -46,8 +57,7 @@ def free_port():
 def start(words, n_devices, folder):
     """A process of its own, which pretends so many devices."""
     command = [sys.executable, "-m", "vibe_rl", "train", *words]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    return subprocess.Popen(command, env=environ(n_devices), cwd=folder, **pipes)
+    return subprocess.Popen(command, env=environ(n_devices), cwd=folder, **PIPES)
 
 
 def start_two(words, folder, timeout=60):
@@ -63,36 +73,90 @@ def finish(processes, within=240):
     return [process.returncode for process in processes], outputs
 
 
-def in_two(words, folder):
-    """Runs the command in two processes; what the first said."""
-    statuses, outputs = finish(start_two(words, folder))
-    assert statuses == [0, 0], outputs
-    assert "Training" not in outputs[1]
-    return outputs[0]
+class Pair:
+    """Two processes of two devices each that train together and do what they are told.
+
+    See `distributed_worker.py`.
+    """
+
+    def __init__(self):
+        words = [sys.executable, str(WORKER), str(free_port())]
+        how = {"stdin": subprocess.PIPE, "env": environ(2), **PIPES}
+        self.processes = [subprocess.Popen([*words, str(i)], **how) for i in range(2)]
+
+    def tell(self, case, words, folder):
+        """Both begin."""
+        for process in self.processes:
+            print(json.dumps([str(folder), case, words]), file=process.stdin, flush=True)
+
+    def hear(self, within=240):
+        """How it ended in each, and what each said."""
+        alarm = threading.Timer(within, self.kill)
+        alarm.start()
+        ends = [self._hear(process) for process in self.processes]
+        alarm.cancel()
+        return [status for status, _ in ends], [said for _, said in ends]
+
+    def _hear(self, process):
+        lines = []
+        for line in process.stdout:
+            if line.startswith("done "):
+                return int(line.split()[1]), "".join(lines)
+            lines.append(line)
+        raise AssertionError(f"a process ended: {''.join(lines)}")
+
+    def kill(self):
+        for process in self.processes:
+            process.kill()
+
+    def do(self, case, words, folder):
+        """Both do it."""
+        self.tell(case, words, folder)
+        return self.hear()
+
+    def train(self, words, folder):
+        """Both train to the end; what the first said."""
+        statuses, outputs = self.do("command", ["train", *words], folder)
+        assert statuses == [0, 0], outputs
+        assert "Training" not in outputs[1]
+        return outputs[0]
 
 
-def in_one(words, folder, n_devices=4):
-    """Runs the command in one process; what it said."""
-    statuses, outputs = finish([start(words, n_devices, folder)])
-    assert statuses == [0], outputs
-    return outputs[0]
+@contextmanager
+def started_pair() -> Iterator[Pair]:
+    """A pair, both of which are gone after the block."""
+    with ExitStack() as stack:
+        pair = Pair()
+        for process in pair.processes:
+            stack.enter_context(process)
+        stack.callback(pair.kill)
+        yield pair
+
+
+@pytest.fixture(scope="module")
+def pair():
+    """Two processes for all tests that leave them alive; those start nothing and compile less."""
+    with started_pair() as pair:
+        yield pair
+        for process in pair.processes:
+            assert process.stdin is not None
+            process.stdin.close()  # at which they end, both at once
+        assert [process.wait(timeout=60) for process in pair.processes] == [0, 0]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("preset", PRESETS)
-def test_two_processes_train_as_one_and_resume_as_one_and_back(preset, tmp_path):
-    words = [*SHORT.split(), *PRESETS[preset].split()]
+def test_two_processes_train_as_one_and_resume_as_one_and_back(preset, pair, tmp_path, monkeypatch):
     first, second, third = (["--runner.total_timesteps", str(n)] for n in TOTALS[preset])
-    two, one = tmp_path / "two", tmp_path / "one"
-    two.mkdir()
-    said = in_two([preset, *words, *first], two)
-    run = find_runs(two / "runs")[0]
+    said = pair.train([*PRESETS[preset], *first], tmp_path)
+    run = find_runs(tmp_path / "runs")[0]
     assert f"Training complete | {TOTALS[preset][0]:,} env steps" in said
-    one.mkdir()
-    in_one(["--resume", str(run), "--runner.num_devices", "4", *second], two)
-    in_two(["--resume", str(run), *third], two)
-    in_one([preset, *words, *third, "--runner.num_devices", "4"], one)
-    alone = find_runs(one / "runs")[0]
+    monkeypatch.chdir(tmp_path)
+    main(["train", "--resume", str(run), "--runner.num_devices", "4", *second])
+    pair.train(["--resume", str(run), *third], tmp_path)
+    alone, _ = experiment.train(
+        cli([*PRESETS[preset], *third, "--runner.num_devices", "4"]), tmp_path / "alone"
+    )
     assert saved_steps(run.checkpoints)[-1] == TOTALS[preset][2]
     assert_alike(run, alone)
 
@@ -116,17 +180,14 @@ def assert_alike(run, other):
 
 def data(leaf):
     """Keys as numbers."""
-    is_key = jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+    is_key = jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
     return jax.random.key_data(leaf) if is_key else leaf
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("victim", [0, 1])
-def test_a_killed_process_ends_the_other_soon_and_the_run_resumes(victim, tmp_path):
-    endless = "--runner.total_timesteps 100000000 --algo.n_steps 16 --runner.eval_episodes 0 "
-    endless += "--runner.checkpoint_interval 512"
-    words = ["cartpole_ppo", *SHORT.split(), *endless.split()]
-    processes = start_two(words, tmp_path, timeout=10)
+def test_a_killed_process_ends_the_other_soon_and_the_run_resumes(victim, pair, tmp_path):
+    processes = start_two([*SILENT, *ENDLESS], tmp_path, timeout=10)
     wait_for_checkpoint(tmp_path, processes)
     time.sleep(random.random())
     processes[victim].send_signal(signal.SIGKILL)
@@ -141,7 +202,7 @@ def test_a_killed_process_ends_the_other_soon_and_the_run_resumes(victim, tmp_pa
     run = find_runs(tmp_path / "runs")[0]
     last = saved_steps(run.checkpoints)[-1]
     more = ["--runner.total_timesteps", str(last + 1280)]
-    said = in_two(["--resume", str(run), *more], tmp_path)
+    said = pair.train(["--resume", str(run), *more], tmp_path)
     assert f"Training complete | {last + 1280:,} env steps" in said
 
 
@@ -157,16 +218,16 @@ def wait_for_checkpoint(folder, processes):
     raise AssertionError("nothing was saved within 120 s")
 
 
-def start_pair(case, folder):
-    """Two processes of `distributed_worker.py`."""
-    how = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "env": environ()}
-    words = [sys.executable, str(WORKER), case, str(free_port())]
-    return [subprocess.Popen([*words, str(i)], cwd=folder, **how) for i in range(2)]
+def failed(case, folder):
+    """Exit statuses and outputs of two processes that end where one fails."""
+    with started_pair() as pair:
+        pair.tell(case, SILENT, folder)
+        return finish(pair.processes, within=120)
 
 
 @pytest.mark.slow
 def test_what_fails_in_one_process_ends_both(tmp_path):
-    statuses, outputs = finish(start_pair("failing_callback", tmp_path), within=120)
+    statuses, outputs = failed("failing_callback", tmp_path)
     assert statuses[1] == FAILED
     assert "OSError: the disk of process 1 is full" in outputs[1]
     assert "resume from the last checkpoint" in outputs[1]
@@ -175,7 +236,7 @@ def test_what_fails_in_one_process_ends_both(tmp_path):
 
 @pytest.mark.slow
 def test_a_checkpoint_that_one_process_cannot_write_ends_both(tmp_path):
-    statuses, outputs = finish(start_pair("failing_write", tmp_path), within=120)
+    statuses, outputs = failed("failing_write", tmp_path)
     assert statuses[0] == FAILED, outputs
     assert statuses[1] not in (0, None)
     assert "No space left on device" in outputs[0]
@@ -184,16 +245,16 @@ def test_a_checkpoint_that_one_process_cannot_write_ends_both(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_checkpoint_that_one_process_cannot_read_is_left_out_by_all(tmp_path):
-    statuses, outputs = finish(start_pair("failing_read", tmp_path), within=200)
+def test_a_checkpoint_that_one_process_cannot_read_is_left_out_by_all(pair, tmp_path):
+    statuses, outputs = pair.do("failing_read", SILENT, tmp_path)
     assert statuses == [0, 0], outputs
     assert (tmp_path / "checkpoints" / "damaged_step_1024").is_dir()
     assert saved_steps(tmp_path / "checkpoints")[-1] == 1280
 
 
 @pytest.mark.slow
-def test_a_callback_in_one_process_alone_is_refused_by_all(tmp_path):
-    statuses, outputs = finish(start_pair("lonely_callback", tmp_path), within=120)
+def test_a_callback_in_one_process_alone_is_refused_by_all(pair, tmp_path):
+    statuses, outputs = pair.do("lonely_callback", SILENT, tmp_path)
     assert statuses == [1, 1], outputs
     assert all("a callback or none are not the same in all" in output for output in outputs)
 
@@ -223,13 +284,11 @@ def test_a_port_that_is_taken_is_named(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_signal_to_one_process_ends_both_with_a_checkpoint(tmp_path):
-    endless = "--runner.total_timesteps 100000000 --algo.n_steps 16 --runner.eval_episodes 0 "
-    endless += "--runner.checkpoint_interval 512"
-    processes = start_two(["cartpole_ppo", *SHORT.split(), *endless.split()], tmp_path)
-    wait_for_checkpoint(tmp_path, processes)
-    processes[1].send_signal(signal.SIGTERM)
-    statuses, outputs = finish(processes)
+def test_a_signal_to_one_process_stops_both_with_a_checkpoint(pair, tmp_path):
+    pair.tell("command", ["train", *SILENT, *ENDLESS], tmp_path)
+    wait_for_checkpoint(tmp_path, pair.processes)
+    pair.processes[1].send_signal(signal.SIGTERM)
+    statuses, outputs = pair.hear()
     assert statuses == [0, 0], outputs
     assert "Training interrupted" in outputs[0]
 
@@ -239,19 +298,18 @@ def test_a_signal_to_one_process_ends_both_with_a_checkpoint(tmp_path):
 def test_processes_that_do_not_come_are_waited_for_so_long_and_no_longer(index, tmp_path):
     port = free_port()
     words = f"cartpole_ppo --distributed --coordinator 127.0.0.1:{port} --num_processes 2"
-    words += f" --process_id {index} --timeout 2"
+    words += f" --process_id {index} --timeout 1"
     statuses, outputs = finish([start(words.split(), 1, tmp_path)], within=60)
     assert statuses == [2]
     assert str(port) in outputs[0]
-    assert "2 s" in outputs[0]
+    assert " 1 s" in outputs[0]
     assert not any(tmp_path.iterdir())
 
 
 @pytest.mark.slow
-def test_what_does_not_suit_all_processes_is_refused_by_all(tmp_path):
-    words = ["cartpole_ppo", *SHORT.split(), "--algo.n_steps", "16"]
-    processes = start_two([*words, "--runner.num_devices", "2"], tmp_path)
-    statuses, outputs = finish(processes)
+def test_what_does_not_suit_all_processes_is_refused_by_all(pair, tmp_path):
+    words = ["train", *PPO, "--runner.num_devices", "2"]
+    statuses, outputs = pair.do("command", words, tmp_path)
     assert statuses == [2, 2]
     assert all("2 processes have 4 devices" in output for output in outputs)
     assert not any(tmp_path.iterdir())

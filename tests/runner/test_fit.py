@@ -183,19 +183,11 @@ def test_history_has_an_entry_per_update():
 
 def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_update(tmp_path):
     run_dir = RunDir("poisoned", tmp_path)
-    env = AutoResetWrapper(Probe())
-    runner = replace(RUNNER, eval_episodes=0)
-    train_ppo(
-        env, Constants(), ppo_config=CONFIG, runner_config=runner, run_dir=RunDir("fine", tmp_path)
-    )
+    env, fine = AutoResetWrapper(Probe()), np.ones(4, np.float32)  # a reward for each env
+    how = {"ppo_config": CONFIG, "runner_config": replace(RUNNER, eval_episodes=0)}
+    train_ppo(env, Constants(fine), **how, run_dir=RunDir("fine", tmp_path))
     with pytest.raises(NonFiniteLossError, match=r"at update 1 \(env step 32\)"):
-        train_ppo(
-            env,
-            Constants(reward=np.float32(np.inf)),
-            ppo_config=CONFIG,
-            runner_config=runner,
-            run_dir=run_dir,
-        )
+        train_ppo(env, Constants(fine * np.float32(np.inf)), **how, run_dir=run_dir)
     assert read_metrics(run_dir.log_path()) == []
     assert not list(run_dir.checkpoints.iterdir())
 

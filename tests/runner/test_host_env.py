@@ -10,12 +10,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from probes import Continuous, Counter
+from probes import Counter
 from vibe_rl.algorithms.dqn import DQNConfig
 from vibe_rl.algorithms.ppo import PPOConfig
 from vibe_rl.algorithms.sac import SACConfig
 from vibe_rl.cli import main
-from vibe_rl.env import AutoResetWrapper, GymnasiumWrapper, HostStep
+from vibe_rl.configs import PRESETS
+from vibe_rl.env import AutoResetWrapper, Box, GymnasiumWrapper, HostStep
 from vibe_rl.experiment import evaluate_run
 from vibe_rl.run_dir import find_runs
 from vibe_rl.runner import RunnerConfig, fit, prepare
@@ -29,17 +30,33 @@ BUILDERS = {DQNConfig: dqn, SACConfig: sac, PPOConfig: ppo}
 
 
 class CountsAndPays(Counter):
-    """Pays the number of steps so far for action 1, so that a misplaced action or step shows."""
+    """Pays the number of steps so far for action 1, so that a misplaced action or step shows.
+
+    Observes as many numbers as CartPole, so that both are learned from by the same programs.
+    """
+
+    width = 4
+
+    def observation_space(self, params):
+        return Box(-1.0, 1.0, (self.width,))
+
+    def first(self, key):
+        return -jnp.ones(self.width)
+
+    def following(self, key, state):
+        return jnp.full(self.width, (state.time + 1) / 10.0, jnp.float32)
 
     def reward(self, state, action, params):
         return (action * (state.time + 1)).astype(jnp.float32)
 
 
 class ContinuousCounter(CountsAndPays):
-    """The same for one number from -2 to 3."""
+    """The same for one number, with the shapes and bounds of Pendulum."""
+
+    width = 3
 
     def action_space(self, params):
-        return Continuous().action_space(params)
+        return Box(-2.0, 2.0, (1,))
 
     def reward(self, state, action, params):
         return (action[0] * (state.time + 1)).astype(jnp.float32)
@@ -111,17 +128,15 @@ RUNNER = RunnerConfig(
     progress_bar=False,
 )
 OFF_POLICY = {"hidden_sizes": (8,), "batch_size": 8, "num_envs": 2, "replay_ratio": 0.5}
-PPO = PPOConfig(hidden_sizes=(8,), num_envs=2, n_steps=8)
-DQN = DQNConfig(**OFF_POLICY, n_step=2)
+PPO = PPOConfig(num_envs=4, n_steps=32, lr=2.5e-3, lr_end=0.0)
+DQN = replace(PRESETS["cartpole_dqn"][1].algo, **OFF_POLICY)
+SAC = SACConfig(**OFF_POLICY, train_every=4, exploration_hold=3, n_critics=1)
 KINDS = {
-    "ppo": (PPO, CountsAndPays(), RUNNER),
+    "ppo": (PPO, CountsAndPays(), replace(RUNNER, total_timesteps=512, log_interval=128)),
     "dqn": (DQN, CountsAndPays(), RUNNER),
     "dqn, ring on the host too": (DQN, CountsAndPays(), replace(RUNNER, replay_on="host")),
-    "dqn, choices held over several rollouts": (
-        replace(DQN, train_every=4, exploration_hold=3), CountsAndPays(ends="terminated"), RUNNER
-    ),
-    "sac": (SACConfig(**OFF_POLICY, train_every=2, n_critics=1), ContinuousCounter(), RUNNER),
-}  # fmt: skip
+    "sac, choices held over several rollouts": (SAC, ContinuousCounter(ends="terminated"), RUNNER),
+}
 
 
 def trained(config, env, runner):
@@ -131,7 +146,7 @@ def trained(config, env, runner):
         runner = replace(runner, warmup_steps=1_000, buffer_size=100_000, replay_on="device")
     algorithm = BUILDERS[type(config)](env, env_params, config, runner)
     recorder = Recorder()
-    result = fit(prepare(algorithm, env, env_params, runner, 2), Tee(recorder))
+    result = fit(prepare(algorithm, env, env_params, runner, config.num_envs), Tee(recorder))
     return result, recorder.rows
 
 
@@ -172,47 +187,42 @@ def test_an_evaluation_watches_each_env_until_its_first_episode_ends_or_max_step
     env = CountsAndPays()
     algorithm = dqn(OnHost(env), (), DQN, RUNNER)
     how = algorithm, algorithm.init(jax.random.key(0)), OnHost(env), (), jax.random.key(1)
-    three = evaluate_host_envs(*how, AT_ONCE + 3, 10)
-    assert three.finished.all()
-    assert three.episode_lengths.tolist() == [3] * (AT_ONCE + 3)
-    two = evaluate_host_envs(*how, 2, 2)
-    assert not two.finished.any()
-    assert two.episode_lengths.tolist() == [2, 2]
+    many = evaluate_host_envs(*how, AT_ONCE + 1, 10)
+    assert many.finished.all()
+    assert many.episode_lengths.tolist() == [3] * (AT_ONCE + 1)
+    one = evaluate_host_envs(*how, 1, 2)
+    assert not one.finished.any()
+    assert one.episode_lengths.tolist() == [2]
 
 
-CART_POLE = DQNConfig(hidden_sizes=(16,), batch_size=32, num_envs=2, replay_ratio=0.5)
-SHORT = replace(RUNNER, total_timesteps=600, warmup_steps=64, buffer_size=400, eval_every=300)
+LONGER = replace(RUNNER, total_timesteps=600, eval_every=300, eval_episodes=1)
 
 
 def test_two_runs_of_gymnasium_with_one_seed_are_identical_and_another_seed_differs():
-    def returns(seed):
-        return [
-            row
-            for _, row in trained(
-                CART_POLE, GymnasiumWrapper("CartPole-v1"), replace(SHORT, seed=seed)
-            )[1]
-        ]
+    def rows(seed):
+        runner = replace(LONGER, seed=seed)
+        return [row for _, row in trained(DQN, GymnasiumWrapper("CartPole-v1"), runner)[1]]
 
-    assert returns(0) == returns(0)
-    assert returns(0) != returns(1)
+    assert rows(0) == rows(0)
+    assert rows(0) != rows(1)
 
 
 def test_a_long_run_compiles_nothing_after_its_first_chunks():
     env = GymnasiumWrapper("CartPole-v1")
-    trained(CART_POLE, env, SHORT)
+    trained(DQN, env, LONGER)
     sizes = learn_then_act._cache_size(), act._cache_size()
-    trained(CART_POLE, env, replace(SHORT, total_timesteps=900, seed=3))
+    trained(DQN, env, replace(LONGER, total_timesteps=900, seed=3))
     assert (learn_then_act._cache_size(), act._cache_size()) == sizes
 
 
 def test_sac_learns_from_envs_in_processes_of_their_own():
-    config = SACConfig(
-        hidden_sizes=(8,), batch_size=16, num_envs=2, train_every=4, replay_ratio=0.5
-    )
-    env = GymnasiumWrapper("Pendulum-v1", parallel="async")
+    runner = replace(LONGER, eval_episodes=0)
     here, there = (
-        trained(config, each, replace(SHORT, eval_episodes=0))[1]
-        for each in (GymnasiumWrapper("Pendulum-v1"), env)
+        trained(SAC, env, runner)[1]
+        for env in (
+            GymnasiumWrapper("Pendulum-v1"),
+            GymnasiumWrapper("Pendulum-v1", parallel="async"),
+        )
     )
     assert here == there
     assert {row["episode_length"] for _, row in here if "episode_length" in row} == {200}
@@ -220,8 +230,10 @@ def test_sac_learns_from_envs_in_processes_of_their_own():
 
 def test_the_command_line_trains_and_evaluates_on_gymnasium(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    words = "train cartpole_dqn --env_id gymnasium:CartPole-v1 --runner.total_timesteps 1500"
-    words += " --runner.eval_episodes 3 --runner.plot false --runner.progress_bar false"
+    words = "train cartpole_dqn --env_id gymnasium:CartPole-v1 --algo.hidden_sizes (8,)"
+    words += " --algo.batch_size 8 --algo.num_envs 2 --runner.total_timesteps 600"
+    words += " --runner.warmup_steps 16 --runner.buffer_size 64 --runner.eval_episodes 1"
+    words += " --runner.plot false --runner.progress_bar false"
     main(words.split())
     said = capsys.readouterr().out
     (run,) = find_runs("runs")
@@ -239,12 +251,11 @@ def test_what_resets_itself_already_is_not_wrapped_to_do_so():
 
 
 def test_ppo_learns_on_gymnasium_what_no_random_policy_reaches():
-    config = PPOConfig(num_envs=4, lr=2.5e-3, lr_end=0.0)
     runner = RunnerConfig(
-        total_timesteps=32_768, eval_every=0, eval_episodes=32, progress_bar=False
+        total_timesteps=16_384, eval_every=0, eval_episodes=32, progress_bar=False
     )
     env = GymnasiumWrapper("CartPole-v1")
-    result = fit(prepare(ppo(env, (), config, runner), env, (), runner, 4))
+    result = fit(prepare(ppo(env, (), PPO, runner), env, (), runner, PPO.num_envs))
     assert float(result.evaluation.mean_return) > 150.0  # at random: 22
 
 
@@ -254,7 +265,7 @@ def test_the_speed_of_a_loop_with_the_host_in_it_is_measured_over_whole_chunks()
     def callback(step, agent_state, row):
         speeds.append(row["steps_per_second"])
 
-    runner = replace(SHORT, eval_episodes=0, log_interval=64)
+    runner = replace(RUNNER, eval_episodes=0)
     env = OnHost(CountsAndPays())
     fit(prepare(dqn(env, (), DQN, runner), env, (), runner, 2), callback=callback)
     assert 0 < max(speeds) < 1e5  # a chunk that was over before the clock started would show 1e6

@@ -17,11 +17,11 @@ from vibe_rl.algorithms.sac import SACConfig
 from vibe_rl.algorithms.warmup import Warmup
 from vibe_rl.configs import PRESETS
 from vibe_rl.configs.train_config import TrainConfig
-from vibe_rl.env import AutoResetWrapper, Box
+from vibe_rl.env import AutoResetWrapper, Box, registry
 from vibe_rl.env.wrappers import with_episode_statistics
 from vibe_rl.errors import ConfigError, NonFiniteLossError
 from vibe_rl.experiment import evaluate_run, load_run, train
-from vibe_rl.experiment.build import build, with_seed
+from vibe_rl.experiment.build import build
 from vibe_rl.metrics import read_metrics
 from vibe_rl.ops import prng
 from vibe_rl.replay.ring import NO_TRANSITION, TERMINATED, TRUNCATED
@@ -46,13 +46,15 @@ RUNNER = RunnerConfig(
     progress_bar=False,
 )
 ON_HOST = replace(RUNNER, replay_on="host")
+BY_PRIORITY = {"prioritized": True, "n_step": 3}
 KINDS = {
-    "dqn, one env": (replace(DQN, num_envs=1, replay_ratio=1.0), RUNNER),
     "dqn": (DQN, RUNNER),
-    "dqn by priority": (replace(DQN, prioritized=True, n_step=3, train_every=2), RUNNER),
+    "dqn by priority": (
+        replace(DQN, **BY_PRIORITY, train_every=2, normalize_obs=True, dueling=True), RUNNER
+    ),
     "dqn on the host": (DQN, ON_HOST),
-    "sac": (SAC, RUNNER),
-}
+    "sac, one env": (replace(SAC, num_envs=1, replay_ratio=1.0), RUNNER),
+}  # fmt: skip
 kinds = pytest.mark.parametrize("kind", KINDS)
 
 
@@ -200,9 +202,9 @@ def test_results_have_the_names_of_the_seed(record):
     assert DQNTrainResult._fields == ("agent_state", "episode_returns", "metrics_log")
     assert SACTrainResult._fields == ("agent_state", "episode_returns", "metrics_log")
     assert isinstance(record("dqn")[0], DQNTrainResult)
-    assert isinstance(record("sac")[0], SACTrainResult)
+    assert isinstance(record("sac, one env")[0], SACTrainResult)
     assert all(type(x) is float for x in record("dqn")[0].episode_returns)
-    json.dumps(record("sac")[0].metrics_log)
+    json.dumps(record("sac, one env")[0].metrics_log)
 
 
 def test_epsilon_is_reported_as_of_the_env_steps_taken(record):
@@ -228,7 +230,7 @@ def test_one_seed_gives_one_result_and_another_seed_another(kind, record):
 
 
 @pytest.mark.parametrize("longest", [1, 7, 100])
-@pytest.mark.parametrize("kind", ["dqn by priority", "dqn on the host", "sac"])
+@pytest.mark.parametrize("kind", ["dqn by priority", "dqn on the host", "sac, one env"])
 def test_any_pace_gives_the_same_rows_and_the_same_bits(kind, longest, record, monkeypatch):
     monkeypatch.setattr(RowWriter, "updates_at_once", lambda self: longest)
     paced, first = run(*KINDS[kind]), record(kind)[0]
@@ -239,7 +241,7 @@ def test_any_pace_gives_the_same_rows_and_the_same_bits(kind, longest, record, m
     )
 
 
-@pytest.mark.parametrize("kind", ["dqn", "sac", "dqn on the host"])
+@pytest.mark.parametrize("kind", ["dqn", "sac, one env", "dqn on the host"])
 def test_evaluating_more_or_less_often_changes_nothing_that_is_learned(kind, record):
     config, runner = KINDS[kind]
     never = run(config, replace(runner, eval_episodes=0))
@@ -257,7 +259,7 @@ def programs():
     return [program._cache_size() for program in these]
 
 
-@pytest.mark.parametrize("kind", ["dqn by priority", "dqn on the host", "sac"])
+@pytest.mark.parametrize("kind", ["dqn by priority", "dqn on the host", "sac, one env"])
 def test_numbers_seeds_and_budgets_compile_nothing_again(kind, record):
     config, runner = KINDS[kind]
     record(kind)
@@ -307,8 +309,17 @@ def started(algorithm, env, seed=0):
     return env, params, loop.jit_start(algorithm, env, params, prng.key(seed), num_envs=n)
 
 
-@pytest.mark.parametrize("config", [DQN, SAC], ids=["dqn", "sac"])
-def test_the_warm_up_acts_at_random_learns_nothing_and_is_followed_by_learning(config):
+@pytest.fixture
+def _as_in_training():
+    """The precision of matrix products, so that what a run has compiled serves here too."""
+    with jax.default_matmul_precision(RUNNER.matmul_precision):
+        yield
+
+
+@pytest.mark.usefixtures("_as_in_training")
+@pytest.mark.parametrize("kind", ["dqn", "sac, one env"])
+def test_the_warm_up_acts_at_random_learns_nothing_and_is_followed_by_learning(kind):
+    config, n = KINDS[kind][0], KINDS[kind][0].num_envs
     algorithm = algorithm_of(config)
     env, params, state = started(algorithm, RandomEnds())
     before = numbers(state.agent_state._replace(memory=None))
@@ -316,18 +327,19 @@ def test_the_warm_up_acts_at_random_learns_nothing_and_is_followed_by_learning(c
     assert all(map(np.array_equal, before, numbers(state.agent_state._replace(memory=None))))
     ring = state.agent_state.memory.ring
     held = np.asarray(ring.kind) != NO_TRANSITION
-    assert held.sum() == 400  # 100 updates of 4 envs
+    assert held.sum() == 100 * n
     share = np.asarray(ring.action)[held].mean()
-    assert abs(share - 0.5) < 0.125  # five deviations of 400 fair coins
-    last = max(np.flatnonzero(slots)[-1] for slots in held.reshape(4, -1))
-    fill = (last + 2) / 501  # of the slots, the successor's among them
+    assert abs(share - 0.5) < 2.5 / np.sqrt(100 * n)  # five deviations of as many fair coins
+    last = max(np.flatnonzero(slots)[-1] for slots in held.reshape(n, -1))
+    fill = (last + 2) / (2_000 // n + 1)  # of the slots, the successor's among them
     assert table.columns(100)["buffer_fill"][-1] == pytest.approx(fill)
     assert state.agent_state.memory.step == 100
     state, table = loop.run_chunk(algorithm, env, params, state, 1, True)
     after = numbers(state.agent_state._replace(memory=None))
     assert not all(map(np.array_equal, before, after))
-    assert state.agent_state.step == 2  # half as many as env steps
-    np.testing.assert_array_equal(table.columns(1)["gradient_steps"], [2.0])
+    gradient_steps = config.replay_ratio * n
+    assert state.agent_state.step == gradient_steps
+    np.testing.assert_array_equal(table.columns(1)["gradient_steps"], [gradient_steps])
 
 
 def test_learning_begins_with_the_first_update_after_the_warm_up(tmp_path):
@@ -416,45 +428,53 @@ def test_a_ring_on_the_host_is_learned_from():
 
 
 SAVED = {
-    "dqn": (replace(DQN, normalize_obs=True, dueling=True), RUNNER),
+    "dqn by priority": KINDS["dqn by priority"],
+    "sac, one env": KINDS["sac, one env"],
     "sac on the host": (SAC, ON_HOST),
 }
 
 
 @cache
-def saved(name, directory):
-    algo, runner = SAVED[name]
-    runner = replace(runner, eval_episodes=5)
-    return train(TrainConfig(env_id="GridWorld-v0", algo=algo, runner=runner), directory)
+def saved(kind, directory):
+    algo, runner = SAVED[kind]
+    return train(TrainConfig(env_id="RandomEnds-v0", algo=algo, runner=runner), directory)
 
 
 @pytest.fixture(scope="module")
 def saving(tmp_path_factory):
     directory = tmp_path_factory.mktemp("saved")
-    return lambda name: saved(name, directory)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(registry._registry, "RandomEnds-v0", RandomEnds)
+        yield lambda kind: saved(kind, directory)
 
 
-@pytest.mark.parametrize("name", SAVED)
-def test_a_saved_agent_gets_the_returns_of_its_last_evaluation_again(name, saving):
-    run_dir, result = saving(name)
+@pytest.mark.parametrize("kind", SAVED)
+def test_a_saved_agent_gets_the_returns_of_its_last_evaluation_again(kind, saving):
+    run_dir, result = saving(kind)
     again = evaluate_run(run_dir.root)
     np.testing.assert_array_equal(again.episode_returns, result.evaluation.episode_returns)
     _, agent_state, notes = load_run(run_dir.root)
     kept = without_ring(result.state.agent_state)
     assert identical(agent_state, kept)
-    assert (notes["step"], notes["update"]) == (400, 100)
+    assert (notes["step"], notes["update"]) == (400, 400 // steps_per_update(kind))
     assert agent_state.memory.ring is None
 
 
+def steps_per_update(kind):
+    algo, _ = (SAVED | KINDS)[kind]
+    return algo.num_envs * algo.train_every
+
+
 def test_an_agent_is_evaluated_where_its_buffer_would_not_fit(saving, monkeypatch):
-    run_dir, _ = saving("dqn")
+    run_dir, _ = saving("dqn by priority")
     monkeypatch.setattr("vibe_rl.system.memory.free_on_device", lambda: 10)
-    assert evaluate_run(run_dir.root).episode_returns.shape == (5,)
+    assert evaluate_run(run_dir.root).episode_returns.shape == (2,)
 
 
 # one more axis
 
 
+@pytest.mark.usefixtures("_as_in_training")
 def test_seeds_are_one_more_axis():
     algorithm = algorithm_of(DQN)
     env, params, _ = started(algorithm, RandomEnds())
@@ -487,11 +507,10 @@ class Wide(RandomEnds):
     ("config", "warmup"),
     [
         (replace(DQN, num_envs=1, replay_ratio=1.0), False),
-        (replace(DQN, prioritized=True, n_step=3), False),
-        (replace(SAC, train_every=3), False),
+        (replace(SAC, **BY_PRIORITY, train_every=3), False),
         (DQN, True),
     ],
-    ids=["one env", "priority", "sac", "warm-up"],
+    ids=["dqn, one env", "sac by priority", "warm-up"],
 )
 def test_the_ring_is_never_copied(config, warmup):
     runner = replace(RUNNER, buffer_size=4_004)
@@ -514,32 +533,32 @@ def test_the_ring_is_never_copied(config, warmup):
 
 @pytest.mark.slow
 def test_the_gridworld_preset_of_dqn_walks_the_shortest_way():
-    # measured over 4 seeds: every one
-    prepared = build(with_seed(PRESETS["gridworld_dqn"][1], 1))
-    config = replace(prepared.config, progress_bar=False)
-    result = fit(replace(prepared, config=config))
-    assert result.evaluation.mean_return == pytest.approx(0.93)  # 1 - 7 x 0.01
+    # measured over 4 seeds: every one does within 15,000 of its 50,000 steps
+    run = preset("gridworld_dqn", 15_000)
+    assert greedy_return(run, 1) == pytest.approx(0.93)  # 1 - 7 x 0.01
 
 
 @pytest.mark.slow
-def test_a_reduced_sac_swings_the_pendulum_up():
-    # at random -1200; measured over 6 seeds: from -153.6 to -155.8, and -189.3 once
-    runner = RunnerConfig(
-        total_timesteps=8_000, eval_every=0, eval_episodes=0, progress_bar=False, log_interval=0
-    )
-    algo = SACConfig(
-        hidden_sizes=(64, 64),
-        batch_size=64,
-        actor_lr=1e-3,
-        critic_lr=1e-3,
-        alpha_lr=1e-3,
-        init_alpha=0.2,
-    )
-    config = TrainConfig(env_id="Pendulum-v1", algo=algo, runner=runner)
-    assert greedy_return(build(with_seed(config, 1))) > -300.0
+def test_the_pendulum_preset_of_sac_swings_it_up_in_a_part_of_its_steps():
+    # at random -1200; measured over 4 seeds: from -152 to -158
+    assert greedy_return(preset("pendulum_sac", 7_000), 64) > -300.0
 
 
-def greedy_return(prepared, episodes=64):
+def preset(name, total_timesteps):
+    """A preset's run of so many steps, without what only writes."""
+    config = PRESETS[name][1]
+    runner = replace(
+        config.runner,
+        total_timesteps=total_timesteps,
+        eval_episodes=0,
+        log_interval=0,
+        progress_bar=False,
+        seed=1,
+    )
+    return build(replace(config, runner=runner))
+
+
+def greedy_return(prepared, episodes):
     result = fit(prepared)
     metrics = evaluate(
         greedy_action,

@@ -6,6 +6,7 @@ import signal
 from dataclasses import replace
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -35,6 +36,7 @@ RUNNER = RunnerConfig(
     checkpoint_share=1.0,
     progress_bar=False,
 )
+SHORTER = {"total_timesteps": 240}
 OFF = replace(RUNNER, warmup_steps=32, buffer_size=100)
 PPO = PPOConfig(hidden_sizes=(8,), num_envs=2, n_steps=4, n_minibatches=2)
 DQN = DQNConfig(hidden_sizes=(8,), batch_size=8, num_envs=2, replay_ratio=0.5)
@@ -42,8 +44,11 @@ SAC = SACConfig(hidden_sizes=(8,), batch_size=8, num_envs=2, replay_ratio=0.5)
 KINDS = {
     "ppo, normalised": (replace(PPO, normalize_obs=True), RandomEnds(), RUNNER),
     "ppo, masked": (PPO, Forbidden(), RUNNER),
-    "dqn": (replace(DQN, normalize_obs=True), RandomEnds(), OFF),
-    "dqn by priority": (replace(DQN, prioritized=True, n_step=3), RandomEnds(), OFF),
+    "dqn": (
+        replace(DQN, normalize_obs=True, prioritized=True, n_step=3, schedule_steps=480.0),
+        RandomEnds(),
+        OFF,
+    ),
     "dqn, ring on the host": (DQN, RandomEnds(), replace(OFF, replay_on="host")),
     "dqn of pictures": (replace(DQN, train_every=4), BlackOrWhite(), OFF),
     "sac": (SAC, Continuous(), OFF),
@@ -73,7 +78,7 @@ def rows_of(run_dir):
 
 def numbers(state):
     leaves = jax.tree.leaves(state)
-    is_key = [jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key) for leaf in leaves]
+    is_key = [jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key) for leaf in leaves]
     return [
         np.asarray(jax.random.key_data(x) if k else x) for x, k in zip(leaves, is_key, strict=True)
     ]
@@ -82,12 +87,13 @@ def numbers(state):
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_run_that_was_interrupted_resumes_to_the_same_bits(kind, tmp_path):
     whole_dir, parts_dir = (RunDir(name, tmp_path) for name in ("whole", "parts"))
-    whole = run_training(prepared(kind), run_dir=whole_dir)
+    whole = run_training(prepared(kind, **SHORTER), run_dir=whole_dir)
     assert not whole.interrupted
-    cut = run_training(prepared(kind), run_dir=parts_dir, callback=interrupt_at(200))
+    cut = run_training(prepared(kind, **SHORTER), run_dir=parts_dir, callback=interrupt_at(110))
     assert cut.interrupted
-    assert saved_steps(parts_dir.checkpoints)[-1] == cut.step < 480
-    rest = run_training(prepared(kind, resume=True), run_dir=parts_dir)
+    assert saved_steps(parts_dir.checkpoints)[-1] == cut.step
+    assert OFF.buffer_size < cut.step < 240
+    rest = run_training(prepared(kind, resume=True, **SHORTER), run_dir=parts_dir)
     assert (rest.step, rest.updates) == (whole.step, whole.updates)
     for a, b in zip(numbers(rest.state), numbers(whole.state), strict=True):
         assert a.dtype == b.dtype
@@ -149,7 +155,7 @@ def test_how_often_a_run_saves_changes_no_bit(tmp_path):
     results = []
     for i, how in enumerate(({"checkpoint_interval": 16}, {"checkpoint_minutes": 0.0}, {})):
         run_dir = RunDir(f"run{i}", tmp_path)
-        result = run_training(prepared("sac", **how), run_dir=run_dir)
+        result = run_training(prepared("sac", **SHORTER, **how), run_dir=run_dir)
         results.append((numbers(result.state), rows_of(run_dir)))
     for state, rows in results[1:]:
         assert rows == results[0][1]

@@ -20,20 +20,24 @@ from vibe_rl.system.programs import processor_digest
 
 SAVED = Path(__file__).parent / "saved_runs"
 SAME_PROCESSOR = processor_digest() == (SAVED / "processor.txt").read_text().strip()
+ALGORITHMS = ("ppo", "dqn", "sac")
 TO_THE_BIT = ("ppo", "dqn")
 MEANS = {"episode_return_mean": "episode_return"}  # how version 0.1 called those of PPO
 
 
-@pytest.fixture(scope="module", params=["ppo", "dqn", "sac"])
-def outcome(request, tmp_path_factory):
+@pytest.fixture(scope="module")
+def outcomes(tmp_path_factory):
     """See `saved_runs/resume_them.py`."""
-    directory = tmp_path_factory.mktemp(request.param)
-    command = [sys.executable, SAVED / "resume_them.py", request.param, directory]
+    directory = tmp_path_factory.mktemp("saved_runs")
+    command = [sys.executable, SAVED / "resume_them.py", directory, *ALGORITHMS]
     subprocess.run(command, check=True, env=environ(XLA_FLAGS=""))
-    return {
-        "algorithm": request.param,
-        **pickle.loads((directory / "outcome.pickle").read_bytes()),
-    }
+    return pickle.loads((directory / "outcomes.pickle").read_bytes())
+
+
+@pytest.fixture(params=ALGORITHMS)
+def outcome(request, outcomes):
+    """That of one algorithm."""
+    return {"algorithm": request.param, **outcomes[request.param]}
 
 
 def assert_same(found, expected, algorithm):

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from vibe_rl import experiment
-from vibe_rl.algorithms.dqn import DQNConfig
 from vibe_rl.algorithms.ppo import PPOConfig
 from vibe_rl.checkpoint import saved_steps
 from vibe_rl.configs import TrainConfig, to_dict
@@ -15,7 +14,7 @@ from vibe_rl.env import AutoResetWrapper, make
 from vibe_rl.errors import ConfigError
 from vibe_rl.metrics import read_metrics
 from vibe_rl.run_dir import RunDir
-from vibe_rl.runner import RunnerConfig, train_dqn, train_ppo
+from vibe_rl.runner import RunnerConfig, train_ppo
 from vibe_rl.runner.fit import is_false
 
 ENV, PARAMS = make("CartPole-v1")
@@ -130,13 +129,3 @@ def test_single_episodes_are_rows_where_the_run_says_so(log_episodes, tmp_path):
     assert all("episode_return_mean" in row for row in means if row["episodes"])
     assert len(singles) == (sum(row["episodes"] for row in means) if log_episodes else 0)
     assert all(set(row) >= {"step", "episode_return", "episode_length"} for row in singles)
-
-
-def test_the_same_names_hold_for_dqn():
-    dqn = DQNConfig(hidden_sizes=(4,), batch_size=8, num_envs=2, replay_ratio=0.5)
-    result = train_dqn(
-        ENV, PARAMS, dqn_config=dqn, runner_config=replace(RUNNER, warmup_steps=32, buffer_size=99)
-    )
-    assert result.episode_returns
-    assert all("episode_return" not in row for row in result.metrics_log)
-    assert any("episode_return_mean" in row for row in result.metrics_log)

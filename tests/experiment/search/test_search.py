@@ -8,6 +8,7 @@ import jax
 import optuna
 import pytest
 
+from compiling import one_device
 from searching import CONFIG, RATES, collect, evaluated, interrupting
 from vibe_rl.analysis.aggregate import aggregate
 from vibe_rl.checkpoint import saved_steps
@@ -21,6 +22,12 @@ from vibe_rl.run_dir import RunDir
 from vibe_rl.run_dir.group import members
 from vibe_rl.system import programs as unload
 from vibe_rl.system.signals import StopRequest
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_device():
+    with one_device():
+        yield
 
 
 @pytest.fixture
@@ -64,11 +71,11 @@ def test_a_trial_that_is_to_end_is_saved_there(run_dir):
 def test_trials_that_differ_in_numbers_compile_nothing_again(tmp_path, caplog, monkeypatch):
     def compiled_by(lr):
         caplog.clear()
-        config = replace(CONFIG, algo=replace(CONFIG.algo, hidden_sizes=(3,)))
         with jax.log_compiles():
-            run_trial(config, {"algo.lr": lr}, range(2), RunDir("trial", tmp_path))
+            run_trial(CONFIG, {"algo.lr": lr}, range(2), RunDir("trial", tmp_path))
         return re.findall(r"Finished XLA compilation of (\S+)", caplog.text)
 
+    jax.clear_caches()
     assert "jit(run_chunk)" in compiled_by(1e-3)
     assert compiled_by(3e-3) == []
     monkeypatch.setattr(unload, "MANY", 0)
@@ -93,8 +100,8 @@ def test_a_return_that_is_not_a_number_counts_as_the_lowest():
 
 def test_a_signal_ends_a_trial_as_an_interrupt_after_it_is_saved(run_dir):
     with pytest.raises(KeyboardInterrupt):
-        run_trial(CONFIG, {"algo.lr": 1e-3}, [0], run_dir, interrupting)
-    assert saved_steps(members(run_dir)[0].checkpoints)[-1] == 256
+        run_trial(CONFIG, {"algo.lr": 1e-3}, range(2), run_dir, interrupting)
+    assert [saved_steps(seed.checkpoints)[-1] for seed in members(run_dir)] == [256, 256]
 
 
 def test_values_become_options_of_a_command_line():

@@ -10,6 +10,8 @@ from functools import partial
 import optuna
 import pytest
 
+from compiling import one_device
+from processes import environ
 from searching import CONFIG, RATES, interrupting
 from vibe_rl.checkpoint import saved_steps
 from vibe_rl.cli import main
@@ -31,7 +33,16 @@ WORDS += "--runner.eval_every 256 --runner.eval_episodes 2 --runner.progress_bar
 DESCRIPTION = describe_search(CONFIG, RATES, range(2))
 
 
-@pytest.fixture(params=["sqlite:///{}/s.db", "{}/s.journal"])
+@pytest.fixture(scope="module", autouse=True)
+def _one_device():
+    with one_device():
+        yield
+
+
+STORAGES = ["sqlite:///{}/s.db", "{}/s.journal"]
+
+
+@pytest.fixture(params=STORAGES)
 def storage(request, tmp_path):
     return request.param.format(tmp_path)
 
@@ -62,12 +73,12 @@ def test_a_trial_started_while_another_worker_starts_the_last_one_is_not_trained
 def test_an_interrupted_trial_has_failed_and_the_search_can_be_started_again(tmp_path):
     study = open_study("s", f"{tmp_path}/s.journal", DESCRIPTION)
     study.pruner = Interrupting()
-    train = objective(CONFIG, RATES, [0], tmp_path)
+    train = objective(CONFIG, RATES, range(2), tmp_path)
     with pytest.raises(KeyboardInterrupt):
         run_trials(study, train, 1)
     (run_dir,) = find_runs(tmp_path)
     assert study.trials[0].user_attrs == {"run": str(run_dir)}
-    assert saved_steps(members(run_dir)[0].checkpoints)[-1] == 256
+    assert [saved_steps(seed.checkpoints)[-1] for seed in members(run_dir)] == [256, 256]
     study = open_study("s", f"{tmp_path}/s.journal", DESCRIPTION)
     run_trials(study, lambda trial: 1.0, 1)
     assert states(study) == ["FAIL", "COMPLETE"]
@@ -138,20 +149,46 @@ def test_the_command_prints_the_trials_and_the_best_with_its_command(capsys):
     assert sentence in capsys.readouterr().err
 
 
-@pytest.mark.slow
-def test_two_processes_share_a_search(storage, tmp_path):
-    command = [sys.executable, "-m", "vibe_rl", *SEARCH, "--storage", storage, "--trials", "5"]
-    how = {"cwd": tmp_path, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    workers = [subprocess.Popen(command, **how) for _ in range(2)]
+SEARCHES = """
+import sys
+from vibe_rl.cli import main
+
+storages, search = sys.argv[1:3], sys.argv[3:]
+for storage in storages:
+    print(storage, flush=True)
+    main([*search, "--storage", storage])
+"""
+
+
+@pytest.fixture(scope="module")
+def shared_searches(tmp_path_factory):
+    """By storage: the trials that each of two processes reports, and the study."""
+    folder = tmp_path_factory.mktemp("shared")
+    storages = [storage.format(folder) for storage in STORAGES]
+    command = [sys.executable, "-c", SEARCHES, *storages, *SEARCH, "--trials", "5"]
+    how = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    workers = [subprocess.Popen(command, cwd=folder, env=environ(), **how) for _ in range(2)]
     said = [worker.communicate(timeout=300) for worker in workers]
     assert [worker.returncode for worker in workers] == [0, 0], said
-    told = [re.findall(r"^Trial (\d+)", out, re.MULTILINE) for out, _ in said]
-    study = optuna.load_study(study_name="cartpole_ppo", storage=as_storage(storage))
+    found = {}
+    for storage, first, second in zip(STORAGES, storages, [*storages[1:], None], strict=True):
+        parts = [out.partition(first)[2].partition(second or "\0")[0] for out, _ in said]
+        told = [re.findall(r"^Trial (\d+)", part, re.MULTILINE) for part in parts]
+        study = optuna.load_study(study_name="cartpole_ppo", storage=as_storage(first))
+        found[storage] = told, study
+    return found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", STORAGES)
+def test_two_processes_share_a_search(kind, shared_searches):
+    told, study = shared_searches[kind]
     done = [trial.number for trial in study.trials if trial.state.name != "FAIL"]
     assert len(done) == 5
     assert sorted(int(number) for each in told for number in each) == done
     assert all(told), "one of them did nothing"
-    assert len(find_runs(tmp_path / "runs")) == 5
+    runs = [trial.user_attrs["run"] for trial in study.trials if trial.number in done]
+    assert len(set(runs)) == 5
 
 
 @pytest.mark.parametrize(

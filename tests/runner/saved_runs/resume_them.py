@@ -54,5 +54,6 @@ def outcome(algorithm, directory):
 
 
 if __name__ == "__main__":
-    algorithm, directory = sys.argv[1], Path(sys.argv[2])
-    (directory / "outcome.pickle").write_bytes(pickle.dumps(outcome(algorithm, directory)))
+    directory, *algorithms = sys.argv[1:]
+    outcomes = {algorithm: outcome(algorithm, Path(directory)) for algorithm in algorithms}
+    (Path(directory) / "outcomes.pickle").write_bytes(pickle.dumps(outcomes))
