@@ -32,6 +32,10 @@ class NonFiniteLossError(ArithmeticError):
     """A loss became NaN or infinite: names the update at which it appeared."""
 
 
+class EnvironmentFaultError(NonFiniteLossError):
+    """An environment emitted what no loss survives, such as NaN: names it and the env step."""
+
+
 def unknown(kind: str, name: str, known: Iterable[str]) -> ConfigError:
     """The error for a name that does not exist, with the nearest ones that do."""
     names = sorted(known)

@@ -7,7 +7,7 @@ one batch after the rollout; minibatches are drawn by a bijective shuffle
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -207,6 +207,8 @@ class PPO(Algorithm):
     obs_space: Space = static()
     action_space: Space = static()
     n_shards: int = static(1)  # parts of the envs among which no example is exchanged
+    metrics: ClassVar[tuple[str, ...]] = (*PPOMetrics._fields, "explained_variance", "lr")
+    losses: ClassVar[tuple[str, ...]] = ("total_loss", "actor_loss", "critic_loss")
 
     @override
     @classmethod

@@ -180,8 +180,13 @@ def fit(
     Raises:
         NonFiniteLossError: a loss became NaN or infinite.
     """
-    rows = RowWriter(tracker or Tee(), run.due, keep_history)
+    rows = row_writer(run, tracker, keep_history)
     return drive(run, Host(run, rows, callback, saver, found), stop)
+
+
+def row_writer(run: Run, tracker: Tracker | None, keep_history: bool = False) -> RowWriter:
+    """What writes the run's rows, for nobody if there is no tracker."""
+    return RowWriter(tracker or Tee(), run.due, run.algorithm.losses, keep_history)
 
 
 def drive(run: Run, host: AnyHost[Result], stop: StopRequest | None = None) -> Result:

@@ -9,6 +9,7 @@ import jax
 import numpy as np
 
 from vibe_rl.errors import NonFiniteLossError
+from vibe_rl.runner.env_faults import EnvFaults, check_faults
 from vibe_rl.runner.episodes import EpisodeSummary
 from vibe_rl.runner.evaluator import EvalMetrics
 from vibe_rl.runner.loop import MetricTable
@@ -62,6 +63,7 @@ class RowWriter:
 
     tracker: Tracker
     due: Timetable
+    losses: Sequence[str]
     keep_history: bool = False
     history: list[dict[str, np.ndarray]] = field(default_factory=list)  # columns of each chunk
     unfinished: list[Row] = field(default_factory=list)  # columns of the row that is not full yet
@@ -82,15 +84,17 @@ class RowWriter:
         columns = pending.metrics.columns(pending.n_updates)
         self.speedometer(pending.update * self.steps_per_update)
         if self.keep_history:
-            self.history.append(columns)
+            kept = {n: x for n, x in columns.items() if n not in EnvFaults._fields}
+            self.history.append(kept)
         row: Row = {}
         while begin < pending.update:
             row_end = self.due.next_row(begin)
             end = min(row_end, pending.update)
             here = slice(begin - first, end - first)
             part = {name: column[here] for name, column in columns.items()}
-            check_finite(part, begin, self.steps_per_update)
-            self.unfinished.append(part)
+            check_faults(part, begin, self.steps_per_update)
+            check_finite(part, begin, self.steps_per_update, self.losses)
+            self.unfinished.append({n: x for n, x in part.items() if n not in EnvFaults._fields})
             self._log_episodes(pending.metrics, here, begin)
             evaluation = pending.evaluation if end == pending.update else None
             row = self._finish(end, evaluation) if end == row_end else {}
@@ -146,17 +150,20 @@ class RowWriter:
         }
 
 
-def check_finite(columns: Mapping[str, np.ndarray], first: int, steps_per_update: int) -> None:
+def check_finite(
+    columns: Mapping[str, np.ndarray], first: int, steps_per_update: int, losses: Sequence[str]
+) -> None:
     """Raises NonFiniteLossError naming the first update whose loss is NaN or infinite."""
-    losses = {name: column for name, column in columns.items() if name.endswith("loss")}
-    bad = {name: np.flatnonzero(~np.isfinite(column)) for name, column in losses.items()}
+    found = {name: columns[name] for name in losses if name in columns}
+    bad = {name: np.flatnonzero(~np.isfinite(column)) for name, column in found.items()}
     rows = {name: int(where[0]) for name, where in bad.items() if where.size}
     if rows:
         name = min(rows, key=lambda name: rows[name])
         update = first + rows[name] + 1
         raise NonFiniteLossError(
             f"{name} became {columns[name][rows[name]]} at update {update} (env step "
-            f"{update * steps_per_update}): try a smaller lr; what was written is intact."
+            f"{update * steps_per_update}): try a smaller learning rate; what was written is "
+            "intact."
         )
 
 

@@ -165,7 +165,7 @@ def prepare(
     first_params = params_at(env_params, 0)
     run = Run(
         algorithm=algorithm,
-        env=fit_for_training(env, first_params, num_envs),
+        env=fit_for_training(env, first_params, num_envs, algorithm.metrics),
         env_params=env_params,
         first_params=first_params,
         eval_params=shared_params(env, first_params) if eval_params is None else eval_params,

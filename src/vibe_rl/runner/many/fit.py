@@ -13,18 +13,17 @@ import jax
 from vibe_rl.errors import DamagedCheckpointError, NonFiniteLossError
 from vibe_rl.run_dir.plain import plain
 from vibe_rl.runner.evaluator import EvalMetrics
-from vibe_rl.runner.fit import FitResult, Host, drive
+from vibe_rl.runner.fit import FitResult, Host, drive, row_writer
 from vibe_rl.runner.loop import Chunk, TrainState
 from vibe_rl.runner.many.exchange import Exchanger, take_over
 from vibe_rl.runner.many.runs import ManyRuns, stack
 from vibe_rl.runner.many.slices import entry, split_table
 from vibe_rl.runner.resuming import Found
-from vibe_rl.runner.rows import RowWriter
 from vibe_rl.runner.run import Run
 from vibe_rl.runner.saving import Saver
 from vibe_rl.runner.schedule import Stops, next_due
 from vibe_rl.system.signals import StopRequest
-from vibe_rl.tracking.base import Tee, Tracker
+from vibe_rl.tracking.base import Tracker
 
 OnDivergence = Callable[[int, int, str], object]
 """Called with an agent's place, the env step at which it was noticed, and what was not finite."""
@@ -243,7 +242,7 @@ def fit_many(
     """
     pairs = zip(many.members, files or [MemberFiles()] * len(many.members), strict=True)
     hosts = [
-        Host(run, RowWriter(tracker or Tee(), run.due), saver=saver, found=found)
+        Host(run, row_writer(run, tracker), saver=saver, found=found)
         for run, (tracker, saver, found) in pairs
     ]
     return drive(many.run, Hosts(hosts, exchanger, on_divergence, on_evaluation), stop)
