@@ -71,7 +71,7 @@ def test_chunks_cover_the_run_and_stop_at_evaluations(n_updates, log, evaluation
     config = replace(RUNNER, log_interval=log, eval_every=evaluation)
     run = replace(PREPARED, config=config, n_updates=n_updates)
     for stops in ([], [run.due.next_row]):
-        schedule = run.due.chunks(0, n_updates, lambda: longest, stops)
+        schedule = run.due.chunks(0, n_updates, lambda first: longest, stops)
         lengths = [length for _, length in schedule]
         ends = np.cumsum(lengths)
         assert ends[-1] == n_updates
@@ -235,10 +235,28 @@ def test_params_per_env_are_evaluated_with_the_default_ones():
 
 def test_the_speed_is_that_of_a_window_not_of_a_moment():
     speed = Speedometer()
-    speed.restart(0)
-    speed.since -= 2.0
+    speed.restart(0, time.perf_counter() - 2.0)
     assert speed(2000) == pytest.approx(1000.0, rel=0.01)
     assert speed(2001) == pytest.approx(1000.0, rel=0.01)  # nothing new in a microsecond
+
+
+def test_a_speed_of_a_moment_is_refined_until_it_is_worth_something():
+    speed = Speedometer()
+    speed.restart(500, time.perf_counter() - 0.01)
+    assert speed(600) == pytest.approx(100 / 0.01, rel=0.1)
+    speed.since -= 0.01
+    assert speed(602) == pytest.approx(102 / 0.02, rel=0.1)
+
+
+def test_no_speed_is_known_after_a_restart_and_no_pause_is_counted():
+    speed = Speedometer()
+    speed.restart(0, time.perf_counter() - 2.0)
+    speed(2000)
+    speed.restart(2000, time.perf_counter() - 3.0)
+    assert speed.speed is None
+    assert speed(2000) is None
+    speed.pause(2.0)
+    assert speed(2100) == pytest.approx(100.0, rel=0.01)
 
 
 BAD = [

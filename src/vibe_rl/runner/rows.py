@@ -16,9 +16,8 @@ from vibe_rl.runner.loop import MetricTable
 from vibe_rl.runner.schedule import Timetable
 from vibe_rl.tracking.base import Tracker
 
-WINDOW = 0.5  # seconds
+WINDOW, WORTH_MEASURING = 0.5, 0.05  # seconds
 CHUNK_SECONDS = 0.2
-FIRST_UPDATES = 128  # at most so many at once before the speed is known
 COUNTERS = ("gradient_steps",)
 """Metrics of which a row has the last instead of the mean."""
 Row = dict[str, Any]
@@ -36,24 +35,32 @@ class Pending(NamedTuple):
 
 @dataclass
 class Speedometer:
-    """Env steps per second over the last `WINDOW` seconds or so; `restart` leaves a pause out."""
+    """Env steps per second over the last `WINDOW` seconds or so, compilations and pauses apart.
+
+    Until a time worth measuring is over, it is that of all the time since the restart.
+    """
 
     since: float = field(default_factory=time.perf_counter)
     step: int = 0
-    speed: float = 0.0
-    known: bool = False  # whether the speed was measured since the restart
+    speed: float | None = None  # None where nothing was measured yet
+    settled: bool = False  # whether it was measured over a time worth measuring
 
-    def restart(self, step: int) -> None:
-        """Begins to measure at `step`; the last speed stands until there is another."""
-        self.since, self.step, self.known = time.perf_counter(), step, False
+    def restart(self, step: int, since: float) -> None:
+        """Begins to measure at `step`, at a moment of `time.perf_counter`, and forgets the past."""
+        self.since, self.step, self.speed, self.settled = since, step, None, False
 
-    def __call__(self, step: int) -> float:
-        """The speed at `step`; short moments are too uncertain to replace the last figure."""
+    def pause(self, seconds: float) -> None:
+        """Leaves out the last seconds, in which no step was made."""
+        self.since += seconds
+
+    def __call__(self, step: int) -> float | None:
+        """The speed at `step`; short moments are too uncertain to replace a settled figure."""
         elapsed = time.perf_counter() - self.since
-        if step > self.step and (elapsed >= WINDOW or not self.known):
-            self.speed, self.known = (step - self.step) / max(elapsed, 1e-9), True
-        if elapsed >= WINDOW:
-            self.since, self.step = time.perf_counter(), step
+        if step > self.step and (elapsed >= WINDOW or not self.settled):
+            self.speed = (step - self.step) / max(elapsed, 1e-9)
+            self.settled = elapsed >= WORTH_MEASURING
+            if elapsed >= WINDOW:
+                self.since, self.step = self.since + elapsed, step
         return self.speed
 
 
@@ -115,7 +122,8 @@ class RowWriter:
         """Logs the row that ends with `update`."""
         row: Row = {"step": update * self.steps_per_update, "update": update}
         row |= summarize(self.unfinished)
-        row["steps_per_second"] = self.speedometer.speed
+        if self.speedometer.speed is not None:
+            row["steps_per_second"] = self.speedometer.speed
         if evaluation is not None:
             scores: EvalMetrics = jax.device_get(evaluation)
             self.evaluation = scores
@@ -132,10 +140,12 @@ class RowWriter:
             self._finish(update, None)
 
     def updates_at_once(self) -> int:
-        """How many updates take about `CHUNK_SECONDS`: long enough to dispatch them for nothing."""
-        if not self.speedometer.known:
-            return min(self.due.next_row(0), FIRST_UPDATES)
-        return int(CHUNK_SECONDS * self.speedometer.speed / self.steps_per_update)
+        """How many updates take about `CHUNK_SECONDS`: long enough to dispatch them for nothing.
+
+        One while the speed is not known.
+        """
+        speed = self.speedometer.speed
+        return 1 if speed is None else int(CHUNK_SECONDS * speed / self.steps_per_update)
 
     def table(self) -> dict[str, np.ndarray]:
         """The whole history, an entry per metric and update; NaN where it was not measured."""

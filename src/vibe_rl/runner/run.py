@@ -26,6 +26,7 @@ from vibe_rl.runner.hybrid import WITH_HOST_RING, has_host_ring
 from vibe_rl.runner.loop import Chunk, TrainState, training
 from vibe_rl.runner.placement import check_divides, mesh_of, on_mesh
 from vibe_rl.runner.schedule import (
+    Longest,
     RunKey,
     Seed,
     Stops,
@@ -102,7 +103,7 @@ class Run:
     def chunks(
         self,
         state: TrainState,
-        longest: Callable[[], int],
+        longest: Longest,
         stops: Stops = (),
         update: int = 0,
         until: int | None = None,

@@ -88,11 +88,32 @@ class Hosts:
             until = min(self.next_exchange(update), run.n_updates)
             for chunk in run.chunks(state, self.longest, self.stops(), update, until):
                 state, update = chunk.state, update + chunk.n_updates
+                self._start_clocks(chunk, update)
                 yield run, chunk
 
-    def longest(self) -> int:
+    def _start_clocks(self, chunk: Chunk, update: int) -> None:
+        for i, host in self.sound:
+            with self._surviving(i, update):
+                host.start_clock(chunk, update)
+
+    def longest(self, first: bool) -> int:
         """How many updates a chunk should have at most."""
-        return self.sound[0][1].longest()
+        return self.sound[0][1].longest(first)
+
+    def evaluate(self, run: Run, chunk: Chunk, update: int) -> EvalMetrics | None:
+        """The evaluations of all agents that are due, if they are; no speed counts their time."""
+        if not run.due.evaluates_after(update):
+            return None
+        self.flush(update)
+        jax.block_until_ready(chunk.metrics)
+        speedometers = [host.rows.speedometer for host in self.hosts]
+        for speedometer in speedometers:
+            speedometer(update * self.steps_per_update)
+        began = time.perf_counter()
+        scores = jax.block_until_ready(run.evaluate(chunk.state.agent_state, update))
+        for speedometer in speedometers:
+            speedometer.pause(time.perf_counter() - began)
+        return scores
 
     def stops(self) -> Stops:
         """What a chunk may not cross, besides evaluations."""
