@@ -16,7 +16,7 @@ from typing_extensions import override
 
 from vibe_rl.algorithms.base import Algorithm, Setup, with_schedule_steps
 from vibe_rl.algorithms.checks import check_common
-from vibe_rl.errors import ConfigError
+from vibe_rl.errors import ConfigError, Typed
 from vibe_rl.networks.actor_critic import ActorCritic, PolicyHead, check_policy
 from vibe_rl.networks.distributions import Distribution
 from vibe_rl.networks.encoder import Encoder, view
@@ -37,7 +37,7 @@ from vibe_rl.types import Key, Number, PyTree, Transition, description, number, 
 
 @description
 @dataclass(frozen=True)
-class PPOConfig:
+class PPOConfig(Typed):
     """Hyperparameters. Those that fix a shape or a program are static; the rest are traced."""
 
     hidden_sizes: tuple[int, ...] = static((64, 64))

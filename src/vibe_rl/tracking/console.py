@@ -77,7 +77,8 @@ class _Bar(tqdm):
     monitor_interval = 0  # no watching thread: updates are forced
 
     def __init__(self, widest: int, **how: Any):
-        self.widest, self.speed = widest, None
+        self.widest = widest
+        self.speed: float | None = None
         super().__init__(**how)
 
     @property
