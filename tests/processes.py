@@ -3,7 +3,7 @@
 import os
 
 COMPILER = (
-    "--xla_backend_optimization_level=1 --xla_cpu_use_fusion_emitters=false"
+    "--xla_backend_optimization_level=0 --xla_cpu_parallel_codegen_split_count=1 --xla_cpu_use_fusion_emitters=false"
     " --xla_backend_extra_options=-disable-lsr"
 )
 """XLA compiles in less than half the time, as tests spend most of theirs. What it makes is slower
