@@ -229,10 +229,11 @@ class NamedMetric(Probe):
     """Has one metric of the given name."""
 
     name: str = "metric"
+    value: float = 1.0
 
     def step(self, key, state, action, params):
         step = super().step(key, state, action, params)
-        return step._replace(info={"metrics": {self.name: jnp.float32(1.0)}})
+        return step._replace(info={"metrics": {self.name: jnp.float32(self.value)}})
 
 
 class PoisonedLater(Probe):

@@ -1,10 +1,17 @@
 """Bounds that fields declare, and the sentences that refuse what is outside them."""
 
+import dataclasses
 from dataclasses import dataclass
+from pathlib import Path
 
+import jax
+import jax.numpy as jnp
+import numpy as np
 import pytest
 
+from vibe_rl.algorithms import DQNConfig, PPOConfig, SACConfig
 from vibe_rl.errors import ConfigError, check_bounds
+from vibe_rl.runner import RunnerConfig
 from vibe_rl.types import number, static
 
 
@@ -49,3 +56,60 @@ def test_what_is_outside_its_bounds_is_refused_in_one_sentence(changes, sentence
 def test_fields_of_a_part_of_a_config_are_named_with_their_part():
     with pytest.raises(ConfigError, match=r"^algo\.width 0: give at least 1\.$"):
         check_bounds(Config(width=0), "algo.")
+
+
+def made(kind, **changes):
+    """A config made past the tests' own checks of arguments, which come before the config's."""
+    config, default = object.__new__(kind), kind()
+    for field in dataclasses.fields(kind):
+        value = changes.get(field.name, getattr(default, field.name))
+        object.__setattr__(config, field.name, value)
+    config.__post_init__()
+    return config
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes", "field", "value"),
+    [
+        (RunnerConfig, {"total_timesteps": 1e5}, "total_timesteps", 100_000),
+        (RunnerConfig, {"total_timesteps": np.float64(1e5)}, "total_timesteps", 100_000),
+        (RunnerConfig, {"seed": np.int64(3)}, "seed", 3),
+        (RunnerConfig, {"checkpoint_minutes": 2}, "checkpoint_minutes", 2.0),
+        (RunnerConfig, {"checkpoint_dir": Path("a") / "b"}, "checkpoint_dir", "a/b"),
+        (PPOConfig, {"n_steps": 128.0, "hidden_sizes": [64, 32.0]}, "hidden_sizes", (64, 32)),
+        (DQNConfig, {"conv_layers": [[8, 4, 2]]}, "conv_layers", ((8, 4, 2),)),
+        (SACConfig, {"actor_lr": 1}, "actor_lr", 1.0),
+        (PPOConfig, {"lr_end": None}, "lr_end", None),
+    ],
+)
+def test_a_field_of_a_config_gets_the_type_that_it_says(kind, changes, field, value):
+    given = getattr(made(kind, **changes), field)
+    assert given == value
+    assert type(given) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes", "sentence"),
+    [
+        (RunnerConfig, {"total_timesteps": 0.5}, "runner.total_timesteps 0.5: give a whole"),
+        (RunnerConfig, {"total_timesteps": "1000"}, "runner.total_timesteps '1000': give a num"),
+        (RunnerConfig, {"eval_every": True}, "runner.eval_every True: give a number"),
+        (RunnerConfig, {"plot": "no"}, "runner.plot 'no': give True or False"),
+        (RunnerConfig, {"replay_on": 3}, "runner.replay_on 3: give a name, in quotes"),
+        (PPOConfig, {"hidden_sizes": 64}, r"hidden_sizes 64: give a tuple, such as \(64, 64\)"),
+        (PPOConfig, {"hidden_sizes": ("a",)}, r"hidden_sizes \('a',\): give a number"),
+        (PPOConfig, {"lr": "3e-4"}, "lr '3e-4': give a number"),
+        (PPOConfig, {"lr": None}, "lr None: give a number"),
+        (DQNConfig, {"batch_size": 2.5}, "batch_size 2.5: give a whole number"),
+        (DQNConfig, {"conv_layers": ((8, 4),)}, r"conv_layers \(\(8, 4\),\): give a tuple"),
+        (SACConfig, {"autotune_alpha": 1}, "autotune_alpha 1: give True or False"),
+    ],
+)
+def test_a_field_of_another_type_is_refused_in_one_sentence(kind, changes, sentence):
+    with pytest.raises(ConfigError, match=sentence):
+        made(kind, **changes)
+
+
+def test_arrays_and_tracers_pass_as_numbers():
+    lrs = jax.vmap(lambda lr: made(PPOConfig, lr=2 * lr).lr)(jnp.arange(3.0))
+    assert lrs.tolist() == [0.0, 2.0, 4.0]

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from vibe_rl.errors import ConfigError
 from vibe_rl.spaces import (
     Box,
     Dict,
@@ -134,3 +135,73 @@ def test_a_static_bound_is_the_largest_value_or_the_default_of_a_traced_one():
     jax.jit(lambda x: bounds.append(static_bound(x, np.float32(2.0))))(1.0)
     assert bounds == [2.0]
     assert static_bound(np.float32([1.0, 3.0]), 2.0) == 3.0
+
+
+INTEGERS = [(0, 3), (-1, 1), (-3, -1), (0, 1), (0, 255)]
+
+
+@pytest.mark.parametrize(("low", "high"), INTEGERS)
+@pytest.mark.parametrize("dtype", [jnp.int32, jnp.int16, jnp.uint8, bool])
+def test_every_integer_of_a_box_is_drawn_and_no_other(low, high, dtype):
+    least, most = (0, 1) if dtype is bool else (jnp.iinfo(dtype).min, jnp.iinfo(dtype).max)
+    if not least <= low <= high <= most:
+        return
+    space, n = Box(low, high, (1,), dtype), high - low + 1
+    keys = jax.random.split(jax.random.key(0), 400 * n)
+    drawn = jax.vmap(space.sample)(keys)
+    assert drawn.dtype == dtype
+    numbers, counts = np.unique(drawn, return_counts=True)
+    np.testing.assert_array_equal(numbers, np.arange(low, high + 1).astype(dtype))
+    assert counts.min() > 300
+    assert jax.vmap(space.contains)(drawn).all()
+
+
+@pytest.mark.parametrize("dtype", [jnp.int32, jnp.uint32, jnp.int64, jnp.float32, jnp.float16])
+def test_the_last_number_of_a_type_is_no_bound(dtype):
+    ends = np.iinfo(dtype) if np.dtype(dtype).kind in "iu" else np.finfo(dtype)
+    space = Box(0, ends.max, (1,), dtype)
+    assert not space.bounded
+    assert space == Box(0, np.inf, (1,), dtype)
+
+
+def test_bytes_have_bounds():
+    assert Box(0, 255, (1,), jnp.uint8).bounded
+
+
+def test_samples_beyond_a_single_bound_are_exponential():
+    keys = jax.random.split(jax.random.key(0), 2000)
+    prices, debts = Box(20.0, np.inf, (1,)), Box(-np.inf, -20.0, (1,))
+    for space, sign in ((prices, 1.0), (debts, -1.0)):
+        beyond = sign * jax.vmap(space.sample)(keys) - 20.0
+        assert (beyond > 0.0).all()
+        np.testing.assert_allclose((beyond.mean(), beyond.std()), 1.0, atol=0.1)
+
+
+def test_integers_without_bounds_are_whole():
+    space = Box(-np.inf, np.inf, (1000,), jnp.int32)
+    drawn = np.unique(space.sample(jax.random.key(0)))
+    np.testing.assert_array_equal(drawn, np.arange(drawn[0], drawn[-1] + 1))
+
+
+@pytest.mark.parametrize(("low", "high"), [(1.0, 0.0), (np.nan, 1.0), (0.0, np.nan)])
+def test_bounds_that_hold_nothing_are_refused(low, high):
+    with pytest.raises(ConfigError, match="give numbers, the lower first"):
+        Box(low, high, (2,))
+
+
+@pytest.mark.parametrize(
+    ("space", "shown"),
+    [
+        (Discrete(3), "Discrete(3)"),
+        (MultiDiscrete((2, 3), jnp.uint8), "MultiDiscrete((2, 3), uint8)"),
+        (Image(84, 84, 3), "Image(84, 84, 3)"),
+        (Box(0, 255, (84, 84, 3), jnp.uint8), "Box(0, 255, (84, 84, 3), uint8)"),
+        (Box([0.0, -1.0], [1.0, np.inf]), "Box((0, -1), (1, inf), (2,), float32)"),
+    ],
+)
+def test_a_space_is_shown_in_a_few_words(space, shown):
+    assert repr(space) == shown
+
+
+def test_a_space_of_pictures_with_many_bounds_is_still_shown_in_a_line():
+    assert len(repr(Box(np.zeros((84, 84)), np.arange(84.0 * 84).reshape(84, 84)))) < 100

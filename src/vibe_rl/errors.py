@@ -5,7 +5,10 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import fields
 from difflib import get_close_matches
-from typing import Any
+from functools import cache
+from typing import Any, ClassVar, get_args, get_origin, get_type_hints
+
+import numpy as np
 
 
 class ConfigError(ValueError):
@@ -32,6 +35,10 @@ class NonFiniteLossError(ArithmeticError):
     """A loss became NaN or infinite: names the update at which it appeared."""
 
 
+class EnvironmentFaultError(NonFiniteLossError):
+    """An environment emitted what no loss survives, such as NaN: names it and the env step."""
+
+
 def unknown(kind: str, name: str, known: Iterable[str]) -> ConfigError:
     """The error for a name that does not exist, with the nearest ones that do."""
     names = sorted(known)
@@ -52,6 +59,79 @@ def check_bounds(config: Any, prefix: str = "") -> None:
         if bounds.one_of is not None:
             raise unknown(prefix + field.name, value, bounds.one_of)
         raise ConfigError(f"{prefix}{field.name} {value}: give {bounds}.")
+
+
+class Typed:
+    """The base of configs: a field that is not of its type is refused in one sentence.
+
+    Whole floats become ints, ints of a float's field floats, lists tuples; arrays pass.
+    """
+
+    section: ClassVar[str] = ""
+    """What the names of fields begin with in messages, such as `runner.`."""
+
+    def __post_init__(self):
+        for name, hint in _hints(type(self)).items():
+            value = getattr(self, name)
+            try:
+                typed = _typed(value, hint)
+            except TypeError as error:
+                raise ConfigError(f"{self.section}{name} {value!r}: give {error}.") from None
+            object.__setattr__(self, name, typed)
+
+
+@cache
+def _hints(kind: type) -> dict[str, Any]:
+    hints = get_type_hints(kind)
+    return {field.name: hints[field.name] for field in fields(kind)}
+
+
+def _typed(value: Any, hint: Any) -> Any:
+    """The value as one of a type; TypeError, which says what to give, if it is not like one."""
+    parts = get_args(hint)
+    if type(None) in parts:
+        return None if value is None else _typed(value, parts[0])
+    if get_origin(hint) is tuple:
+        several = isinstance(value, (list, tuple))
+        if not several or (Ellipsis not in parts and len(parts) != len(value)):
+            raise TypeError("a tuple, such as (64, 64)")
+        return tuple(_typed(x, parts[0]) for x in value)
+    return _CONVERSIONS[hint](value) if hint in _CONVERSIONS else value
+
+
+def _number(value: Any) -> Any:
+    if value is None or isinstance(value, (str, bool, list, tuple, dict)):
+        raise TypeError("a number")
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _int(value: Any) -> Any:
+    value = _number(value)
+    if isinstance(value, float):
+        if not value.is_integer():
+            raise TypeError("a whole number")
+        return int(value)
+    return value
+
+
+def _float(value: Any) -> Any:
+    value = _number(value)
+    return float(value) if isinstance(value, int) else value
+
+
+def _bool(value: Any) -> Any:
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError("True or False")
+    return bool(value)
+
+
+def _str(value: Any) -> str:
+    if not isinstance(value, (str, os.PathLike)):
+        raise TypeError("a name, in quotes")
+    return os.fspath(value)
+
+
+_CONVERSIONS = {int: _int, float: _float, bool: _bool, str: _str}
 
 
 def reason(error: BaseException) -> str:

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import jax
@@ -13,6 +13,9 @@ from jaxtyping import Array, Bool
 
 from vibe_rl.errors import ConfigError
 from vibe_rl.types import Key, MaskedObs, PyTree
+
+SHOWN = 8
+"""How many different bounds a space's representation shows."""
 
 
 class Space(ABC):
@@ -37,12 +40,18 @@ class ArraySpace(Space):
         """Whether `x` has this space's shape and dtype."""
         return np.shape(x) == self.shape and jnp.result_type(x) == jnp.dtype(self.dtype)
 
+    def __repr__(self) -> str:
+        shown = [str(getattr(self, f.name)) for f in fields(self) if f.name != "dtype"]  # type: ignore[arg-type]
+        if self.dtype != type(self).dtype:
+            shown.append(jnp.dtype(self.dtype).name)
+        return f"{type(self).__name__}({', '.join(shown)})"
+
 
 def _all(condition: Any) -> Bool[Array, ""]:
     return jnp.all(jnp.asarray(condition, bool))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Discrete(ArraySpace):
     """The integers 0 .. n-1."""
 
@@ -59,7 +68,7 @@ class Discrete(ArraySpace):
         return _all((x >= 0) & (x < self.n)) if self.fits(x) else _all(False)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class MultiDiscrete(ArraySpace):
     """Several independent choices; choice i is one of 0 .. nvec[i]-1."""
 
@@ -80,7 +89,7 @@ class MultiDiscrete(ArraySpace):
         return _all((x >= 0) & (x < np.array(self.nvec))) if self.fits(x) else _all(False)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class MultiBinary(ArraySpace):
     """n bits, each 0 or 1."""
 
@@ -101,13 +110,43 @@ class MultiBinary(ArraySpace):
         return _all((x == 0) | (x == 1)) if self.fits(x) else _all(False)
 
 
-def _bounds(value: Any, shape: tuple[int, ...]) -> tuple[float, ...]:
-    return tuple(np.broadcast_to(np.asarray(value, np.float32), shape).ravel().tolist())
+def _bounds(value: Any, shape: tuple[int, ...], dtype: Any) -> tuple[float, ...]:
+    """One per entry; infinite where it is the last number of a type, which is no bound."""
+    bounds = np.broadcast_to(np.asarray(value, np.float64), shape).ravel()
+    least, most = _unbounded_from(jnp.dtype(dtype))
+    bounds = np.where(bounds <= least, -np.inf, np.where(bounds >= most, np.inf, bounds))
+    return tuple((bounds if _is_whole(dtype) else bounds.astype(np.float32)).tolist())
+
+
+def _unbounded_from(dtype: np.dtype) -> tuple[float, float]:
+    """The numbers from which on a type's entries have no bound: bytes and shorts always have."""
+    if jnp.issubdtype(dtype, jnp.floating):
+        most = min(float(jnp.finfo(dtype).max), float(np.finfo(np.float32).max))
+        return -most, most
+    if dtype.kind not in "iu" or dtype.itemsize < 4:
+        return -np.inf, np.inf
+    least = -np.inf if dtype.kind == "u" else float(np.iinfo(dtype).min)
+    return least, float(np.iinfo(dtype).max)
+
+
+def _is_whole(dtype: Any) -> bool:
+    return jnp.dtype(dtype).kind in "biu"
+
+
+def _shown(bounds: tuple[float, ...]) -> str:
+    """At most a handful of them."""
+    if len(set(bounds)) <= 1:
+        return f"{bounds[0]:g}" if bounds else "()"
+    more = ", ..." if len(bounds) > SHOWN else ""
+    return f"({', '.join(f'{bound:g}' for bound in bounds[:SHOWN])}{more})"
 
 
 @dataclass(frozen=True, init=False)
 class Box(ArraySpace):
-    """Real numbers between `low` and `high`, entry by entry; bounds may be infinite."""
+    """Numbers between `low` and `high`, both included, entry by entry; bounds may be infinite.
+
+    The largest number of a floating type, or of 32-bit integers, is no bound but infinity.
+    """
 
     bounds: tuple[tuple[float, ...], tuple[float, ...]]
     shape: tuple[int, ...]
@@ -117,9 +156,17 @@ class Box(ArraySpace):
         self, low: Any, high: Any, shape: tuple[int, ...] | None = None, dtype: Any = jnp.float32
     ):
         shape = np.broadcast_shapes(np.shape(low), np.shape(high)) if shape is None else shape
-        object.__setattr__(self, "bounds", (_bounds(low, shape), _bounds(high, shape)))
+        bounds = _bounds(low, shape, dtype), _bounds(high, shape, dtype)
+        for least, most in zip(*bounds, strict=True):
+            if not least <= most:
+                raise ConfigError(f"Box from {least:g} to {most:g}: give numbers, the lower first.")
+        object.__setattr__(self, "bounds", bounds)
         object.__setattr__(self, "shape", tuple(shape))
         object.__setattr__(self, "dtype", dtype)
+
+    def __repr__(self) -> str:
+        low, high = map(_shown, self.bounds)
+        return f"Box({low}, {high}, {self.shape}, {jnp.dtype(self.dtype).name})"
 
     @property
     def low(self) -> np.ndarray:
@@ -136,22 +183,43 @@ class Box(ArraySpace):
         """Whether every bound is finite."""
         return bool(np.isfinite(self.low).all() and np.isfinite(self.high).all())
 
+    @property
+    def whole(self) -> bool:
+        """Whether members are integers, or booleans."""
+        return _is_whole(self.dtype)
+
     def sample(self, key: Key) -> Array:
-        """Uniform where both bounds are finite, else standard normal clipped into the bounds."""
+        """Uniform where both bounds are finite; exponential from a single one; else normal."""
+        if self.whole and self.bounded:
+            return self._whole_numbers(key)
         uniform_key, normal_key = jax.random.split(key)
-        finite = np.isfinite(self.low) & np.isfinite(self.high)
+        has_low, has_high = np.isfinite(self.low), np.isfinite(self.high)
+        finite = has_low & has_high
         low, high = np.where(finite, self.low, 0), np.where(finite, self.high, 0)
         share = jax.random.uniform(uniform_key, self.shape)
         uniform = (1 - share) * low + share * high  # high - low would overflow for huge bounds
         sample = jnp.where(finite, uniform, jax.random.normal(normal_key, self.shape))
+        if (has_low != has_high).any():
+            away = jax.random.exponential(normal_key, self.shape)
+            sample = jnp.where(has_low & ~has_high, self.low + away, sample)
+            sample = jnp.where(has_high & ~has_low, self.high - away, sample)
+        sample = jnp.round(sample) if self.whole else sample
         return jnp.clip(sample, self.low, self.high).astype(self.dtype)
+
+    def _whole_numbers(self, key: Key) -> Array:
+        wide = self.dtype if jnp.dtype(self.dtype).itemsize >= 4 else np.int32
+        low, high = (np.array(bound).reshape(self.shape) for bound in self.bounds)
+        sample = jax.random.randint(
+            key, self.shape, low.astype(wide), (high + 1).astype(wide), wide
+        )
+        return sample.astype(self.dtype)
 
     def contains(self, x: Any) -> Bool[Array, ""]:
         """Whether every entry lies within its bounds."""
         return _all((self.low <= x) & (x <= self.high)) if self.fits(x) else _all(False)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Image(ArraySpace):
     """Pictures of height x width x channels, uint8 0 .. 255."""
 
@@ -197,7 +265,10 @@ class Dict(Space):
 
 @dataclass(frozen=True)
 class Masked(Space):
-    """Observations that carry the legal actions: a `view` and one bool per action."""
+    """Observations that carry the legal actions: a `view` and one bool per action.
+
+    At least one is legal, but where the episode has ended and nothing follows.
+    """
 
     view: Space
     n_actions: int

@@ -136,6 +136,12 @@ RESERVED_METRICS = frozenset(
         "eval_finished",
         "q_start",
         "return_start",
+        *("return_sum", "return_min", "return_max", "length_sum"),
+        *("first_bad_reward", "first_bad_obs", "first_without_action"),
+        *("loss", "total_loss", "actor_loss", "critic_loss", "alpha_loss"),
+        *("lr", "epsilon", "alpha", "entropy", "q_mean", "td_error", "approx_kl", "clip_fraction"),
+        *("grad_norm", "actor_grad_norm", "critic_grad_norm", "explained_variance"),
+        *("gradient_steps", "buffer_fill"),
     }
 )
 """Names that rows of metrics have already, and an environment's own metrics cannot have."""

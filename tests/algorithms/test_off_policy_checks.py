@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -63,6 +64,9 @@ class Film(Probe):
 
     def observation_space(self, params):
         return Image(200, 200, 3)
+
+    def first(self, key):
+        return jnp.zeros((200, 200, 3), jnp.uint8)
 
 
 def changed(config: Any, **changes: Any) -> Any:
@@ -275,7 +279,7 @@ def test_params_for_another_number_of_envs_are_refused():
 @pytest.mark.parametrize("name", ["loss", "buffer_fill"])
 def test_a_metric_of_the_env_may_not_hide_one_of_the_algorithm(name, replay_on):
     runner = replace(RUNNER, replay_on=replay_on)
-    with pytest.raises(ConfigError, match=f"metric '{name}' has the name"):
+    with pytest.raises(ConfigError, match=f"'{name}'.* is taken: rename it"):
         train(AutoResetWrapper(NamedMetric(name=name)), DQN, runner)
 
 

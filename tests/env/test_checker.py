@@ -1,7 +1,7 @@
 """The checker: each planted defect is told in a sentence, and nothing else is."""
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -210,11 +210,11 @@ class Mutable:
 
 DEFECTS = {
     FiveValues: "five values: wrap the environment in FiveValuedAdapter",
-    PlainTuple: "step must return vibe_rl.env.Step",
-    WideReward: "reward is float32[1], and must be a float32 scalar",
-    WholeReward: "reward is int32[], and must be a float32 scalar",
-    NumberFlag: "truncated is float32[], and must be a bool scalar",
-    NoReward: "reward must be one float32 scalar, not a NoneType",
+    PlainTuple: "step returns a tuple: return vibe_rl.env.Step, of six values",
+    WideReward: "reward is float32[1]: return a float32 scalar",
+    WholeReward: "reward is int32[]: return a float32 scalar",
+    NumberFlag: "truncated is float32[]: return a bool scalar",
+    NoReward: "reward is a NoneType: return one float32 scalar",
     DriftingTime: "state.time is int32[] after reset but float32[] after step",
     WeakState: "state.time is weakly typed int32[] after reset but",
     DriftingShape: "obs is float32[1] after reset but float32[] after step",
@@ -222,7 +222,7 @@ DEFECTS = {
     WrongSpace: "obs is float32[2] in observation_space but float32[1] after reset",
     NarrowSpace: "lies outside its space",
     UnhashableSpace: "action_space(env_params) is not a hashable space",
-    NoSpace: "is 2, not a vibe_rl.spaces.Space",
+    NoSpace: "is a builtins.int: make it one of vibe_rl.spaces",
     FloatParams: "env_params.speed=0.1 is not an array",
     ImpureStep: "step gives two results for the same arguments",
     ImpureReset: "reset gives two results for the same key",
@@ -298,3 +298,54 @@ def test_auto_resets_names_what_writes_final_obs():
     params = CartPole().default_params()
     assert not auto_resets(CartPole(), params)
     assert auto_resets(AutoResetWrapper(CartPole()), params)
+
+
+@dataclass(frozen=True)
+class Odd(Walk):
+    """A walk of which some step is changed."""
+
+    change: Any = None
+
+    def step(self, key, state, action, params):
+        return self.change(state, super().step(key, state, action, params))
+
+
+def nan_reward(state, step):
+    return step._replace(reward=step.reward + jnp.where(state.time == 2, jnp.nan, 0.0))
+
+
+def infinite_obs(state, step):
+    return step._replace(obs=step.obs + jnp.where(state.time == 2, jnp.inf, 0.0))
+
+
+def nested_metric(state, step):
+    return step._replace(info={"metrics": {"parts": {"left": step.reward}}})
+
+
+def wide_metric(state, step):
+    return step._replace(info={"metrics": {"parts": step.obs}})
+
+
+def taken_name(state, step):
+    return step._replace(info={"metrics": {"wall_time": step.reward}})
+
+
+def list_of_metrics(state, step):
+    return step._replace(info={"metrics": [step.reward]})
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (nan_reward, "reward of step 3 is nan: give finite numbers."),
+        (infinite_obs, "of step 3 is not finite: give finite numbers."),
+        (nested_metric, "['parts'] is no scalar: give each number a name of its own."),
+        (wide_metric, "['parts'] is no scalar: give each number a name of its own."),
+        (taken_name, "['wall_time'] has a name that is taken: rename it, such as env_wall_time."),
+        (list_of_metrics, 'info["metrics"] is a list: make it a dict of named scalars.'),
+    ],
+)
+def test_what_a_step_cannot_emit_is_reported(change, sentence):
+    for env in (Odd(change=change), AutoResetWrapper(Odd(change=change))):
+        (problem,) = problems(env)
+        assert problem.endswith(sentence)

@@ -19,6 +19,7 @@ from vibe_rl.env import (
     MultiBinary,
     MultiDiscrete,
     make,
+    problems,
 )
 from vibe_rl.env.adapters.gymnasium import conversion
 from vibe_rl.env.host import HostEnvironment
@@ -53,6 +54,17 @@ SERVED = {
     "whole numbers": (spaces.Box(0, 9, (3,), np.int64), Box(0, 9, (3,), np.int32)),
     "discrete": (spaces.Discrete(4), Discrete(4)),
     "discrete from -2": (spaces.Discrete(4, start=-2), Discrete(4)),
+    "many whole numbers": (spaces.Box(0, 2**40, (3,), np.int64), Box(0, 2**40, (3,))),
+    "whole numbers without end": (
+        spaces.Box(-(2**63), 2**63 - 1, (3,), np.int64),
+        Box(-np.inf, np.inf, (3,)),
+    ),
+    "board of bits": (spaces.Box(0, 1, (6, 6, 2), np.bool_), Box(0, 1, (6, 6, 2), np.bool_)),
+    "picture of two colours": (
+        spaces.Box(0, 1, (8, 6, 3), np.uint8),
+        Box(0, 1, (8, 6, 3), np.uint8),
+    ),
+    "frames of numbers": (spaces.Box(0.0, 1.0, (4, 8, 6)), Box(0.0, 1.0, (8, 6, 4))),
     "several": (spaces.MultiDiscrete([2, 3], start=[0, 7]), MultiDiscrete((2, 3))),
     "bits": (spaces.MultiBinary(3), MultiBinary(3)),
     "picture": (spaces.Box(0, 255, (8, 6, 3), np.uint8), Image(8, 6, 3)),
@@ -194,3 +206,75 @@ def test_bad_input_gets_one_sentence(monkeypatch):
     monkeypatch.setitem(sys.modules, "gymnasium.vector", None)
     with pytest.raises(ConfigError, match=r"need gymnasium: pip install 'vibe-rl\[gym\]'"):
         GymnasiumWrapper("CartPole-v1")
+
+
+def test_a_number_that_needs_64_bits_does_not_wrap():
+    converted = conversion(spaces.Box(0, 2**40, (2,), np.int64))
+    np.testing.assert_allclose(converted.to_ours(np.array([2**32 + 5, 7])), [2.0**32, 7.0])
+    back = converted.to_theirs(np.array([2.4, 2.0**33], np.float32))
+    assert back.tolist() == [2, 2**33]
+    assert back.dtype == np.int64
+
+
+class OldStep(Script):
+    """Four values of a step, as before Gymnasium."""
+
+    def step(self, action):
+        obs, reward, terminated, truncated, info = super().step(action)
+        return obs, reward, terminated or truncated, info
+
+
+class OldReset(Script):
+    """A reset without info."""
+
+    def reset(self, *, seed=None, options=None):
+        return super().reset(seed=seed)[0]
+
+
+class UnseededReset(Script):
+    """A reset without arguments."""
+
+    def reset(self):
+        return super().reset()[0]
+
+
+@pytest.mark.parametrize(
+    ("env", "sentence"),
+    [
+        (OldStep, "OldStep.step has to return observation, reward, terminated, truncated and info"),
+        (OldReset, "OldReset.reset has to return observation and info"),
+        (UnseededReset, "UnseededReset.reset failed"),
+    ],
+)
+def test_an_environment_of_the_old_kind_is_refused_by_its_name(env, sentence):
+    with pytest.raises(ConfigError, match=f"{sentence}.*: wrap an environment of OpenAI's Gym"):
+        GymnasiumWrapper(env)
+
+
+class Astray(Script):
+    """Observes what lies outside its space."""
+
+    def seen(self):
+        return super().seen() | {"seed": np.array([-1.0 - self.time])}
+
+
+class Costless(Script):
+    """The second reward is NaN."""
+
+    def step(self, action):
+        obs, reward, *rest = super().step(action)
+        return obs, float("nan") if self.time == 2 else reward, *rest
+
+
+def test_observations_outside_the_space_are_noticed():
+    with pytest.warns(UserWarning, match="Astray shows observations outside its observation_space"):
+        env = GymnasiumWrapper(Astray)
+    (problem,) = problems(env)
+    assert problem.startswith("obs of reset lies outside its space Dict(")
+
+
+def test_environments_of_gymnasium_are_checked_by_playing():
+    assert problems(GymnasiumWrapper("CartPole-v1")) == []
+    assert problems(GymnasiumWrapper(Script)) == []
+    (problem,) = problems(GymnasiumWrapper(Costless))
+    assert problem == "reward of step 2 is nan: give finite numbers."

@@ -1,5 +1,7 @@
 """Policies and values: the right distribution, actions within bounds, masks, shared encoders."""
 
+from functools import partial
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -8,7 +10,7 @@ import pytest
 
 from vibe_rl.errors import ConfigError
 from vibe_rl.networks import Encoder
-from vibe_rl.networks.actor_critic import ActorCritic, PolicyHead, choices, rescale
+from vibe_rl.networks.actor_critic import ActorCritic, PolicyHead, choices, rescale, to_unit
 from vibe_rl.networks.distributions import Categorical, MultiCategorical, Normal, TanhNormal
 from vibe_rl.spaces import Box, Dict, Discrete, Image, Masked, MultiBinary, MultiDiscrete
 from vibe_rl.types import MaskedObs
@@ -114,10 +116,40 @@ def test_unit_actions_are_scaled_to_the_bounds(unit, expected):
     np.testing.assert_allclose(rescale(BOUNDED, jnp.array(unit)), expected)
 
 
-def test_entries_without_two_bounds_pass_unscaled_and_are_clipped_by_the_one_they_have():
-    # 0.5 in -1 .. 3 is 2; no bounds: 7; above 0: -7 becomes 0; below 0: -7 stays
+def test_entries_without_bounds_pass_unscaled_and_those_with_one_lie_on_its_side():
+    # 0.5 in -1 .. 3 is 2; no bounds: 7; above 0: log(1 + e^-7); below 0: -log(1 + e^7)
     unit = jnp.array([0.5, 7.0, -7.0, -7.0])
-    np.testing.assert_allclose(rescale(MIXED, unit), [2.0, 7.0, 0.0, -7.0], rtol=1e-6)
+    expected = [2.0, 7.0, np.log1p(np.exp(-7.0)), -np.log1p(np.exp(7.0))]
+    np.testing.assert_allclose(rescale(MIXED, unit), expected, rtol=1e-5)
+
+
+@pytest.mark.parametrize("space", [Box(20.0, np.inf, (1,)), Box(-np.inf, 20.0, (1,))])
+def test_a_policy_over_a_single_bound_can_say_anything_beyond_it(space):
+    said = jax.vmap(partial(rescale, space))(jnp.linspace(-5.0, 5.0, 11)[:, None])
+    assert jnp.all(jnp.diff(said.ravel()) > 0.0)
+    assert np.all((np.asarray(said) > space.low) & (np.asarray(said) < space.high))
+
+
+@pytest.mark.parametrize(("low", "high"), [(0, 3), (-1, 1), (-3, -1), (0, 1), (0, 255)])
+@pytest.mark.parametrize("dtype", [jnp.int32, jnp.int8, jnp.uint8])
+def test_every_integer_of_a_box_is_as_likely(low, high, dtype):
+    if not jnp.iinfo(dtype).min <= low <= high <= jnp.iinfo(dtype).max:
+        return
+    space, n = Box(low, high, (1,), dtype), high - low + 1
+    unit = (2.0 * (jnp.arange(100 * n) + 0.5) / (100 * n) - 1.0)[:, None]
+    acted = jax.vmap(head(space).action)(unit)
+    assert acted.dtype == dtype
+    numbers, counts = np.unique(acted, return_counts=True)
+    np.testing.assert_array_equal(numbers, np.arange(low, high + 1))
+    np.testing.assert_allclose(counts, 100, atol=1)
+    again = jax.vmap(partial(rescale, space))(to_unit(space, jnp.asarray(numbers)[:, None]))
+    np.testing.assert_array_equal(again[:, 0], numbers)
+
+
+def test_an_entry_of_one_possible_value_is_that_value_and_no_nan():
+    space = Box([2.0, -1.0], [2.0, 1.0])
+    np.testing.assert_allclose(rescale(space, jnp.array([0.7, 0.5])), [2.0, 0.5])
+    np.testing.assert_allclose(to_unit(space, jnp.array([2.0, 0.5])), [0.0, 0.5])
 
 
 def test_unbounded_actions_are_the_samples_themselves():
@@ -138,9 +170,9 @@ def test_squashed_samples_pass_through_tanh():
 
 def test_integer_actions_of_a_box_have_its_dtype():
     space = Box(0, 10, (2,), jnp.int32)
-    action = head(space).action(jnp.array([-0.5, 0.5]))  # -1 .. 1 to 0 .. 10: 2.5 and 7.5
+    action = head(space).action(jnp.array([-0.6, 0.6]))  # -1 .. 1 to -0.5 .. 10.5: 1.7 and 8.3
     assert action.dtype == jnp.int32
-    np.testing.assert_array_equal(action, [2, 7])
+    np.testing.assert_array_equal(action, [2, 8])
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,15 @@ from scipy import stats
 
 from vibe_rl.errors import ConfigError
 from vibe_rl.networks import CNN, MLP, Encoder, Linear
-from vibe_rl.networks.encoder import NATURE_CNN, SMALL_CNN, array_spaces, default_cnn, pixels
+from vibe_rl.networks.encoder import (
+    NATURE_CNN,
+    SMALL_CNN,
+    array_spaces,
+    default_cnn,
+    describe,
+    pixels,
+    surprises,
+)
 from vibe_rl.networks.layers import ACTIVATIONS, orthogonal
 from vibe_rl.spaces import Box, Dict, Discrete, Image, Masked, MultiBinary, MultiDiscrete, Space
 from vibe_rl.types import MaskedObs
@@ -150,8 +158,8 @@ def test_a_convolution_sums_the_pixels_under_its_kernel():
 
 
 def test_small_pictures_get_small_convolutions():
-    assert default_cnn(Image(36, 36, 3)) == NATURE_CNN
-    assert default_cnn(Image(36, 35, 3)) == SMALL_CNN
+    assert default_cnn((36, 36, 3)) == NATURE_CNN
+    assert default_cnn((36, 35, 3)) == SMALL_CNN
 
 
 @pytest.mark.parametrize(("space", "n_in"), SPACES, ids=kind)
@@ -209,11 +217,74 @@ def test_an_encoder_does_not_see_the_mask():
 
 
 def test_bytes_of_a_picture_become_fractions():
-    fractions = pixels(jnp.array([[[0, 51, 255]]], jnp.uint8))
+    fractions = pixels(Image(1, 1, 3), jnp.array([[[0, 51, 255]]], jnp.uint8))
     np.testing.assert_allclose(fractions, [[[0.0, 0.2, 1.0]]], rtol=1e-6)
     assert fractions.dtype == jnp.float32
-    floats = jnp.array([[[0.0, 51.0, 255.0]]])  # a Box that is scaled already, or needs no scale
-    np.testing.assert_array_equal(pixels(floats), floats)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "dtype", "size"),
+    [
+        (0, 255, jnp.uint8, 255.0),
+        (0, 255, jnp.float32, 255.0),
+        (0, 1, jnp.uint8, 1.0),
+        (0, 1, jnp.int32, 1.0),
+        (0, 1, bool, 1.0),
+        (-1.0, 1.0, jnp.float32, 1.0),
+        (-128, 127, jnp.int8, 128.0),
+        (-np.inf, np.inf, jnp.float32, 1.0),
+    ],
+)
+def test_a_picture_is_divided_by_its_largest_bound_whatever_its_type(low, high, dtype, size):
+    space = Box(low, high, (8, 8, 2), dtype)
+    picture = space.sample(jax.random.key(0))
+    seen = pixels(space, picture)
+    assert seen.dtype == jnp.float32
+    np.testing.assert_allclose(seen, picture.astype(jnp.float32) / size, rtol=1e-6)
+    like = Encoder(jax.random.key(1), Box(-1.0, 1.0, (8, 8, 2)), (4,))
+    encoder = Encoder(jax.random.key(1), space, (4,))
+    np.testing.assert_allclose(encoder(picture), like(seen), rtol=1e-6)
+
+
+def test_a_stack_of_pictures_is_one_with_more_channels():
+    space = Box(0, 255, (3, 8, 9, 2), jnp.uint8)
+    stack = space.sample(jax.random.key(0))
+    seen = pixels(space, stack)
+    assert seen.shape == (8, 9, 6)
+    np.testing.assert_allclose(seen[..., 2:4], stack[1] / 255.0, rtol=1e-6)
+    assert describe(space) == ["a picture of 8 x 9 pixels, 6 channels, divided by 255"]
+
+
+def test_a_matrix_of_bytes_is_a_gray_picture_and_a_small_one_a_board():
+    gray, board = Box(0, 255, (84, 84), jnp.uint8), Box(0, 11, (4, 4), jnp.uint8)
+    assert describe(gray) == ["a picture of 84 x 84 pixels, 1 channels, divided by 255"]
+    assert describe(board) == ["16 numbers as they are"]
+    assert Encoder(jax.random.key(0), gray, (4,))(gray.sample(jax.random.key(1))).shape == (4,)
+
+
+@pytest.mark.parametrize(
+    ("space", "remedy"),
+    [
+        (Box(-10.0, 10.0, (3,)), None),
+        (Box(-np.inf, np.inf, (3,)), None),
+        (Box(0, 255, (8, 8, 3), jnp.uint8), None),
+        (Image(8, 8, 3), None),
+        (Box(0, 255, (128,), jnp.uint8), "128 numbers as they are: scale them, they go up to 255"),
+        (Box(-np.inf, np.inf, (8, 8, 3)), "3 channels, as it is: give it bounds"),
+        (Box(0, 255, (4, 8, 8, 1), jnp.uint8), "4 channels, divided by 255: flatten it"),
+        (Box(0, 255, (84, 84), jnp.uint8), "1 channels, divided by 255: flatten it"),
+    ],
+)
+def test_what_may_not_be_meant_is_noted(space, remedy):
+    found = surprises(Dict({"only": space}))
+    assert len(found) == (remedy is not None)
+    assert all(remedy in note for note in found)
+
+
+def test_what_networks_see_is_described_array_by_array():
+    space = Masked(Dict({"a": Discrete(3), "b": Box(-1.0, 1.0, (2,)), "c": Image(9, 9, 1)}), 2)
+    expected = ["3 ones and zeros", "2 numbers as they are"]
+    assert describe(space) == [*expected, "a picture of 9 x 9 pixels, 1 channels, divided by 255"]
 
 
 def test_convolutions_can_be_chosen():

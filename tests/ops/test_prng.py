@@ -1,11 +1,14 @@
 """The straight Threefry gives what JAX's own gives, bit for bit, however it is called."""
 
+import pickle
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from vibe_rl.checkpoint import load_checkpoint, save_checkpoint
+from vibe_rl.errors import ConfigError
 from vibe_rl.ops import prng
 from vibe_rl.sharding import data_sharding, make_mesh
 
@@ -106,3 +109,22 @@ def test_devices_draw_from_keys_of_their_own_without_a_word_between_them():
     text = jax.jit(jax.vmap(draw), out_shardings=sharding).lower(keys).compile().as_text()
     assert " while(" in text
     assert "all-" not in text
+
+
+@pytest.mark.parametrize(("a", "b"), [(0, 2**32), (7, 2**40 + 7), (2**32 - 1, 2**64 - 1)])
+def test_seeds_differ_in_all_of_their_64_bits(a, b):
+    assert (data(prng.key(a)) != data(prng.key(b))).any()
+    np.testing.assert_array_equal(data(prng.key(b)), [b >> 32, b % 2**32])
+
+
+@pytest.mark.parametrize("seed", [-1, 2**64])
+def test_seeds_of_other_bits_are_refused(seed):
+    with pytest.raises(ConfigError, match=rf"seed {seed}: give a whole number from 0 to 2\^64 - 1"):
+        prng.key(seed)
+
+
+def test_keys_can_be_pickled():
+    key = prng.key(3)
+    again = pickle.loads(pickle.dumps(key))
+    assert jax.random.key_impl(again) == jax.random.key_impl(key)
+    np.testing.assert_array_equal(jax.random.bits(again), jax.random.bits(key))

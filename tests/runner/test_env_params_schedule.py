@@ -53,7 +53,7 @@ def losses(run):
 def test_params_stay_for_every_updates_and_no_chunk_crosses_a_change():
     run = prepared(SCHEDULE)
     with run.start() as state:
-        ends = np.cumsum([chunk.n_updates for chunk in run.chunks(state, lambda: 100)])
+        ends = np.cumsum([chunk.n_updates for chunk in run.chunks(state, lambda first: 100)])
     assert {5, 10, 12} <= set(ends.tolist())
     assert [params_at(SCHEDULE, update).length for update in (0, 4, 5, 11)] == [
         heavier(begin).length for begin in (0, 0, 5, 10)

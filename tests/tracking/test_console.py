@@ -173,6 +173,27 @@ def test_without_a_terminal_there_is_a_line_at_most_every_two_seconds(clock, cap
     assert last.startswith("cart: step 400/1,000 (40%)")
 
 
+def test_the_speed_is_the_rows_own_where_they_have_it(clock, capsys):
+    tracker = ConsoleTracker(1000)
+    for step, speed in [(100, 50.0), (300, None), (400, 10.0)]:
+        tracker.log({} if speed is None else {"steps_per_second": speed}, step)
+        clock[0] += 2.0
+    tracker.close()
+    first, second, last = capsys.readouterr().err.splitlines()
+    assert first == "step 100/1,000 (10%) | 00:00<00:18 | 50.0 steps/s"
+    assert second.endswith("| 00:02")  # nothing to measure its own speed by, so far
+    assert last == "step 400/1,000 (40%) | 00:04<01:00 | 10.0 steps/s"
+
+
+def test_a_line_soon_after_another_measures_no_speed_of_its_own(clock, capsys):
+    tracker = ConsoleTracker(1000)
+    tracker.log({}, 100)
+    clock[0] += 0.001
+    tracker.log({}, 900)
+    tracker.close()
+    assert capsys.readouterr().err.splitlines()[-1] == "step 900/1,000 (90%) | 00:00"
+
+
 def test_without_a_terminal_a_status_is_a_line(capsys):
     tracker = ConsoleTracker(1000)
     tracker.status("compiling ...")

@@ -70,6 +70,10 @@ class Algorithm(ABC):
     """Whether single episodes get rows of their own where the runner's settings do not say."""
     uses_replay: ClassVar[bool] = False
     """Whether `from_config` reads the replay's part of a `Setup`."""
+    metrics: ClassVar[tuple[str, ...]] = ()
+    """The names of what `update` and the stages measure."""
+    losses: ClassVar[tuple[str, ...]] = ()
+    """Those of them that have to stay finite."""
 
     @classmethod
     def from_config(cls, config: Any, obs_space: Space, action_space: Space, setup: Setup) -> Any:

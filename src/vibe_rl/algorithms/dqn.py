@@ -8,7 +8,7 @@ their true last observation.
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -110,6 +110,12 @@ def td_target(
 @dataclass(frozen=True)
 class DQN(OffPolicy):
     """DQN for discrete actions, masks and any observation."""
+
+    metrics: ClassVar[tuple[str, ...]] = (
+        *DQNMetrics._fields,
+        *("epsilon", "lr", "gradient_steps", "buffer_fill"),
+    )
+    losses: ClassVar[tuple[str, ...]] = ("loss",)
 
     @override
     def check(self, num_envs: int) -> None:

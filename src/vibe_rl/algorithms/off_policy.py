@@ -20,7 +20,7 @@ from typing_extensions import override
 from vibe_rl.algorithms.base import Algorithm, Setup, Stage, with_schedule_steps
 from vibe_rl.algorithms.checks import check_common
 from vibe_rl.algorithms.warmup import Warmup
-from vibe_rl.errors import ConfigError
+from vibe_rl.errors import ConfigError, Typed
 from vibe_rl.networks.encoder import Encoder, view
 from vibe_rl.ops.normalization import (
     RunningStatistics,
@@ -39,7 +39,7 @@ from vibe_rl.types import Key, Keys, Number, Transition, description, number, st
 
 @description
 @dataclass(frozen=True)
-class OffPolicyConfig:
+class OffPolicyConfig(Typed):
     """Hyperparameters of learning from replay."""
 
     gamma: float = number(0.99, least=0, most=1)

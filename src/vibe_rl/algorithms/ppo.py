@@ -7,7 +7,7 @@ one batch after the rollout; minibatches are drawn by a bijective shuffle
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -16,7 +16,7 @@ from typing_extensions import override
 
 from vibe_rl.algorithms.base import Algorithm, Setup, with_schedule_steps
 from vibe_rl.algorithms.checks import check_common
-from vibe_rl.errors import ConfigError
+from vibe_rl.errors import ConfigError, Typed
 from vibe_rl.networks.actor_critic import ActorCritic, PolicyHead, check_policy
 from vibe_rl.networks.distributions import Distribution
 from vibe_rl.networks.encoder import Encoder, view
@@ -37,7 +37,7 @@ from vibe_rl.types import Key, Number, PyTree, Transition, description, number, 
 
 @description
 @dataclass(frozen=True)
-class PPOConfig:
+class PPOConfig(Typed):
     """Hyperparameters. Those that fix a shape or a program are static; the rest are traced."""
 
     hidden_sizes: tuple[int, ...] = static((64, 64))
@@ -207,6 +207,8 @@ class PPO(Algorithm):
     obs_space: Space = static()
     action_space: Space = static()
     n_shards: int = static(1)  # parts of the envs among which no example is exchanged
+    metrics: ClassVar[tuple[str, ...]] = (*PPOMetrics._fields, "explained_variance", "lr")
+    losses: ClassVar[tuple[str, ...]] = ("total_loss", "actor_loss", "critic_loss")
 
     @override
     @classmethod

@@ -9,7 +9,7 @@ from their true last observation.
 
 import math
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -140,6 +140,12 @@ def check_actions(obs_space: Space, action_space: Space) -> None:
 @dataclass(frozen=True)
 class SAC(OffPolicy):
     """SAC for continuous and for discrete actions, masks and any observation."""
+
+    metrics: ClassVar[tuple[str, ...]] = (
+        *SACMetrics._fields,
+        *("actor_grad_norm", "critic_grad_norm", "gradient_steps", "buffer_fill"),
+    )
+    losses: ClassVar[tuple[str, ...]] = ("actor_loss", "critic_loss", "alpha_loss")
 
     @override
     def check(self, num_envs: int) -> None:

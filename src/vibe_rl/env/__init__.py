@@ -9,7 +9,7 @@ from vibe_rl.env.adapters.five_valued import FiveValuedAdapter
 from vibe_rl.env.adapters.gymnasium import GymnasiumWrapper
 from vibe_rl.env.base import Environment, Step
 from vibe_rl.env.cart_pole import CartPole, CartPoleParams, CartPoleState
-from vibe_rl.env.checker import auto_resets, check_env, problems
+from vibe_rl.env.checker import check_env, problems
 from vibe_rl.env.grid_world import GridWorld, GridWorldParams, GridWorldState, PixelGridWorld
 from vibe_rl.env.host import HostEnvironment, HostEnvs, HostStep
 from vibe_rl.env.image_wrappers import (
@@ -28,6 +28,7 @@ from vibe_rl.env.mountain_car import (
 )
 from vibe_rl.env.pendulum import Pendulum, PendulumParams, PendulumState
 from vibe_rl.env.registry import make, names, register
+from vibe_rl.env.traced import auto_resets
 from vibe_rl.env.wrappers import (
     AutoResetWrapper,
     EpisodeStatisticsState,

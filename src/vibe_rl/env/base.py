@@ -1,9 +1,10 @@
 """What an environment is: five pure methods, and the six values of a step in Gymnasium's order."""
 
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from jaxtyping import Array
 
+from vibe_rl.errors import ConfigError
 from vibe_rl.spaces import Space
 from vibe_rl.types import Key, PyTree
 
@@ -17,6 +18,25 @@ class Step(NamedTuple):
     terminated: Array  # bool scalar, the task ended
     truncated: Array  # bool scalar, the clock ran out
     info: dict[str, PyTree]  # "metrics": named scalars to average and log
+
+
+def checked(step: Any) -> Step:
+    """What an environment's `step` returned, if it is a `Step`.
+
+    Raises:
+        ConfigError: it is something else, such as the five values of other libraries.
+    """
+    if isinstance(step, tuple) and not isinstance(step, Step) and len(step) == 5:
+        raise ConfigError(
+            "step returns five values: wrap the environment in FiveValuedAdapter, inside all other "
+            "wrappers."
+        )
+    if not isinstance(step, Step) or not isinstance(step.info, dict):
+        raise ConfigError(
+            f"step returns a {type(step).__name__}: return vibe_rl.env.Step, of six values, its "
+            "info a dict."
+        )
+    return step
 
 
 @runtime_checkable

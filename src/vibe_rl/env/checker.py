@@ -15,10 +15,13 @@ import numpy as np
 from jaxtyping import Array
 
 from vibe_rl.env.base import Environment, Step
-from vibe_rl.env.wrappers import AutoResetWrapper, has_layer
+from vibe_rl.env.host import HostEnvironment
+from vibe_rl.env.host_checker import host_problems
+from vibe_rl.env.traced import Traced, not_vmappable, trace, unfit_shapes
 from vibe_rl.errors import ConfigError
-from vibe_rl.spaces import Space, random_action
-from vibe_rl.types import PyTree, is_key
+from vibe_rl.networks.encoder import surprises
+from vibe_rl.spaces import Masked, Space, random_action
+from vibe_rl.types import MaskedObs, PyTree, is_key
 
 MAX_STEPS = 256  # of the random episode
 
@@ -28,15 +31,6 @@ class Findings(NamedTuple):
 
     problems: list[str]  # each would break a training run, or make it wrong
     notes: list[str]  # each may be what you meant
-
-
-class Traced(NamedTuple):
-    """An environment and what its methods return, as shapes."""
-
-    env: Environment
-    params: PyTree
-    first: tuple[PyTree, PyTree]  # obs, state
-    after: Step
 
 
 def check_env(env: Any, env_params: PyTree = None) -> None:
@@ -59,32 +53,43 @@ def problems(env: Any, env_params: PyTree = None) -> list[str]:
     return examine(env, env_params).problems
 
 
-def auto_resets(env: Environment, env_params: PyTree) -> bool:
-    """Whether steps of `env` carry `info["final_obs"]`; traces, but compiles nothing."""
-    return "final_obs" in trace(env, env_params).after.info
-
-
 def examine(env: Any, env_params: PyTree = None) -> Findings:
     """Problems and notes; behaviour is checked only if the shapes are right."""
+    if isinstance(env, HostEnvironment):
+        return _found("cannot be run", lambda: Findings([*host_problems(env, MAX_STEPS)], []))
     if not isinstance(env, Environment):
         missing = [name for name in _METHODS if not hasattr(env, name)]
         return Findings([f"it has no {', '.join(missing)}."], [])
     params = env.default_params() if env_params is None else env_params
     found = [*_unfrozen(env), *_params_without_arrays(params)]
-    unfit = list(_unfit_spaces(env, params))
+    unfit = [*_unfit_spaces(env, params)]
     if unfit:
         return Findings([*found, *unfit], [])
+    shapes = _found("cannot be traced", lambda: _examine_shapes(env, params))
+    if found or shapes.problems:
+        return Findings([*found, *shapes.problems], [])
+    return _found("cannot be run", lambda: _examine_behaviour(trace(env, params)))
+
+
+def _found(what: str, look: Callable[[], Findings]) -> Findings:
+    """What `look` finds, or what the user's code raises meanwhile."""
     try:
-        traced = trace(env, params)
-    except Exception as error:  # whatever the user's code may raise
-        return Findings([*found, _raised("cannot be traced", error)], [])
-    found += [problem for check in _SHAPE_CHECKS for problem in check(traced)]
-    if found:
-        return Findings(found, [])
-    try:
-        return Findings([*_impure(traced), *_strays(traced)], [*_constant_reset(traced)])
+        return look()
     except Exception as error:
-        return Findings([_raised("cannot be run", error)], [])
+        return Findings([_raised(what, error)], [])
+
+
+def _examine_shapes(env: Environment, params: PyTree) -> Findings:
+    traced = trace(env, params)
+    error = not_vmappable(traced)
+    vmapped = [] if error is None else [_raised("cannot be vmapped", error)]
+    return Findings([*unfit_shapes(traced), *vmapped], [])
+
+
+def _examine_behaviour(traced: Traced) -> Findings:
+    space = traced.env.observation_space(traced.params)
+    notes = [*_constant_reset(traced), *surprises(space)]
+    return Findings([*_impure(traced), *_strays(traced)], notes)
 
 
 _METHODS = ("default_params", "observation_space", "action_space", "reset", "step")
@@ -92,19 +97,6 @@ _METHODS = ("default_params", "observation_space", "action_space", "reset", "ste
 
 def _raised(what: str, error: Exception) -> str:
     return f"it {what}: {type(error).__name__}: {error}"
-
-
-def trace(env: Environment, params: PyTree) -> Traced:
-    """The shapes of everything that `env` returns."""
-    key = jax.random.key(0)
-    action = jax.eval_shape(env.action_space(params).sample, key)
-    first = jax.eval_shape(env.reset, key, params)
-    after = jax.eval_shape(env.step, key, first[1], action, params)
-    if isinstance(after, tuple) and len(after) == 5:
-        raise ConfigError("step returns five values: wrap the environment in FiveValuedAdapter.")
-    if not isinstance(after, Step) or not isinstance(after.info, dict):
-        raise ConfigError("step must return vibe_rl.env.Step, of six values, `info` a dict.")
-    return Traced(env, params, first, after)
 
 
 def _unfrozen(env: Any) -> Iterator[str]:
@@ -135,72 +127,8 @@ def _unfit_spaces(env: Environment, params: PyTree) -> Iterator[str]:
             yield f"{method.__name__}(env_params) is not a hashable space: {error}"
             continue
         if not isinstance(space, Space):
-            yield f"{method.__name__}(env_params) is {space!r}, not a vibe_rl.spaces.Space."
-
-
-def _describe(leaf: Any) -> str:
-    weak = "weakly typed " if getattr(leaf, "weak_type", False) else ""
-    return f"{weak}{leaf.dtype.name}{list(leaf.shape)}"
-
-
-def _differences(name: str, here: tuple[str, PyTree], there: tuple[str, PyTree]) -> Iterator[str]:
-    (where, expected), (elsewhere, found) = here, there
-    structures = jax.tree.structure(expected), jax.tree.structure(found)
-    if structures[0] != structures[1]:
-        yield f"{name} is {structures[0]} {where} but {structures[1]} {elsewhere}."
-        return
-    leaves = jax.tree.leaves_with_path(expected)
-    for (path, a), b in zip(leaves, jax.tree.leaves(found), strict=True):
-        if _describe(a) != _describe(b):
-            part = name + jax.tree_util.keystr(path)
-            yield f"{part} is {_describe(a)} {where} but {_describe(b)} {elsewhere}."
-
-
-def _drift(traced: Traced) -> Iterator[str]:
-    obs, state = traced.first
-    yield from _differences("obs", ("after reset", obs), ("after step", traced.after.obs))
-    yield from _differences("state", ("after reset", state), ("after step", traced.after.state))
-
-
-def _obs_unlike_space(traced: Traced) -> Iterator[str]:
-    space = traced.env.observation_space(traced.params)
-    sample = jax.eval_shape(space.sample, jax.random.key(0))
-    here, there = ("in observation_space", sample), ("after reset", traced.first[0])
-    yield from _differences("obs", here, there)
-
-
-def _unfit_scalars(traced: Traced) -> Iterator[str]:
-    for name, dtype in (("reward", "float32"), ("terminated", "bool"), ("truncated", "bool")):
-        leaf = getattr(traced.after, name)
-        if jax.tree.structure(leaf) != jax.tree.structure(0):
-            yield f"{name} must be one {dtype} scalar, not a {type(leaf).__name__}."
-        elif leaf.shape != () or leaf.dtype.name != dtype:
-            yield f"{name} is {_describe(leaf)}, and must be a {dtype} scalar."
-
-
-def _unfit_final_obs(traced: Traced) -> Iterator[str]:
-    if "final_obs" in traced.after.info:
-        there = 'in info["final_obs"]', traced.after.info["final_obs"]
-        yield from _differences("obs", ("after step", traced.after.obs), there)
-    elif has_layer(traced.env, AutoResetWrapper):
-        yield 'info["final_obs"] of AutoResetWrapper is lost: an outer layer must pass it on.'
-
-
-def _not_vmappable(traced: Traced) -> Iterator[str]:
-    env, sample = traced.env, traced.env.action_space(traced.params).sample
-
-    def reset_and_step(keys: Array, params: PyTree) -> Step:
-        params = jax.tree.map(lambda x: jnp.stack([x, x]), params)
-        _, state = jax.vmap(env.reset)(keys, params)
-        return jax.vmap(env.step)(keys, state, jax.vmap(sample)(keys), params)
-
-    try:
-        jax.eval_shape(reset_and_step, _keys(2), traced.params)
-    except Exception as error:
-        yield _raised("cannot be vmapped", error)
-
-
-_SHAPE_CHECKS = (_drift, _obs_unlike_space, _unfit_scalars, _unfit_final_obs, _not_vmappable)
+            kind = f"{type(space).__module__}.{type(space).__name__}"
+            yield f"{method.__name__}(env_params) is a {kind}: make it one of vibe_rl.spaces."
 
 
 def _numbers(tree: PyTree) -> list[np.ndarray]:
@@ -256,10 +184,12 @@ def _strays(traced: Traced) -> Iterator[str]:
         action = random_action(action_space, obs, action_key)
         step = env.step(step_key, state, action, params)
         final_obs = step.info.get("final_obs", step.obs)
+        ends = (step.terminated | step.truncated) & ("final_obs" not in step.info)
         return step, {
             "the sampled action": action_space.contains(action),
-            "obs": obs_space.contains(step.obs),
-            'info["final_obs"]': obs_space.contains(final_obs),
+            "obs": lies_in(obs_space, step.obs, ends),
+            'info["final_obs"]': lies_in(obs_space, final_obs, step.terminated | step.truncated),
+            "reward": jnp.isfinite(step.reward),
         }
 
     obs, state = jax.jit(env.reset)(reset_key, params)
@@ -269,12 +199,38 @@ def _strays(traced: Traced) -> Iterator[str]:
         step, fits = visit(np.int32(i), obs, state)
         outside = [name for name, inside in fits.items() if not inside]
         if outside:
-            yield f"{' and '.join(outside)} of step {i} lies outside its space: check the bounds."
+            yield _stray(outside, i, step)
             return
         if step.terminated | step.truncated:
             yield from _silent_reset(traced, state, step)
             return
         obs, state = step.obs, step.state
+
+
+def lies_in(space: Space, obs: PyTree, ends: Array) -> Array:
+    """Whether an observation lies in its space, with a legal action unless the episode `ends`."""
+    if not isinstance(space, Masked):
+        return space.contains(obs) & _finite(obs)
+    fits = space.view.contains(obs.view) & _finite(obs.view)
+    return fits & (space.contains(obs) | ends)
+
+
+def _finite(obs: PyTree) -> Array:
+    leaves = [x for x in jax.tree.leaves(obs) if jnp.issubdtype(x.dtype, jnp.inexact)]
+    return jnp.stack([jnp.isfinite(x).all() for x in leaves]).all() if leaves else jnp.array(True)
+
+
+def _stray(outside: list[str], i: int, step: Step) -> str:
+    """What of step `i` lies outside its space, and why."""
+    if outside == ["reward"]:
+        return f"reward of step {i} is {float(step.reward)}: give finite numbers."
+    names = f"{' and '.join(outside)} of step {i}"
+    obs = step.info.get("final_obs", step.obs)
+    if "obs" in outside and not _finite(obs.view if isinstance(obs, MaskedObs) else obs):
+        return f"{names} is not finite: give finite numbers."
+    if isinstance(obs, MaskedObs) and not jnp.any(obs.legal):
+        return f"{names} has no legal action, in mid-episode: allow one, or end the episode."
+    return f"{names} lies outside its space: check the bounds."
 
 
 def _silent_reset(traced: Traced, before: PyTree, last: Step) -> Iterator[str]:

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
-from vibe_rl.env.base import Environment, Step
+from vibe_rl.env.base import Environment, Step, checked
 from vibe_rl.env.host import HostEnvironment
 from vibe_rl.errors import ConfigError
 from vibe_rl.spaces import Box, Image, Space
@@ -87,7 +87,7 @@ class AutoResetWrapper(Wrapper):
     def step(self, key: Key, state: PyTree, action: PyTree, params: PyTree) -> Step:
         """One step of `env`, followed by a reset if the episode is over."""
         step_key, reset_key = jax.random.split(key)
-        step = self.env.step(step_key, state, action, params)
+        step = checked(self.env.step(step_key, state, action, params))
         if "final_obs" in step.info:
             raise ConfigError(f"{self.env} resets itself already: leave out AutoResetWrapper.")
         fresh = self.env.reset(reset_key, params)
@@ -120,7 +120,7 @@ class EpisodeStatisticsWrapper(Wrapper):
 
     def step(self, key: Key, state: EpisodeStatisticsState, action: PyTree, params: PyTree) -> Step:
         """One step of `env`, counted."""
-        step = self.env.step(key, state.inner, action, params)
+        step = checked(self.env.step(key, state.inner, action, params))
         sums = {
             "episode_return": state.episode_return + step.reward,
             "episode_length": state.episode_length + 1,

@@ -12,6 +12,7 @@ from vibe_rl.errors import ConfigError
 from vibe_rl.experiment.build import build, build_for_run_dir, for_one_device
 from vibe_rl.experiment.config_files import new_run_dir, read_config, write_run_files
 from vibe_rl.experiment.seeds import train_seeds
+from vibe_rl.ops import prng
 from vibe_rl.run_dir.directory import RunDir
 from vibe_rl.run_dir.group import AnyPath
 from vibe_rl.runner.evaluator import EvalMetrics
@@ -117,6 +118,6 @@ def evaluate_run(
     run, agent_state, notes = load_run(path, best)
     episodes = episodes or max(run.config.eval_episodes, 1)
     enable_compilation_cache()
-    key = evaluation_key(notes["seed"], notes["update"]) if seed is None else jax.random.key(seed)
+    key = evaluation_key(notes["seed"], notes["update"]) if seed is None else prng.key(seed)
     with jax.default_matmul_precision(run.config.matmul_precision):
         return run.score(agent_state, key, episodes)

@@ -5,7 +5,8 @@ from collections.abc import Callable
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+import numpy as np
+from jaxtyping import Array, Float, Num
 
 from vibe_rl.errors import ConfigError
 from vibe_rl.networks.distributions import (
@@ -45,17 +46,40 @@ def check_policy(obs_space: Space, action_space: Space, squash: bool) -> None:
         raise ConfigError(f"squash True needs bounds, and {action_space} has none: turn it off.")
 
 
+def unit_bounds(space: Box) -> tuple[np.ndarray, np.ndarray]:
+    """What -1 and 1 stand for; integers reach half a step further, so that all are as likely.
+
+    Entries without two bounds are learned as they are, and their unit is 1.
+    """
+    finite = np.isfinite(space.low) & np.isfinite(space.high)
+    margin = np.float32(0.5 if space.whole else 0.0)
+    return np.where(finite, space.low - margin, -1.0), np.where(finite, space.high + margin, 1.0)
+
+
 def rescale(space: Box, unit: Float[Array, " A"]) -> Float[Array, " A"]:
-    """Maps -1 .. 1 to the bounds of `space`; unbounded entries stay as they are."""
-    finite = jnp.isfinite(space.low) & jnp.isfinite(space.high)
-    low, high = jnp.where(finite, space.low, -1.0), jnp.where(finite, space.high, 1.0)
+    """Maps -1 .. 1 to the bounds of `space`, or any number to the side of a single bound.
+
+    Entries without bounds stay as they are. Whole numbers, as floats, for integers.
+    """
+    low, high = unit_bounds(space)
     scaled = 0.5 * (1.0 - unit) * low + 0.5 * (1.0 + unit) * high  # high - low may overflow
+    has_low, has_high = np.isfinite(space.low), np.isfinite(space.high)
+    if (has_low != has_high).any():
+        above, below = space.low + jax.nn.softplus(unit), space.high - jax.nn.softplus(-unit)
+        one_sided = jnp.where(has_low, above, below)
+        scaled = jnp.where(has_low != has_high, one_sided, scaled)
+    scaled = jnp.round(scaled) if space.whole else scaled
     return jnp.clip(scaled, space.low, space.high)
 
 
-def to_unit(space: Box, action: Float[Array, " *B A"]) -> Float[Array, " *B A"]:
-    """Maps the bounds of `space`, which must be finite, to -1 .. 1; the inverse of `rescale`."""
-    middle, half = 0.5 * (space.low + space.high), 0.5 * (space.high - space.low)
+def to_unit(space: Box, action: Num[Array, " *B A"]) -> Float[Array, " *B A"]:
+    """Maps the bounds of `space`, which must be finite, to -1 .. 1; the inverse of `rescale`.
+
+    An entry with a single possible value is 0.
+    """
+    low, high = unit_bounds(space)
+    middle, half = 0.5 * (low + high), 0.5 * (high - low)
+    half = np.where(half > 0.0, half, 1.0)
     middle, half = (jnp.broadcast_to(x, action.shape) for x in (middle, half))
     return (action - middle) / half
 

@@ -16,6 +16,7 @@ import numpy as np
 from jax.extend.random import define_prng_impl
 from jaxtyping import Array, UInt32
 
+from vibe_rl.errors import ConfigError
 from vibe_rl.types import Key, PyTree, is_key
 
 ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
@@ -98,12 +99,32 @@ def _random_bits(key: Array, bit_width: int, shape: tuple[int, ...]) -> Array:
     return (high ^ low).astype(WORDS[bit_width])
 
 
-STRAIGHT_THREEFRY = define_prng_impl(
+def seed_key(seed: Array) -> Array:
+    """A key's two words."""
+    return _seed(seed)
+
+
+def split_key(key: Array, shape: tuple[int, ...]) -> Array:
+    """New keys."""
+    return _split(key, shape)
+
+
+def fold_in_key(key: Array, data: Array | int) -> Array:
+    """A key that depends on a number too."""
+    return _fold_in(key, data)
+
+
+def random_bits(key: Array, bit_width: int, shape: tuple[int, ...]) -> Array:
+    """Unsigned integers of so many bits."""
+    return _random_bits(key, bit_width, shape)
+
+
+STRAIGHT_THREEFRY = define_prng_impl(  # of plain functions: keys are pickled with them
     key_shape=(2,),
-    seed=_seed,
-    split=_split,
-    random_bits=_random_bits,
-    fold_in=_fold_in,
+    seed=seed_key,
+    split=split_key,
+    random_bits=random_bits,
+    fold_in=fold_in_key,
     name="straight_threefry2x32",
     tag="sfry",
 )
@@ -115,8 +136,17 @@ def implementation() -> Any:
 
 
 def key(seed: int) -> Key:
-    """`jax.random.key(seed)`, with the same random numbers, made faster on a CPU."""
-    return jax.random.key(seed, impl=implementation())
+    """`jax.random.key(seed)`, with the same random numbers, made faster on a CPU.
+
+    All 64 bits of the seed count, whether JAX is set to 64 bits or not.
+
+    Raises:
+        ConfigError: the seed has more bits, or is negative.
+    """
+    if not 0 <= seed < 2**64:
+        raise ConfigError(f"seed {seed}: give a whole number from 0 to 2^64 - 1.")
+    words = np.array([seed >> 32, seed & 0xFFFFFFFF], np.uint32)
+    return jax.random.wrap_key_data(jnp.asarray(words), impl=implementation())
 
 
 def drawn_once(draw: Callable[[Key], PyTree], key: Key) -> PyTree:

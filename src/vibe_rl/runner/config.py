@@ -1,17 +1,19 @@
 """What a run does around its algorithm: budget, evaluation, logging, devices, files."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 
-from vibe_rl.errors import ConfigError, check_bounds
+from vibe_rl.errors import ConfigError, Typed, check_bounds
 from vibe_rl.types import choice, number
 
 
 @dataclass(frozen=True)
-class RunnerConfig:
+class RunnerConfig(Typed):
     """Settings of the outer loop; the algorithm's own live in its config."""
+
+    section: ClassVar[str] = "runner."
 
     total_timesteps: int = number(100_000, least=1)
     """Budget in env steps over all envs; whole updates that fit are made."""
@@ -47,7 +49,7 @@ class RunnerConfig:
     matmul_precision: str = choice("highest", "high", "default")
     """Of float32 products: default (TF32 on recent GPUs), high or highest; no effect on a CPU."""
 
-    seed: int = number(0, least=0)
+    seed: int = number(0, least=0, most=2**64 - 1)
     """Seed of everything random in the run; evaluations draw from a stream of their own."""
 
     checkpoint_dir: str | None = None

@@ -1,13 +1,18 @@
 """Whether the loop can run an environment, found out before anything is compiled."""
 
+from collections.abc import Iterable
+from typing import Any
+
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from vibe_rl.env.base import Environment
-from vibe_rl.env.checker import auto_resets
 from vibe_rl.env.host import AnyEnvironment, HostEnvironment
-from vibe_rl.env.wrappers import with_episode_statistics
+from vibe_rl.env.traced import taken_metric, trace, unfit_shapes
+from vibe_rl.env.wrappers import layers, with_episode_statistics
 from vibe_rl.errors import ConfigError
+from vibe_rl.spaces import Space
 from vibe_rl.types import PyTree
 
 
@@ -22,27 +27,84 @@ def check_hashable(env: Environment) -> None:
 
 
 def check_env_params(env: Environment, env_params: PyTree, num_envs: int) -> None:
-    """Raises ConfigError if env_params have a leading axis of another length than `num_envs`."""
-    pairs = zip(
-        jax.tree.leaves_with_path(env_params), jax.tree.leaves(env.default_params()), strict=True
-    )
+    """Raises ConfigError if env_params are not of the env's kind, or no numbers.
+
+    A leaf may have a leading axis of one entry per env.
+    """
+    defaults = env.default_params()
+    pairs = zip(jax.tree.leaves_with_path(env_params), jax.tree.leaves(defaults), strict=True)
     for (path, leaf), default in pairs:
+        name = f"env_params{jax.tree_util.keystr(path)}"
+        if np.any(is_nan(leaf)):
+            raise ConfigError(f"{name} is NaN: give a number.")
         if jnp.ndim(leaf) > jnp.ndim(default) and jnp.shape(leaf)[0] != num_envs:
             raise ConfigError(
-                f"env_params{jax.tree_util.keystr(path)} has a leading axis of "
-                f"{jnp.shape(leaf)[0]} for {num_envs} envs: give one entry per env, or one value."
+                f"{name} has a leading axis of {jnp.shape(leaf)[0]} for {num_envs} envs: give one "
+                "entry per env, or one value."
             )
 
 
-def fit_for_training(env: AnyEnvironment, env_params: PyTree, num_envs: int) -> AnyEnvironment:
-    """The environment with its episodes counted; ConfigError if the loop cannot run it."""
+def is_nan(leaf: Any) -> Any:
+    """Which numbers of a leaf are NaN; no key and no integer is."""
+    return jnp.isnan(leaf) if jnp.issubdtype(jnp.result_type(leaf), jnp.inexact) else False
+
+
+def check_structure(env: AnyEnvironment, env_params: PyTree, defaults: PyTree) -> None:
+    """Raises ConfigError if env_params have other names, or lists where arrays belong."""
+    if jax.tree.structure(env_params) == jax.tree.structure(defaults):
+        return
+    names = {jax.tree_util.keystr(path) for path, _ in jax.tree.leaves_with_path(defaults)}
+    others = {jax.tree_util.keystr(path) for path, _ in jax.tree.leaves_with_path(env_params)}
+    odd = ", ".join(sorted(others - names)[:3] or sorted(names - others)[:3])
+    raise ConfigError(
+        f"env_params are not those of {name_of(env)} (see {odd or 'their types'}): begin with "
+        "env.default_params(), and write lists as arrays."
+    )
+
+
+def spaces_of(env: AnyEnvironment, env_params: PyTree) -> tuple[Space, Space]:
+    """Observation and action space; ConfigError if one is of another library."""
+    spaces = env.observation_space(env_params), env.action_space(env_params)
+    for name, space in zip(("observation_space", "action_space"), spaces, strict=True):
+        if not isinstance(space, Space):
+            kind = f"{type(space).__module__}.{type(space).__name__}"
+            raise ConfigError(
+                f"{name} of {name_of(env)} is a {kind}: make it one of vibe_rl.spaces."
+            )
+    return spaces
+
+
+def name_of(env: AnyEnvironment) -> str:
+    """The class of the environment below all wrappers."""
+    *_, innermost = layers(env)
+    return type(innermost).__name__
+
+
+def fit_for_training(
+    env: AnyEnvironment, env_params: PyTree, num_envs: int, reserved: Iterable[str] = ()
+) -> AnyEnvironment:
+    """The environment with its episodes counted.
+
+    Args:
+        env: what is to be trained in.
+        env_params: its constants, or one of each per env.
+        num_envs: over all devices.
+        reserved: names of the algorithm's metrics, which the env's own cannot have.
+
+    Raises:
+        ConfigError: the loop cannot run it.
+    """
     if isinstance(env, HostEnvironment):
         return env
     check_hashable(env)
     check_env_params(env, env_params, num_envs)
-    if not auto_resets(env, env.default_params()):
+    traced = trace(env, env.default_params())
+    if "final_obs" not in traced.after.info:
         raise ConfigError(
-            f"environment {type(env).__name__} does not reset itself when an episode ends "
+            f"environment {name_of(env)} does not reset itself when an episode ends "
             '(no info["final_obs"]): wrap it in AutoResetWrapper.'
         )
+    clashes = sorted(set(reserved) & set(traced.after.info.get("metrics", ())))
+    for problem in [*unfit_shapes(traced, weak=False), *map(taken_metric, clashes)]:
+        raise ConfigError(f"environment {name_of(env)}: {problem}")
     return with_episode_statistics(env)

@@ -5,6 +5,7 @@ before. It waits for a callback, which sees the state and the metrics of the sam
 something is saved.
 """
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -74,11 +75,33 @@ class Host:
     def chunks(self, run: Run, state: TrainState, update: int) -> Iterator[tuple[Run, Chunk]]:
         """The chunks from `update` on, each with the run that it is of."""
         for chunk in run.chunks(state, self.longest, self.stops(), update):
+            update += chunk.n_updates
+            self.start_clock(chunk, update)
             yield run, chunk
 
-    def longest(self) -> int:
+    def longest(self, first: bool) -> int:
         """How many updates a chunk should have at most; processes agree, for clocks differ."""
-        return greatest(self.rows.updates_at_once())
+        return 1 if first else greatest(self.rows.updates_at_once())
+
+    def start_clock(self, chunk: Chunk, update: int) -> None:
+        """Measures the speed anew where a program may just have been compiled."""
+        if chunk.first:
+            since = time.perf_counter()
+            self.flush()  # which belongs to the speed before
+            under_way = 0 if self.run.executor.waits else chunk.n_updates
+            self.rows.speedometer.restart((update - under_way) * self.run.steps_per_update, since)
+
+    def evaluate(self, run: Run, chunk: Chunk, update: int) -> EvalMetrics | None:
+        """The evaluation that is due, if one is; no speed counts its time."""
+        if not run.due.evaluates_after(update):
+            return None
+        self.flush()
+        jax.block_until_ready(chunk.metrics)
+        self.rows.speedometer(update * run.steps_per_update)
+        began = time.perf_counter()
+        scores = jax.block_until_ready(run.evaluate(chunk.state.agent_state, update))
+        self.rows.speedometer.pause(time.perf_counter() - began)
+        return scores
 
     def stops(self) -> Stops:
         """What a chunk may not cross, besides evaluations."""
@@ -95,9 +118,6 @@ class Host:
     def observe(self, chunk: Chunk, update: int, scores: EvalMetrics | None) -> None:
         """Logs the chunk before, and this one too if there is a callback."""
         run = self.run
-        if chunk.first:  # the clock does not run while training is compiled
-            under_way = 0 if run.executor.waits else chunk.n_updates
-            self.rows.speedometer.restart((update - under_way) * run.steps_per_update)
         self.flush()
         self.pending = Pending(chunk.metrics, chunk.n_updates, update, scores)
         if self.callback is not None:
@@ -148,6 +168,10 @@ class AnyHost(Protocol[Result_co]):
         """The chunks from `update` on, each with the run that it is of."""
         ...
 
+    def evaluate(self, run: Run, chunk: Chunk, update: int) -> EvalMetrics | None:
+        """The evaluation of a chunk's state that is due, if one is."""
+        ...
+
     def after(self, chunk: Chunk, update: int, scores: EvalMetrics | None) -> bool:
         """Handles a chunk and its evaluation; whether the run may continue."""
         ...
@@ -180,8 +204,13 @@ def fit(
     Raises:
         NonFiniteLossError: a loss became NaN or infinite.
     """
-    rows = RowWriter(tracker or Tee(), run.due, keep_history)
+    rows = row_writer(run, tracker, keep_history)
     return drive(run, Host(run, rows, callback, saver, found), stop)
+
+
+def row_writer(run: Run, tracker: Tracker | None, keep_history: bool = False) -> RowWriter:
+    """What writes the run's rows, for nobody if there is no tracker."""
+    return RowWriter(tracker or Tee(), run.due, run.algorithm.losses, keep_history)
 
 
 def drive(run: Run, host: AnyHost[Result], stop: StopRequest | None = None) -> Result:
@@ -193,7 +222,7 @@ def drive(run: Run, host: AnyHost[Result], stop: StopRequest | None = None) -> R
             state, restored = first, None  # whose memory is the run's now
             for current, chunk in host.chunks(run, state, update):
                 update, state = update + chunk.n_updates, chunk.state
-                scores = current.evaluate(state.agent_state, update)
+                scores = host.evaluate(current, chunk, update)
                 may_continue = host.after(chunk, update, scores)
                 if greatest(stopping.requested or not may_continue):
                     break

@@ -13,6 +13,7 @@ from vibe_rl.runner.config import (
     devices_of,
     resolve_num_envs,
 )
+from vibe_rl.runner.env_checks import check_structure, spaces_of
 from vibe_rl.runner.run import Run, prepare
 from vibe_rl.runner.schedule import params_at
 from vibe_rl.types import PyTree
@@ -32,6 +33,7 @@ def make_algorithm(
     if not kind.uses_replay:
         check_replay_unused(runner_config)
     params = params_at(env_params, 0)
+    check_structure(env, params, env.default_params())
     setup = Setup(
         total_timesteps=runner_config.total_timesteps,
         num_envs=resolve_num_envs(config.num_envs, runner_config),
@@ -40,8 +42,7 @@ def make_algorithm(
         warmup_steps=runner_config.warmup_steps,
         replay_on=runner_config.replay_on,
     )
-    spaces = env.observation_space(params), env.action_space(params)
-    return kind.from_config(config, *spaces, setup)
+    return kind.from_config(config, *spaces_of(env, params), setup)
 
 
 def prepare_from_config(

@@ -20,18 +20,10 @@ from vibe_rl.env.base import Environment
 from vibe_rl.env.host import AnyEnvironment
 from vibe_rl.errors import ConfigError
 from vibe_rl.ops import prng
+from vibe_rl.runner.env_faults import faulty_steps, first_faults
 from vibe_rl.runner.episodes import summarize_episodes
 from vibe_rl.sharding import wait_for
-from vibe_rl.types import (
-    RESERVED_METRICS,
-    AnyArray,
-    Key,
-    Keys,
-    PyTree,
-    Transition,
-    description,
-    static,
-)
+from vibe_rl.types import AnyArray, Key, Keys, PyTree, Transition, description, static
 
 MOST_UPDATES, FEWEST_UPDATES, MOST_STEPS = 4096, 128, 2**20
 
@@ -187,15 +179,16 @@ def iteration(
 def measure(rollout: Experience, metrics: dict[str, Array]) -> UpdateMetrics:
     """What the host may want to know of a rollout and of what was learned from it."""
     done = rollout.transition.terminated | rollout.transition.truncated
-    done, returns, lengths, env_metrics = wait_for(
-        metrics, (done, rollout.episode_return, rollout.episode_length, rollout.metrics)
+    episode = rollout.episode_return, rollout.episode_length
+    done, (returns, lengths), env_metrics, faulty = wait_for(
+        metrics, (done, episode, rollout.metrics, faulty_steps(rollout.transition))
     )
     episodes = summarize_episodes(done, returns, lengths)
     of_env = {name: jnp.mean(metric) for name, metric in env_metrics.items()}
-    refuse_clashes(of_env, {*metrics, *episodes._fields, *RESERVED_METRICS})
     each = jnp.stack([returns, lengths.astype(jnp.float32)])
     each = jnp.where(done, each, 0.0).reshape(2, -1)
-    return UpdateMetrics(metrics | episodes._asdict() | of_env, each)
+    summary = episodes._asdict() | first_faults(faulty)._asdict()
+    return UpdateMetrics(metrics | summary | of_env, each)
 
 
 def metrics_row(measured: UpdateMetrics, each_episode: bool) -> MetricTable:
@@ -258,13 +251,3 @@ def training(
             raise ConfigError(f"n_updates {n_updates} of a chunk: give 1 to {capacity}.")
         state, metrics = run_chunk(algorithm, env, env_params, state, n_updates, each_episode)
         yield Chunk(state, metrics, n_updates, first=i == 0)
-
-
-def refuse_clashes(of_env: Iterable[str], taken: Iterable[str]) -> None:
-    """Raises ConfigError if a metric of the environment has a name that is not free."""
-    clashes = sorted(set(of_env) & set(taken))
-    if clashes:
-        raise ConfigError(
-            f"the environment's metric {clashes[0]!r} has the name of one of the algorithm's: "
-            'rename it in info["metrics"].'
-        )

@@ -9,15 +9,15 @@ import jax
 import numpy as np
 
 from vibe_rl.errors import NonFiniteLossError
+from vibe_rl.runner.env_faults import EnvFaults, check_faults
 from vibe_rl.runner.episodes import EpisodeSummary
 from vibe_rl.runner.evaluator import EvalMetrics
 from vibe_rl.runner.loop import MetricTable
 from vibe_rl.runner.schedule import Timetable
 from vibe_rl.tracking.base import Tracker
 
-WINDOW = 0.5  # seconds
+WINDOW, WORTH_MEASURING = 0.5, 0.05  # seconds
 CHUNK_SECONDS = 0.2
-FIRST_UPDATES = 128  # at most so many at once before the speed is known
 COUNTERS = ("gradient_steps",)
 """Metrics of which a row has the last instead of the mean."""
 Row = dict[str, Any]
@@ -35,24 +35,32 @@ class Pending(NamedTuple):
 
 @dataclass
 class Speedometer:
-    """Env steps per second over the last `WINDOW` seconds or so; `restart` leaves a pause out."""
+    """Env steps per second over the last `WINDOW` seconds or so, compilations and pauses apart.
+
+    Until a time worth measuring is over, it is that of all the time since the restart.
+    """
 
     since: float = field(default_factory=time.perf_counter)
     step: int = 0
-    speed: float = 0.0
-    known: bool = False  # whether the speed was measured since the restart
+    speed: float | None = None  # None where nothing was measured yet
+    settled: bool = False  # whether it was measured over a time worth measuring
 
-    def restart(self, step: int) -> None:
-        """Begins to measure at `step`; the last speed stands until there is another."""
-        self.since, self.step, self.known = time.perf_counter(), step, False
+    def restart(self, step: int, since: float) -> None:
+        """Begins to measure at `step`, at a moment of `time.perf_counter`, and forgets the past."""
+        self.since, self.step, self.speed, self.settled = since, step, None, False
 
-    def __call__(self, step: int) -> float:
-        """The speed at `step`; short moments are too uncertain to replace the last figure."""
+    def pause(self, seconds: float) -> None:
+        """Leaves out the last seconds, in which no step was made."""
+        self.since += seconds
+
+    def __call__(self, step: int) -> float | None:
+        """The speed at `step`; short moments are too uncertain to replace a settled figure."""
         elapsed = time.perf_counter() - self.since
-        if step > self.step and (elapsed >= WINDOW or not self.known):
-            self.speed, self.known = (step - self.step) / max(elapsed, 1e-9), True
-        if elapsed >= WINDOW:
-            self.since, self.step = time.perf_counter(), step
+        if step > self.step and (elapsed >= WINDOW or not self.settled):
+            self.speed = (step - self.step) / max(elapsed, 1e-9)
+            self.settled = elapsed >= WORTH_MEASURING
+            if elapsed >= WINDOW:
+                self.since, self.step = self.since + elapsed, step
         return self.speed
 
 
@@ -62,6 +70,7 @@ class RowWriter:
 
     tracker: Tracker
     due: Timetable
+    losses: Sequence[str]
     keep_history: bool = False
     history: list[dict[str, np.ndarray]] = field(default_factory=list)  # columns of each chunk
     unfinished: list[Row] = field(default_factory=list)  # columns of the row that is not full yet
@@ -82,15 +91,17 @@ class RowWriter:
         columns = pending.metrics.columns(pending.n_updates)
         self.speedometer(pending.update * self.steps_per_update)
         if self.keep_history:
-            self.history.append(columns)
+            kept = {n: x for n, x in columns.items() if n not in EnvFaults._fields}
+            self.history.append(kept)
         row: Row = {}
         while begin < pending.update:
             row_end = self.due.next_row(begin)
             end = min(row_end, pending.update)
             here = slice(begin - first, end - first)
             part = {name: column[here] for name, column in columns.items()}
-            check_finite(part, begin, self.steps_per_update)
-            self.unfinished.append(part)
+            check_faults(part, begin, self.steps_per_update)
+            check_finite(part, begin, self.steps_per_update, self.losses)
+            self.unfinished.append({n: x for n, x in part.items() if n not in EnvFaults._fields})
             self._log_episodes(pending.metrics, here, begin)
             evaluation = pending.evaluation if end == pending.update else None
             row = self._finish(end, evaluation) if end == row_end else {}
@@ -111,7 +122,8 @@ class RowWriter:
         """Logs the row that ends with `update`."""
         row: Row = {"step": update * self.steps_per_update, "update": update}
         row |= summarize(self.unfinished)
-        row["steps_per_second"] = self.speedometer.speed
+        if self.speedometer.speed is not None:
+            row["steps_per_second"] = self.speedometer.speed
         if evaluation is not None:
             scores: EvalMetrics = jax.device_get(evaluation)
             self.evaluation = scores
@@ -128,10 +140,12 @@ class RowWriter:
             self._finish(update, None)
 
     def updates_at_once(self) -> int:
-        """How many updates take about `CHUNK_SECONDS`: long enough to dispatch them for nothing."""
-        if not self.speedometer.known:
-            return min(self.due.next_row(0), FIRST_UPDATES)
-        return int(CHUNK_SECONDS * self.speedometer.speed / self.steps_per_update)
+        """How many updates take about `CHUNK_SECONDS`: long enough to dispatch them for nothing.
+
+        One while the speed is not known.
+        """
+        speed = self.speedometer.speed
+        return 1 if speed is None else int(CHUNK_SECONDS * speed / self.steps_per_update)
 
     def table(self) -> dict[str, np.ndarray]:
         """The whole history, an entry per metric and update; NaN where it was not measured."""
@@ -146,17 +160,20 @@ class RowWriter:
         }
 
 
-def check_finite(columns: Mapping[str, np.ndarray], first: int, steps_per_update: int) -> None:
+def check_finite(
+    columns: Mapping[str, np.ndarray], first: int, steps_per_update: int, losses: Sequence[str]
+) -> None:
     """Raises NonFiniteLossError naming the first update whose loss is NaN or infinite."""
-    losses = {name: column for name, column in columns.items() if name.endswith("loss")}
-    bad = {name: np.flatnonzero(~np.isfinite(column)) for name, column in losses.items()}
+    found = {name: columns[name] for name in losses if name in columns}
+    bad = {name: np.flatnonzero(~np.isfinite(column)) for name, column in found.items()}
     rows = {name: int(where[0]) for name, where in bad.items() if where.size}
     if rows:
         name = min(rows, key=lambda name: rows[name])
         update = first + rows[name] + 1
         raise NonFiniteLossError(
             f"{name} became {columns[name][rows[name]]} at update {update} (env step "
-            f"{update * steps_per_update}): try a smaller lr; what was written is intact."
+            f"{update * steps_per_update}): try a smaller learning rate; what was written is "
+            "intact."
         )
 
 

@@ -26,6 +26,7 @@ from vibe_rl.runner.hybrid import WITH_HOST_RING, has_host_ring
 from vibe_rl.runner.loop import Chunk, TrainState, training
 from vibe_rl.runner.placement import check_divides, mesh_of, on_mesh
 from vibe_rl.runner.schedule import (
+    Longest,
     RunKey,
     Seed,
     Stops,
@@ -102,7 +103,7 @@ class Run:
     def chunks(
         self,
         state: TrainState,
-        longest: Callable[[], int],
+        longest: Longest,
         stops: Stops = (),
         update: int = 0,
         until: int | None = None,
@@ -165,7 +166,7 @@ def prepare(
     first_params = params_at(env_params, 0)
     run = Run(
         algorithm=algorithm,
-        env=fit_for_training(env, first_params, num_envs),
+        env=fit_for_training(env, first_params, num_envs, algorithm.metrics),
         env_params=env_params,
         first_params=first_params,
         eval_params=shared_params(env, first_params) if eval_params is None else eval_params,

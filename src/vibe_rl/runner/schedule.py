@@ -17,6 +17,9 @@ from vibe_rl.types import PyTree
 
 Stops = Sequence[Callable[[int], int]]
 """Functions from an update to the next one after which the host has something to do."""
+Longest = Callable[[bool], int]
+"""The most updates of the next chunk, given whether it is the first of its stage, whose speed is
+not known yet."""
 Seed = int | tuple[int, ...]
 """Of a run, or one for each of many."""
 RunKey = jaxtyping.Key[Array, " *M"]
@@ -82,15 +85,15 @@ class Timetable:
         return self.eval_every is not None and self.next_evaluation(update - 1) == update
 
     def chunks(
-        self, begin: int, end: int, longest: Callable[[], int], stops: Stops
+        self, begin: int, end: int, longest: Longest, stops: Stops
     ) -> Iterator[tuple[int, int]]:
-        """First update and length of the chunks from `begin` to `end`, each at most `longest()`.
+        """First update and length of the chunks from `begin` to `end`, each as `longest` says.
 
         None crosses an evaluation, nor what `stops` name as the next update to stop at.
         """
-        capacity = chunk_capacity(self.steps_per_update)
+        capacity, first = chunk_capacity(self.steps_per_update), begin
         while begin < end:
-            most = min(max(longest(), 1), capacity)
+            most = min(max(longest(begin == first), 1), capacity)
             stop = min(following(begin) for following in (self.next_evaluation, *stops))
             n_updates = min(begin + most, end, stop) - begin
             yield begin, n_updates

@@ -24,6 +24,7 @@ LAYOUTS = (
     "{percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} " + TIMES,
 )
 LEAST_BAR = 4
+WORTH_MEASURING = 0.5  # seconds
 
 
 class _Display:
@@ -35,11 +36,13 @@ class _Display:
         self._due = -math.inf  # seconds on the monotonic clock
         self._pending = self._closed = False
         self._latest: dict[str, Any] = {}
+        self._speed: float | None = None  # steps per second, if the newest row has it
 
     def update(self, step: int, metrics: Mapping[str, Any] | None = None) -> None:
         """Note that `step` is reached; an absent or NaN metric keeps its last value on display."""
         self._step, self._pending = step, True
         metrics = metrics or {}
+        self._speed = metrics.get("steps_per_second")
         for key in LABELS:
             value = metrics.get(key)
             if value is not None and not math.isnan(value):
@@ -75,7 +78,14 @@ class _Bar(tqdm):
 
     def __init__(self, widest: int, **how: Any):
         self.widest = widest
+        self.speed: float | None = None
         super().__init__(**how)
+
+    @property
+    def format_dict(self) -> dict[str, Any]:
+        """What the line is made of; a speed that is known takes the place of tqdm's."""
+        known = {} if self.speed is None else {"rate": self.speed}
+        return {**super().format_dict, **known}
 
     def __str__(self) -> str:
         columns, layout, bar = shutil.get_terminal_size().columns - 1, "", 0
@@ -130,6 +140,7 @@ class TrainingProgress(_Display):
     @override
     def _show(self, metrics: list[str]) -> None:
         self._bar.set_postfix_str(", ".join(metrics), refresh=False)
+        self._bar.speed = self._speed
         step = min(self._step, self.total)
         if self._compiled:
             self._bar.update(step - self._bar.n)
@@ -163,14 +174,21 @@ class _Lines(_Display):
         self.status(" | ".join([done, *self._clock(time.monotonic()), *metrics]))
 
     def _clock(self, now: float) -> list[str]:
-        """Time elapsed and, from the second line on, time left and speed since the one before."""
+        """Time elapsed and, where the speed is known, time left and the speed."""
         elapsed = tqdm.format_interval(now - self._began)
-        before, self._last = self._last, (self._step, now)
-        if before is None or now <= before[1] or self._step <= before[0]:
+        rate = self._speed or self._rate(now)
+        if not rate:
             return [elapsed]
-        rate = (self._step - before[0]) / (now - before[1])
         left = tqdm.format_interval(max(self.total - self._step, 0) / rate)
         return [f"{elapsed}<{left}", f"{tqdm.format_sizeof(rate)} steps/s"]
+
+    def _rate(self, now: float) -> float | None:
+        """The speed since an earlier line, which is long enough ago."""
+        step, since = self._last or (self._step, now)
+        if self._last is not None and now - since < WORTH_MEASURING:
+            return None
+        self._last = self._step, now
+        return (self._step - step) / (now - since) if now > since else None
 
 
 class ConsoleTracker(Tracker):

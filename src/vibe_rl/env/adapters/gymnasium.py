@@ -4,6 +4,7 @@ Batches, resets at episodes' ends and worker processes are Gymnasium's own (`gym
 """
 
 import signal
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -64,7 +65,9 @@ class GymnasiumWrapper:
     @cached_property
     def _spaces(self) -> tuple["Conversion", "Conversion"]:
         with closing(self._first()) as env:
-            return conversion(env.observation_space), conversion(env.action_space)
+            spaces = conversion(env.observation_space), conversion(env.action_space)
+            check_interface(env)
+        return spaces
 
     def _first(self) -> Any:
         if callable(self.source):
@@ -116,6 +119,39 @@ def sigint_blocked() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
+def check_interface(env: Any) -> None:
+    """Takes one step of an environment and warns if what it shows is outside its own space.
+
+    Raises:
+        ConfigError: it is of the kind before Gymnasium, with four values of a step.
+    """
+    name = type(getattr(env, "unwrapped", env)).__name__
+    first = returned(env.reset, 2, f"{name}.reset", "observation and info", seed=0)
+    values = "observation, reward, terminated, truncated and info"
+    after = returned(env.step, 5, f"{name}.step", values, env.action_space.sample())
+    if not all(env.observation_space.contains(obs) for obs in (first[0], after[0])):
+        warnings.warn(
+            f"{name} shows observations outside its observation_space: see check_env(env).",
+            stacklevel=2,
+        )
+
+
+def returned(
+    method: Callable[..., Any], n: int, name: str, what: str, *args: Any, **kw: Any
+) -> Any:
+    """What a method returns, which has to be `n` values."""
+    try:
+        values = method(*args, **kw)
+    except TypeError as error:
+        raise ConfigError(f"{name} failed ({error}): {REMEDY}") from error
+    if not isinstance(values, tuple) or len(values) != n:
+        raise ConfigError(f"{name} has to return {what}: {REMEDY}")
+    return values
+
+
+REMEDY = "wrap an environment of OpenAI's Gym in one of Gymnasium's, see its page on compatibility."
+
+
 class GymnasiumEnvs:
     """Running environments; see `vibe_rl.env.host.HostEnvs`."""
 
@@ -163,7 +199,7 @@ def conversion(space: Any) -> Conversion:
     if kind == "Dict":
         return of_dict({name: conversion(part) for name, part in space.items()})
     if kind == "Box":
-        return of_image(space) if holds_images(space) else of_box(space)
+        return of_picture(space) if len(space.shape) == 3 else of_box(space)
     if kind == "Discrete":
         return shifted(Discrete(int(space.n)), space)
     if kind == "MultiDiscrete" and len(space.shape) == 1:
@@ -182,8 +218,9 @@ def of_dtypes(ours: Any, theirs: Any) -> Conversion:
 
 
 def cast(dtype: Any, x: Any) -> np.ndarray:
-    """`x` as Gymnasium wants it."""
-    return np.asarray(x).astype(dtype)
+    """`x` as Gymnasium wants it, rounded if that is a whole number."""
+    x = np.asarray(x)
+    return (np.round(x) if x.dtype.kind == "f" and dtype.kind in "iu" else x).astype(dtype)
 
 
 def shifted(ours: Any, theirs: Any) -> Conversion:
@@ -197,26 +234,42 @@ def shifted(ours: Any, theirs: Any) -> Conversion:
 
 def of_box(space: Any) -> Conversion:
     """Entries of at most 32 bits; bytes stay bytes."""
-    dtype = jax.dtypes.canonicalize_dtype(space.dtype)
+    return of_dtypes(Box(*bounds_of(space), space.shape, dtype_of(space)), space)
+
+
+def bounds_of(space: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Lower and upper bounds; infinite where they are the last numbers of 64 bits."""
+    if space.dtype.kind not in "iu" or space.dtype.itemsize < 8:
+        return space.low, space.high
+    ends = np.iinfo(space.dtype)
+    low = np.where(space.low == ends.min, -np.inf if ends.min else 0.0, space.low)
+    return low, np.where(space.high == ends.max, np.inf, space.high)
+
+
+def dtype_of(space: Any) -> np.dtype:
+    """What a Box's entries become: 64-bit integers that may be large are seen as floats."""
     if space.dtype.kind == "f":
-        dtype = np.dtype(np.float32)
-    return of_dtypes(Box(space.low, space.high, space.shape, dtype), space)
+        return np.dtype(np.float32)
+    if space.dtype.kind in "iu" and space.dtype.itemsize == 8:
+        ends = np.iinfo(np.int32)
+        fits = (space.low > ends.min).all() and (space.high < ends.max).all()
+        return np.dtype(np.int32 if fits else np.float32)
+    return np.dtype(space.dtype)
 
 
-def holds_images(space: Any) -> bool:
-    """Whether members are pictures of bytes, channels last or first."""
-    return space.dtype == np.uint8 and len(space.shape) == 3
-
-
-def of_image(space: Any) -> Conversion:
-    """Pictures with their channels last, which come first in a stack of frames."""
-    if space.shape[0] >= space.shape[2]:
-        return of_dtypes(Image(*space.shape), space)
-    channels, height, width = space.shape
+def of_picture(space: Any) -> Conversion:
+    """Three axes, with the channels last: they come first in a stack of frames."""
+    last = space.shape[0] >= space.shape[2]
+    low, high = (x if last else np.moveaxis(x, 0, -1) for x in bounds_of(space))
+    is_bytes = space.dtype == np.uint8 and (low == 0).all() and (high == 255).all()
+    ours = Image(*low.shape) if is_bytes else Box(low, high, low.shape, dtype_of(space))
+    same = of_dtypes(ours, space)
+    if last:
+        return same
     return Conversion(
-        Image(height, width, channels),
-        lambda x: np.moveaxis(x, -3, -1),
-        lambda x: np.moveaxis(x, -1, -3),
+        ours,
+        lambda x: same.to_ours(np.moveaxis(x, -3, -1)),
+        lambda x: same.to_theirs(np.moveaxis(x, -1, -3)),
     )
 
 

@@ -13,18 +13,17 @@ import jax
 from vibe_rl.errors import DamagedCheckpointError, NonFiniteLossError
 from vibe_rl.run_dir.plain import plain
 from vibe_rl.runner.evaluator import EvalMetrics
-from vibe_rl.runner.fit import FitResult, Host, drive
+from vibe_rl.runner.fit import FitResult, Host, drive, row_writer
 from vibe_rl.runner.loop import Chunk, TrainState
 from vibe_rl.runner.many.exchange import Exchanger, take_over
 from vibe_rl.runner.many.runs import ManyRuns, stack
 from vibe_rl.runner.many.slices import entry, split_table
 from vibe_rl.runner.resuming import Found
-from vibe_rl.runner.rows import RowWriter
 from vibe_rl.runner.run import Run
 from vibe_rl.runner.saving import Saver
 from vibe_rl.runner.schedule import Stops, next_due
 from vibe_rl.system.signals import StopRequest
-from vibe_rl.tracking.base import Tee, Tracker
+from vibe_rl.tracking.base import Tracker
 
 OnDivergence = Callable[[int, int, str], object]
 """Called with an agent's place, the env step at which it was noticed, and what was not finite."""
@@ -89,11 +88,32 @@ class Hosts:
             until = min(self.next_exchange(update), run.n_updates)
             for chunk in run.chunks(state, self.longest, self.stops(), update, until):
                 state, update = chunk.state, update + chunk.n_updates
+                self._start_clocks(chunk, update)
                 yield run, chunk
 
-    def longest(self) -> int:
+    def _start_clocks(self, chunk: Chunk, update: int) -> None:
+        for i, host in self.sound:
+            with self._surviving(i, update):
+                host.start_clock(chunk, update)
+
+    def longest(self, first: bool) -> int:
         """How many updates a chunk should have at most."""
-        return self.sound[0][1].longest()
+        return self.sound[0][1].longest(first)
+
+    def evaluate(self, run: Run, chunk: Chunk, update: int) -> EvalMetrics | None:
+        """The evaluations of all agents that are due, if they are; no speed counts their time."""
+        if not run.due.evaluates_after(update):
+            return None
+        self.flush(update)
+        jax.block_until_ready(chunk.metrics)
+        speedometers = [host.rows.speedometer for host in self.hosts]
+        for speedometer in speedometers:
+            speedometer(update * self.steps_per_update)
+        began = time.perf_counter()
+        scores = jax.block_until_ready(run.evaluate(chunk.state.agent_state, update))
+        for speedometer in speedometers:
+            speedometer.pause(time.perf_counter() - began)
+        return scores
 
     def stops(self) -> Stops:
         """What a chunk may not cross, besides evaluations."""
@@ -243,7 +263,7 @@ def fit_many(
     """
     pairs = zip(many.members, files or [MemberFiles()] * len(many.members), strict=True)
     hosts = [
-        Host(run, RowWriter(tracker or Tee(), run.due), saver=saver, found=found)
+        Host(run, row_writer(run, tracker), saver=saver, found=found)
         for run, (tracker, saver, found) in pairs
     ]
     return drive(many.run, Hosts(hosts, exchanger, on_divergence, on_evaluation), stop)

@@ -1,0 +1,142 @@
+"""What an environment returns, as shapes and types, and what of it cannot work.
+
+Nothing is compiled or run: training asks it too, before it begins.
+"""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array
+
+from vibe_rl.env.base import Environment, Step, checked
+from vibe_rl.env.wrappers import AutoResetWrapper, has_layer
+from vibe_rl.types import RESERVED_METRICS, PyTree
+
+
+class Traced(NamedTuple):
+    """An environment and what its methods return, as shapes."""
+
+    env: Environment
+    params: PyTree
+    first: tuple[PyTree, PyTree]  # obs, state
+    after: Step
+
+
+def trace(env: Environment, params: PyTree) -> Traced:
+    """The shapes of everything that `env` returns.
+
+    Raises:
+        ConfigError: a step is not a `Step`.
+    """
+    key = jax.random.key(0)
+    action = jax.eval_shape(env.action_space(params).sample, key)
+    first = jax.eval_shape(env.reset, key, params)
+    after = jax.eval_shape(env.step, key, first[1], action, params)
+    return Traced(env, params, first, checked(after))
+
+
+def auto_resets(env: Environment, env_params: PyTree) -> bool:
+    """Whether steps of `env` carry `info["final_obs"]`; traces, but compiles nothing."""
+    return "final_obs" in trace(env, env_params).after.info
+
+
+def unfit_shapes(traced: Traced, weak: bool = True) -> list[str]:
+    """What of it cannot work, one sentence each.
+
+    Args:
+        traced: see `trace`.
+        weak: whether weakly typed arrays differ from others: they compile twice, but train.
+    """
+    return [
+        *_drift(traced, weak),
+        *_obs_unlike_space(traced, weak),
+        *_unfit_scalars(traced),
+        *_unfit_final_obs(traced, weak),
+        *_unfit_metrics(traced),
+    ]
+
+
+def _describe(leaf: Any, weak: bool = True) -> str:
+    kind = "weakly typed " if weak and getattr(leaf, "weak_type", False) else ""
+    return f"{kind}{leaf.dtype.name}{list(leaf.shape)}"
+
+
+def _differences(
+    name: str, here: tuple[str, PyTree], there: tuple[str, PyTree], weak: bool
+) -> Iterator[str]:
+    (where, expected), (elsewhere, found) = here, there
+    structures = jax.tree.structure(expected), jax.tree.structure(found)
+    if structures[0] != structures[1]:
+        yield f"{name} is {structures[0]} {where} but {structures[1]} {elsewhere}: keep one."
+        return
+    leaves = jax.tree.leaves_with_path(expected)
+    for (path, before), after in zip(leaves, jax.tree.leaves(found), strict=True):
+        part, a, b = jax.tree_util.keystr(path), _describe(before, weak), _describe(after, weak)
+        if a != b:
+            yield f"{name}{part} is {a} {where} but {b} {elsewhere}: keep one."
+
+
+def _drift(traced: Traced, weak: bool) -> Iterator[str]:
+    for name, before, after in zip(
+        ("obs", "state"), traced.first, (traced.after.obs, traced.after.state), strict=True
+    ):
+        yield from _differences(name, ("after reset", before), ("after step", after), weak)
+
+
+def _obs_unlike_space(traced: Traced, weak: bool) -> Iterator[str]:
+    space = traced.env.observation_space(traced.params)
+    sample = jax.eval_shape(space.sample, jax.random.key(0))
+    here, there = ("in observation_space", sample), ("after reset", traced.first[0])
+    yield from _differences("obs", here, there, weak)
+
+
+def _unfit_scalars(traced: Traced) -> Iterator[str]:
+    for name, dtype in (("reward", "float32"), ("terminated", "bool"), ("truncated", "bool")):
+        leaf = getattr(traced.after, name)
+        if jax.tree.structure(leaf) != jax.tree.structure(0):
+            yield f"{name} is a {type(leaf).__name__}: return one {dtype} scalar."
+        elif leaf.shape != () or leaf.dtype.name != dtype:
+            yield f"{name} is {_describe(leaf)}: return a {dtype} scalar."
+
+
+def _unfit_final_obs(traced: Traced, weak: bool) -> Iterator[str]:
+    if "final_obs" in traced.after.info:
+        there = 'in info["final_obs"]', traced.after.info["final_obs"]
+        yield from _differences("obs", ("after step", traced.after.obs), there, weak)
+    elif has_layer(traced.env, AutoResetWrapper):
+        yield 'info["final_obs"] of AutoResetWrapper is lost: an outer layer must pass it on.'
+
+
+def _unfit_metrics(traced: Traced) -> Iterator[str]:
+    metrics = traced.after.info.get("metrics", {})
+    if not isinstance(metrics, dict):
+        yield f'info["metrics"] is a {type(metrics).__name__}: make it a dict of named scalars.'
+        return
+    for name, leaf in metrics.items():
+        if jax.tree.structure(leaf) != jax.tree.structure(0) or leaf.shape != ():
+            yield f'info["metrics"][{name!r}] is no scalar: give each number a name of its own.'
+    for name in sorted(RESERVED_METRICS.intersection(metrics)):
+        yield taken_metric(name)
+
+
+def taken_metric(name: str) -> str:
+    """The sentence for a metric of the environment whose name rows have for something else."""
+    return f'info["metrics"][{name!r}] has a name that is taken: rename it, such as env_{name}.'
+
+
+def not_vmappable(traced: Traced) -> Exception | None:
+    """What two of the environments side by side raise, if anything."""
+    env, sample = traced.env, traced.env.action_space(traced.params).sample
+
+    def reset_and_step(keys: Array, params: PyTree) -> Step:
+        params = jax.tree.map(lambda x: jnp.stack([x, x]), params)
+        _, state = jax.vmap(env.reset)(keys, params)
+        return jax.vmap(env.step)(keys, state, jax.vmap(sample)(keys), params)
+
+    try:
+        jax.eval_shape(reset_and_step, jax.random.split(jax.random.key(0), 2), traced.params)
+    except Exception as error:  # whatever the user's code may raise
+        return error
+    return None
