@@ -8,8 +8,6 @@ from difflib import get_close_matches
 from functools import cache
 from typing import Any, ClassVar, get_args, get_origin, get_type_hints
 
-import numpy as np
-
 
 class ConfigError(ValueError):
     """A setting that cannot work: names the field, its value and the remedy."""
@@ -102,7 +100,12 @@ def _typed(value: Any, hint: Any) -> Any:
 def _number(value: Any) -> Any:
     if value is None or isinstance(value, (str, bool, list, tuple, dict)):
         raise TypeError("a number")
-    return value.item() if isinstance(value, np.generic) else value
+    return value.item() if _is_numpy_scalar(value) else value
+
+
+def _is_numpy_scalar(value: Any) -> bool:
+    """Whether it is a number of NumPy's, which need not be imported to know it."""
+    return type(value).__module__ == "numpy" and not hasattr(value, "__setitem__")
 
 
 def _int(value: Any) -> Any:
@@ -120,7 +123,7 @@ def _float(value: Any) -> Any:
 
 
 def _bool(value: Any) -> Any:
-    if not isinstance(value, (bool, np.bool_)):
+    if not isinstance(value, bool) and getattr(value, "dtype", None) != "bool":
         raise TypeError("True or False")
     return bool(value)
 

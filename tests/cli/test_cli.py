@@ -163,7 +163,7 @@ def test_bad_input_gets_one_sentence_and_writes_nothing(words, sentence, capsys)
 
 
 def test_a_loss_that_is_not_finite_ends_with_status_one(capsys):
-    words = ["--env_kwargs", "force_mag", "nan", "--runner.eval_episodes", "0"]
+    words = ["--algo.lr", "inf", "--runner.eval_episodes", "0"]
     with pytest.raises(SystemExit) as done:
         cli.main(["train", "cartpole_ppo", *words, "--runner.total_timesteps", "512"])
     assert done.value.code == 1

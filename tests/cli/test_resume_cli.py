@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -16,7 +17,7 @@ from vibe_rl.cli import main
 from vibe_rl.errors import ConfigError
 from vibe_rl.experiment import evaluate_run, load_run
 from vibe_rl.metrics import read_metrics
-from vibe_rl.run_dir import find_runs
+from vibe_rl.run_dir import RunDir, find_runs
 from vibe_rl.system.lock import lock_directory
 
 SHORT = "--runner.total_timesteps 4096 --runner.eval_every 1024 --runner.eval_episodes 4 "
@@ -104,6 +105,38 @@ def test_the_best_agent_gives_its_figure_again(finished, capsys):
     capsys.readouterr()
     main(["evaluate", str(finished), "--best"])
     assert f"return {best['eval_return']:.2f}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("symlinks", [False, True])  # as a folder, or none at all
+def test_a_copy_without_its_mark_has_the_same_best_and_resumes(finished, symlinks, capsys):
+    expected = evaluate_run(finished, best=True).mean_return
+    shutil.copytree(finished.root, "runs/copy", symlinks=symlinks)
+    copy = RunDir.open("runs/copy")
+    if symlinks:
+        (copy.checkpoints / "best").unlink()
+    assert evaluate_run(copy, best=True).mean_return == expected
+    main(["train", "--resume", "runs/copy", "--runner.total_timesteps", "6144"])
+    assert "Training complete | 6,144 env steps" in capsys.readouterr().out
+    assert copy.best_checkpoint is not None
+    assert (copy.checkpoints / "best_copied").exists() != symlinks  # nothing is lost
+
+
+def test_nothing_is_recorded_where_nothing_is_left_to_do(finished, capsys):
+    def files():
+        return sorted(str(path) for path in finished.root.rglob("*") if path.is_file())
+
+    before = files()
+    main(["train", "--resume", str(finished), "--algo.lr", "0.5", "--runner.plot", "false"])
+    assert files() == before
+    assert "nothing is left to do" in capsys.readouterr().err
+
+
+def test_a_budget_below_what_was_trained_is_refused(finished, capsys):
+    with pytest.raises(SystemExit):
+        main(["train", "--resume", str(finished), "--runner.total_timesteps", "1024"])
+    said = capsys.readouterr().err
+    assert re.search(r"total_timesteps 1024 is less than the \d+ env steps that were made", said)
+    assert not (finished.root / "config_2.json").exists()
 
 
 def test_a_second_process_in_a_run_is_refused(finished, capsys):

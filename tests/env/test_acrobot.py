@@ -19,7 +19,7 @@ def state_at(physics, time=0):
 
 # At the speeds of ordinary play a step is exact to float32's rounding. Near the limits it amplifies
 # rounding: one unit in the last place of the input moves Gymnasium's own result by 2e-3 rad/s.
-@pytest.mark.parametrize(("speeds", "atol"), [((6, 12), 1e-5), ((4 * np.pi, 9 * np.pi), 5e-4)])
+@pytest.mark.parametrize(("speeds", "atol"), [((6, 12), 1e-5), ((4 * np.pi, 9 * np.pi), 2e-3)])
 def test_a_step_agrees_with_gymnasium_from_500_random_states(speeds, atol):
     rng = np.random.default_rng(0)
     physics = (rng.uniform(-1, 1, (500, 4)) * [np.pi, np.pi, *speeds]).astype(np.float32)

@@ -371,7 +371,7 @@ def test_params_per_env_are_trained_in():
 
 def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_update():
     env, config = AutoResetWrapper(Probe(length=3)), replace(DQN, lr=float("inf"))
-    with pytest.raises(NonFiniteLossError, match=r"loss became .* at update 14 \(env step 56\)"):
+    with pytest.raises(NonFiniteLossError, match=r"loss became .* at update 13 \(env step 52\)"):
         train_dqn(env, env.default_params(), dqn_config=config, runner_config=RUNNER)
 
 

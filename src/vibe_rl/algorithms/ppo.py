@@ -208,7 +208,7 @@ class PPO(Algorithm):
     action_space: Space = static()
     n_shards: int = static(1)  # parts of the envs among which no example is exchanged
     metrics: ClassVar[tuple[str, ...]] = (*PPOMetrics._fields, "explained_variance", "lr")
-    losses: ClassVar[tuple[str, ...]] = ("total_loss", "actor_loss", "critic_loss")
+    losses: ClassVar[tuple[str, ...]] = ("actor_loss", "critic_loss", "total_loss")
 
     @override
     @classmethod

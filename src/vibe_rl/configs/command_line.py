@@ -2,8 +2,11 @@
 
 import ast
 import dataclasses
+import io
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, redirect_stderr
+from itertools import takewhile
 from typing import Any
 
 from vibe_rl.configs.presets import PRESETS
@@ -12,6 +15,8 @@ from vibe_rl.errors import ConfigError, unknown
 
 RESUMED = "run"
 WHOLE_NUMBER = re.compile(r"\d+(\.\d+)?[eE]\+?\d+")
+NOT_A_NUMBER = re.compile(r"(--\S+): (could not convert|invalid literal).*: '(.*)'")
+NO_TUPLE = re.compile(r"(--\S+): Could not find valid parse for arguments: \['(.*)'\]")
 
 TRAIN_HELP = """Trains a preset: vibe-rl train PRESET [--seeds 0:8 | --distributed] [fields].
 Resumes a run or a group: vibe-rl train --resume RUN [fields].
@@ -32,9 +37,10 @@ def cli(args: Sequence[str]) -> TrainConfig:
         if args[0] not in PRESETS:
             raise unknown("preset", args[0], PRESETS)
         check_fields(args, PRESETS[args[0]][1])
-    return tyro.extras.overridable_config_cli(
-        PRESETS, args=tyro_words(args), prog="vibe-rl train", description=TRAIN_HELP
-    )
+    with one_sentence(f"vibe-rl train {args[0]}"):
+        return tyro.extras.overridable_config_cli(
+            PRESETS, args=tyro_words(args), prog="vibe-rl train", description=TRAIN_HELP
+        )
 
 
 def update_config(config: TrainConfig, args: Sequence[str]) -> TrainConfig:
@@ -46,7 +52,37 @@ def update_config(config: TrainConfig, args: Sequence[str]) -> TrainConfig:
     check_fields(args, config)
     known = {RESUMED: ("The run's config.", config)}
     words = [RESUMED, *tyro_words(args)]
-    return tyro.extras.overridable_config_cli(known, args=words, prog="vibe-rl train --resume RUN")
+    with one_sentence("vibe-rl train PRESET"):
+        return tyro.extras.overridable_config_cli(
+            known, args=words, prog="vibe-rl train --resume RUN"
+        )
+
+
+@contextmanager
+def one_sentence(command: str) -> Iterator[None]:
+    """Turns the box of lines with which tyro refuses a word into a ConfigError of one sentence."""
+    box = io.StringIO()
+    try:
+        with redirect_stderr(box):
+            yield
+    except SystemExit as end:
+        if not end.code:  # --help
+            raise
+        lines = [line.strip("│ ") for line in box.getvalue().splitlines() if line.startswith("│")]
+        said = " ".join(takewhile(lambda line: not line.startswith("──"), lines))
+        raise ConfigError(_sentence(said, command)) from None
+
+
+def _sentence(said: str, command: str) -> str:
+    """What tyro said about a word, in our words where they are better."""
+    said = said.removeprefix("Error parsing ").rstrip(".")
+    number, no_tuple = NOT_A_NUMBER.fullmatch(said), NO_TUPLE.fullmatch(said)
+    if number is not None:
+        field, kind, value = number.groups()
+        return f"{field} {value}: give a {'whole ' * kind.startswith('invalid')}number."
+    if no_tuple is not None:
+        return f"{no_tuple[1]} {no_tuple[2]}: write a tuple as '(128, 128)' or 128 128."
+    return f"{said}: see {command} --help."
 
 
 def check_fields(args: Sequence[str], config: TrainConfig) -> None:
@@ -80,7 +116,7 @@ def tyro_words(args: Sequence[str]) -> list[str]:
     for arg in split_equals(args):
         if arg.lower() == "false" and words and words[-1].startswith("--"):
             words[-1] = "--" + _negation(words[-1].removeprefix("--"))
-        elif arg.lower() != "true":
+        elif arg.lower() != "true" or not words or not words[-1].startswith("--"):
             words.extend(_unpack(arg))
     return words
 

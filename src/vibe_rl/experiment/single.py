@@ -6,7 +6,7 @@ from typing import Any, overload
 
 import jax
 
-from vibe_rl.checkpoint import load_metadata
+from vibe_rl.checkpoint import CheckpointManager, load_metadata
 from vibe_rl.configs.train_config import TrainConfig, experiment_name
 from vibe_rl.errors import ConfigError
 from vibe_rl.experiment.build import build, build_for_run_dir, for_one_device
@@ -19,6 +19,7 @@ from vibe_rl.runner.evaluator import EvalMetrics
 from vibe_rl.runner.fit import FitResult
 from vibe_rl.runner.resuming import agent_part
 from vibe_rl.runner.run import Run
+from vibe_rl.runner.saving import eval_return
 from vibe_rl.runner.schedule import evaluation_key
 from vibe_rl.runner.session import open_session
 from vibe_rl.system.processes import run_on_first
@@ -66,16 +67,19 @@ def train(
 def resume(path: AnyPath, config: TrainConfig) -> tuple[RunDir, FitResult]:
     """Resumes from the latest checkpoint and trains up to `config.runner.total_timesteps`.
 
-    Hyperparameters may differ from those before; the config is recorded beside the earlier ones.
-    Without a checkpoint the run starts from scratch, in the same directory.
+    Hyperparameters may differ from those before; the config is recorded beside the earlier ones,
+    unless nothing is left to do. Without a checkpoint the run starts from scratch, in the same
+    directory.
 
     Raises:
-        ConfigError: the checkpoint does not fit the config; the message names both shapes.
+        ConfigError: the checkpoint does not fit the config; the message names both shapes. Or more
+            steps were made than the config asks for.
     """
     run_dir = RunDir.open(path)
     run = build_for_run_dir(config, resume=True)
     with open_session(run, run_dir) as session:
-        run_on_first(partial(write_run_files, run_dir, config))
+        if not session.complete:
+            run_on_first(partial(write_run_files, run_dir, config))
         return run_dir, session.train()
 
 
@@ -87,15 +91,28 @@ def load_run(path: AnyPath, best: bool = False) -> tuple[Run, PyTree, Mapping[st
     """
     run_dir = RunDir.open(path)
     run = build(for_one_device(read_config(path)))
-    checkpoint = run_dir.best_checkpoint if best else None
-    if best and checkpoint is None:
-        raise ConfigError(
-            f"{run_dir} has no best checkpoint, since it was never evaluated: leave out best."
-        )
-    step = int(checkpoint.name.removeprefix("step_")) if checkpoint is not None else None
+    step = best_step(run_dir) if best else None
     like = run.algorithm.portable(jax.eval_shape(run.algorithm.init, jax.random.key(0)))
     agent_state = agent_part(run_dir.checkpoints, like, step)
     return run, agent_state, load_metadata(run_dir.checkpoints, step=step)
+
+
+def best_step(run_dir: RunDir) -> int:
+    """The step of the checkpoint with the best evaluation, by its mark or, in a copy, its figures.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    marked = run_dir.best_checkpoint
+    if marked is not None:
+        return int(marked.name.removeprefix("step_"))
+    with CheckpointManager(run_dir.checkpoints, best_fn=eval_return, best_mode="max") as manager:
+        step = manager.best_step()
+    if step is None:
+        raise ConfigError(
+            f"{run_dir} has no best checkpoint, since it was never evaluated: leave out best."
+        )
+    return step
 
 
 def evaluate_run(

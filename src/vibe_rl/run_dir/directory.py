@@ -181,10 +181,8 @@ class RunDir:
         name = f"step_{step}"
         if not (self.checkpoints / name).is_dir():
             raise ConfigError(f"{self.checkpoints} has no {name} to mark best: save it first.")
-        if self._best_link.is_dir() and not self._best_link.is_symlink():
-            raise ConfigError(
-                f"{self._best_link} is a folder and not a link, as copies are: remove it."
-            )
+        if self._best_link.is_dir() and not self._best_link.is_symlink():  # as in copies
+            self._best_link.rename(first_free(self.checkpoints, numbered_names("best_copied")))
         if self._best_link.is_symlink() and os.readlink(self._best_link) == name:
             return
         link = self.checkpoints / f".best_{os.getpid()}"

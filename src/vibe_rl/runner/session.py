@@ -35,6 +35,12 @@ class Session:
     run_dir: RunDir | None
     checkpoints: Path | None
     stop: StopRequest
+    found: Found | None = None  # where the run resumes
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing is left to do, for the run has its whole budget behind it."""
+        return self.found is not None and self.found.update == self.run.n_updates
 
     def train(
         self,
@@ -51,11 +57,10 @@ class Session:
             trackers: get the run's description, its rows and its finished files, in every process.
             keep_history: whether to keep every update's metrics in memory.
         """
-        run, found, saver = self.run, None, None
+        run, found, saver = self.run, self.found, None
         with ExitStack() as stack:
             if self.checkpoints is not None:
                 with end_if_alone():
-                    found = latest(run, self.checkpoints)
                     saver = make_saver(run, self.checkpoints, self.run_dir)
                 stack.callback(saver.close)
             stack.enter_context(end_if_alone())  # before saver.close, for which all are needed
@@ -75,7 +80,7 @@ def open_session(
     """Locks the run's checkpoints and refuses what cannot work; the block then trains.
 
     Nothing but the lock has been written when the block begins, so that it may first record what it
-    will do.
+    will do. Checkpoints that cannot be read have been set aside.
     """
     directory = checkpoints_of(run, run_dir)
     if run.config.resume and directory is None:
@@ -86,7 +91,25 @@ def open_session(
         if directory is not None:
             run_on_first(lambda: stack.enter_context(lock_directory(directory)))
             run_together(partial(check_checkpoints, run, directory))
-        yield Session(run, run_dir, directory, stop)
+        yield Session(run, run_dir, directory, stop, find(run, directory))
+
+
+def find(run: Run, directory: Path | None) -> Found | None:
+    """Where the run resumes, if it does.
+
+    Raises:
+        ConfigError: it is past its budget there.
+    """
+    if directory is None:
+        return None
+    with end_if_alone():
+        found = latest(run, directory)
+        if found is not None and found.update > run.n_updates:
+            raise ConfigError(
+                f"total_timesteps {run.config.total_timesteps} is less than the "
+                f"{found.update * run.steps_per_update} env steps that were made: give more."
+            )
+        return found
 
 
 def run_training(
@@ -135,7 +158,9 @@ def own_trackers(run: Run, run_dir: RunDir | None, found: Found | None) -> list[
         return logs
     console = ConsoleTracker(run.n_updates * run.steps_per_update)
     memory = run.algorithm.describe_memory()
-    console.status(f"{memory}{'; ' if memory else ''}compiling ...")
+    complete = found is not None and found.update == run.n_updates
+    doing = "nothing is left to do" if complete else "compiling ..."
+    console.status(f"{memory}{'; ' if memory else ''}{doing}")
     return [*logs, console]
 
 

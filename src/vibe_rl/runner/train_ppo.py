@@ -76,8 +76,8 @@ def train_ppo(  # noqa: PLR0913 - keyword arguments of a public function
         trackers: get what is logged, beside the run directory.
 
     Returns:
-        The final state, and the metrics of every update: the one thing that grows with the length
-        of the run, by four bytes per metric and update.
+        The final state, and the metrics of every update that this call made: the one thing that
+        grows with the length of the run, by four bytes per metric and update.
 
     Raises:
         ConfigError: before anything is compiled or written, if the run cannot work.
@@ -99,5 +99,6 @@ def train_ppo(  # noqa: PLR0913 - keyword arguments of a public function
         run, run_dir=run_dir, callback=callback, trackers=trackers, keep_history=True
     )
     state = result.state
-    history = PPOMetricsHistory(*(result.history[name] for name in PPOMetricsHistory._fields))
+    none = np.zeros(0, np.float32)  # of a run that was complete already
+    history = PPOMetricsHistory(*(result.history.get(n, none) for n in PPOMetricsHistory._fields))
     return PPOTrainState(state.agent_state, state.obs, state.env_state, state.key), history

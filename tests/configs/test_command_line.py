@@ -1,0 +1,53 @@
+"""Words of the command line become a config, or one sentence."""
+
+import pytest
+
+from vibe_rl.configs import PRESETS, cli, update_config
+from vibe_rl.errors import ConfigError
+
+
+def test_arguments_of_an_environment_are_numbers_booleans_and_words():
+    words = "cartpole_ppo --env_kwargs is_slippery False map_name 8x8 size 4 g 9.81 fast True"
+    expected = {"is_slippery": False, "map_name": "8x8", "size": 4, "g": 9.81, "fast": True}
+    config = cli([*words.split(), "--runner.plot", "false", "--algo.normalize_obs", "true"])
+    assert config.env_kwargs == expected
+    assert all(type(config.env_kwargs[name]) is type(expected[name]) for name in expected)
+    assert (config.runner.plot, config.algo.normalize_obs) == (False, True)
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ("--algo.lr abc", "--algo.lr abc: give a number."),
+        ("--runner.total_timesteps 0.5", "--runner.total-timesteps 0.5: give a whole number."),
+        (
+            "--algo.hidden_sizes 64,64",
+            "--algo.hidden-sizes 64,64: write a tuple as '(128, 128)' or 128 128.",
+        ),
+        (
+            "--algo.normalize_obs yes",
+            "Unrecognized options: yes: see vibe-rl train cartpole_ppo --help.",
+        ),
+        (
+            "--algo.lr",
+            "Missing value for argument '--algo.lr'. Expected 1 values: see vibe-rl train "
+            "cartpole_ppo --help.",
+        ),
+    ],
+)
+def test_a_word_that_does_not_fit_gets_one_sentence(words, sentence):
+    with pytest.raises(ConfigError) as error:
+        cli(["cartpole_ppo", *words.split()])
+    assert str(error.value) == sentence
+
+
+def test_a_word_that_does_not_fit_a_run_gets_one_sentence_too():
+    with pytest.raises(ConfigError, match=r"^--algo.lr abc: give a number\.$"):
+        update_config(PRESETS["cartpole_ppo"][1], ["--algo.lr", "abc"])
+
+
+def test_help_is_help(capsys):
+    with pytest.raises(SystemExit) as end:
+        cli(["cartpole_ppo", "--help"])
+    assert not end.value.code
+    assert "--algo.lr" in capsys.readouterr().out
