@@ -126,7 +126,8 @@ def test_nothing_is_recorded_where_nothing_is_left_to_do(finished, capsys):
         return sorted(str(path) for path in finished.root.rglob("*") if path.is_file())
 
     before = files()
-    main(["train", "--resume", str(finished), "--algo.lr", "0.5", "--runner.plot", "false"])
+    words = "--algo.lr 0.5 --runner.plot false --runner.progress_bar true"
+    main(["train", "--resume", str(finished), *words.split()])
     assert files() == before
     assert "nothing is left to do" in capsys.readouterr().err
 

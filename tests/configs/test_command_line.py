@@ -1,5 +1,7 @@
 """Words of the command line become a config, or one sentence."""
 
+import io
+
 import pytest
 
 from vibe_rl.configs import PRESETS, cli, update_config
@@ -35,7 +37,9 @@ def test_arguments_of_an_environment_are_numbers_booleans_and_words():
         ),
     ],
 )
-def test_a_word_that_does_not_fit_gets_one_sentence(words, sentence):
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])  # of a terminal
+def test_a_word_that_does_not_fit_gets_one_sentence(words, sentence, encoding, monkeypatch):
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(io.BytesIO(), encoding))
     with pytest.raises(ConfigError) as error:
         cli(["cartpole_ppo", *words.split()])
     assert str(error.value) == sentence

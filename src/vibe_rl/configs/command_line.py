@@ -68,9 +68,18 @@ def one_sentence(command: str) -> Iterator[None]:
     except SystemExit as end:
         if not end.code:  # --help
             raise
-        lines = [line.strip("│ ") for line in box.getvalue().splitlines() if line.startswith("│")]
-        said = " ".join(takewhile(lambda line: not line.startswith("──"), lines))
-        raise ConfigError(_sentence(said, command)) from None
+        raise ConfigError(_sentence(_between_rules(box.getvalue()), command)) from None
+
+
+def _between_rules(box: str) -> str:
+    """What stands between the first two rules of a box, with or without edges (ASCII has none)."""
+    lines = iter([line.strip("│ ") for line in box.splitlines()])
+    next((line for line in lines if _is_rule(line)), None)
+    return " ".join(takewhile(lambda line: not _is_rule(line), lines))
+
+
+def _is_rule(line: str) -> bool:
+    return line.startswith("╭") or (bool(line) and not line.strip("─-"))
 
 
 def _sentence(said: str, command: str) -> str:
