@@ -137,15 +137,18 @@ def test_a_static_bound_is_the_largest_value_or_the_default_of_a_traced_one():
     assert static_bound(np.float32([1.0, 3.0]), 2.0) == 3.0
 
 
-INTEGERS = [(0, 3), (-1, 1), (-3, -1), (0, 1), (0, 255)]
-
-
-@pytest.mark.parametrize(("low", "high"), INTEGERS)
-@pytest.mark.parametrize("dtype", [jnp.int32, jnp.int16, jnp.uint8, bool])
+@pytest.mark.parametrize(
+    ("low", "high", "dtype"),
+    [
+        (0, 3, jnp.int32),
+        (-1, 1, jnp.int32),
+        (-3, -1, jnp.int16),
+        (0, 1, jnp.uint8),
+        (0, 255, jnp.uint8),
+        (0, 1, bool),
+    ],
+)
 def test_every_integer_of_a_box_is_drawn_and_no_other(low, high, dtype):
-    least, most = (0, 1) if dtype is bool else (jnp.iinfo(dtype).min, jnp.iinfo(dtype).max)
-    if not least <= low <= high <= most:
-        return
     space, n = Box(low, high, (1,), dtype), high - low + 1
     keys = jax.random.split(jax.random.key(0), 400 * n)
     drawn = jax.vmap(space.sample)(keys)

@@ -1,12 +1,12 @@
 """The host side of training: log, evaluate, save, call back, stop, in an ordinary `for`.
 
 The device is never waited for without need: while it computes a chunk, the host handles the one
-before. It waits for a callback, which sees the state and the metrics of the same step, and where
-something is saved.
+before. It waits for an evaluation, for a callback, which sees the state and the metrics of the same
+step, and where something is saved.
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, TypeVar, runtime_checkable
@@ -17,7 +17,7 @@ import numpy as np
 from vibe_rl.runner.evaluator import EvalMetrics
 from vibe_rl.runner.loop import Chunk, TrainState
 from vibe_rl.runner.resuming import Found
-from vibe_rl.runner.rows import Pending, Row, RowWriter
+from vibe_rl.runner.rows import Pending, Row, RowWriter, Speedometer
 from vibe_rl.runner.run import Run
 from vibe_rl.runner.saving import Saver
 from vibe_rl.runner.schedule import Stops
@@ -96,12 +96,7 @@ class Host:
         if not run.due.evaluates_after(update):
             return None
         self.flush()
-        jax.block_until_ready(chunk.metrics)
-        self.rows.speedometer(update * run.steps_per_update)
-        began = time.perf_counter()
-        scores = jax.block_until_ready(run.evaluate(chunk.state.agent_state, update))
-        self.rows.speedometer.pause(time.perf_counter() - began)
-        return scores
+        return evaluate_apart(run, chunk, update, [self.rows.speedometer])
 
     def stops(self) -> Stops:
         """What a chunk may not cross, besides evaluations."""
@@ -179,6 +174,20 @@ class AnyHost(Protocol[Result_co]):
     def end(self, update: int, state: TrainState) -> Result_co:
         """Handles what is left; how it ended."""
         ...
+
+
+def evaluate_apart(
+    run: Run, chunk: Chunk, update: int, speedometers: Sequence[Speedometer]
+) -> EvalMetrics | None:
+    """The evaluation that is due after a chunk, whose time no speedometer counts."""
+    jax.block_until_ready(chunk.metrics)
+    for speedometer in speedometers:
+        speedometer(update * run.steps_per_update)
+    began = time.perf_counter()
+    scores = jax.block_until_ready(run.evaluate(chunk.state.agent_state, update))
+    for speedometer in speedometers:
+        speedometer.pause(time.perf_counter() - began)
+    return scores
 
 
 def fit(

@@ -40,7 +40,7 @@ class Session:
     @property
     def complete(self) -> bool:
         """Whether nothing is left to do, for the run has its whole budget behind it."""
-        return self.found is not None and self.found.update == self.run.n_updates
+        return is_complete(self.run, self.found)
 
     def train(
         self,
@@ -92,6 +92,11 @@ def open_session(
             run_on_first(lambda: stack.enter_context(lock_directory(directory)))
             run_together(partial(check_checkpoints, run, directory))
         yield Session(run, run_dir, directory, stop, find(run, directory))
+
+
+def is_complete(run: Run, found: Found | None) -> bool:
+    """Whether a run that resumes there has nothing left to do."""
+    return found is not None and found.update == run.n_updates
 
 
 def find(run: Run, directory: Path | None) -> Found | None:
@@ -158,8 +163,7 @@ def own_trackers(run: Run, run_dir: RunDir | None, found: Found | None) -> list[
         return logs
     console = ConsoleTracker(run.n_updates * run.steps_per_update)
     memory = run.algorithm.describe_memory()
-    complete = found is not None and found.update == run.n_updates
-    doing = "nothing is left to do" if complete else "compiling ..."
+    doing = "nothing is left to do" if is_complete(run, found) else "compiling ..."
     console.status(f"{memory}{'; ' if memory else ''}{doing}")
     return [*logs, console]
 

@@ -13,7 +13,7 @@ import jax
 from vibe_rl.errors import DamagedCheckpointError, NonFiniteLossError
 from vibe_rl.run_dir.plain import plain
 from vibe_rl.runner.evaluator import EvalMetrics
-from vibe_rl.runner.fit import FitResult, Host, drive, row_writer
+from vibe_rl.runner.fit import FitResult, Host, drive, evaluate_apart, row_writer
 from vibe_rl.runner.loop import Chunk, TrainState
 from vibe_rl.runner.many.exchange import Exchanger, take_over
 from vibe_rl.runner.many.runs import ManyRuns, stack
@@ -105,15 +105,8 @@ class Hosts:
         if not run.due.evaluates_after(update):
             return None
         self.flush(update)
-        jax.block_until_ready(chunk.metrics)
         speedometers = [host.rows.speedometer for host in self.hosts]
-        for speedometer in speedometers:
-            speedometer(update * self.steps_per_update)
-        began = time.perf_counter()
-        scores = jax.block_until_ready(run.evaluate(chunk.state.agent_state, update))
-        for speedometer in speedometers:
-            speedometer.pause(time.perf_counter() - began)
-        return scores
+        return evaluate_apart(run, chunk, update, speedometers)
 
     def stops(self) -> Stops:
         """What a chunk may not cross, besides evaluations."""
