@@ -55,7 +55,7 @@ def learn(config, seeds, episodes):
     def scored(keys):
         return score(learned(keys[0]), keys[1])
 
-    keys = jax.vmap(prng.key)(seeds), jax.random.split(prng.key(2**31), len(seeds))
+    keys = jnp.stack(list(map(prng.key, seeds))), jax.random.split(prng.key(2**31), len(seeds))
     return np.asarray(jax.jit(partial(jax.lax.map, scored))(keys))
 
 
@@ -83,7 +83,7 @@ def main():
     enable_compilation_cache()
     if args.shuffle == "sort":
         shuffle.permutation = jax.random.permutation
-    seeds = jnp.arange(args.first_seed, args.first_seed + args.seeds)
+    seeds = range(args.first_seed, args.first_seed + args.seeds)
     print("| preset | steps | seeds | IQM | 95 % interval | mean | s.e.m. | worst seed | seconds |")
     print("|---|---|---|---|---|---|---|---|---|")
     for name in args.presets:

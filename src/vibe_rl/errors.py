@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import fields
 from difflib import get_close_matches
 from functools import cache
+from signal import Signals
 from typing import Any, ClassVar, get_args, get_origin, get_type_hints
 
 
@@ -35,6 +36,25 @@ class NonFiniteLossError(ArithmeticError):
 
 class EnvironmentFaultError(NonFiniteLossError):
     """An environment emitted what no loss survives, such as NaN: names it and the env step."""
+
+
+class TrainingInterrupted(KeyboardInterrupt):
+    """Ctrl-C or SIGTERM ended a call that trains; its checkpoint, if it makes any, is complete.
+
+    Args:
+        result: what the call would have returned.
+        signal: the signal's number.
+    """
+
+    def __init__(self, result: Any, signal: int):
+        super().__init__(result, signal)
+        self.result, self.signal = result, signal
+
+    def __str__(self) -> str:
+        return (
+            f"{Signals(self.signal).name} ended the training: resume it, or take what there is "
+            "from the result of this exception."
+        )
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> ConfigError:

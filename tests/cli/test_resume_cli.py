@@ -57,7 +57,7 @@ def test_a_run_is_extended_without_its_preset_and_the_change_is_recorded(finishe
     assert not (finished.root / "config_3.json").exists()
     with pytest.raises(SystemExit):
         main(["train", "--resume", str(finished), "--runner.overwrite", "true"])
-    assert "a run keeps its checkpoints itself" in capsys.readouterr().err
+    assert "a resumed run keeps its checkpoints, leave it out" in capsys.readouterr().err
     assert load_run(finished)[2]["step"] == 6144
 
 
@@ -158,8 +158,13 @@ def test_a_second_process_in_a_run_is_refused(finished, capsys):
     [
         ("--resume", "--resume needs a run"),
         ("--resume nowhere", "nowhere is not a run directory"),
-        ("cartpole_ppo --runner.resume true", "train --resume RUN"),
-        ("cartpole_ppo --runner.checkpoint_dir x", "a run keeps its checkpoints itself"),
+        ("cartpole_ppo --runner.resume true", "runner.resume True: a new run has no checkpoints"),
+        ("cartpole_ppo --runner.overwrite", "runner.overwrite True: a new run has no checkpoints"),
+        ("cartpole_ppo --seeds 0:2 --runner.checkpoint_dir x", "runner.checkpoint_dir x: each run"),
+        (
+            "cartpole_ppo --seeds 0:2 --runner.checkpoint_interval None",
+            "None: groups need checkpoints, give",
+        ),
     ],
 )
 def test_bad_input_gets_one_sentence(words, sentence, tmp_path, monkeypatch, capsys):
@@ -168,6 +173,31 @@ def test_bad_input_gets_one_sentence(words, sentence, tmp_path, monkeypatch, cap
         main(["train", *words.split()])
     assert sentence in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+def test_checkpoints_lie_where_the_command_line_says(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    words = ["train", "cartpole_ppo", *SHORT.split(), "--runner.checkpoint_dir", "mine"]
+    main(words)
+    (first,) = find_runs("runs")
+    steps = saved_steps("mine")
+    assert steps
+    assert not list(first.checkpoints.iterdir())
+    monkeypatch.chdir(tmp_path / "runs")  # the run knows where they are
+    main(["evaluate", str(tmp_path / first.root), "--best"])
+    assert "return" in capsys.readouterr().out
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit):
+        main(words)
+    assert "mine is not empty: pass resume=True to resume from it" in capsys.readouterr().err
+    main([*words, "--runner.resume", "--runner.total_timesteps", str(steps[-1] + 1024)])
+    assert saved_steps("mine")[-1] == steps[-1] + 1024
+    main([*words, "--runner.overwrite"])
+    assert saved_steps("mine") == steps
+    capsys.readouterr()
+    main(["train", "--resume", str(max(find_runs("runs"), key=str).root)])
+    assert "Training complete" in capsys.readouterr().out
+    assert saved_steps("mine") == steps
 
 
 LONG = "train cartpole_dqn --runner.total_timesteps 1e6 --runner.plot false "
@@ -194,8 +224,11 @@ TWICE = """
 import sys
 from vibe_rl.cli import main
 sys.argv[0] = "vibe-rl"
-main()
-main()
+for expected in (130, 143):
+    try:
+        main()
+    except SystemExit as end:
+        assert end.code == expected, end.code
 """
 
 
@@ -224,7 +257,7 @@ def test_ctrl_c_while_it_compiles_ends_with_a_checkpoint_too(tmp_path):
     said, _ = process.communicate(timeout=120)
     (run,) = find_runs(tmp_path / "runs")
     assert "Training interrupted" in said
-    assert process.returncode == 0
+    assert process.returncode == 130
     assert load_run(run)[2]["step"] > 0
 
 

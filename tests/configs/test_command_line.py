@@ -18,6 +18,30 @@ def test_arguments_of_an_environment_are_numbers_booleans_and_words():
 
 
 @pytest.mark.parametrize(
+    ("words", "own", "runners", "share"),
+    [
+        ("", 4, 1, None),
+        ("--runner.num_envs 8", 1, 8, None),
+        ("--algo.num_envs=4", 4, 1, None),
+        ("--algo.num_envs 2 --runner.num-envs 8", 2, 8, None),
+        ("--runner.checkpoint-interval 5000", 4, 1, 1.0),  # though it is the default
+        ("--runner.checkpoint_interval 5000 --runner.checkpoint_share 0.5", 4, 1, 0.5),
+        ("--runner.checkpoint_interval None", 4, 1, None),
+    ],
+)
+def test_what_is_typed_counts_as_given_and_goes_before_the_preset(words, own, runners, share):
+    config = cli(["cartpole_ppo", *words.split()])
+    assert (config.algo.num_envs, config.runner.num_envs) == (own, runners)
+    assert config.runner.checkpoint_share == share
+
+
+def test_the_number_of_envs_that_is_typed_goes_before_the_one_on_record():
+    recorded = cli(["cartpole_ppo"])
+    config = update_config(recorded, ["--runner.num_envs", "3"])
+    assert (config.algo.num_envs, config.runner.num_envs) == (1, 3)
+
+
+@pytest.mark.parametrize(
     ("words", "sentence"),
     [
         ("--algo.lr abc", "--algo.lr abc: give a number."),

@@ -2,6 +2,7 @@
 
 import csv
 import shutil
+import signal
 from dataclasses import replace
 from math import inf, log
 
@@ -15,7 +16,7 @@ from small_run import CONFIG as SMALL
 from vibe_rl.checkpoint import load_metadata, saved_steps
 from vibe_rl.cli import main
 from vibe_rl.configs import PRESETS, from_dict
-from vibe_rl.errors import ConfigError, NonFiniteLossError
+from vibe_rl.errors import ConfigError, NonFiniteLossError, TrainingInterrupted
 from vibe_rl.experiment.build import build
 from vibe_rl.experiment.config_files import read_config
 from vibe_rl.experiment.population import (
@@ -227,7 +228,7 @@ def test_exchanges_compile_nothing(tmp_path, caplog):
     config = replace(CONFIG, runner=replace(CONFIG.runner, checkpoint_interval=0))
     with jax.log_compiles():
         evolve(config, RANGES, 4, 256, base_dir=tmp_path)
-    for program in ("run_chunk", "states_of", "evaluate_agents"):
+    for program in ("run_chunk", "states_of", "continue_evaluations"):
         done = f"Finished XLA compilation of jit({program})"
         assert len([r for r in caplog.records if done in r.getMessage()]) == 1
 
@@ -268,6 +269,7 @@ class Later(StopRequest):
     @property
     def requested(self):
         self.left -= 1
+        self.signal = signal.SIGINT if self.left < 0 else 0
         return self.left < 0
 
     @requested.setter
@@ -282,7 +284,9 @@ def test_a_stopped_population_is_resumed_to_the_same_bits(whole, tmp_path, monke
         return run_many(run, run_dirs, record, Later(3), fit)
 
     monkeypatch.setattr(training, "run_many", stopping)
-    group, found = evolve(CONFIG, RANGES, 4, 256, seed=5, base_dir=tmp_path)
+    with pytest.raises(TrainingInterrupted) as interrupted:
+        evolve(CONFIG, RANGES, 4, 256, seed=5, base_dir=tmp_path)
+    group, found = interrupted.value.result
     assert found == []
     assert 0 < saved_steps(members(group)[0].checkpoints)[-1] < 768
     monkeypatch.setattr(training, "run_many", run_many)
@@ -414,7 +418,7 @@ def test_the_schedules_of_members_and_of_the_best_members_ancestors_are_drawn(wh
         ("--algo.lr 1:2 --runner.eval_episodes 0", "runner.eval_episodes 0: members are ranked"),
         ("--algo.lr 1:2 --runner.eval_every 0", "runner.eval_every 0: members are ranked"),
         ("--algo.lr 1:2 --runner.seed -1", "seed -1: give at least 0"),
-        ("--algo.lr 1:2 --runner.resume", "are for calls from Python"),
+        ("--algo.lr 1:2 --runner.resume", "runner.resume True: each run of a group has"),
     ],
 )
 @pytest.mark.usefixtures("_own_folder")

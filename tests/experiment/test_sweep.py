@@ -2,6 +2,7 @@
 
 import csv
 import shutil
+import signal
 from math import inf
 
 import pytest
@@ -10,6 +11,7 @@ from compiling import one_device
 from small_run import CONFIG
 from vibe_rl.checkpoint import load_metadata, saved_steps
 from vibe_rl.cli import main
+from vibe_rl.errors import TrainingInterrupted
 from vibe_rl.experiment import resume, trials
 from vibe_rl.experiment.config_files import read_config
 from vibe_rl.experiment.sweep import compute_rungs, resume_sweep, sweep
@@ -105,10 +107,13 @@ def test_a_stopped_sweep_is_resumed_without_repeating_what_is_done(tmp_path, mon
         calls.append([run_dir.root.name for run_dir in run_dirs])
         result = run_many(run, run_dirs, record, stop, fit)
         stop.requested = len(calls) == 2
+        stop.signal = signal.SIGINT * stop.requested
         return result
 
     monkeypatch.setattr(trials, "run_many", stopping)
-    group, standings = sweep(CONFIG, axes, range(2), 2, tmp_path)
+    with pytest.raises(TrainingInterrupted) as interrupted:
+        sweep(CONFIG, axes, range(2), 2, tmp_path)
+    group, standings = interrupted.value.result
     assert len(calls) == 2
     assert set(trained(group).values()) == {256}
     assert standings == []

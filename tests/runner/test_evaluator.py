@@ -11,10 +11,12 @@ from vibe_rl.algorithms.dqn import DQN, DQNConfig
 from vibe_rl.algorithms.ppo import PPO, PPOConfig
 from vibe_rl.env import AutoResetWrapper
 from vibe_rl.replay import Replay
-from vibe_rl.runner.evaluator import evaluate, greedy_action, jit_evaluate_agent
+from vibe_rl.runner.evaluation import results_of
+from vibe_rl.runner.evaluator import evaluate, greedy_action
+from vibe_rl.runner.executor import evaluate_on_device
 
 GAMMA, KEY = 0.5, jax.random.key(0)
-HOW = {"n_episodes": 2, "max_steps": 10, "rng": KEY}
+HOW = {"n_episodes": 2, "max_steps": 10}
 LINEAR = DQNConfig(hidden_sizes=(), gamma=GAMMA, batch_size=2)
 
 
@@ -39,11 +41,16 @@ def agent_of(slopes):
     return algorithm, state._replace(params=params)
 
 
+def evaluate_agent(agent, env, n_episodes, max_steps):
+    """As a run does it."""
+    return results_of(evaluate_on_device(*agent, env, PARAMS, KEY, n_episodes, max_steps))
+
+
 @pytest.mark.parametrize("env", [ENV, AutoResetWrapper(ENV)])
 def test_the_value_at_the_start_stands_beside_the_discounted_return(env):
     # the first observation is -1, so the values there are -3 and 2, of which the best counts;
     # the three rewards are worth 1 + 2 / 2 + 3 / 4
-    metrics = jit_evaluate_agent(agent_of([3.0, -2.0]), env, PARAMS, **HOW)
+    metrics = evaluate_agent(agent_of([3.0, -2.0]), env, **HOW)
     np.testing.assert_allclose(metrics.q_start, 2.0)
     np.testing.assert_allclose(metrics.return_start, 2.75)
     np.testing.assert_allclose(metrics.episode_returns, [6.0, 6.0])
@@ -51,7 +58,7 @@ def test_the_value_at_the_start_stands_beside_the_discounted_return(env):
 
 def test_what_max_steps_cuts_off_is_in_no_return():
     how = HOW | {"max_steps": 2}
-    metrics = jit_evaluate_agent(agent_of([3.0, -2.0]), ENV, PARAMS, **how)
+    metrics = evaluate_agent(agent_of([3.0, -2.0]), ENV, **how)
     assert (metrics.return_start, metrics.mean_return) == (2.0, 3.0)
     assert not metrics.finished.any()
 
@@ -59,7 +66,7 @@ def test_what_max_steps_cuts_off_is_in_no_return():
 def test_an_algorithm_without_values_of_greedy_actions_reports_none():
     algorithm = PPO(PPOConfig(hidden_sizes=()), *SPACES)
     agent = algorithm, algorithm.init(KEY)
-    metrics = jit_evaluate_agent(agent, ENV, PARAMS, **HOW)
+    metrics = evaluate_agent(agent, ENV, **HOW)
     assert metrics.q_start is None
     assert metrics.return_start is None
     assert metrics.mean_return == 6.0
@@ -67,7 +74,7 @@ def test_an_algorithm_without_values_of_greedy_actions_reports_none():
 
 def test_any_policy_is_evaluated_as_an_agent_is():
     agent = agent_of([3.0, -2.0])
-    one = jit_evaluate_agent(agent, ENV, PARAMS, **HOW)
-    other = evaluate(greedy_action, agent, ENV, PARAMS, **HOW)
+    one = evaluate_agent(agent, ENV, **HOW)
+    other = evaluate(greedy_action, agent, ENV, PARAMS, rng=KEY, **HOW)
     np.testing.assert_array_equal(one.episode_returns, other.episode_returns)
     assert other.q_start is None

@@ -20,7 +20,8 @@ from vibe_rl.errors import CheckpointExistsError, ConfigError, DamagedCheckpoint
 from vibe_rl.metrics import read_metrics, rewind
 from vibe_rl.run_dir import RunDir
 from vibe_rl.runner import RunnerConfig, loop, prepare
-from vibe_rl.runner.evaluator import jit_evaluate_agent
+from vibe_rl.runner.evaluator import jit_continue_evaluation
+from vibe_rl.runner.run import Run
 from vibe_rl.runner.session import run_training
 from vibe_rl.runner.train_dqn import dqn
 from vibe_rl.runner.train_ppo import ppo
@@ -101,6 +102,42 @@ def test_a_run_that_was_interrupted_resumes_to_the_same_bits(kind, tmp_path):
     assert rows_of(parts_dir) == rows_of(whole_dir)
 
 
+@pytest.mark.parametrize("kind", ["ppo, masked", "dqn, ring on the host"])
+@pytest.mark.parametrize("step", [96, 240])  # in the middle, and all that is left
+def test_an_evaluation_that_is_cut_short_is_made_on_resume(kind, step, tmp_path, monkeypatch):
+    whole_dir, parts_dir = (RunDir(name, tmp_path) for name in ("whole", "parts"))
+    whole = run_training(prepared(kind, **SHORTER), run_dir=whole_dir)
+    interrupt_evaluation(monkeypatch, step)
+    cut = run_training(prepared(kind, **SHORTER), run_dir=parts_dir)
+    assert (cut.step, cut.interrupted, cut.signal) == (step, True, signal.SIGINT)
+    assert step not in [row["step"] for row in rows_of(parts_dir)]
+    interrupt_evaluation(monkeypatch, step)  # once more
+    again = run_training(prepared(kind, resume=True, **SHORTER), run_dir=parts_dir)
+    assert (again.step, again.interrupted) == (step, True)
+    rest = run_training(prepared(kind, resume=True, **SHORTER), run_dir=parts_dir)
+    assert (rest.step, rest.interrupted, rest.signal) == (240, False, 0)
+    np.testing.assert_array_equal(rest.evaluation.episode_returns, whole.evaluation.episode_returns)
+    assert rows_of(parts_dir) == rows_of(whole_dir)
+    assert parts_dir.best_checkpoint.name == whole_dir.best_checkpoint.name
+
+
+def interrupt_evaluation(monkeypatch, step):
+    """Sends SIGINT in the first piece of the evaluation at this step, once."""
+    evaluation = Run.evaluation
+
+    def interrupted(run, agent_state, update):
+        pieces = evaluation(run, agent_state, update)
+        if update * run.steps_per_update != step:
+            yield from pieces
+            return
+        monkeypatch.setattr(Run, "evaluation", evaluation)
+        os.kill(os.getpid(), signal.SIGINT)
+        yield None
+        yield from pieces
+
+    monkeypatch.setattr(Run, "evaluation", interrupted)
+
+
 def test_what_a_lost_process_wrote_after_its_checkpoint_is_set_aside(tmp_path):
     run_dir, kind = RunDir("run", tmp_path), "dqn"
     run_training(prepared(kind), run_dir=run_dir, callback=interrupt_at(200))
@@ -132,9 +169,11 @@ def test_a_finished_run_is_finished_and_can_be_extended(tmp_path):
 def test_a_run_that_resumes_compiles_nothing_that_was_compiled_before(kind, tmp_path):
     run_dir = RunDir("run", tmp_path)
     run_training(prepared(kind), run_dir=run_dir)
-    before = [program._cache_size() for program in (loop.run_chunk, jit_evaluate_agent)]
+    before = [program._cache_size() for program in (loop.run_chunk, jit_continue_evaluation)]
     run_training(prepared(kind, resume=True, total_timesteps=600), run_dir=run_dir)
-    assert [program._cache_size() for program in (loop.run_chunk, jit_evaluate_agent)] == before
+    assert [
+        program._cache_size() for program in (loop.run_chunk, jit_continue_evaluation)
+    ] == before
 
 
 @pytest.mark.parametrize("kind", ["ppo, normalised", "dqn"])

@@ -83,7 +83,7 @@ def test_anything_else_does_not(other):
 
 
 def test_to_resume_there_has_to_be_a_directory():
-    with pytest.raises(ConfigError, match="resume True: give a run_dir or a checkpoint_dir"):
+    with pytest.raises(ConfigError, match="resume True needs checkpoints: give a run_dir or a"):
         train(runner_config=replace(RUNNER, resume=True))
 
 

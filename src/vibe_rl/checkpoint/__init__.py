@@ -8,7 +8,12 @@ from vibe_rl.checkpoint.format import (
     save_checkpoint,
     saved_steps,
 )
-from vibe_rl.checkpoint.manager import CheckpointManager, check_free, initialize_checkpoint_dir
+from vibe_rl.checkpoint.manager import (
+    CheckpointManager,
+    check_free,
+    initialize_checkpoint_dir,
+    settle_replaced,
+)
 
 __all__ = [
     "CheckpointManager",
@@ -21,4 +26,5 @@ __all__ = [
     "save_checkpoint",
     "save_eqx",
     "saved_steps",
+    "settle_replaced",
 ]

@@ -15,13 +15,15 @@ import jax
 from vibe_rl.checkpoint.format import load_checkpoint, save_args, saved_steps
 from vibe_rl.checkpoint.orbax_logs import quieten_orbax
 from vibe_rl.errors import CheckpointExistsError, ConfigError, unknown, writing
-from vibe_rl.system.processes import greatest, run_on_first
+from vibe_rl.system.processes import greatest, is_first, run_on_first
 from vibe_rl.types import PyTree
 
 Merit = Callable[[Mapping[str, float]], float]
 MODES = ("min", "max")
 STEP = "step"
 """What the manager adds to the metrics."""
+REPLACED = "replaced_"
+"""How the name of a checkpoint begins while its successor is being written."""
 
 
 class CheckpointManager:
@@ -63,6 +65,7 @@ class CheckpointManager:
             raise unknown("best_mode", best_mode, MODES)
         self.directory = Path(directory).absolute()
         run_on_first(partial(self.directory.mkdir, parents=True, exist_ok=True))
+        self._replaces = False  # whether a checkpoint waits for its successor to be complete
         self._in_background = async_timeout_secs is not None
         self._rank = None if best_fn is None else partial(rank, best_fn, best_mode)
         quieten_orbax()
@@ -87,6 +90,7 @@ class CheckpointManager:
         metrics: Mapping[str, float] | None = None,
         metadata: Mapping[str, Any] | None = None,
         force: bool = False,
+        replace: bool = False,
     ) -> bool:
         """Saves `tree` as `step_N`, if the step is due and not there already; returns whether.
 
@@ -96,7 +100,11 @@ class CheckpointManager:
             metrics: what `best_fn` judges by.
             metadata: whatever JSON can hold; `load_metadata` reads it.
             force: saves even if the step is not a multiple of the interval.
+            replace: saves even if the step is there already; what is there is kept until the new
+                one is complete.
         """
+        if replace and step in self.all_steps():
+            self._set_aside(step)
         skipped = step in self.all_steps() or not (force or self._orbax.should_save(step))
         if greatest(skipped):
             return False
@@ -140,17 +148,48 @@ class CheckpointManager:
 
     def wait(self) -> None:
         """Waits until everything is on the disk."""
-        self._orbax.wait_until_finished()
+        try:
+            self._orbax.wait_until_finished()
+        finally:
+            self._settle()
+
+    def _set_aside(self, step: int) -> None:
+        """Renames the checkpoint of a step that is to be replaced."""
+        self.wait()
+        self._replaces = True
+        path = self.directory / f"step_{step}"
+        run_on_first(lambda: path.rename(path.with_name(REPLACED + path.name)))
+        self._orbax.reload()
+
+    def _settle(self) -> None:
+        """Sees to what was replaced, once nothing is under way."""
+        if self._replaces and is_first():
+            settle_replaced(self.directory)
+        self._replaces = False
 
     def close(self) -> None:
         """Waits, and ends the background threads; a second call does nothing."""
         self._orbax.close()
+        self._settle()
 
     def __enter__(self) -> "CheckpointManager":
         return self
 
     def __exit__(self, *exception: object) -> None:
         self.close()
+
+
+def settle_replaced(directory: Path) -> None:
+    """Deletes checkpoints that were replaced, and takes back those whose successor is missing.
+
+    Nobody may be writing in the directory.
+    """
+    for replaced in directory.glob(f"{REPLACED}step_*"):
+        path = directory / replaced.name.removeprefix(REPLACED)
+        if (path / "state").is_dir():
+            shutil.rmtree(replaced)
+        else:
+            replaced.rename(path)
 
 
 def rank(best_fn: Merit, best_mode: str, metrics: Mapping[str, float]) -> tuple[float, int]:

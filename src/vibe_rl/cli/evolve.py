@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vibe_rl.cli.options import asks_help, parse_int, pop_option
-from vibe_rl.cli.output import format_table, print_group, return_text
+from vibe_rl.cli.output import format_table, print_group, print_result, return_text
 from vibe_rl.system.cores import use_all_cores
 
 if TYPE_CHECKING:
@@ -35,7 +35,8 @@ def evolve(args: Sequence[str]) -> None:
     n_members = parse_int("--members", members or "8", 1)
     interval = parse_int("--every", every or "20000", 1)
     config, ranges, _ = parse_axes(words, values=False)
-    print_population(*train_all(config, ranges, n_members, interval, config.runner.seed))
+    train_members = partial(train_all, config, ranges, n_members, interval, config.runner.seed)
+    print_result(train_members, print_population)
 
 
 def print_population(group: "RunDir", ranking: "Sequence[RankedMember]") -> None:

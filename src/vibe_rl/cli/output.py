@@ -6,12 +6,22 @@ from math import inf
 from typing import TYPE_CHECKING, Any
 
 from vibe_rl.cli.plot import draw_curves
-from vibe_rl.errors import ConfigError
+from vibe_rl.errors import ConfigError, TrainingInterrupted
 from vibe_rl.run_dir.group import by_setting, members, why_diverged
 
 if TYPE_CHECKING:
     from vibe_rl.run_dir.directory import RunDir
     from vibe_rl.runner.evaluator import EvalMetrics
+
+
+def print_result(train: Callable[[], tuple[Any, ...]], show: Callable[..., object]) -> None:
+    """Trains and shows what comes out; of an interrupted training too, whose exception goes on."""
+    try:
+        result = train()
+    except TrainingInterrupted as interrupted:
+        show(*interrupted.result)
+        raise
+    show(*result)
 
 
 def print_ending(run_dir: "RunDir", steps: str, result: str, interrupted: bool) -> None:

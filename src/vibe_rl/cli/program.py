@@ -42,7 +42,11 @@ def end_at_ctrl_c() -> None:
 
 
 def main(args: Sequence[str] | None = None) -> None:
-    """Runs one command; bad input ends it with one sentence and exit status 2."""
+    """Runs one command; bad input ends it with one sentence and exit status 2.
+
+    Training that a signal ends has the exit status of a program that a signal ends: 128 more than
+    the signal's number, so that a queue can tell it from a complete one.
+    """
     if args is None:
         end_at_ctrl_c()
     words = list(sys.argv[1:] if args is None else args)
@@ -54,3 +58,5 @@ def main(args: Sequence[str] | None = None) -> None:
     except (ConfigError, NonFiniteLossError) as error:
         print(f"vibe-rl: {error}", file=sys.stderr)
         raise SystemExit(2 if isinstance(error, ConfigError) else 1) from None
+    except KeyboardInterrupt as error:
+        raise SystemExit(128 + getattr(error, "signal", signal.SIGINT)) from None

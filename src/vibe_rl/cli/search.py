@@ -59,13 +59,13 @@ def search(args: Sequence[str]) -> None:
         options["--pruner"],
         parse_int("--sampler_seed", number, 0) if number else None,
     )
-    interrupted = False
+    interrupted = True
     try:
         run_trials(study, objective_of_trial, n_trials, [partial(print_trial, space)])
-    except KeyboardInterrupt:
-        interrupted = True
-    print_search(study, n_trials, interrupted)
-    print_best(study, space, shared, seeds)
+        interrupted = False
+    finally:
+        print_search(study, n_trials, interrupted)
+        print_best(study, space, shared, seeds)
 
 
 def pop_options(args: Sequence[str]) -> tuple[dict[str, str], list[str]]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vibe_rl.cli.options import asks_help, check_no_seed, parse_int, pop_option
-from vibe_rl.cli.output import format_table, iqm_text, print_group, return_text
+from vibe_rl.cli.output import format_table, iqm_text, print_group, print_result, return_text
 from vibe_rl.system.cores import use_all_cores
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def sweep(args: Sequence[str]) -> None:
     check_no_seed(words)
     eta = None if halving is None else parse_int("--halving", halving, 0)
     config, axes, _ = parse_axes(words, ranges=False)
-    print_sweep(*train_all(config, axes, parse_seeds(seeds or "0:4"), eta))
+    print_result(lambda: train_all(config, axes, parse_seeds(seeds or "0:4"), eta), print_sweep)
 
 
 def print_sweep(group: "RunDir", standings: "Sequence[Standing]") -> None:

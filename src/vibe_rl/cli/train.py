@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING
 
 from vibe_rl.cli.evolve import print_population
 from vibe_rl.cli.options import check_no_seed, pop_option
-from vibe_rl.cli.output import evaluation_line, print_ending, seeds_line, try_to_draw
+from vibe_rl.cli.output import (
+    evaluation_line,
+    print_ending,
+    print_result,
+    seeds_line,
+    try_to_draw,
+)
 from vibe_rl.cli.plot import draw_curves
 from vibe_rl.cli.processes import parse_processes
 from vibe_rl.cli.sweep import print_sweep
@@ -15,7 +21,6 @@ from vibe_rl.run_dir.group import is_group, is_population, is_sweep, members
 from vibe_rl.system.cores import use_all_cores
 
 if TYPE_CHECKING:
-    from vibe_rl.configs.train_config import TrainConfig
     from vibe_rl.run_dir.directory import RunDir
     from vibe_rl.runner.fit import FitResult
 
@@ -49,23 +54,28 @@ def train_one(
     config = cli(words) if path is None else update_config(read_config(path), words)
     if connect is not None:
         connect()
+
+    def show(run_dir: "RunDir", result: "FitResult") -> None:
+        run_on_first(partial(print_run, run_dir, result, config.runner.plot))
+
     if path is None:
-        run_dir, result = experiment.train(config)
+        print_result(partial(experiment.train, config), show)
     else:
-        run_dir, result = experiment.resume(path, config)
-    run_on_first(partial(print_run, config, run_dir, result))
+        print_result(partial(experiment.resume, path, config), show)
 
 
-def print_run(config: "TrainConfig", run_dir: "RunDir", result: "FitResult") -> None:
-    """Prints, and draws, how a run ended."""
+def print_run(run_dir: "RunDir", result: "FitResult", plot: bool) -> None:
+    """Prints how a run ended; if it is complete, also where its reward curve is, if it has one."""
     scores = result.evaluation
     line = "" if scores is None else f"Evaluation | {evaluation_line(scores)}"
     steps = f"{result.step:,} env steps, {result.updates:,} updates"
     print_ending(run_dir, steps, line, result.interrupted)
     curve = run_dir.artifact_path("reward_curve.png")
-    if config.runner.plot and curve.exists():
+    if not plot or result.interrupted:
+        return
+    if curve.exists():
         print(f"Reward curve | {curve}")
-    elif config.runner.plot:
+    else:
         try_to_draw("Reward curve", partial(draw_curves, [str(run_dir)]))  # which says why not
 
 
@@ -76,7 +86,8 @@ def train_many(seeds: str, words: Sequence[str]) -> None:
     from vibe_rl import experiment  # noqa: PLC0415
     from vibe_rl.configs import cli, parse_seeds  # noqa: PLC0415
 
-    print_seeds(*experiment.train(cli(words), seeds=parse_seeds(seeds)))
+    config = cli(words)
+    print_result(lambda: experiment.train(config, seeds=parse_seeds(seeds)), print_seeds)
 
 
 def resume_group(path: str, words: Sequence[str]) -> None:
@@ -90,11 +101,11 @@ def resume_group(path: str, words: Sequence[str]) -> None:
 
     change = partial(update_config, args=words)
     if is_sweep(path):
-        print_sweep(*resume_sweep(path, change))
+        print_result(partial(resume_sweep, path, change), print_sweep)
     elif is_population(path):
-        print_population(*resume_population(path, change))
+        print_result(partial(resume_population, path, change), print_population)
     else:
-        print_seeds(*resume_seeds(path, change))
+        print_result(partial(resume_seeds, path, change), print_seeds)
 
 
 def print_seeds(group: "RunDir", results: "Sequence[FitResult]") -> None:
@@ -106,6 +117,7 @@ def print_seeds(group: "RunDir", results: "Sequence[FitResult]") -> None:
     returns = [x for x in last if x is not None]
     line = f"Evaluation | {seeds_line(returns)}" if returns else ""
     steps = f"{results[0].step:,} env steps of each of {len(results)} seeds"
-    print_ending(group, steps, line, any(result.interrupted for result in results))
-    if read_config(group).runner.plot:
+    interrupted = any(result.interrupted for result in results)
+    print_ending(group, steps, line, interrupted)
+    if read_config(group).runner.plot and not interrupted:
         try_to_draw("Reward curve", partial(draw_curves, [str(group)]))

@@ -38,9 +38,10 @@ def cli(args: Sequence[str]) -> TrainConfig:
             raise unknown("preset", args[0], PRESETS)
         check_fields(args, PRESETS[args[0]][1])
     with one_sentence(f"vibe-rl train {args[0]}"):
-        return tyro.extras.overridable_config_cli(
+        config = tyro.extras.overridable_config_cli(
             PRESETS, args=tyro_words(args), prog="vibe-rl train", description=TRAIN_HELP
         )
+    return prefer_typed(config, args)
 
 
 def update_config(config: TrainConfig, args: Sequence[str]) -> TrainConfig:
@@ -53,9 +54,27 @@ def update_config(config: TrainConfig, args: Sequence[str]) -> TrainConfig:
     known = {RESUMED: ("The run's config.", config)}
     words = [RESUMED, *tyro_words(args)]
     with one_sentence("vibe-rl train PRESET"):
-        return tyro.extras.overridable_config_cli(
+        config = tyro.extras.overridable_config_cli(
             known, args=words, prog="vibe-rl train --resume RUN"
         )
+    return prefer_typed(config, args)
+
+
+def prefer_typed(config: TrainConfig, args: Sequence[str]) -> TrainConfig:
+    """The config where a field that was typed counts as given, though it be its default.
+
+    Of the two numbers of envs, the one that was not typed counts as not given.
+    """
+    typed = set(typed_fields(args))
+    algo, runner = config.algo, config.runner
+    if {"algo.num_envs", "runner.num_envs"} & typed == {"runner.num_envs"}:
+        algo = dataclasses.replace(algo, num_envs=type(algo).num_envs)
+    if {"algo.num_envs", "runner.num_envs"} & typed == {"algo.num_envs"}:
+        runner = dataclasses.replace(runner, num_envs=type(runner).num_envs)
+    interval, share = runner.checkpoint_interval, runner.checkpoint_share
+    if "runner.checkpoint_interval" in typed and interval is not None and share is None:
+        runner = dataclasses.replace(runner, checkpoint_share=1.0)
+    return dataclasses.replace(config, algo=algo, runner=runner)
 
 
 @contextmanager
@@ -98,10 +117,16 @@ def check_fields(args: Sequence[str], config: TrainConfig) -> None:
     """Raises ConfigError for a `--field` that the config does not have."""
     names = set(field_names(config))
     known = names | {_negation(name) for name in names}
-    for arg in args:
-        name = arg.removeprefix("--").partition("=")[0].replace("-", "_")
-        if arg.startswith("--") and name not in known:
+    for name in typed_fields(args):
+        if name not in known:
             raise unknown("field", name, names)
+
+
+def typed_fields(args: Sequence[str]) -> Iterator[str]:
+    """The dotted names of the fields that are named."""
+    for arg in args:
+        if arg.startswith("--"):
+            yield arg.removeprefix("--").partition("=")[0].replace("-", "_")
 
 
 def field_names(config: Any, prefix: str = "") -> Iterator[str]:

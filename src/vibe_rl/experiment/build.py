@@ -1,11 +1,12 @@
 """From a config to the run that it describes."""
 
 from dataclasses import replace
+from pathlib import Path
 
 from vibe_rl.configs.train_config import ALGORITHMS, TrainConfig, algorithm_name, to_dict
 from vibe_rl.env import AutoResetWrapper, HostEnvironment, make
 from vibe_rl.errors import ConfigError
-from vibe_rl.runner.config import resolve_num_envs
+from vibe_rl.runner.config import check_checkpoints_used, is_given, with_num_envs
 from vibe_rl.runner.from_config import prepare_from_config
 from vibe_rl.runner.run import Run, prepare_together
 
@@ -20,40 +21,87 @@ def build(config: TrainConfig) -> Run:
         env = AutoResetWrapper(env)
     kind = ALGORITHMS[algorithm_name(config)][1]
     return prepare_from_config(
-        kind, env, env_params, config.algo, config.runner, description=to_dict(config)
+        kind, env, env_params, config.algo, config.runner, description=to_dict(as_recorded(config))
     )
 
 
-def build_for_run_dir(config: TrainConfig, resume: bool = False) -> Run:
-    """A run whose checkpoints are in its run directory, checked before anything is written there.
+def as_recorded(config: TrainConfig) -> TrainConfig:
+    """The config with what depends on the machine or on the call resolved, as files record it.
+
+    The number of envs is that on all devices, a path is absolute, and nothing says whether the run
+    was resumed.
+    """
+    algo, runner = with_num_envs(config.algo, config.runner)
+    folder = runner.checkpoint_dir
+    runner = replace(
+        runner,
+        checkpoint_dir=None if folder is None else str(Path(folder).absolute()),
+        resume=False,
+        overwrite=False,
+    )
+    return replace(config, algo=algo, runner=runner)
+
+
+def build_for_run_dir(config: TrainConfig) -> Run:
+    """A run with a run directory, checked before anything is written there.
 
     Raises:
         ConfigError: it cannot work, or processes that train together have different configs.
     """
-    config = with_own_checkpoints(config, resume)
+    if config.runner.checkpoint_interval is None:
+        check_checkpoints_used(config.runner)
     return prepare_together(lambda: build(config))
 
 
-def with_own_checkpoints(config: TrainConfig, resume: bool) -> TrainConfig:
-    """`config` for a run that keeps its checkpoints in its run directory, resumed or not.
+def check_new(config: TrainConfig) -> None:
+    """Raises ConfigError for a new run that is to find checkpoints in its new directory."""
+    runner = config.runner
+    for name in ("resume", "overwrite"):
+        if getattr(runner, name) and runner.checkpoint_dir is None:
+            raise ConfigError(
+                f"runner.{name} True: a new run has no checkpoints, give runner.checkpoint_dir or "
+                "use vibe-rl train --resume RUN."
+            )
+
+
+def resumed(config: TrainConfig) -> TrainConfig:
+    """The config of a run that resumes from what its directory holds, if that is anything.
 
     Raises:
-        ConfigError: the config asks for other checkpoints.
+        ConfigError: it asks to delete that.
+    """
+    if config.runner.overwrite:
+        raise ConfigError(
+            "runner.overwrite True: a resumed run keeps its checkpoints, leave it out."
+        )
+    return replace(config, runner=replace(config.runner, resume=True))
+
+
+def as_member(config: TrainConfig) -> TrainConfig:
+    """The config of a member of a group, which resumes from what its own directory holds.
+
+    Raises:
+        ConfigError: it asks for other checkpoints, or none.
     """
     runner = config.runner
-    if runner.resume or runner.overwrite or runner.checkpoint_dir is not None:
+    for name in ("checkpoint_dir", "resume", "overwrite"):
+        if is_given(runner, name):
+            raise ConfigError(
+                f"runner.{name} {getattr(runner, name)}: each run of a group has checkpoints in "
+                "its own directory, leave it out."
+            )
+    if runner.checkpoint_interval is None:
         raise ConfigError(
-            "runner.resume, runner.overwrite and runner.checkpoint_dir are for calls from "
-            "Python, and a run keeps its checkpoints itself: use vibe-rl train --resume RUN."
+            "runner.checkpoint_interval None: groups need checkpoints, give a number."
         )
-    return replace(config, runner=replace(runner, resume=resume))
+    return resumed(config)
 
 
 def for_one_device(config: TrainConfig) -> TrainConfig:
     """The same run, with as many envs, for a machine that may have fewer devices."""
-    num_envs = resolve_num_envs(config.algo.num_envs, config.runner)
-    runner = replace(config.runner, num_envs=1, num_devices=None, fsdp_devices=1)
-    return replace(config, algo=replace(config.algo, num_envs=num_envs), runner=runner)
+    algo, runner = with_num_envs(config.algo, config.runner)
+    runner = replace(runner, num_devices=None, fsdp_devices=1)
+    return replace(config, algo=algo, runner=runner)
 
 
 def with_seed(config: TrainConfig, seed: int) -> TrainConfig:

@@ -5,6 +5,7 @@ import time
 
 from vibe_rl.configs.train_config import TrainConfig, from_dict, to_dict
 from vibe_rl.errors import ConfigError
+from vibe_rl.experiment.build import as_recorded
 from vibe_rl.run_dir.directory import RunDir
 from vibe_rl.run_dir.group import AnyPath
 from vibe_rl.system.processes import broadcast_text, greatest
@@ -35,7 +36,8 @@ def read_config(path: AnyPath) -> TrainConfig:
 
 
 def write_config(run_dir: RunDir, config: TrainConfig) -> None:
-    """Writes the config into the run directory, unless it is the newest one there."""
+    """Writes the config as recorded into the run directory, unless it is the newest one there."""
+    config = as_recorded(config)
     if not (run_dir.root / "config.json").exists() or read_config(run_dir) != config:
         fields = to_dict(config)
         run_dir.save_next_config(fields)

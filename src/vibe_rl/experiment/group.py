@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from vibe_rl.configs.train_config import TrainConfig
 from vibe_rl.errors import writing
-from vibe_rl.experiment.build import build, with_own_checkpoints
+from vibe_rl.experiment.build import as_member, build
 from vibe_rl.experiment.config_files import read_config, write_config, write_run_files
 from vibe_rl.run_dir.directory import RunDir
 from vibe_rl.run_dir.group import AnyPath
@@ -44,7 +44,7 @@ def build_members(configs: Iterable[TrainConfig]) -> list[Run]:
     Raises:
         ConfigError: a run cannot work, or those that share a program cannot.
     """
-    runs = [build(with_own_checkpoints(config, resume=True)) for config in configs]
+    runs = [build(as_member(config)) for config in configs]
     for together in by_program(runs, runs):
         side_by_side(together)  # which refuses what cannot work
     return runs

@@ -22,6 +22,7 @@ from vibe_rl.run_dir.group import AnyPath, members
 from vibe_rl.runner.fit import FitResult
 from vibe_rl.runner.many.runs import side_by_side
 from vibe_rl.runner.many.session import run_many
+from vibe_rl.system.signals import unless_interrupted
 
 
 def check_seeds(seeds: Iterable[int]) -> list[int]:
@@ -43,12 +44,12 @@ def seed_configs(config: TrainConfig, seeds: Iterable[int]) -> dict[str, TrainCo
 def train_seeds(
     config: TrainConfig, seeds: Iterable[int], base_dir: AnyPath = "runs"
 ) -> tuple[RunDir, list[FitResult]]:
-    """Trains `config` with every seed, in one program; nothing is written if it cannot work."""
+    """Trains `config` with every seed, in one program; see `vibe_rl.experiment.train`."""
     configs = seed_configs(config, seeds)
     runs = build_members(configs.values())
     run_dir = RunDir(experiment_name(config), base_dir)
     group = create_group(run_dir, next(iter(configs.values())), configs, runs)
-    return group.run_dir, _train(group)
+    return _train(group)
 
 
 def resume_seeds(
@@ -66,10 +67,11 @@ def resume_seeds(
     if not run_dirs:
         raise ConfigError(f"{path} has no member that did not diverge: start another run.")
     group = open_group(path, run_dirs, change)
-    return group.run_dir, _train(group)
+    return _train(group)
 
 
-def _train(group: Group) -> list[FitResult]:
+def _train(group: Group) -> tuple[RunDir, list[FitResult]]:
     run = side_by_side([member.run for member in group.members])
     run_dirs = [member.run_dir for member in group.members]
-    return run_many(run, run_dirs, lambda: write_group_files(group))
+    results = run_many(run, run_dirs, lambda: write_group_files(group))
+    return unless_interrupted((group.run_dir, results), results[0].signal)

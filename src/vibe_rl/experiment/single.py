@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from functools import partial
+from pathlib import Path
 from typing import Any, overload
 
 import jax
@@ -9,21 +10,29 @@ import jax
 from vibe_rl.checkpoint import CheckpointManager, load_metadata
 from vibe_rl.configs.train_config import TrainConfig, experiment_name
 from vibe_rl.errors import ConfigError
-from vibe_rl.experiment.build import build, build_for_run_dir, for_one_device
+from vibe_rl.experiment.build import (
+    build,
+    build_for_run_dir,
+    check_new,
+    for_one_device,
+    resumed,
+)
 from vibe_rl.experiment.config_files import new_run_dir, read_config, write_run_files
 from vibe_rl.experiment.seeds import train_seeds
 from vibe_rl.ops import prng
 from vibe_rl.run_dir.directory import RunDir
 from vibe_rl.run_dir.group import AnyPath
+from vibe_rl.runner.evaluation import results_of
 from vibe_rl.runner.evaluator import EvalMetrics
 from vibe_rl.runner.fit import FitResult
 from vibe_rl.runner.resuming import agent_part
 from vibe_rl.runner.run import Run
 from vibe_rl.runner.saving import eval_return
 from vibe_rl.runner.schedule import evaluation_key
-from vibe_rl.runner.session import open_session
+from vibe_rl.runner.session import checkpoints_of, open_session
 from vibe_rl.system.processes import run_on_first
 from vibe_rl.system.programs import enable_compilation_cache
+from vibe_rl.system.signals import unless_interrupted
 from vibe_rl.types import PyTree
 
 
@@ -54,14 +63,17 @@ def train(
     Raises:
         ConfigError: the run cannot work.
         NonFiniteLossError: a loss became NaN or infinite, with `seeds` that of every run.
+        TrainingInterrupted: Ctrl-C or SIGTERM ended it; the result is in the exception.
     """
     if seeds is not None:
         return train_seeds(config, seeds, base_dir)
+    check_new(config)
     run = build_for_run_dir(config)
     run_dir = new_run_dir(experiment_name(config), base_dir)
     with open_session(run, run_dir) as session:
         run_on_first(partial(write_run_files, run_dir, config))
-        return run_dir, session.train()
+        result = session.train()
+    return unless_interrupted((run_dir, result), result.signal)
 
 
 def resume(path: AnyPath, config: TrainConfig) -> tuple[RunDir, FitResult]:
@@ -74,13 +86,15 @@ def resume(path: AnyPath, config: TrainConfig) -> tuple[RunDir, FitResult]:
     Raises:
         ConfigError: the checkpoint does not fit the config; the message names both shapes. Or more
             steps were made than the config asks for.
+        NonFiniteLossError, TrainingInterrupted: see `train`.
     """
     run_dir = RunDir.open(path)
-    run = build_for_run_dir(config, resume=True)
+    run = build_for_run_dir(resumed(config))
     with open_session(run, run_dir) as session:
         if not session.complete:
             run_on_first(partial(write_run_files, run_dir, config))
-        return run_dir, session.train()
+        result = session.train()
+    return unless_interrupted((run_dir, result), result.signal)
 
 
 def load_run(path: AnyPath, best: bool = False) -> tuple[Run, PyTree, Mapping[str, Any]]:
@@ -91,13 +105,14 @@ def load_run(path: AnyPath, best: bool = False) -> tuple[Run, PyTree, Mapping[st
     """
     run_dir = RunDir.open(path)
     run = build(for_one_device(read_config(path)))
-    step = best_step(run_dir) if best else None
+    checkpoints = checkpoints_of(run.config, run_dir) or run_dir.checkpoints
+    step = best_step(run_dir, checkpoints) if best else None
     like = run.algorithm.portable(jax.eval_shape(run.algorithm.init, jax.random.key(0)))
-    agent_state = agent_part(run_dir.checkpoints, like, step)
-    return run, agent_state, load_metadata(run_dir.checkpoints, step=step)
+    agent_state = agent_part(checkpoints, like, step)
+    return run, agent_state, load_metadata(checkpoints, step=step)
 
 
-def best_step(run_dir: RunDir) -> int:
+def best_step(run_dir: RunDir, checkpoints: Path) -> int:
     """The step of the checkpoint with the best evaluation, by its mark or, in a copy, its figures.
 
     Raises:
@@ -106,7 +121,7 @@ def best_step(run_dir: RunDir) -> int:
     marked = run_dir.best_checkpoint
     if marked is not None:
         return int(marked.name.removeprefix("step_"))
-    with CheckpointManager(run_dir.checkpoints, best_fn=eval_return, best_mode="max") as manager:
+    with CheckpointManager(checkpoints, best_fn=eval_return, best_mode="max") as manager:
         step = manager.best_step()
     if step is None:
         raise ConfigError(
@@ -137,4 +152,4 @@ def evaluate_run(
     enable_compilation_cache()
     key = evaluation_key(notes["seed"], notes["update"]) if seed is None else prng.key(seed)
     with jax.default_matmul_precision(run.config.matmul_precision):
-        return run.score(agent_state, key, episodes)
+        return results_of(run.evaluate(agent_state, key, episodes))

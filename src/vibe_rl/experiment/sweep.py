@@ -31,7 +31,7 @@ from vibe_rl.run_dir.directory import RunDir
 from vibe_rl.run_dir.group import AnyPath
 from vibe_rl.runner.run import Run
 from vibe_rl.system.lock import lock_directory
-from vibe_rl.system.signals import StopRequest
+from vibe_rl.system.signals import StopRequest, unless_interrupted
 
 FILE, TABLE = "sweep.json", "sweep.csv"
 
@@ -70,10 +70,11 @@ def sweep(
         base_dir: where the sweep's directory is made.
 
     Returns:
-        The directory, and the settings, the best first; none if a signal ended the sweep.
+        The directory, and the settings, the best first.
 
     Raises:
         ConfigError: it cannot work; nothing is written.
+        TrainingInterrupted: Ctrl-C or SIGTERM ended it; there is no setting in its result.
     """
     axes = validate_axes(config, axes)
     settings = expand_grid(config, axes)
@@ -89,7 +90,7 @@ def sweep(
     run_dir = RunDir(f"{experiment_name(config)}_sweep", base_dir)
     group = create_group(run_dir, config, configs, runs)
     run_dir.save_config(plan, FILE)
-    return run_dir, _train(group, plan, settings)
+    return _train(group, plan, settings)
 
 
 def resume_sweep(
@@ -108,7 +109,7 @@ def resume_sweep(
     group = open_group(path, [RunDir.open(folder / name) for name in names], change)
     check_axes_kept(settings, [member.config for member in group.members])
     check_ranked([member.run for member in group.members], plan)
-    return group.run_dir, _train(group, plan, settings)
+    return _train(group, plan, settings)
 
 
 def member_name(setting: Setting, seed: int) -> str:
@@ -158,27 +159,33 @@ def check_axes_kept(settings: Sequence[Setting], configs: Sequence[TrainConfig])
                 raise ConfigError(f"{name} is an axis of the sweep: leave it out.")
 
 
-def _train(group: Group, plan: SweepPlan, settings: Sequence[Setting]) -> list[Standing]:
-    """Trains and ranks all settings; none if a signal ends it."""
+def _train(
+    group: Group, plan: SweepPlan, settings: Sequence[Setting]
+) -> tuple[RunDir, list[Standing]]:
+    """Trains and ranks all settings."""
     trials, n_seeds = [], len(plan.seeds)
     for i, setting in enumerate(settings):
         members = group.members[i * n_seeds : (i + 1) * n_seeds]
         trials.append(Trial(setting.name, setting.values, members))
-    stopped: list[Standing] = []
     with lock_directory(group.run_dir.checkpoints), StopRequest() as stop:
         write_run_files(group.run_dir, group.config)
-        for rung in plan.rungs:
-            if not train_trials(trials, rung, stop):
-                return []
-            trials, losers = halve(trials, rung, plan.halving or 1)
-            stopped = losers + stopped
-        if not train_trials(trials, stop=stop):
-            return []
-    standings = rank_trials(trials) + stopped
+        standings = _rank_all(trials, plan, stop)
+    unless_interrupted((group.run_dir, []), stop.signal)
     columns = [name for name in Standing._fields if name != "values"]
     rows = [{name: getattr(standing, name) for name in columns} for standing in standings]
     write_table(group.run_dir.artifact_path(TABLE), rows)
-    return standings
+    return group.run_dir, standings
+
+
+def _rank_all(trials: list[Trial], plan: SweepPlan, stop: StopRequest) -> list[Standing]:
+    """The standings of all trials once they are trained; fewer if a stop is requested."""
+    stopped: list[Standing] = []
+    for rung in plan.rungs:
+        if not train_trials(trials, rung, stop):
+            return stopped
+        trials, losers = halve(trials, rung, plan.halving or 1)
+        stopped = losers + stopped
+    return rank_trials(trials) + stopped if train_trials(trials, stop=stop) else stopped
 
 
 def halve(trials: Sequence[Trial], rung: int, halving: int) -> tuple[list[Trial], list[Standing]]:

@@ -21,6 +21,7 @@ from vibe_rl.run_dir.group import AnyPath
 from vibe_rl.runner.many.fit import OnEvaluation, fit_many
 from vibe_rl.runner.many.runs import side_by_side
 from vibe_rl.runner.many.session import run_many
+from vibe_rl.runner.resuming import evaluation_is_cut
 from vibe_rl.runner.run import Run
 from vibe_rl.system.programs import unload_programs
 from vibe_rl.system.signals import StopRequest
@@ -107,7 +108,9 @@ def is_trained(member: Member, step: int | None) -> bool:
     """Whether a member is saved at or past `step`, or has diverged."""
     saved = saved_steps(member.run_dir.checkpoints)
     there = bool(saved) and saved[-1] >= steps_until(member.run, step)
-    return there or divergence_of(member.run_dir) is not None
+    if there and not evaluation_is_cut(member.run_dir.checkpoints, saved[-1]):
+        return True
+    return divergence_of(member.run_dir) is not None
 
 
 def rank_trials(trials: Iterable[Trial], step: int | None = None) -> list[Standing]:

@@ -1,12 +1,26 @@
 """What a run does around its algorithm: budget, evaluation, logging, devices, files."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import jax
 
 from vibe_rl.errors import ConfigError, Typed, check_bounds
+from vibe_rl.system.notices import say_once
 from vibe_rl.types import choice, number
+
+DEFAULT_SHARE = 0.01
+OF_CHECKPOINTS = (
+    "checkpoint_dir",
+    "checkpoint_minutes",
+    "checkpoint_share",
+    "checkpoint_replay",
+    "max_checkpoints",
+    "keep_period",
+    "resume",
+    "overwrite",
+)
+"""Settings that mean nothing without checkpoints."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +57,7 @@ class RunnerConfig(Typed):
     """Devices to train on; None takes one, but all in train_ppo_multigpu and where several
     processes train together."""
     num_envs: int = number(1, least=1)
-    """Environments per device, where the algorithm's config does not say."""
+    """Environments on each of several devices; on one device the algorithm's config goes first."""
     fsdp_devices: int = number(1, least=1)
     """Devices over which large parameters are split."""
     matmul_precision: str = choice("highest", "high", "default")
@@ -54,19 +68,21 @@ class RunnerConfig(Typed):
 
     checkpoint_dir: str | None = None
     """Directory of checkpoints; None takes that of the run directory, if there is one."""
-    checkpoint_interval: int = number(5_000, least=0)
-    """Env steps between checkpoints; 0 saves by time, at the end and at a new best evaluation."""
+    checkpoint_interval: int | None = number(5_000, least=0)
+    """Env steps between checkpoints; 0 saves by time, at the end and at a new best evaluation;
+    None never saves."""
     checkpoint_minutes: float = number(10.0, least=0)
     """Minutes after which a checkpoint is due, whatever the number of steps."""
-    checkpoint_share: float = number(0.01, least=0)
+    checkpoint_share: float | None = number(None, least=0)
     """Largest share of the time that saving every checkpoint_interval may take; a checkpoint that
-    is due sooner waits for the next interval. 1 saves every time."""
+    is due sooner waits for the next interval. 1 saves every time; None is 1 if checkpoint_interval
+    is given, else 0.01."""
     checkpoint_replay: bool = True
     """Whether checkpoints hold the replay; without it, a resumed run learns from an empty one."""
     max_checkpoints: int = number(5, least=1)
     """Recent checkpoints that are kept."""
     keep_period: int | None = number(None, least=1)
-    """The first checkpoint to reach each multiple of so many env steps is kept for good."""
+    """Env steps between checkpoints that are kept for good, however often others are written."""
     resume: bool = False
     """Whether to resume from the latest checkpoint."""
     overwrite: bool = False
@@ -100,8 +116,8 @@ def devices_of(config: RunnerConfig) -> int:
 
 def check_replay_unused(config: RunnerConfig) -> None:
     """Raises ConfigError for replay settings where the algorithm has no replay."""
-    for name in ("buffer_size", "warmup_steps", "replay_on"):
-        if getattr(config, name) != getattr(RunnerConfig, name):
+    for name in ("buffer_size", "warmup_steps", "replay_on", "checkpoint_replay"):
+        if is_given(config, name):
             raise ConfigError(
                 f"runner.{name} {getattr(config, name)} is only used by algorithms with a replay: "
                 "leave it out."
@@ -118,17 +134,56 @@ def check_budget(total_timesteps: int, steps_per_update: int) -> int:
     return total_timesteps // steps_per_update
 
 
-def resolve_num_envs(algorithm_envs: int, config: RunnerConfig) -> int:
-    """Envs on all devices; ConfigError if algorithm's and runner's disagree."""
-    runner_envs, n_devices = config.num_envs, devices_of(config)
-    if 1 in (algorithm_envs, runner_envs):
-        return algorithm_envs if algorithm_envs > 1 else runner_envs * n_devices
-    if algorithm_envs != runner_envs * n_devices:
-        raise ConfigError(
-            f"algo.num_envs {algorithm_envs} and runner.num_envs {runner_envs} x {n_devices} "
-            "devices disagree: give one of them."
-        )
-    return algorithm_envs
+def is_given(config: Any, name: str) -> bool:
+    """Whether a field of a config differs from its default."""
+    return getattr(config, name) != getattr(type(config), name)
+
+
+def with_num_envs(
+    config: Any, runner_config: RunnerConfig, per_device: bool = False
+) -> tuple[Any, RunnerConfig]:
+    """The two configs with the number of envs on all devices, which the algorithm's then holds.
+
+    Several devices have the runner's number on each if it is given, and one device has the
+    algorithm's. Where both are given a line says which is used.
+
+    Args:
+        config: the algorithm's.
+        runner_config: the runner's.
+        per_device: treats one device as several.
+    """
+    n_devices = devices_of(runner_config)
+    own, runners = config.num_envs, runner_config.num_envs * n_devices
+    if not is_given(config, "num_envs"):
+        num_envs = runners
+    elif not is_given(runner_config, "num_envs"):
+        num_envs = own
+    else:
+        num_envs = runners if n_devices > 1 or per_device else own
+        if own != runners:
+            say_once(
+                f"num_envs: {num_envs} envs are used, where the algorithm's config gives {own} and "
+                f"the runner's {runners}."
+            )
+    return replace(config, num_envs=num_envs), replace(runner_config, num_envs=1)
+
+
+def share_for_saving(config: RunnerConfig) -> float:
+    """The largest share of the time that saving may take."""
+    if config.checkpoint_share is not None:
+        return config.checkpoint_share
+    return 1.0 if is_given(config, "checkpoint_interval") else DEFAULT_SHARE
+
+
+def check_checkpoints_used(config: RunnerConfig) -> None:
+    """Raises ConfigError for settings of checkpoints where none are written."""
+    for name in ("checkpoint_interval", *OF_CHECKPOINTS):
+        value = getattr(config, name)
+        if is_given(config, name) and not (name == "checkpoint_interval" and value is None):
+            raise ConfigError(
+                f"runner.{name} {value} needs checkpoints: give a run_dir or a checkpoint_dir, and "
+                "a checkpoint_interval that is not None."
+            )
 
 
 def check_shape(name: str, given: Any, actual: Any) -> None:

@@ -31,7 +31,7 @@ class EvalMetrics(NamedTuple):
 
 
 class Episodes(NamedTuple):
-    """Greedy episodes, each until its end or `max_steps`; arrays are `[n_episodes]`."""
+    """Greedy episodes, each until its end or a limit of steps; arrays are `[n_episodes]`."""
 
     episode_return: AnyArray
     length: AnyArray  # int32, env steps
@@ -40,49 +40,54 @@ class Episodes(NamedTuple):
     first_value: AnyArray | None  # None where the algorithm estimates none
 
 
-class _Running(NamedTuple):
+class Running(NamedTuple):
+    """Greedy episodes under way."""
+
     key: Key
     obs: PyTree
     state: PyTree
-    episode_return: Array
-    length: Array
-    done: Array
-    discounted_return: Array
     discount: Array  # of the next reward
+    episodes: Episodes  # so far
 
 
-def _run_episode(
-    policy: Callable[[PyTree], PyTree],
-    value: Callable[[PyTree], Array | None],
-    env: Environment,
-    env_params: PyTree,
-    max_steps: int,
-    gamma: Number,
-    key: Key,
-) -> Episodes:
-    def unfinished(episode: _Running) -> Array:
-        return ~episode.done & (episode.length < max_steps)
-
-    def step(episode: _Running) -> _Running:
-        key, step_key = jax.random.split(episode.key)
-        after = env.step(step_key, episode.state, policy(episode.obs), env_params)
-        return _Running(
-            key=key,
-            obs=after.obs,
-            state=after.state,
-            episode_return=after.info["episode_return"],
-            length=episode.length + 1,
-            done=after.terminated | after.truncated,
-            discounted_return=episode.discounted_return + episode.discount * after.reward,
-            discount=episode.discount * gamma,
-        )
-
+def _begin_episode(
+    value: Callable[[PyTree], Array | None], env: Environment, env_params: PyTree, key: Key
+) -> Running:
     key, reset_key = jax.random.split(key)
     obs, state = env.reset(reset_key, env_params)
     zero, one = jnp.float32(0.0), jnp.float32(1.0)
-    first = _Running(key, obs, state, zero, jnp.int32(0), jnp.array(False), zero, one)
-    last = jax.lax.while_loop(unfinished, step, first)
-    return Episodes(last.episode_return, last.length, last.done, last.discounted_return, value(obs))
+    return Running(
+        key, obs, state, one, Episodes(zero, jnp.int32(0), jnp.array(False), zero, value(obs))
+    )
+
+
+def _continue_episode(
+    policy: Callable[[PyTree], PyTree],
+    env: Environment,
+    env_params: PyTree,
+    gamma: Number,
+    until: int | Array,
+    running: Running,
+) -> Running:
+    """Until its end, but at most until it is `until` steps long."""
+
+    def unfinished(running: Running) -> Array:
+        return ~running.episodes.finished & (running.episodes.length < until)
+
+    def step(running: Running) -> Running:
+        key, step_key = jax.random.split(running.key)
+        after = env.step(step_key, running.state, policy(running.obs), env_params)
+        before, discount = running.episodes, running.discount
+        episodes = Episodes(
+            episode_return=after.info["episode_return"],
+            length=before.length + 1,
+            finished=after.terminated | after.truncated,
+            discounted_return=before.discounted_return + discount * after.reward,
+            first_value=before.first_value,
+        )
+        return Running(key, after.obs, after.state, discount * gamma, episodes)
+
+    return jax.lax.while_loop(unfinished, step, running)
 
 
 def evaluate(
@@ -106,27 +111,38 @@ def evaluate(
         max_steps: env steps after which an episode is cut short.
         rng: split into one key per episode; never a key of the training stream.
     """
-    env = with_episode_statistics(env)
-    policy = partial(act_fn, agent_state)
-    run = partial(_run_episode, policy, _no_value, env, env_params, max_steps, 1.0)
-    return summary(jax.vmap(run)(jax.random.split(rng, n_episodes)))
+    env, policy = with_episode_statistics(env), partial(act_fn, agent_state)
+
+    def run_episode(key: Key) -> Running:
+        first = _begin_episode(_no_value, env, env_params, key)
+        return _continue_episode(policy, env, env_params, 1.0, max_steps, first)
+
+    return summary(jax.vmap(run_episode)(jax.random.split(rng, n_episodes)).episodes)
 
 
-def evaluate_agent(
+def begin_evaluation(
+    agent: tuple[Any, PyTree], env: Environment, env_params: PyTree, rng: Key, *, n_episodes: int
+) -> Running:
+    """The first observations of `n_episodes` episodes of `(algorithm, agent_state)`."""
+    algorithm, agent_state = agent
+    value = partial(algorithm.value, agent_state)
+    begin = partial(_begin_episode, value, with_episode_statistics(env), env_params)
+    return jax.vmap(begin)(jax.random.split(rng, n_episodes))
+
+
+def continue_evaluation(
     agent: tuple[Any, PyTree],
     env: Environment,
     env_params: PyTree,
-    *,
-    n_episodes: int,
-    max_steps: int,
-    rng: Key,
-) -> EvalMetrics:
-    """`evaluate` of `(algorithm, agent_state)`, its values compared with discounted returns."""
-    env, (algorithm, agent_state) = with_episode_statistics(env), agent
-    policy, value = partial(greedy_action, agent), partial(algorithm.value, agent_state)
-    gamma = algorithm.config.gamma
-    run = partial(_run_episode, policy, value, env, env_params, max_steps, gamma)
-    return summary(jax.vmap(run)(jax.random.split(rng, n_episodes)))
+    running: Running,
+    until: int | Array,
+) -> tuple[Running, EvalMetrics]:
+    """The episodes once they are `until` steps long or have ended, and their results so far."""
+    env, policy = with_episode_statistics(env), partial(greedy_action, agent)
+    gamma = agent[0].config.gamma
+    step = partial(_continue_episode, policy, env, env_params, gamma, until)
+    running = jax.vmap(step)(running)
+    return running, summary(running.episodes)
 
 
 def _no_value(obs: PyTree) -> None:
@@ -151,8 +167,13 @@ def summary(episodes: Episodes) -> EvalMetrics:
 jit_evaluate = jax.jit(evaluate, static_argnames=("act_fn", "env", "n_episodes", "max_steps"))
 """`evaluate`, compiled once for each act_fn, env, n_episodes and max_steps."""
 
-jit_evaluate_agent = jax.jit(evaluate_agent, static_argnames=("env", "n_episodes", "max_steps"))
-"""`evaluate_agent`, compiled once for each env, n_episodes and max_steps.
+jit_begin_evaluation = jax.jit(begin_evaluation, static_argnames=("env", "n_episodes"))
+"""`begin_evaluation`, compiled once for each env and n_episodes."""
+
+jit_continue_evaluation = jax.jit(
+    continue_evaluation, static_argnames=("env",), donate_argnames=("running",)
+)
+"""`continue_evaluation`, compiled once for each env and number of episodes.
 
 A changed hyperparameter or agent compiles nothing again.
 """

@@ -13,7 +13,8 @@ import jax
 
 from vibe_rl.algorithms.base import Algorithm
 from vibe_rl.env.base import Environment
-from vibe_rl.runner.evaluator import EvalMetrics, jit_evaluate_agent
+from vibe_rl.runner.evaluation import Evaluation, in_pieces
+from vibe_rl.runner.evaluator import jit_begin_evaluation, jit_continue_evaluation
 from vibe_rl.runner.loop import MetricTable, TrainState, jit_start, run_chunk, start
 from vibe_rl.types import Key, PyTree
 
@@ -46,9 +47,9 @@ class Executor(NamedTuple):
     it holds is given back when the block ends."""
     run_chunk: Callable[..., tuple[TrainState, MetricTable]]
     """See `loop.run_chunk`."""
-    evaluate: Callable[..., EvalMetrics]
+    evaluate: Callable[..., Evaluation]
     """`evaluate(algorithm, agent_state, env, env_params, key, n_episodes, max_steps)`: greedy
-    episodes; the result may be under way."""
+    episodes in pieces."""
     shapes: Callable[[Beginning], TrainState]
     """What the state will look like; nothing is computed."""
     savable: Callable[[TrainState], TrainState] = unchanged
@@ -73,11 +74,11 @@ def evaluate_on_device(
     key: Key,
     n_episodes: int,
     max_steps: int,
-) -> EvalMetrics:
+) -> Evaluation:
     """See `Executor.evaluate`."""
-    agent = algorithm, algorithm.portable(agent_state)
-    how = {"n_episodes": n_episodes, "max_steps": max_steps}
-    return jit_evaluate_agent(agent, env, env_params, rng=key, **how)
+    task = (algorithm, algorithm.portable(agent_state)), env, env_params
+    begin = partial(jit_begin_evaluation, *task, key, n_episodes=n_episodes)
+    return in_pieces(begin, partial(jit_continue_evaluation, *task), max_steps)
 
 
 def shapes_on_device(beginning: Beginning) -> TrainState:

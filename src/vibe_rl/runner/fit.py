@@ -12,17 +12,19 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
+from vibe_rl.runner.evaluation import Evaluation
 from vibe_rl.runner.evaluator import EvalMetrics
-from vibe_rl.runner.loop import Chunk, TrainState
+from vibe_rl.runner.loop import Chunk, TrainState, empty_chunk
 from vibe_rl.runner.resuming import Found
 from vibe_rl.runner.rows import Pending, Row, RowWriter, Speedometer
 from vibe_rl.runner.run import Run
 from vibe_rl.runner.saving import Saver
 from vibe_rl.runner.schedule import Stops
 from vibe_rl.system.processes import greatest
-from vibe_rl.system.signals import StopRequest
+from vibe_rl.system.signals import StopRequest, unless_interrupted
 from vibe_rl.tracking.base import Tee, Tracker
 from vibe_rl.types import PyTree
 
@@ -31,6 +33,7 @@ Result_co = TypeVar("Result_co", covariant=True)
 Callback = Callable[[int, PyTree, Row], object]
 """Called as `callback(step, agent_state, metrics)` after every row, once learning has begun.
 
+The state is a copy of what acting needs: no replay is in it, and it may be kept.
 If it returns False, Python's or an array's, and not merely nothing, the run ends there as if its
 budget were used up."""
 
@@ -41,6 +44,12 @@ def is_false(answer: object) -> bool:
     return array.dtype == bool and array.ndim == 0 and not array
 
 
+@jax.jit
+def copied(tree: PyTree) -> PyTree:
+    """The same arrays in memory of their own, which no other program takes."""
+    return jax.tree.map(jnp.copy, tree)
+
+
 class FitResult(NamedTuple):
     """How a run ended."""
 
@@ -49,8 +58,9 @@ class FitResult(NamedTuple):
     updates: int
     history: dict[str, np.ndarray]  # one entry per update and metric; empty unless asked for
     evaluation: EvalMetrics | None  # the last one; of the state returned unless it ended early
-    interrupted: bool  # whether a signal ended it before its budget
+    interrupted: bool  # whether it was asked to stop before its budget or its last evaluation
     diverged: str | None = None  # of one among many: what was not finite; nothing is evaluated then
+    signal: int = 0  # the number of the one that asked it to stop, if one did
 
 
 @dataclass
@@ -69,11 +79,19 @@ class Host:
         """The state to resume with, if there is one, and the updates made before."""
         if self.found is None:
             return None, 0
+        update = self.found.update
         self.rows.unfinished = list(self.found.unfinished)
-        return self.found.take(self.run), self.found.update
+        self.rows.evaluated = None if self.found.evaluation_is_cut else update
+        self.rows.speedometer.restart(update * self.run.steps_per_update, time.perf_counter())
+        return self.found.take(self.run), update
 
     def chunks(self, run: Run, state: TrainState, update: int) -> Iterator[tuple[Run, Chunk]]:
-        """The chunks from `update` on, each with the run that it is of."""
+        """The chunks from `update` on, each with the run that it is of.
+
+        An evaluation that was cut short comes first: it belongs to a chunk without updates.
+        """
+        if self.found is not None and self.found.evaluation_is_cut:
+            yield run, empty_chunk(state)
         for chunk in run.chunks(state, self.longest, self.stops(), update):
             update += chunk.n_updates
             self.start_clock(chunk, update)
@@ -91,12 +109,14 @@ class Host:
             under_way = 0 if self.run.executor.waits else chunk.n_updates
             self.rows.speedometer.restart((update - under_way) * self.run.steps_per_update, since)
 
-    def evaluate(self, run: Run, chunk: Chunk, update: int) -> EvalMetrics | None:
-        """The evaluation that is due, if one is; no speed counts its time."""
+    def evaluate(
+        self, run: Run, chunk: Chunk, update: int, stop: StopRequest
+    ) -> EvalMetrics | None:
+        """The evaluation that is due, unless none is or it is cut short."""
         if not run.due.evaluates_after(update):
             return None
         self.flush()
-        return evaluate_apart(run, chunk, update, [self.rows.speedometer])
+        return evaluate_apart(run, chunk, update, [self.rows.speedometer], stop)
 
     def stops(self) -> Stops:
         """What a chunk may not cross, besides evaluations."""
@@ -106,8 +126,8 @@ class Host:
     def after(self, chunk: Chunk, update: int, scores: EvalMetrics | None) -> bool:
         """Handles a chunk that may be under way; whether the run may continue."""
         self.observe(chunk, update, scores)
-        if self.saver is not None and self.saver.due(update, scores):
-            self.save(chunk.state, update, scores)
+        if self.saver is not None and (self.saver.due(update, scores) or not chunk.n_updates):
+            self.save(chunk, update, scores)
         return not self.ended
 
     def observe(self, chunk: Chunk, update: int, scores: EvalMetrics | None) -> None:
@@ -118,36 +138,42 @@ class Host:
         if self.callback is not None:
             row = self.flush()
             if row and update > run.warmup_updates:
-                step, agent_state = update * run.steps_per_update, chunk.state.agent_state
-                self.ended = is_false(self.callback(step, agent_state, row))
+                acting = run.algorithm.portable(chunk.state.agent_state)
+                answer = self.callback(update * run.steps_per_update, copied(acting), row)
+                self.ended = is_false(answer)
 
-    def save(self, state: TrainState, update: int, scores: EvalMetrics | None) -> None:
+    def save(self, chunk: Chunk, update: int, scores: EvalMetrics | None) -> None:
         """Saves what is logged and known to be finite."""
         self.flush()
         assert self.saver is not None
-        self.saver.save(update, state, self.rows.unfinished, scores)
+        replace = not chunk.n_updates
+        self.saver.save(update, chunk.state, self.rows.unfinished, scores, replace)
 
     def flush(self) -> Row:
         """Waits for the chunk whose metrics are not logged yet; its last row, or nothing."""
         pending, self.pending = self.pending, None
         return self.rows(pending)
 
-    def end(self, update: int, state: TrainState) -> FitResult:
+    def end(self, update: int, state: TrainState, signal: int) -> FitResult:
         """Logs and saves what is left; a row cut short only if no resumed run can complete it."""
         self.flush()
         run, rows = self.run, self.rows
+        evaluated = rows.evaluated == update
+        scores = rows.evaluation if evaluated else None
         if self.saver is None:
             rows.close(update)
         else:
-            scores = rows.evaluation if run.due.evaluates_after(update) else None
             self.saver.finish(update, state, rows.unfinished, scores)
+        is_last = update == run.n_updates
+        complete = is_last and (evaluated or not run.due.evaluates_after(update))
         return FitResult(
             state=state,
             step=update * run.steps_per_update,
             updates=update,
             history=rows.table(),
             evaluation=rows.evaluation,
-            interrupted=update < run.n_updates and not self.ended,
+            interrupted=not (complete or self.ended),
+            signal=signal,
         )
 
 
@@ -163,31 +189,42 @@ class AnyHost(Protocol[Result_co]):
         """The chunks from `update` on, each with the run that it is of."""
         ...
 
-    def evaluate(self, run: Run, chunk: Chunk, update: int) -> EvalMetrics | None:
-        """The evaluation of a chunk's state that is due, if one is."""
+    def evaluate(
+        self, run: Run, chunk: Chunk, update: int, stop: StopRequest
+    ) -> EvalMetrics | None:
+        """The evaluation of a chunk's state that is due, unless none is or it is cut short."""
         ...
 
     def after(self, chunk: Chunk, update: int, scores: EvalMetrics | None) -> bool:
         """Handles a chunk and its evaluation; whether the run may continue."""
         ...
 
-    def end(self, update: int, state: TrainState) -> Result_co:
-        """Handles what is left; how it ended."""
+    def end(self, update: int, state: TrainState, signal: int) -> Result_co:
+        """Handles what is left; how it ended, and which signal asked for it, if one did."""
         ...
 
 
 def evaluate_apart(
-    run: Run, chunk: Chunk, update: int, speedometers: Sequence[Speedometer]
+    run: Run, chunk: Chunk, update: int, speedometers: Sequence[Speedometer], stop: StopRequest
 ) -> EvalMetrics | None:
-    """The evaluation that is due after a chunk, whose time no speedometer counts."""
+    """The evaluation of a chunk's state, whose time no speedometer counts; None if it is cut."""
     jax.block_until_ready(chunk.metrics)
     for speedometer in speedometers:
         speedometer(update * run.steps_per_update)
     began = time.perf_counter()
-    scores = jax.block_until_ready(run.evaluate(chunk.state.agent_state, update))
+    scores = unless_stopped(run.evaluation(chunk.state.agent_state, update), stop)
     for speedometer in speedometers:
         speedometer.pause(time.perf_counter() - began)
     return scores
+
+
+def unless_stopped(evaluation: Evaluation, stop: StopRequest) -> EvalMetrics | None:
+    """The results, or None if a stop is requested before they are there."""
+    while not greatest(stop.requested):
+        scores = next(evaluation)
+        if scores is not None:
+            return scores
+    return None
 
 
 def fit(
@@ -212,9 +249,11 @@ def fit(
 
     Raises:
         NonFiniteLossError: a loss became NaN or infinite.
+        TrainingInterrupted: at Ctrl-C or SIGTERM, if there is no `stop`.
     """
     rows = row_writer(run, tracker, keep_history)
-    return drive(run, Host(run, rows, callback, saver, found), stop)
+    result = drive(run, Host(run, rows, callback, saver, found), stop)
+    return result if stop is not None else unless_interrupted(result, result.signal)
 
 
 def row_writer(run: Run, tracker: Tracker | None, keep_history: bool = False) -> RowWriter:
@@ -231,8 +270,8 @@ def drive(run: Run, host: AnyHost[Result], stop: StopRequest | None = None) -> R
             state, restored = first, None  # whose memory is the run's now
             for current, chunk in host.chunks(run, state, update):
                 update, state = update + chunk.n_updates, chunk.state
-                scores = host.evaluate(current, chunk, update)
+                scores = host.evaluate(current, chunk, update, stopping)
                 may_continue = host.after(chunk, update, scores)
                 if greatest(stopping.requested or not may_continue):
                     break
-            return host.end(update, state)
+            return host.end(update, state, greatest(stopping.signal))

@@ -11,7 +11,7 @@ from vibe_rl.runner.config import (
     check_runner,
     check_shape,
     devices_of,
-    resolve_num_envs,
+    with_num_envs,
 )
 from vibe_rl.runner.env_checks import check_structure, spaces_of
 from vibe_rl.runner.run import Run, prepare
@@ -30,13 +30,14 @@ def make_algorithm(
 ) -> Kind:
     """The algorithm of a class for an env; ConfigError if the settings cannot work."""
     check_runner(runner_config)
+    config, runner_config = with_num_envs(config, runner_config)
     if not kind.uses_replay:
         check_replay_unused(runner_config)
     params = params_at(env_params, 0)
     check_structure(env, params, env.default_params())
     setup = Setup(
         total_timesteps=runner_config.total_timesteps,
-        num_envs=resolve_num_envs(config.num_envs, runner_config),
+        num_envs=config.num_envs,
         n_devices=devices_of(runner_config),
         buffer_size=runner_config.buffer_size,
         warmup_steps=runner_config.warmup_steps,
@@ -61,14 +62,15 @@ def prepare_from_config(
     Raises:
         ConfigError: the run cannot work, or a shape is not the env's.
     """
+    check_runner(runner_config)
+    config, runner_config = with_num_envs(config, runner_config)
     algorithm = make_algorithm(kind, env, env_params, config, runner_config)
-    num_envs = resolve_num_envs(config.num_envs, runner_config)
     run = prepare(
         algorithm,
         env,
         env_params,
         runner_config,
-        num_envs,
+        config.num_envs,
         eval_params=eval_params,
         description=description,
     )

@@ -3,7 +3,7 @@
 The device acts and learns, the envs step in between. Everything else is as in `loop`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -17,7 +17,8 @@ from jaxtyping import Array
 from vibe_rl.algorithms.base import Algorithm
 from vibe_rl.env.host import HostEnvironment, HostEnvs
 from vibe_rl.ops import prng
-from vibe_rl.runner.evaluator import Episodes, EvalMetrics, greedy_action, summary
+from vibe_rl.runner.evaluation import Evaluation
+from vibe_rl.runner.evaluator import Episodes, greedy_action, summary
 from vibe_rl.runner.executor import Beginning, Executor
 from vibe_rl.runner.hybrid import (
     Rollout,
@@ -193,20 +194,22 @@ def evaluate_host_envs(
     key: Key,
     n_episodes: int,
     max_steps: int,
-) -> EvalMetrics:
-    """See `Executor.evaluate`; `AT_ONCE` episodes at a time."""
+) -> Evaluation:
+    """See `Executor.evaluate`; `AT_ONCE` episodes at a time, a step of each in a piece."""
     policy = algorithm, algorithm.portable(agent_state)
     begins = range(0, n_episodes, AT_ONCE)
     keys = jax.random.split(key, len(begins))
     rounds = []
     for env_key, begin in zip(keys, begins, strict=True):
         with open_envs(env, env_key, min(AT_ONCE, n_episodes - begin)) as envs:
-            rounds.append(first_episodes(policy, envs, max_steps))
-    return summary(jax.tree.map(lambda *parts: jnp.concatenate(parts), *rounds))
+            rounds.append((yield from first_episodes(policy, envs, max_steps)))
+    yield summary(jax.tree.map(lambda *parts: jnp.concatenate(parts), *rounds))
 
 
-def first_episodes(policy: tuple[Any, PyTree], envs: CountedEnvs, max_steps: int) -> Episodes:
-    """The first episode of each env, until its end or `max_steps`."""
+def first_episodes(
+    policy: tuple[Any, PyTree], envs: CountedEnvs, max_steps: int
+) -> Generator[None, None, Episodes]:
+    """The first episode of each env, until its end or `max_steps`; yields after every step."""
     values = jax.device_get(jit_values(policy, envs.obs))
     finished = np.zeros(len(envs.episode_length), bool)
     returns, lengths = envs.episode_return, envs.episode_length
@@ -220,6 +223,7 @@ def first_episodes(policy: tuple[Any, PyTree], envs: CountedEnvs, max_steps: int
         finished = finished | np.logical_or(step.transition.terminated, step.transition.truncated)
         if finished.all():
             break
+        yield
     return Episodes(returns, lengths, finished, discounted, values)
 
 

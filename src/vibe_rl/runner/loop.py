@@ -75,6 +75,13 @@ class Chunk(NamedTuple):
     first: bool  # of its schedule, so that its program may just have been compiled
 
 
+def empty_chunk(state: TrainState) -> Chunk:
+    """One without updates, of which nothing but the state is of use."""
+    leading = state.key.shape  # of many agents
+    rows, episodes = np.zeros((*leading, 0, 0)), np.zeros((*leading, 0, 2, 0))
+    return Chunk(state, MetricTable(rows, episodes, ()), 0, first=False)
+
+
 class Experience(NamedTuple):
     """One step of all envs, as the collector stacks it; leaves `[N, ...]`."""
 

@@ -13,7 +13,7 @@ from vibe_rl.algorithms.base import Algorithm
 from vibe_rl.env.host import AnyEnvironment, HostEnvironment
 from vibe_rl.errors import ConfigError
 from vibe_rl.runner.config import RunnerConfig, devices_of
-from vibe_rl.runner.evaluator import EvalMetrics
+from vibe_rl.runner.evaluation import Evaluation
 from vibe_rl.runner.executor import Beginning, Executor, evaluate_on_device, shapes_on_device
 from vibe_rl.runner.loop import HOW, MetricTable, TrainState, iterations, jit_start_with
 from vibe_rl.sharding import (
@@ -106,7 +106,7 @@ def run_chunk_on_mesh(
 
 def evaluate_on_mesh(
     mesh: Mesh, algorithm: Algorithm, agent_state: PyTree, *how: Any
-) -> EvalMetrics:
+) -> Evaluation:
     """See `Executor.evaluate`; on this process's first device."""
     return evaluate_on_device(algorithm, to_one_device(algorithm, agent_state, mesh), *how)
 

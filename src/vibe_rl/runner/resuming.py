@@ -21,6 +21,8 @@ from vibe_rl.types import PyTree
 
 RUN = "run"
 """What the notes of a run's checkpoint say that it holds."""
+CUT = "evaluation_is_cut"
+"""The note of whether the evaluation that belongs to a checkpoint is still to be made."""
 NO_LONGER_KEPT = (".agent_state.memory.check", ".memory.check")
 """Leaves in checkpoints of version 0.1, of runs and of agents alone, that are not read."""
 
@@ -33,6 +35,7 @@ class Found:
         self._holds_replay: bool = notes["replay"]
         self.update: int = notes["update"]
         self.unfinished: list[Row] = [unpack(texts) for texts in notes["unfinished"]]
+        self.evaluation_is_cut: bool = notes.get(CUT, False)
         self.diverged: str | None = notes.get("diverged")  # what was not finite, if that was kept
 
     def take(self, run: Run) -> TrainState:
@@ -155,6 +158,11 @@ def check_notes(run: Run, directory: str | Path, step: int) -> dict[str, Any]:
             f"run of {run.steps_per_update}: give the same number of envs and steps."
         )
     return notes
+
+
+def evaluation_is_cut(directory: Path, step: int) -> bool:
+    """Whether the evaluation that belongs to a checkpoint is still to be made."""
+    return load_metadata(directory, step=step).get(CUT, False)
 
 
 def saved_part(run: Run, state: TrainState, replay: bool) -> TrainState:

@@ -75,7 +75,8 @@ class RowWriter:
     history: list[dict[str, np.ndarray]] = field(default_factory=list)  # columns of each chunk
     unfinished: list[Row] = field(default_factory=list)  # columns of the row that is not full yet
     logged: int = 0  # the update with which the last row ended
-    evaluation: EvalMetrics | None = None
+    evaluation: EvalMetrics | None = None  # the last one
+    evaluated: int | None = None  # the update that it belongs to
     speedometer: Speedometer = field(default_factory=Speedometer)
 
     @property
@@ -87,6 +88,9 @@ class RowWriter:
         """Waits for the chunk, logs the rows that end in it and returns the last, or nothing."""
         if pending is None:
             return {}
+        if not pending.n_updates:
+            scores = pending.evaluation
+            return {} if scores is None else self._finish(pending.update, scores)
         begin = first = pending.update - pending.n_updates
         columns = pending.metrics.columns(pending.n_updates)
         self.speedometer(pending.update * self.steps_per_update)
@@ -104,7 +108,8 @@ class RowWriter:
             self.unfinished.append({n: x for n, x in part.items() if n not in EnvFaults._fields})
             self._log_episodes(pending.metrics, here, begin)
             evaluation = pending.evaluation if end == pending.update else None
-            row = self._finish(end, evaluation) if end == row_end else {}
+            complete = end == row_end and not self.due.is_cut(end, evaluation)
+            row = self._finish(end, evaluation) if complete else {}
             begin = end
         return row
 
@@ -126,7 +131,7 @@ class RowWriter:
             row["steps_per_second"] = self.speedometer.speed
         if evaluation is not None:
             scores: EvalMetrics = jax.device_get(evaluation)
-            self.evaluation = scores
+            self.evaluation, self.evaluated = scores, update
             row |= evaluation_row(scores)
         self.tracker.log(row, row["step"])
         self.logged = update

@@ -19,7 +19,7 @@ from vibe_rl.run_dir.manifest import versions
 from vibe_rl.run_dir.plain import plain_text
 from vibe_rl.runner.config import RunnerConfig, check_budget, check_runner
 from vibe_rl.runner.env_checks import fit_for_training
-from vibe_rl.runner.evaluator import EvalMetrics
+from vibe_rl.runner.evaluation import Evaluation
 from vibe_rl.runner.executor import ON_DEVICE, Beginning, Executor
 from vibe_rl.runner.host_env import WITH_HOST_ENVS
 from vibe_rl.runner.hybrid import WITH_HOST_RING, has_host_ring
@@ -120,15 +120,13 @@ class Run:
                     state = chunk.state
                     yield chunk
 
-    def evaluate(self, agent_state: PyTree, update: int) -> EvalMetrics | None:
-        """Greedy episodes of this very state, if it is time; the result may be under way."""
-        if not self.due.evaluates_after(update):
-            return None
+    def evaluation(self, agent_state: PyTree, update: int) -> Evaluation:
+        """The greedy episodes that belong to this update."""
         key = evaluation_key(self.seed, update)
-        return self.score(agent_state, key, self.config.eval_episodes)
+        return self.evaluate(agent_state, key, self.config.eval_episodes)
 
-    def score(self, agent_state: PyTree, key: RunKey, episodes: int) -> EvalMetrics:
-        """Greedy episodes; the result may be under way."""
+    def evaluate(self, agent_state: PyTree, key: RunKey, episodes: int) -> Evaluation:
+        """Greedy episodes of this very state, in pieces."""
         how = self.algorithm, agent_state, self.env, self.eval_params, key
         return self.executor.evaluate(*how, episodes, self.config.eval_max_steps)
 

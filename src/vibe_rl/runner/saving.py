@@ -16,12 +16,14 @@ import numpy as np
 
 from vibe_rl.checkpoint import initialize_checkpoint_dir, saved_steps
 from vibe_rl.errors import reason
+from vibe_rl.runner.config import share_for_saving
 from vibe_rl.runner.evaluator import EvalMetrics
 from vibe_rl.runner.loop import TrainState
-from vibe_rl.runner.resuming import RUN, pack, saved_part
+from vibe_rl.runner.resuming import CUT, RUN, pack, saved_part
 from vibe_rl.runner.rows import Row
 from vibe_rl.runner.run import Run
 from vibe_rl.runner.schedule import next_due
+from vibe_rl.system.notices import say_once
 from vibe_rl.system.processes import greatest, wait_for_all
 
 ATTEMPTS = 2
@@ -71,7 +73,17 @@ class Saver:
 
     def next_save(self, update: int) -> int:
         """The next update after which the number of steps asks for a checkpoint."""
-        interval, n_updates = self.run.config.checkpoint_interval, self.run.n_updates
+        return min(
+            self._next_at(self.run.config.checkpoint_interval, update), self.next_kept(update)
+        )
+
+    def next_kept(self, update: int) -> int:
+        """The next update whose checkpoint is kept for good, or else the run's last."""
+        return self._next_at(self.run.config.keep_period, update)
+
+    def _next_at(self, interval: int | None, update: int) -> int:
+        """The next update that reaches a multiple of so many env steps, within the run."""
+        n_updates = self.run.n_updates
         if not interval:
             return n_updates
         return min(next_due(interval, self.run.steps_per_update, update), n_updates)
@@ -83,11 +95,22 @@ class Saver:
         """
         if self._under_way is not None and not greatest(self.manager.busy):
             self.settle()
-        config, elapsed = self.run.config, time.monotonic() - self._saved_at
-        late = elapsed >= 60 * config.checkpoint_minutes
-        affordable = config.checkpoint_share >= 1 or self._cost <= config.checkpoint_share * elapsed
-        by_steps = self.next_save(update - 1) == update and affordable
+        late = time.monotonic() - self._saved_at >= 60 * self.run.config.checkpoint_minutes
+        kept = self.next_kept(update - 1) == update < self.run.n_updates
+        by_steps = self.next_save(update - 1) == update and (kept or self._is_affordable())
         return bool(greatest(late or by_steps or self.improves(scores)))
+
+    def _is_affordable(self) -> bool:
+        """Whether saving takes no more than its share of the time; tells if a default says no."""
+        config, share = self.run.config, share_for_saving(self.run.config)
+        if share >= 1 or self._cost <= share * (time.monotonic() - self._saved_at):
+            return True
+        if config.checkpoint_share is None:
+            say_once(
+                f"checkpoints are not written every {config.checkpoint_interval} env steps, for "
+                f"that takes more than {share:.0%} of the time: runner.checkpoint_share 1 does."
+            )
+        return False
 
     def improves(self, scores: EvalMetrics | None) -> bool:
         """Whether it is the best evaluation so far."""
@@ -99,13 +122,18 @@ class Saver:
         state: TrainState,
         unfinished: Sequence[Row],
         scores: EvalMetrics | None,
+        replace: bool = False,
     ) -> None:
-        """Saves everything; what was evaluated goes with its figure."""
+        """Saves everything; what was evaluated goes with its figure.
+
+        With `replace` also where the step is saved already, but without its evaluation.
+        """
         figure = np.nan if scores is None else float(scores.mean_return)
         metrics = {"eval_return": figure} if np.isfinite(figure) else None
         notes = {
             "holds": RUN,
             "update": update,
+            CUT: self.run.due.is_cut(update, scores),
             "unfinished": [pack(columns) for columns in unfinished],
             "algorithm": type(self.run.algorithm).__name__,
             "replay": self.run.config.checkpoint_replay,
@@ -113,6 +141,7 @@ class Saver:
         step = update * self.run.steps_per_update
         tree = saved_part(self.run, state, self.run.config.checkpoint_replay)
         how = {"metrics": metrics, "metadata": self.notes | notes, "force": True}
+        how |= {"replace": replace}
         began = time.monotonic()
         self.settle()  # what went wrong before must not keep this one from being written
         with warn_on_failure(f"the checkpoint of step {step}"):

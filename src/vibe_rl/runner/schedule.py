@@ -84,6 +84,10 @@ class Timetable:
         """Whether the agent is evaluated after this update."""
         return self.eval_every is not None and self.next_evaluation(update - 1) == update
 
+    def is_cut(self, update: int, scores: object | None) -> bool:
+        """Whether the evaluation after this update was begun or due, and has no results."""
+        return scores is None and self.evaluates_after(update)
+
     def chunks(
         self, begin: int, end: int, longest: Longest, stops: Stops
     ) -> Iterator[tuple[int, int]]:

@@ -8,12 +8,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from vibe_rl.checkpoint import saved_steps
+from vibe_rl.checkpoint import saved_steps, settle_replaced
 from vibe_rl.errors import ConfigError, UnwritableError
 from vibe_rl.plotting import plot_reward_curve
 from vibe_rl.run_dir.directory import RunDir
 from vibe_rl.run_dir.manifest import versions
 from vibe_rl.run_dir.plain import plain
+from vibe_rl.runner.config import RunnerConfig, check_checkpoints_used
 from vibe_rl.runner.fit import Callback, FitResult, fit
 from vibe_rl.runner.resuming import Found, check_checkpoints, latest
 from vibe_rl.runner.run import Run
@@ -68,7 +69,7 @@ class Session:
             tee = stack.enter_context(Tee(*trackers, *own))
             tee.log_config(plain(run.description))
             result = fit(run, tee, callback, keep_history, saver, self.stop, found)
-            if self.run_dir is not None and is_first():
+            if self.run_dir is not None and is_first() and not result.interrupted:
                 log_files(run, self.run_dir, tee)
             return result
 
@@ -82,21 +83,30 @@ def open_session(
     Nothing but the lock has been written when the block begins, so that it may first record what it
     will do. Checkpoints that cannot be read have been set aside.
     """
-    directory = checkpoints_of(run, run_dir)
-    if run.config.resume and directory is None:
-        raise ConfigError("resume True: give a run_dir or a checkpoint_dir to resume from.")
+    config = run.config
+    directory = checkpoints_of(config, run_dir) if config.checkpoint_interval is not None else None
+    if directory is None:
+        check_checkpoints_used(config)
     check_same_files(directory, callback)
     enable_compilation_cache()
     with StopRequest() as stop, ExitStack() as stack:
         if directory is not None:
-            run_on_first(lambda: stack.enter_context(lock_directory(directory)))
+            run_on_first(lambda: take_directory(directory, stack))
             run_together(partial(check_checkpoints, run, directory))
         yield Session(run, run_dir, directory, stop, find(run, directory))
 
 
+def take_directory(directory: Path, stack: ExitStack) -> None:
+    """Locks a directory of checkpoints until the stack is closed; see `settle_replaced`."""
+    stack.enter_context(lock_directory(directory))
+    settle_replaced(directory)
+
+
 def is_complete(run: Run, found: Found | None) -> bool:
     """Whether a run that resumes there has nothing left to do."""
-    return found is not None and found.update == run.n_updates
+    if found is None or found.evaluation_is_cut:
+        return False
+    return found.update == run.n_updates
 
 
 def find(run: Run, directory: Path | None) -> Found | None:
@@ -137,10 +147,10 @@ def check_same_files(directory: Path | None, callback: Callback | None) -> None:
     check_same("having a callback or none", str(callback is None))
 
 
-def checkpoints_of(run: Run, run_dir: RunDir | None) -> Path | None:
-    """Where the run keeps its checkpoints, if it keeps any."""
-    if run.config.checkpoint_dir is not None:
-        return Path(run.config.checkpoint_dir)
+def checkpoints_of(config: RunnerConfig, run_dir: RunDir | None) -> Path | None:
+    """Where checkpoints of the run would be, if it has a place for them."""
+    if config.checkpoint_dir is not None:
+        return Path(config.checkpoint_dir)
     return None if run_dir is None else run_dir.checkpoints
 
 

@@ -65,6 +65,7 @@ def train_dqn(  # noqa: PLR0913 - keyword arguments of a public function
     Raises:
         ConfigError: before anything is compiled or written, if the run cannot work.
         NonFiniteLossError: a loss became NaN or infinite.
+        TrainingInterrupted: Ctrl-C or SIGTERM ended it; the result is in the exception.
     """
     run = prepare_together(
         lambda: prepare_from_config(
@@ -78,4 +79,4 @@ def train_dqn(  # noqa: PLR0913 - keyword arguments of a public function
             n_actions=n_actions,
         )
     )
-    return DQNTrainResult(*train_off_policy(run, callback, run_dir, trackers))
+    return train_off_policy(run, DQNTrainResult, callback, run_dir, trackers)

@@ -1,14 +1,17 @@
 """What `train_dqn` and `train_sac` share: training with rows in memory."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from vibe_rl.run_dir.directory import RunDir
 from vibe_rl.runner.fit import Callback
 from vibe_rl.runner.run import Run
 from vibe_rl.runner.session import run_training
+from vibe_rl.system.signals import unless_interrupted
 from vibe_rl.tracking.base import Tracker
+
+Result = TypeVar("Result")
 
 
 @dataclass
@@ -29,11 +32,13 @@ class Rows(Tracker):
 
 def train_off_policy(
     run: Run,
+    kind: Callable[[Any, list[float], list[dict[str, Any]]], Result],
     callback: Callback | None,
     run_dir: RunDir | None,
     trackers: Sequence[Tracker],
-) -> tuple[Any, list[float], list[dict[str, Any]]]:
-    """The final agent, every episode's return, and the rows of metrics."""
+) -> Result:
+    """The result `kind(agent_state, episode_returns, metrics_log)` of a whole run."""
     rows = Rows(run.warmup_updates * run.steps_per_update)
-    result = run_training(run, callback=callback, run_dir=run_dir, trackers=[rows, *trackers])
-    return result.state.agent_state, rows.episode_returns, rows.metrics_log
+    ended = run_training(run, callback=callback, run_dir=run_dir, trackers=[rows, *trackers])
+    result = kind(ended.state.agent_state, rows.episode_returns, rows.metrics_log)
+    return unless_interrupted(result, ended.signal)

@@ -13,6 +13,7 @@ from vibe_rl.runner.fit import Callback
 from vibe_rl.runner.from_config import make_algorithm, prepare_from_config
 from vibe_rl.runner.run import prepare_together
 from vibe_rl.runner.session import run_training
+from vibe_rl.system.signals import unless_interrupted
 from vibe_rl.tracking.base import Tracker
 from vibe_rl.types import Key, PyTree
 
@@ -82,6 +83,7 @@ def train_ppo(  # noqa: PLR0913 - keyword arguments of a public function
     Raises:
         ConfigError: before anything is compiled or written, if the run cannot work.
         NonFiniteLossError: a loss became NaN or infinite.
+        TrainingInterrupted: Ctrl-C or SIGTERM ended it; the result is in the exception.
     """
     run = prepare_together(
         lambda: prepare_from_config(
@@ -101,4 +103,5 @@ def train_ppo(  # noqa: PLR0913 - keyword arguments of a public function
     state = result.state
     none = np.zeros(0, np.float32)  # of a run that was complete already
     history = PPOMetricsHistory(*(result.history.get(n, none) for n in PPOMetricsHistory._fields))
-    return PPOTrainState(state.agent_state, state.obs, state.env_state, state.key), history
+    train_state = PPOTrainState(state.agent_state, state.obs, state.env_state, state.key)
+    return unless_interrupted((train_state, history), result.signal)

@@ -3,6 +3,11 @@
 import signal
 import threading
 from types import FrameType
+from typing import TypeVar
+
+from vibe_rl.errors import TrainingInterrupted
+
+Result = TypeVar("Result")
 
 
 class StopRequest:
@@ -12,7 +17,8 @@ class StopRequest:
     """
 
     def __init__(self):
-        self.requested = False
+        self.requested = False  # by a signal, or by whoever sets it
+        self.signal = 0  # its number, if it was a signal
         self._previous = {}
 
     def __enter__(self) -> "StopRequest":
@@ -22,7 +28,7 @@ class StopRequest:
         return self
 
     def _request(self, number: int, frame: FrameType | None) -> None:
-        self.requested = True
+        self.requested, self.signal = True, number
         self._restore()
 
     def _restore(self) -> None:
@@ -32,3 +38,15 @@ class StopRequest:
 
     def __exit__(self, *exception: object) -> None:
         self._restore()
+
+
+def unless_interrupted(result: Result, number: int) -> Result:
+    """The result of a call that trains; TrainingInterrupted with it if a signal asked to stop.
+
+    Args:
+        result: what the call returns.
+        number: of the signal, or 0.
+    """
+    if number:
+        raise TrainingInterrupted(result, number)
+    return result

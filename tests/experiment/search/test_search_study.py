@@ -208,7 +208,7 @@ def test_two_processes_share_a_search(kind, shared_searches):
         ("--algo.n_minibatches 4,7", "n_minibatches 7 does not divide the batch"),
         ("--algo.lr 1:2 --runner.eval_episodes 0", "runner.eval_episodes 0: trials are ranked"),
         ("--algo.lr 1:2 --runner.seed 1", "runner.seed is each of --seeds in turn"),
-        ("--algo.lr 1:2 --runner.resume true", "runner.resume, runner.overwrite and"),
+        ("--algo.lr 1:2 --runner.resume true", "runner.resume True: each run of a group"),
         ("--algo.lr 1:2 --trials 0", "--trials 0: give a whole number of at least 1"),
         ("--algo.lr 1:2 --trials", "--trials needs a number"),
         ("--algo.lr 1:2 --sampler_seed x", "--sampler_seed x: give a whole number of at least 0"),

@@ -49,6 +49,7 @@ from vibe_rl.runner.many.fit import fit_many
 from vibe_rl.runner.many.runs import side_by_side
 from vibe_rl.runner.many.session import run_many
 from vibe_rl.runner.run import Run
+from vibe_rl.system.signals import unless_interrupted
 
 TABLE = "population.csv"
 FEWEST = 4
@@ -88,11 +89,12 @@ def evolve(
         base_dir: where the population's directory is made.
 
     Returns:
-        The directory, and the members, the best first; none if a signal ended the training.
+        The directory, and the members, the best first.
 
     Raises:
         ConfigError: it cannot work; nothing is written.
         NonFiniteLossError: all members diverged between two exchanges.
+        TrainingInterrupted: Ctrl-C or SIGTERM ended it; there is no member in its result.
     """
     plan = PBTPlan(validate_ranges(config, ranges), n_members, every, seed)
     configs = {f"member_{i}": each for i, each in enumerate(first_generation(config, plan))}
@@ -102,7 +104,7 @@ def evolve(
     run_dir = RunDir(f"{experiment_name(config)}_population", base_dir)
     group = create_group(run_dir, config, configs, runs)
     run_dir.save_config(plan, FILE)
-    return run_dir, _train(group, plan)
+    return _train(group, plan)
 
 
 def resume_population(
@@ -119,7 +121,7 @@ def resume_population(
     check_hyperparameters_kept(group, plan)
     check_range_ends(group.members[0].config, plan)
     check_interval(group.members[0].run, plan.every)
-    return group.run_dir, _train(group, plan)
+    return _train(group, plan)
 
 
 def first_generation(config: TrainConfig, plan: PBTPlan) -> list[TrainConfig]:
@@ -176,17 +178,16 @@ def check_hyperparameters_kept(group: Group, plan: PBTPlan) -> None:
                 raise ConfigError(f"{name} evolves in this population: leave it out.")
 
 
-def _train(group: Group, plan: PBTPlan) -> list[RankedMember]:
-    """Trains and ranks the members; none if a signal ends it."""
+def _train(group: Group, plan: PBTPlan) -> tuple[RunDir, list[RankedMember]]:
+    """Trains and ranks the members."""
     files = PopulationFiles(group, plan)
     fit = partial(fit_many, exchanger=files)
     run = side_by_side(files.runs)
     results = run_many(run, files.run_dirs, lambda: write_group_files(group), fit=fit)
-    if any(result.interrupted for result in results):
-        return []
+    unless_interrupted((group.run_dir, []), results[0].signal)
     ranking = rank_members(group.run_dir)
     write_table(group.run_dir.artifact_path(TABLE), [table_row(member) for member in ranking])
-    return ranking
+    return group.run_dir, ranking
 
 
 def rank_members(path: AnyPath) -> list[RankedMember]:

@@ -15,7 +15,7 @@ from vibe_rl.experiment.trials import Trial, train_trials
 from vibe_rl.run_dir.directory import RunDir
 from vibe_rl.run_dir.divergence import divergence_of
 from vibe_rl.runner.run import Run
-from vibe_rl.system.signals import StopRequest
+from vibe_rl.system.signals import StopRequest, unless_interrupted
 
 
 class Evaluation(NamedTuple):
@@ -59,7 +59,7 @@ def run_trial(
 
     Raises:
         ConfigError: it cannot work; no run is started.
-        KeyboardInterrupt: Ctrl-C or SIGTERM ended it.
+        TrainingInterrupted: Ctrl-C or SIGTERM ended it.
     """
     configs, runs = build_trial(config, values, seeds)
     group = create_group(run_dir, next(iter(configs.values())), configs, runs)
@@ -68,8 +68,7 @@ def run_trial(
         monitor = Monitor(should_stop, runs[0], stop)
         trial = Trial(run_dir.root.name, values, group.members)
         complete = train_trials([trial], stop=stop, on_evaluation=monitor)
-    if stop.requested and not monitor.stopped:
-        raise KeyboardInterrupt
+    unless_interrupted(TrialResult(monitor.last, complete=False), stop.signal)
     last = final_divergence(group.members) or monitor.last
     if not monitor.stopped:
         should_stop(last)

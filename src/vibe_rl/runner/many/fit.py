@@ -14,7 +14,7 @@ from vibe_rl.errors import DamagedCheckpointError, NonFiniteLossError
 from vibe_rl.run_dir.plain import plain
 from vibe_rl.runner.evaluator import EvalMetrics
 from vibe_rl.runner.fit import FitResult, Host, drive, evaluate_apart, row_writer
-from vibe_rl.runner.loop import Chunk, TrainState
+from vibe_rl.runner.loop import Chunk, TrainState, empty_chunk
 from vibe_rl.runner.many.exchange import Exchanger, take_over
 from vibe_rl.runner.many.runs import ManyRuns, stack
 from vibe_rl.runner.many.slices import entry, split_table
@@ -22,7 +22,7 @@ from vibe_rl.runner.resuming import Found
 from vibe_rl.runner.run import Run
 from vibe_rl.runner.saving import Saver
 from vibe_rl.runner.schedule import Stops, next_due
-from vibe_rl.system.signals import StopRequest
+from vibe_rl.system.signals import StopRequest, unless_interrupted
 from vibe_rl.tracking.base import Tracker
 
 OnDivergence = Callable[[int, int, str], object]
@@ -81,6 +81,8 @@ class Hosts:
     def chunks(self, run: Run, state: TrainState, update: int) -> Iterator[tuple[Run, Chunk]]:
         """The chunks from `update` on, with an exchange wherever one is due but after the last."""
         run = self._with_hyperparameters(run)
+        if any(host.found and host.found.evaluation_is_cut for _, host in self.sound):
+            yield run, empty_chunk(state)
         while update < run.n_updates:
             if self.next_exchange(update - 1) == update:
                 state = self.exchange(state, update)
@@ -100,13 +102,15 @@ class Hosts:
         """How many updates a chunk should have at most."""
         return self.sound[0][1].longest(first)
 
-    def evaluate(self, run: Run, chunk: Chunk, update: int) -> EvalMetrics | None:
-        """The evaluations of all agents that are due, if they are; no speed counts their time."""
+    def evaluate(
+        self, run: Run, chunk: Chunk, update: int, stop: StopRequest
+    ) -> EvalMetrics | None:
+        """The evaluations of all agents that are due, unless none are or they are cut short."""
         if not run.due.evaluates_after(update):
             return None
         self.flush(update)
         speedometers = [host.rows.speedometer for host in self.hosts]
-        return evaluate_apart(run, chunk, update, speedometers)
+        return evaluate_apart(run, chunk, update, speedometers, stop)
 
     def stops(self) -> Stops:
         """What a chunk may not cross, besides evaluations."""
@@ -147,7 +151,7 @@ class Hosts:
             with self._surviving(i, update):
                 host.observe(chunk._replace(metrics=tables[i]), update, each[i])
         if self.hosts[0].saver is not None:
-            self._save_if_due(chunk.state, update, each)
+            self._save_if_due(chunk, update, each)
         if scores is not None and self.on_evaluation is not None:
             self.flush(update)
             returns = [float(one.mean_return) for one in each if one is not None]
@@ -168,18 +172,17 @@ class Hosts:
         on_host = jax.device_get(scores)
         return [jax.tree.map(lambda column, i=i: column[i], on_host) for i in range(n_members)]
 
-    def _save_if_due(
-        self, state: TrainState, update: int, each: Sequence[EvalMetrics | None]
-    ) -> None:
+    def _save_if_due(self, chunk: Chunk, update: int, each: Sequence[EvalMetrics | None]) -> None:
         sound = [i for i, _ in self.sound]
-        if not any([self._saver(i).due(update, each[i]) for i in sound]):  # all are asked
+        due = [self._saver(i).due(update, each[i]) for i in sound]  # all are asked
+        if chunk.n_updates and not any(due):
             return
         began = time.monotonic()
         for i, host in self.sound:
             with self._surviving(i, update):
-                host.save(entry(state, i), update, each[i])
+                host.save(chunk._replace(state=entry(chunk.state, i)), update, each[i])
         for i in self._diverged_and_saved():
-            self._saver(i).save(update, entry(state, i), [], None)
+            self._saver(i).save(update, entry(chunk.state, i), [], None)
         for i in sound:
             self._saver(i).took(time.monotonic() - began)
 
@@ -196,14 +199,15 @@ class Hosts:
         assert saver is not None
         return saver
 
-    def end(self, update: int, state: TrainState) -> list[FitResult]:
+    def end(self, update: int, state: TrainState, signal: int) -> list[FitResult]:
         """Handles what is left of every agent."""
-        return [self._result(i, host, update, entry(state, i)) for i, host in enumerate(self.hosts)]
+        return [self._result(i, update, entry(state, i), signal) for i in range(len(self.hosts))]
 
-    def _result(self, i: int, host: Host, update: int, state: TrainState) -> FitResult:
+    def _result(self, i: int, update: int, state: TrainState, signal: int) -> FitResult:
+        host = self.hosts[i]
         with self._surviving(i, update):
             if i not in self.diverged:
-                return host.end(update, state)
+                return host.end(update, state, signal)
         if i in self._diverged_and_saved():
             self._saver(i).finish(update, state, [], None)
         return FitResult(
@@ -214,6 +218,7 @@ class Hosts:
             evaluation=None,
             interrupted=False,
             diverged=self.diverged[i],
+            signal=signal,
         )
 
     @contextmanager
@@ -253,10 +258,12 @@ def fit_many(
 
     Raises:
         NonFiniteLossError: no agent is left, or none since the last exchange.
+        TrainingInterrupted: at Ctrl-C or SIGTERM, if there is no `stop`.
     """
     pairs = zip(many.members, files or [MemberFiles()] * len(many.members), strict=True)
     hosts = [
         Host(run, row_writer(run, tracker), saver=saver, found=found)
         for run, (tracker, saver, found) in pairs
     ]
-    return drive(many.run, Hosts(hosts, exchanger, on_divergence, on_evaluation), stop)
+    results = drive(many.run, Hosts(hosts, exchanger, on_divergence, on_evaluation), stop)
+    return results if stop is not None else unless_interrupted(results, results[0].signal)

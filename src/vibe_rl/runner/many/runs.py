@@ -18,7 +18,8 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from vibe_rl.env.base import Environment
 from vibe_rl.errors import ConfigError
-from vibe_rl.runner.evaluator import EvalMetrics, evaluate_agent
+from vibe_rl.runner.evaluation import Evaluation, in_pieces
+from vibe_rl.runner.evaluator import begin_evaluation, continue_evaluation
 from vibe_rl.runner.executor import ON_DEVICE, Beginning, Executor
 from vibe_rl.runner.loop import HOW, TrainState, iterations, jit_start_with, start
 from vibe_rl.runner.run import Run
@@ -133,11 +134,12 @@ def evaluate_all(
     keys: Any,
     n_episodes: int,
     max_steps: int,
-) -> EvalMetrics:
+) -> Evaluation:
     """See `Executor.evaluate`."""
-    policies = algorithm, algorithm.portable(agent_state)
-    how = {"n_episodes": n_episodes, "max_steps": max_steps}
-    return _evaluation_program(mesh)(policies, env, env_params, keys, **how)
+    task = (algorithm, algorithm.portable(agent_state)), env, env_params
+    begin, advance = _evaluation_programs(mesh)
+    first = partial(begin, *task, keys, n_episodes=n_episodes)
+    return in_pieces(first, partial(advance, *task), max_steps)
 
 
 def for_each(function: Callable[..., PyTree], *trees: PyTree) -> PyTree:
@@ -182,12 +184,22 @@ def _chunk_program(mesh: Mesh | None) -> Callable[..., Any]:
 
 
 @lru_cache(maxsize=8)
-def _evaluation_program(mesh: Mesh | None) -> Callable[..., EvalMetrics]:
-    def evaluate_agents(policies, env, env_params, keys, *, n_episodes, max_steps):
-        def one(policy, key, env_params):
-            how = {"n_episodes": n_episodes, "max_steps": max_steps, "rng": key}
-            return evaluate_agent(policy, env, env_params, **how)
+def _evaluation_programs(mesh: Mesh | None) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """`begin_evaluation` and `continue_evaluation` of many agents."""
 
-        return on_all_devices(mesh, one, (policies, keys), (env_params,))
+    def begin_evaluations(agents, env, env_params, keys, *, n_episodes):
+        def one(agent, key, env_params):
+            return begin_evaluation(agent, env, env_params, key, n_episodes=n_episodes)
 
-    return jax.jit(evaluate_agents, static_argnames=("env", "n_episodes", "max_steps"))
+        return on_all_devices(mesh, one, (agents, keys), (env_params,))
+
+    def continue_evaluations(agents, env, env_params, running, until):
+        def one(agent, running, env_params, until):
+            return continue_evaluation(agent, env, env_params, running, until)
+
+        return on_all_devices(mesh, one, (agents, running), (env_params, until))
+
+    return (
+        jax.jit(begin_evaluations, static_argnames=("env", "n_episodes")),
+        jax.jit(continue_evaluations, static_argnames=("env",), donate_argnames=("running",)),
+    )

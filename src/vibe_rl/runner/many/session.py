@@ -14,8 +14,7 @@ from vibe_rl.runner.many.fit import MemberFiles, fit_many
 from vibe_rl.runner.many.runs import ManyRuns
 from vibe_rl.runner.resuming import check_checkpoints, latest, set_later_aside
 from vibe_rl.runner.run import Run
-from vibe_rl.runner.session import make_saver, own_trackers
-from vibe_rl.system.lock import lock_directory
+from vibe_rl.runner.session import make_saver, own_trackers, take_directory
 from vibe_rl.system.programs import enable_compilation_cache
 from vibe_rl.system.signals import StopRequest
 from vibe_rl.tracking.base import Tee
@@ -42,7 +41,7 @@ def run_many(
     requested = StopRequest() if stop is None else nullcontext(stop)
     with requested as stopping, ExitStack() as stack:
         for member, run_dir in pairs:
-            stack.enter_context(lock_directory(run_dir.checkpoints))
+            take_directory(run_dir.checkpoints, stack)
             check_checkpoints(member, run_dir.checkpoints)
         common = set.intersection(*(set(saved_steps(d.checkpoints)) for d in run_dirs))
         if record is not None:
