@@ -36,7 +36,7 @@ from vibe_rl.types import Key, Number, PyTree, Transition, description, number, 
 
 
 @description
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PPOConfig(Typed):
     """Hyperparameters. Those that fix a shape or a program are static; the rest are traced."""
 

@@ -39,7 +39,7 @@ ENTROPY_SHARE = 0.5
 
 
 @description
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SACConfig(OffPolicyConfig):
     """Hyperparameters. Those that fix a shape or a program are static; the rest are traced."""
 

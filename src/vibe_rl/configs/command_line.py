@@ -4,6 +4,7 @@ import ast
 import dataclasses
 import io
 import re
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr
 from itertools import takewhile
@@ -23,14 +24,17 @@ Resumes a run or a group: vibe-rl train --resume RUN [fields].
 Lists the fields: vibe-rl train PRESET --help."""
 
 
-def cli(args: Sequence[str]) -> TrainConfig:
-    """The config that `args` describe; with --help, prints help and exits.
+def cli(args: Sequence[str] | None = None) -> TrainConfig:
+    """The config that words describe, by default those of the program's own command line.
+
+    With --help, prints help and exits.
 
     Fields may be spelled with underscores or hyphens; booleans as `--runner.plot false`,
     `--runner.plot` and `--runner.no_plot`; tuples as `'(128, 128)'` and as `128 128`.
     """
     import tyro  # noqa: PLC0415 - only the command line needs it
 
+    args = sys.argv[1:] if args is None else args
     if not args:
         raise ConfigError(f"name a preset first: {', '.join(PRESETS)}.")
     if not {"-h", "--help"} & set(args):

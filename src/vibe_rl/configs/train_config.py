@@ -34,12 +34,12 @@ class TrainConfig:
 
     env_id: str = "CartPole-v1"
     """Name of the environment; `vibe-rl envs` lists them."""
-    env_kwargs: dict[str, int | float | bool | str] = field(default_factory=dict)
-    """Arguments of the environment: constants of its physics, or what its class takes."""
     algo: AlgorithmConfig = field(default_factory=PPOConfig)
     """The algorithm, chosen by the class of its config, and its hyperparameters."""
     runner: RunnerConfig = field(default_factory=RunnerConfig)
     """Budget, evaluation, logging, seed."""
+    env_kwargs: dict[str, int | float | bool | str] = field(default_factory=dict)
+    """Arguments of the environment: constants of its physics, or what its class takes."""
 
 
 def algorithm_name(config: TrainConfig) -> str:

@@ -10,7 +10,7 @@ from jaxtyping import Array
 
 from vibe_rl.env.base import Environment
 from vibe_rl.env.wrappers import with_episode_statistics
-from vibe_rl.types import AnyArray, Key, Number, PyTree
+from vibe_rl.types import AnyArray, EitherKey, Key, Number, PyTree, typed_key
 
 
 class EvalMetrics(NamedTuple):
@@ -93,7 +93,7 @@ def evaluate(
     *,
     n_episodes: int,
     max_steps: int,
-    rng: Key,
+    rng: EitherKey,
 ) -> EvalMetrics:
     """Evaluates a policy on `n_episodes` independent episodes in parallel.
 
@@ -109,7 +109,7 @@ def evaluate(
     env = with_episode_statistics(env)
     policy = partial(act_fn, agent_state)
     run = partial(_run_episode, policy, _no_value, env, env_params, max_steps, 1.0)
-    return summary(jax.vmap(run)(jax.random.split(rng, n_episodes)))
+    return summary(jax.vmap(run)(jax.random.split(typed_key(rng), n_episodes)))
 
 
 def evaluate_agent(
