@@ -37,12 +37,18 @@ class EnvironmentFaultError(NonFiniteLossError):
     """An environment emitted what no loss survives, such as NaN: names it and the env step."""
 
 
-def unknown(kind: str, name: str, known: Iterable[str]) -> ConfigError:
+class UnknownNameError(ConfigError, KeyError):
+    """A name that does not exist."""
+
+    __str__ = ConfigError.__str__  # KeyError's is in quotes
+
+
+def unknown(kind: str, name: str, known: Iterable[str]) -> UnknownNameError:
     """The error for a name that does not exist, with the nearest ones that do."""
     names = sorted(known)
     near = get_close_matches(name, names, n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(near)}?" if near else f"choose from {', '.join(names)}."
-    return ConfigError(f"unknown {kind} {name!r}: {hint}")
+    return UnknownNameError(f"unknown {kind} {name!r}: {hint}")
 
 
 def check_bounds(config: Any, prefix: str = "") -> None:

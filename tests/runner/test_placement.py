@@ -237,6 +237,8 @@ def test_the_seeds_function_gives_a_device_axis_and_one_agent():
     assert history.total_loss.shape == (D, 2048 // (D * 2 * 16))
     assert state.env_obs.shape == (D, 2, 4)
     assert state.rng.shape == (D,)
+    for leaf in jax.tree.leaves(state):  # one copy on each device, not as many as there are devices
+        assert [shard.data.shape[0] for shard in leaf.addressable_shards] == [1] * D
     one = unreplicate(state)
     assert one.env_obs.shape == (2, 4)
     single = ppo(env, env_params, config, runner).init(jax.random.key(0))
