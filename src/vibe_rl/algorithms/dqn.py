@@ -111,6 +111,7 @@ def td_target(
 class DQN(OffPolicy):
     """DQN for discrete actions, masks and any observation."""
 
+    config_class: ClassVar[type] = DQNConfig
     metrics: ClassVar[tuple[str, ...]] = (
         *DQNMetrics._fields,
         *("epsilon", "lr", "gradient_steps", "buffer_fill"),

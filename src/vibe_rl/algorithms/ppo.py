@@ -207,6 +207,7 @@ class PPO(Algorithm):
     obs_space: Space = static()
     action_space: Space = static()
     n_shards: int = static(1)  # parts of the envs among which no example is exchanged
+    config_class: ClassVar[type] = PPOConfig
     metrics: ClassVar[tuple[str, ...]] = (*PPOMetrics._fields, "explained_variance", "lr")
     losses: ClassVar[tuple[str, ...]] = ("actor_loss", "critic_loss", "total_loss")
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from vibe_rl.configs.train_config import ALGORITHMS, TrainConfig, algorithm_name, to_dict
 from vibe_rl.env import AutoResetWrapper, HostEnvironment, make
-from vibe_rl.errors import ConfigError
+from vibe_rl.errors import ConfigError, check_kind
 from vibe_rl.runner.config import resolve_num_envs
 from vibe_rl.runner.from_config import prepare_from_config
 from vibe_rl.runner.run import Run, prepare_together
@@ -40,6 +40,7 @@ def with_own_checkpoints(config: TrainConfig, resume: bool) -> TrainConfig:
     Raises:
         ConfigError: the config asks for other checkpoints.
     """
+    check_kind("config", config, TrainConfig)
     runner = config.runner
     if runner.resume or runner.overwrite or runner.checkpoint_dir is not None:
         raise ConfigError(
@@ -58,4 +59,5 @@ def for_one_device(config: TrainConfig) -> TrainConfig:
 
 def with_seed(config: TrainConfig, seed: int) -> TrainConfig:
     """The same run from another seed."""
+    check_kind("config", config, TrainConfig)
     return replace(config, runner=replace(config.runner, seed=seed))

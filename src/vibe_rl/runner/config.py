@@ -1,7 +1,7 @@
 """What a run does around its algorithm: budget, evaluation, logging, devices, files."""
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import jax
 
@@ -133,9 +133,3 @@ def resolve_num_envs(algorithm_envs: int, config: RunnerConfig) -> int:
             "devices disagree: give one of them."
         )
     return algorithm_envs
-
-
-def check_shape(name: str, given: Any, actual: Any) -> None:
-    """Raises ConfigError if an optional argument contradicts the env's spaces."""
-    if given is not None and given != actual:
-        raise ConfigError(f"{name} {given} is not the environment's {actual}: leave it out.")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from vibe_rl.checkpoint import saved_steps
-from vibe_rl.errors import ConfigError, UnwritableError
+from vibe_rl.errors import ConfigError, UnwritableError, check_kind
 from vibe_rl.plotting import plot_reward_curve
 from vibe_rl.run_dir.directory import RunDir
 from vibe_rl.run_dir.manifest import versions
@@ -82,6 +82,10 @@ def open_session(
     Nothing but the lock has been written when the block begins, so that it may first record what it
     will do. Checkpoints that cannot be read have been set aside.
     """
+    if run_dir is not None:
+        check_kind("run_dir", run_dir, RunDir)
+    if not (callback is None or callable(callback)):
+        raise ConfigError(f"callback {callback!r}: give a function, or None.")
     directory = checkpoints_of(run, run_dir)
     if run.config.resume and directory is None:
         raise ConfigError("resume True: give a run_dir or a checkpoint_dir to resume from.")

@@ -8,6 +8,7 @@ import numpy as np
 
 from vibe_rl.algorithms.ppo import PPOConfig
 from vibe_rl.env.base import Environment
+from vibe_rl.errors import check_kind
 from vibe_rl.run_dir.directory import RunDir
 from vibe_rl.runner.config import RunnerConfig
 from vibe_rl.runner.fit import Callback
@@ -42,6 +43,7 @@ def train_ppo_multigpu(  # noqa: PLR0913 - keyword arguments of a public functio
         `unreplicate` takes the agent; and every update's metrics `[n_devices, n_updates]`, the same
         for all.
     """
+    check_kind("runner_config", runner_config, RunnerConfig)
     n_devices = get_num_devices(runner_config.num_devices)
     runner_config = replace(runner_config, num_devices=n_devices)
     shapes = {"obs_shape": obs_shape, "n_actions": n_actions}
