@@ -6,8 +6,9 @@ from typing import Any
 
 from vibe_rl.run_dir.directory import RunDir
 from vibe_rl.runner.fit import Callback
+from vibe_rl.runner.history import earlier_rows
 from vibe_rl.runner.run import Run
-from vibe_rl.runner.session import run_training
+from vibe_rl.runner.session import open_session
 from vibe_rl.tracking.base import Tracker
 
 
@@ -33,7 +34,15 @@ def train_off_policy(
     run_dir: RunDir | None,
     trackers: Sequence[Tracker],
 ) -> tuple[Any, list[float], list[dict[str, Any]]]:
-    """The final agent, every episode's return, and the rows of metrics."""
-    rows = Rows(run.warmup_updates * run.steps_per_update)
-    result = run_training(run, callback=callback, run_dir=run_dir, trackers=[rows, *trackers])
-    return result.state.agent_state, rows.episode_returns, rows.metrics_log
+    """The final agent, every episode's return, and the rows of metrics.
+
+    Those of the calls before are read from the log, if the run resumes and has one.
+    """
+    warmup_steps = run.warmup_updates * run.steps_per_update
+    earlier, rows = Rows(warmup_steps), Rows(warmup_steps)
+    with open_session(run, run_dir, callback) as session:
+        result = session.train(callback, [rows, *trackers])
+    for row in earlier_rows(session):
+        earlier.log(row, row["step"])
+    episode_returns = earlier.episode_returns + rows.episode_returns
+    return result.state.agent_state, episode_returns, earlier.metrics_log + rows.metrics_log
