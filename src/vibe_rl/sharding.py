@@ -7,7 +7,7 @@ arXiv:1910.02054). XLA adds the communication that this asks for.
 
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from typing import Any
 
@@ -76,6 +76,13 @@ def set_mesh(num_fsdp_devices: int | Mesh = 1, num_devices: int | None = None) -
     mesh = num_fsdp_devices if given else make_mesh(num_fsdp_devices, num_devices)
     with jax.set_mesh(mesh):
         yield mesh
+
+
+def leave_mesh() -> AbstractContextManager[Any]:
+    """Leaves the mesh that `set_mesh` has set, if there is one, where all arrays are made."""
+    if jax.sharding.get_abstract_mesh().empty:
+        return nullcontext()
+    return jax.set_mesh(Mesh(np.empty((), dtype=object), ()))
 
 
 def data_sharding(mesh: Mesh) -> NamedSharding:

@@ -19,7 +19,7 @@ def earlier_rows(session: Session) -> list[dict[str, Any]]:
     """The rows up to the checkpoint where the run resumed."""
     resumed_at = 0 if session.found is None else session.found.update
     step = resumed_at * session.run.steps_per_update
-    return [row for row in logged_rows(session) if row["step"] <= step]
+    return [row for row in logged_rows(session) if row.get("step", np.inf) <= step]
 
 
 def earlier_updates(session: Session, name: str) -> np.ndarray:

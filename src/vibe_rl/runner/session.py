@@ -18,6 +18,7 @@ from vibe_rl.runner.fit import Callback, FitResult, fit
 from vibe_rl.runner.resuming import Found, check_checkpoints, latest
 from vibe_rl.runner.run import Run
 from vibe_rl.runner.saving import Saver
+from vibe_rl.sharding import leave_mesh
 from vibe_rl.system.lock import lock_directory
 from vibe_rl.system.processes import check_same, end_if_alone, is_first, run_on_first, run_together
 from vibe_rl.system.programs import enable_compilation_cache
@@ -92,6 +93,7 @@ def open_session(
     check_same_files(directory, callback)
     enable_compilation_cache()
     with StopRequest() as stop, ExitStack() as stack:
+        stack.enter_context(leave_mesh())  # a run has its own
         if directory is not None:
             run_on_first(lambda: stack.enter_context(lock_directory(directory)))
             run_together(partial(check_checkpoints, run, directory))
