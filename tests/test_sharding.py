@@ -98,16 +98,24 @@ def test_activations_are_split_inside_jit():
     mesh = make_mesh(2)
     y = jax.jit(lambda x: activation_sharding_constraint(x * 2.0, mesh))(jnp.arange(8.0))
     assert y.sharding.is_equivalent_to(data_sharding(mesh), 1)
+    with set_mesh(num_fsdp_devices=2, num_devices=4) as made:
+        assert made.shape == {"batch": 2, "fsdp": 2}
     with set_mesh(mesh) as entered:
         assert entered is mesh
         z = jax.jit(lambda x: jax.lax.with_sharding_constraint(x, PartitionSpec("batch")))(y)
     assert z.tolist() == y.tolist()
 
 
-def test_a_tree_is_replicated_and_taken_back():
+@pytest.mark.parametrize("n_entries", [4, 8, 9])
+def test_a_tree_is_replicated_and_taken_back(n_entries):
     tree = {"w": jnp.arange(6.0).reshape(2, 3), "key": jax.random.key(0), "n": 3}
-    many = replicate(tree, 4)
-    assert jax.tree.map(jnp.shape, many) == {"w": (4, 2, 3), "key": (4,), "n": (4,)}
+    many = replicate(tree, n_entries)
+    shapes = {"w": (n_entries, 2, 3), "key": (n_entries,), "n": (n_entries,)}
+    assert jax.tree.map(jnp.shape, many) == shapes
+    spread = n_entries <= 8  # else there are too few devices
+    for leaf in jax.tree.leaves(many):
+        shards = [shard.data.shape[0] for shard in leaf.addressable_shards]
+        assert shards == ([1] * n_entries if spread else [n_entries])
     one = unreplicate(many)
     assert jax.random.key_data(one["key"]).tolist() == jax.random.key_data(tree["key"]).tolist()
     np.testing.assert_array_equal(one["w"], tree["w"])

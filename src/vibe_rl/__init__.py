@@ -9,7 +9,15 @@ from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from vibe_rl.checkpoint import load_checkpoint, load_metadata, save_checkpoint
+    from vibe_rl.checkpoint import (
+        CheckpointManager,
+        initialize_checkpoint_dir,
+        load_checkpoint,
+        load_eqx,
+        load_metadata,
+        save_checkpoint,
+        save_eqx,
+    )
     from vibe_rl.env import make, register
     from vibe_rl.run_dir import RunDir, find_runs
     from vibe_rl.schedule import linear_schedule
@@ -21,38 +29,46 @@ if TYPE_CHECKING:
     __version__: str
 
 __all__ = [
+    "CheckpointManager",
     "MaskedObs",
     "MetricsLogger",
     "RunDir",
     "TrainingProgress",
     "Transition",
     "find_runs",
+    "initialize_checkpoint_dir",
     "linear_schedule",
     "load_checkpoint",
+    "load_eqx",
     "load_metadata",
     "log_step_progress",
     "make",
     "read_metrics",
     "register",
     "save_checkpoint",
+    "save_eqx",
     "setup_logging",
 ]
 
 _HOMES = {
+    "CheckpointManager": "checkpoint",
     "MaskedObs": "types",
     "MetricsLogger": "tracking.jsonl",
     "RunDir": "run_dir",
     "TrainingProgress": "tracking.console",
     "Transition": "types",
     "find_runs": "run_dir",
+    "initialize_checkpoint_dir": "checkpoint",
     "linear_schedule": "schedule",
     "load_checkpoint": "checkpoint",
+    "load_eqx": "checkpoint",
     "load_metadata": "checkpoint",
     "log_step_progress": "tracking.log_lines",
     "make": "env",
     "read_metrics": "tracking.jsonl",
     "register": "env",
     "save_checkpoint": "checkpoint",
+    "save_eqx": "checkpoint",
     "setup_logging": "tracking.log_lines",
 }
 """The module of each name, as the imports above have them for editors and type checkers."""

@@ -1,7 +1,7 @@
 """Errors that refuse or stop a run, each in one sentence."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields
 from difflib import get_close_matches
@@ -57,12 +57,18 @@ class TrainingInterrupted(KeyboardInterrupt):
         )
 
 
-def unknown(kind: str, name: str, known: Iterable[str]) -> ConfigError:
+class UnknownNameError(ConfigError, KeyError):
+    """A name that does not exist."""
+
+    __str__ = ConfigError.__str__  # KeyError's is in quotes
+
+
+def unknown(kind: str, name: str, known: Iterable[str]) -> UnknownNameError:
     """The error for a name that does not exist, with the nearest ones that do."""
     names = sorted(known)
     near = get_close_matches(name, names, n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(near)}?" if near else f"choose from {', '.join(names)}."
-    return ConfigError(f"unknown {kind} {name!r}: {hint}")
+    return UnknownNameError(f"unknown {kind} {name!r}: {hint}")
 
 
 def check_bounds(config: Any, prefix: str = "") -> None:
@@ -77,6 +83,19 @@ def check_bounds(config: Any, prefix: str = "") -> None:
         if bounds.one_of is not None:
             raise unknown(prefix + field.name, value, bounds.one_of)
         raise ConfigError(f"{prefix}{field.name} {value}: give {bounds}.")
+
+
+def check_kind(name: str, value: Any, *kinds: type) -> None:
+    """Raises ConfigError if an argument is of none of these classes, such as a dict."""
+    if isinstance(value, kinds):
+        return
+    names = [kind.__name__ for kind in kinds]
+    wanted = f"a {' or '.join(names)}"
+    if isinstance(value, Mapping) and len(kinds) == 1:
+        wanted = f"{names[0]}(**{name})"
+    is_class = isinstance(value, type)
+    found = f"the class {value.__name__}" if is_class else f"a {type(value).__name__}"
+    raise ConfigError(f"{name} is {found}: give {wanted}.")
 
 
 class Typed:

@@ -7,7 +7,7 @@ arXiv:1910.02054). XLA adds the communication that this asks for.
 
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from typing import Any
 
@@ -65,10 +65,24 @@ def available_devices(requested: int | None = None) -> int:
 
 
 @contextmanager
-def set_mesh(mesh: Mesh) -> Iterator[Mesh]:
-    """Makes `mesh` the one that bare partition specs are about."""
+def set_mesh(num_fsdp_devices: int | Mesh = 1, num_devices: int | None = None) -> Iterator[Mesh]:
+    """Makes a mesh the one that bare partition specs are about, and yields it.
+
+    Args:
+        num_fsdp_devices: see `make_mesh`; or a mesh.
+        num_devices: see `make_mesh`.
+    """
+    given = isinstance(num_fsdp_devices, Mesh)
+    mesh = num_fsdp_devices if given else make_mesh(num_fsdp_devices, num_devices)
     with jax.set_mesh(mesh):
         yield mesh
+
+
+def leave_mesh() -> AbstractContextManager[Any]:
+    """Leaves the mesh that `set_mesh` has set, if there is one, where all arrays are made."""
+    if jax.sharding.get_abstract_mesh().empty:
+        return nullcontext()
+    return jax.set_mesh(Mesh(np.empty((), dtype=object), ()))
 
 
 def data_sharding(mesh: Mesh) -> NamedSharding:
@@ -129,6 +143,27 @@ def shard_pytree(pytree: PyTree, mesh: Mesh) -> PyTree:
 def replicate_on_mesh(pytree: PyTree, mesh: Mesh) -> PyTree:
     """Every leaf whole on every device."""
     return jax.device_put(pytree, replicate_sharding(mesh))
+
+
+def replicate(pytree: PyTree, n_devices: int) -> PyTree:
+    """Every leaf with a leading axis of `n_devices` equal entries, one on each device.
+
+    Where there are fewer devices, all entries are where JAX puts what it computes.
+    """
+    if n_devices > jax.device_count():
+        return _stack(pytree, n_devices)
+    mesh = make_mesh(num_devices=n_devices)
+    program = jax.jit(_stack, static_argnums=1, out_shardings=data_sharding(mesh))
+    return program(replicate_on_mesh(pytree, mesh), n_devices)
+
+
+def _stack(pytree: PyTree, n: int) -> PyTree:
+    return jax.tree.map(lambda x: jnp.broadcast_to(x, (n, *jnp.shape(x))), pytree)
+
+
+def unreplicate(pytree: PyTree) -> PyTree:
+    """The first entry of every leaf: the inverse of `replicate`."""
+    return jax.tree.map(lambda x: x[0], pytree)
 
 
 def wait_for(first: PyTree, then: PyTree) -> PyTree:

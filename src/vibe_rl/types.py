@@ -17,6 +17,8 @@ AnyArray = Any
 """On the device, or in the host's memory."""
 Key = jaxtyping.Key[Array, ""]
 """A typed PRNG key (`jax.random.key`), consumed by whoever receives it."""
+EitherKey = Key | jaxtyping.UInt32[Array, "2"]
+"""Typed, or of the old kind (`jax.random.PRNGKey`)."""
 Keys = jaxtyping.Key[Array, " T N"]
 """One for every step of every env of a rollout."""
 
@@ -29,6 +31,11 @@ i32: Any = np.int32
 def is_key(leaf: Any) -> bool:
     """Whether a leaf, or the shape of one, is a typed PRNG key; Python's numbers are not."""
     return jnp.issubdtype(jnp.result_type(leaf), jax.dtypes.prng_key)
+
+
+def typed_key(key: Array) -> Array:
+    """The key; one of the old kind (`jax.random.PRNGKey`) as the typed key of the same numbers."""
+    return key if is_key(key) else jax.random.wrap_key_data(key)
 
 
 class Transition(NamedTuple):

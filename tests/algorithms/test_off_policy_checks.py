@@ -249,17 +249,20 @@ def test_an_env_that_does_not_reset_itself_is_refused():
 
 
 @pytest.mark.parametrize(
-    ("env", "config", "name", "value"),
+    ("env", "config", "shapes", "sentence"),
     [
-        (Probe(), DQN, "obs_shape", (3,)),
-        (Probe(), DQN, "n_actions", 7),
-        (Continuous(), SAC, "obs_shape", (3,)),
-        (Continuous(), SAC, "action_dim", 7),
+        (Probe(), DQN, {"obs_shape": (3,)}, "obs_shape (3,) is not the environment's (1,)"),
+        (Probe(), DQN, {"n_actions": 7}, "n_actions 7 is not the environment's 2"),
+        (Continuous(), SAC, {"obs_shape": (3,)}, "obs_shape (3,) is not the environment's (1,)"),
+        (Continuous(), SAC, {"action_dim": 7}, "action_dim 7 is not the environment's 1"),
+        (Probe(), SAC, {"action_dim": 1}, "action_dim 1: the environment's space has none"),
     ],
 )
-def test_shapes_that_contradict_the_env_are_refused(env, config, name, value):
-    with pytest.raises(ConfigError, match=f"{name} .* leave it out"):
-        train(AutoResetWrapper(env), config, **{name: value})
+def test_shapes_that_contradict_the_env_are_refused(env, config, shapes, sentence):
+    with pytest.raises(ConfigError) as refusal:
+        train(AutoResetWrapper(env), config, **shapes)
+    assert str(refusal.value).startswith(sentence)
+    assert str(refusal.value).endswith("leave it out.")
 
 
 def test_params_for_another_number_of_envs_are_refused():

@@ -13,6 +13,7 @@ import pytest
 from vibe_rl.checkpoint import load_checkpoint, load_metadata, save_checkpoint, saved_steps
 from vibe_rl.errors import ConfigError
 from vibe_rl.networks import MLP
+from vibe_rl.sharding import replicate
 
 
 class Record(NamedTuple):
@@ -272,3 +273,12 @@ def test_saving_changes_no_file_outside_its_directory(tmp_path):
     save_checkpoint(tmp_path / "run", {"a": jnp.ones(1)}, step=1)
     assert sorted(os.listdir(tmp_path)) == ["beside", "run"]
     assert os.listdir(tmp_path / "run") == ["step_1"]
+
+
+def test_one_of_equal_copies_is_saved_and_loaded_as_copies_again(tmp_path):
+    tree = {"a": jnp.arange(6.0).reshape(2, 3), "k": jax.random.key(1)}
+    save_checkpoint(tmp_path, replicate(tree, 4), step=1, unreplicate=True)
+    assert bits(load_checkpoint(tmp_path, tree)) == bits(tree)
+    copies = load_checkpoint(tmp_path, tree, replicate_to=4)
+    assert bits(copies) == bits(replicate(tree, 4))
+    assert [shard.data.shape for shard in copies["a"].addressable_shards] == [(1, 2, 3)] * 4

@@ -45,20 +45,24 @@ def test_the_number_of_envs_that_is_typed_goes_before_the_one_on_record():
     ("words", "sentence"),
     [
         ("--algo.lr abc", "--algo.lr abc: give a number."),
-        ("--runner.total_timesteps 0.5", "--runner.total-timesteps 0.5: give a whole number."),
+        ("--runner.total_timesteps 0.5", "--runner.total_timesteps 0.5: give a whole number."),
         (
             "--algo.hidden_sizes 64,64",
-            "--algo.hidden-sizes 64,64: write a tuple as '(128, 128)' or 128 128.",
+            "--algo.hidden_sizes 64,64: write a tuple as '(128, 128)' or 128 128.",
         ),
         (
             "--algo.normalize_obs yes",
-            "Unrecognized options: yes: see vibe-rl train cartpole_ppo --help.",
+            "yes: leave it out, or see vibe-rl train cartpole_ppo --help.",
         ),
         (
-            "--algo.lr",
-            "Missing value for argument '--algo.lr'. Expected 1 values: see vibe-rl train "
-            "cartpole_ppo --help.",
+            "--algo.normalize_obs true false",
+            "false: leave it out, or see vibe-rl train cartpole_ppo --help.",
         ),
+        ("--algo.target_kl abc", "--algo.target_kl abc: give a number."),
+        ("--runner.num_devices 1.5", "--runner.num_devices 1.5: give a whole number."),
+        ("--algo.lr", "--algo.lr: give a value."),
+        ("--algo.hidden_sizes --algo.lr 1", "--algo.hidden_sizes: give a value."),
+        ("--env_kwargs a", "--env_kwargs: write each name and its value, such as size 4."),
     ],
 )
 @pytest.mark.parametrize("encoding", ["utf-8", "ascii"])  # of a terminal
@@ -67,6 +71,17 @@ def test_a_word_that_does_not_fit_gets_one_sentence(words, sentence, encoding, m
     with pytest.raises(ConfigError) as error:
         cli(["cartpole_ppo", *words.split()])
     assert str(error.value) == sentence
+
+
+@pytest.mark.parametrize(
+    ("word", "value"), [("true", True), ("True", True), ("false", False), ("None", None)]
+)
+def test_a_field_that_may_be_none_is_true_or_false_in_words_too(word, value):
+    assert cli(["cartpole_ppo", "--runner.log_episodes", word]).runner.log_episodes is value
+
+
+def test_no_layers_are_a_tuple_too():
+    assert cli(["cartpole_ppo", "--algo.hidden_sizes", "()"]).algo.hidden_sizes == ()
 
 
 def test_a_word_that_does_not_fit_a_run_gets_one_sentence_too():

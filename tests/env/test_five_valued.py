@@ -6,8 +6,20 @@ import jax
 import jax.numpy as jnp
 import pytest
 
-from vibe_rl.env import CartPole, FiveValuedAdapter, problems
+from vibe_rl.env import (
+    AutoResetWrapper,
+    CartPole,
+    EpisodeStatisticsWrapper,
+    FiveValuedAdapter,
+    HookWrapper,
+    ObsNormWrapper,
+    RewardScaleWrapper,
+    TimeLimitWrapper,
+    auto_resets,
+    problems,
+)
 from vibe_rl.env.adapters.five_valued import endings
+from vibe_rl.errors import ConfigError
 
 T, F = True, False
 
@@ -39,6 +51,29 @@ class OldCartPole:
 )
 def test_info_knows_best_what_ended_the_episode(done, info, terminated, truncated):
     assert [bool(x) for x in endings(jnp.array(done), info)] == [terminated, truncated]
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        AutoResetWrapper,
+        EpisodeStatisticsWrapper,
+        ObsNormWrapper,
+        lambda env: RewardScaleWrapper(env, 2.0),
+        lambda env: TimeLimitWrapper(env, 10),
+        lambda env: HookWrapper(env, lambda state, action, step, params: step),
+    ],
+)
+def test_every_wrapper_names_the_adapter_that_is_missing(wrap):
+    env = wrap(OldCartPole())
+    with pytest.raises(ConfigError, match="step returns five values: wrap the environment in Five"):
+        auto_resets(env, env.default_params())
+
+
+def test_an_environment_that_needs_no_adapter_is_told_so():
+    env = FiveValuedAdapter(CartPole())
+    with pytest.raises(ConfigError, match="step returns 6 values: leave out the FiveValuedAdapter"):
+        auto_resets(env, env.default_params())
 
 
 def test_an_adapted_environment_is_sound_and_steps_like_the_one_below():

@@ -55,6 +55,14 @@ def test_a_wrong_argument_is_named(kwargs, message):
         make("CartPole-v1", **kwargs)
 
 
+@pytest.mark.parametrize("name", ["CartPole-v2", "gymnasium:Unknown-v0"])
+def test_an_unknown_environment_is_a_key_error_without_quotes(name):
+    with pytest.raises(KeyError) as caught:
+        make(name)
+    assert isinstance(caught.value, ConfigError)
+    assert str(caught.value) == caught.value.args[0]
+
+
 def test_an_unknown_environment_is_answered_with_the_nearest_names():
     with pytest.raises(ConfigError, match=r"unknown environment 'CartPole-v2'.*CartPole-v1"):
         make("CartPole-v2")

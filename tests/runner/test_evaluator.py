@@ -6,13 +6,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from probes import Counter
+from probes import Counter, SignReward
 from vibe_rl.algorithms.dqn import DQN, DQNConfig
 from vibe_rl.algorithms.ppo import PPO, PPOConfig
 from vibe_rl.env import AutoResetWrapper
 from vibe_rl.replay import Replay
 from vibe_rl.runner.evaluation import results_of
-from vibe_rl.runner.evaluator import evaluate, greedy_action
+from vibe_rl.runner.evaluator import evaluate, greedy_action, jit_evaluate
 from vibe_rl.runner.executor import evaluate_on_device
 
 GAMMA, KEY = 0.5, jax.random.key(0)
@@ -78,3 +78,16 @@ def test_any_policy_is_evaluated_as_an_agent_is():
     other = evaluate(greedy_action, agent, ENV, PARAMS, rng=KEY, **HOW)
     np.testing.assert_array_equal(one.episode_returns, other.episode_returns)
     assert other.q_start is None
+
+
+def test_a_key_of_the_old_kind_opens_the_same_episodes():
+    def act(agent_state, obs):
+        return jnp.int32(0)
+
+    env, how = SignReward(), {"n_episodes": 32, "max_steps": 2}
+    args = act, None, env, env.default_params()
+    typed, old = (
+        jit_evaluate(*args, **how, rng=f(3)) for f in (jax.random.key, jax.random.PRNGKey)
+    )
+    np.testing.assert_array_equal(typed.episode_returns, old.episode_returns)
+    assert set(typed.episode_returns.tolist()) == {-1.0, 1.0}

@@ -29,6 +29,7 @@ from vibe_rl.runner.session import run_training
 from vibe_rl.runner.train_dqn import dqn
 from vibe_rl.runner.train_ppo import ppo
 from vibe_rl.runner.train_sac import sac
+from vibe_rl.sharding import set_mesh
 
 D = 8
 RUNNER = RunnerConfig(
@@ -229,14 +230,17 @@ def test_an_empty_replay_is_made_where_it_is_to_live(tmp_path):
 
 def test_the_seeds_function_gives_a_device_axis_and_one_agent():
     env, env_params = make("CartPole-v1")
-    runner = RunnerConfig(total_timesteps=2048, num_envs=2, eval_episodes=0, progress_bar=False)
+    runner = RunnerConfig(total_timesteps=2048, num_envs=2, eval_episodes=1, progress_bar=False)
     config = replace(PPO, num_envs=1)
-    state, history = train_ppo_multigpu(
-        AutoResetWrapper(env), env_params, ppo_config=config, runner_config=runner
-    )
+    with set_mesh():  # of a program around it, which does not disturb an evaluation on one device
+        state, history = train_ppo_multigpu(
+            AutoResetWrapper(env), env_params, ppo_config=config, runner_config=runner
+        )
     assert history.total_loss.shape == (D, 2048 // (D * 2 * 16))
     assert state.env_obs.shape == (D, 2, 4)
     assert state.rng.shape == (D,)
+    for leaf in jax.tree.leaves(state):  # one copy on each device, not as many as there are devices
+        assert [shard.data.shape[0] for shard in leaf.addressable_shards] == [1] * D
     one = unreplicate(state)
     assert one.env_obs.shape == (2, 4)
     single = ppo(env, env_params, config, runner).init(jax.random.key(0))

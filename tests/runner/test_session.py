@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from vibe_rl import experiment
+from vibe_rl.algorithms.dqn import DQNConfig
 from vibe_rl.algorithms.ppo import PPOConfig
 from vibe_rl.checkpoint import saved_steps
 from vibe_rl.configs import TrainConfig, to_dict
@@ -14,7 +15,7 @@ from vibe_rl.env import AutoResetWrapper, make
 from vibe_rl.errors import ConfigError
 from vibe_rl.metrics import read_metrics
 from vibe_rl.run_dir import RunDir
-from vibe_rl.runner import RunnerConfig, train_ppo
+from vibe_rl.runner import RunnerConfig, train_dqn, train_ppo
 from vibe_rl.runner.fit import is_false
 
 ENV, PARAMS = make("CartPole-v1")
@@ -129,3 +130,41 @@ def test_single_episodes_are_rows_where_the_run_says_so(log_episodes, tmp_path):
     assert all("episode_return_mean" in row for row in means if row["episodes"])
     assert len(singles) == (sum(row["episodes"] for row in means) if log_episodes else 0)
     assert all(set(row) >= {"step", "episode_return", "episode_length"} for row in singles)
+
+
+def test_a_resumed_ppo_returns_the_history_of_the_whole_run(tmp_path):
+    whole = train()[2]
+    how = {"ppo_config": CONFIG, "run_dir": RunDir("parts", tmp_path)}
+    train_ppo(ENV, PARAMS, runner_config=replace(RUNNER, total_timesteps=192), **how)
+    resumed = replace(RUNNER, resume=True)
+    for _ in range(2):  # the second finds nothing left to do
+        _, history = train_ppo(ENV, PARAMS, runner_config=resumed, **how)
+        for column, expected in zip(history, whole, strict=True):
+            np.testing.assert_allclose(column, expected, rtol=1e-6)  # a row is one update here
+
+
+def test_earlier_updates_have_the_mean_of_their_row_or_are_nan(tmp_path):
+    runner = replace(RUNNER, log_interval=128, total_timesteps=192)
+    how = {"ppo_config": CONFIG, "run_dir": RunDir("parts", tmp_path)}
+    _, first = train_ppo(ENV, PARAMS, runner_config=runner, **how)
+    longer = replace(runner, total_timesteps=256, resume=True)
+    _, history = train_ppo(ENV, PARAMS, runner_config=longer, **how)
+    mean = first.total_loss[:2].mean()
+    np.testing.assert_allclose(history.total_loss[:2], [mean, mean], rtol=1e-6)
+    assert np.isfinite(history.total_loss).all()
+    assert len(history.total_loss) == 4
+    checkpoints = {"checkpoint_dir": str(how.pop("run_dir").checkpoints)}
+    _, history = train_ppo(ENV, PARAMS, runner_config=replace(longer, **checkpoints), **how)
+    assert np.isnan(history.total_loss).all()
+
+
+def test_a_resumed_dqn_returns_what_the_whole_run_logged(tmp_path):
+    config = DQNConfig(hidden_sizes=(4,), batch_size=8, num_envs=2, train_every=4)
+    runner = replace(RUNNER, warmup_steps=64, buffer_size=128)
+    how = {"dqn_config": config, "run_dir": RunDir("parts", tmp_path)}
+    whole = train_dqn(ENV, PARAMS, dqn_config=config, runner_config=runner)
+    train_dqn(ENV, PARAMS, runner_config=replace(runner, total_timesteps=128), **how)
+    result = train_dqn(ENV, PARAMS, runner_config=replace(runner, resume=True), **how)
+    assert result.episode_returns == whole.episode_returns
+    assert [row["step"] for row in result.metrics_log] == [128, 192, 256]
+    assert [row["loss"] for row in result.metrics_log] == [row["loss"] for row in whole.metrics_log]

@@ -175,6 +175,12 @@ def test_backends_hear_every_row_as_python_numbers_and_keep_nan(path):
     assert closed == ("close",)
 
 
+def test_no_backends_may_be_none(path):
+    with MetricsLogger(path, None) as logger:
+        logger.write({"step": 5})
+    assert len(read_metrics(path)) == 1
+
+
 def test_a_backend_that_fails_leaves_the_file_whole(path):
     class Broken(Tape):
         def log(self, metrics, step):

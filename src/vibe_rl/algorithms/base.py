@@ -7,6 +7,7 @@ from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
 from jaxtyping import Array
 
+from vibe_rl.errors import check_kind
 from vibe_rl.spaces import Space
 from vibe_rl.types import Key, Keys, PyTree, Transition
 
@@ -66,6 +67,8 @@ class Algorithm(ABC):
     config: Any
     obs_space: Space
     action_space: Space
+    config_class: ClassVar[type] = object
+    """That of `config`."""
     reports_episodes: ClassVar[bool] = False
     """Whether single episodes get rows of their own where the runner's settings do not say."""
     uses_replay: ClassVar[bool] = False
@@ -74,6 +77,9 @@ class Algorithm(ABC):
     """The names of what `update` and the stages measure."""
     losses: ClassVar[tuple[str, ...]] = ()
     """Those of them that have to stay finite."""
+
+    def __post_init__(self):
+        check_kind("config", self.config, self.config_class)
 
     @classmethod
     def from_config(cls, config: Any, obs_space: Space, action_space: Space, setup: Setup) -> Any:

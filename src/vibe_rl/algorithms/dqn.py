@@ -29,7 +29,7 @@ from vibe_rl.types import Key, MaskedObs, Number, PyTree, description, number, s
 
 
 @description
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class DQNConfig(OffPolicyConfig):
     """Hyperparameters. Those that fix a shape or a program are static; the rest are traced."""
 
@@ -111,6 +111,7 @@ def td_target(
 class DQN(OffPolicy):
     """DQN for discrete actions, masks and any observation."""
 
+    config_class: ClassVar[type] = DQNConfig
     metrics: ClassVar[tuple[str, ...]] = (
         *DQNMetrics._fields,
         *("epsilon", "lr", "gradient_steps", "buffer_fill"),

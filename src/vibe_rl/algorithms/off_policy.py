@@ -38,7 +38,7 @@ from vibe_rl.types import Key, Keys, Number, Transition, description, number, st
 
 
 @description
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class OffPolicyConfig(Typed):
     """Hyperparameters of learning from replay."""
 

@@ -36,7 +36,7 @@ from vibe_rl.types import Key, Number, PyTree, Transition, description, number, 
 
 
 @description
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PPOConfig(Typed):
     """Hyperparameters. Those that fix a shape or a program are static; the rest are traced."""
 
@@ -207,6 +207,7 @@ class PPO(Algorithm):
     obs_space: Space = static()
     action_space: Space = static()
     n_shards: int = static(1)  # parts of the envs among which no example is exchanged
+    config_class: ClassVar[type] = PPOConfig
     metrics: ClassVar[tuple[str, ...]] = (*PPOMetrics._fields, "explained_variance", "lr")
     losses: ClassVar[tuple[str, ...]] = ("actor_loss", "critic_loss", "total_loss")
 

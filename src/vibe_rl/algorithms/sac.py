@@ -39,7 +39,7 @@ ENTROPY_SHARE = 0.5
 
 
 @description
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SACConfig(OffPolicyConfig):
     """Hyperparameters. Those that fix a shape or a program are static; the rest are traced."""
 
@@ -141,6 +141,7 @@ def check_actions(obs_space: Space, action_space: Space) -> None:
 class SAC(OffPolicy):
     """SAC for continuous and for discrete actions, masks and any observation."""
 
+    config_class: ClassVar[type] = SACConfig
     metrics: ClassVar[tuple[str, ...]] = (
         *SACMetrics._fields,
         *("actor_grad_norm", "critic_grad_norm", "gradient_steps", "buffer_fill"),

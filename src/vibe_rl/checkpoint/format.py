@@ -14,8 +14,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jax.sharding import Mesh
 
+from vibe_rl import sharding
 from vibe_rl.checkpoint.leaves import checksum, is_shape, named_leaves, snapshot, wrap_key
 from vibe_rl.checkpoint.orbax_logs import quieten_orbax
 from vibe_rl.errors import (
@@ -37,6 +38,7 @@ def save_checkpoint(
     *,
     step: int | None = None,
     metadata: Mapping[str, Any] | None = None,
+    unreplicate: bool = False,
 ) -> Path:
     """Writes `tree` to `directory/step_N`, or to `directory` itself without a step.
 
@@ -45,6 +47,7 @@ def save_checkpoint(
         tree: any pytree of arrays; typed keys are allowed.
         step: env steps taken.
         metadata: whatever JSON can hold; `load_metadata` reads it.
+        unreplicate: whether `tree` has a leading axis of devices; its first entry is saved.
 
     Raises:
         CheckpointExistsError: there is a checkpoint of that step already.
@@ -54,6 +57,7 @@ def save_checkpoint(
         raise CheckpointExistsError(
             f"checkpoint {path.name} exists already in {path.parent}: name another."
         )
+    tree = sharding.unreplicate(tree) if unreplicate else tree
     with _checkpointer() as (checkpointer, _):
         checkpointer.save(path, save_args(tree, step, metadata), force=step is None)
     return path
@@ -81,7 +85,7 @@ def load_checkpoint(
     like: PyTree,
     *,
     step: int | None = None,
-    replicate_to: Mesh | None = None,
+    replicate_to: Mesh | int | None = None,
     part: str = "",
     ignore: Sequence[str] = (),
     notes: Mapping[str, Any] | None = None,
@@ -93,7 +97,8 @@ def load_checkpoint(
         like: arrays or `jax.ShapeDtypeStruct`s; where these have a sharding, arrays get it, on
             however many devices they were saved. NumPy's arrays stay in the host's memory.
         step: env steps; None takes the latest, or `directory` itself if that is a checkpoint.
-        replicate_to: a mesh, on each of whose devices every array is to be.
+        replicate_to: a mesh, on each of whose devices every array is to be; or a number of devices,
+            for a leading axis with an entry on each, see `vibe_rl.sharding.replicate`.
         part: the path of `like` in the saved tree, such as ".agent_state"; whatever else was saved,
             there or elsewhere, is not read.
         ignore: paths in the saved tree that `like` may lack, such as ".agent_state.memory.check":
@@ -117,7 +122,9 @@ def load_checkpoint(
     tree = jax.tree.map(wrap_key, like, jax.tree.unflatten(jax.tree.structure(like), leaves))
     if replicate_to is None:
         return tree
-    return jax.device_put(tree, NamedSharding(replicate_to, PartitionSpec()))
+    if isinstance(replicate_to, int):
+        return sharding.replicate(tree, replicate_to)
+    return sharding.replicate_on_mesh(tree, replicate_to)
 
 
 def check_fits(

@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from vibe_rl.cli.options import parse_words
 from vibe_rl.cli.output import format_table, try_to_draw
 
 if TYPE_CHECKING:
@@ -29,9 +30,9 @@ def compare(args: Sequence[str]) -> None:
             best: Score a seed by its best evaluation instead of its last, which flatters.
             metric: What to score by, a key of the rows of metrics; more is better.
         """
-        print_comparison(list(runs), output, best, metric)
+        return list(runs), output, best, metric
 
-    tyro.cli(options, args=list(args), prog="vibe-rl compare")
+    print_comparison(*parse_words(options, args, "vibe-rl compare"))
 
 
 def print_comparison(runs: Sequence[str], output: str | None, best: bool, metric: str) -> None:

@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 from math import inf
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from vibe_rl.cli.options import parse_words
 from vibe_rl.cli.output import evaluation_line, seeds_line
 from vibe_rl.run_dir.group import by_setting, is_population, members, setting_of, why_diverged
 
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
 def evaluate(args: Sequence[str]) -> None:
     """Plays greedy episodes with a saved agent, or with each of a group, and prints the returns."""
     import tyro  # noqa: PLC0415
-
-    from vibe_rl.experiment import evaluate_run  # noqa: PLC0415
 
     def options(
         run: tyro.conf.Positional[str],
@@ -33,15 +32,18 @@ def evaluate(args: Sequence[str]) -> None:
             seed: Of fresh episodes; by default those of its last evaluation are repeated.
             best: The agent of the best evaluation instead of the latest.
         """
-        runs = [str(member) for member in by_setting(members(run))]
-        scores = {
-            each: evaluate_run(each, episodes=episodes, seed=seed, best=best)
-            for each in runs or [run]
-            if why_diverged(each) is None
-        }
-        print_evaluations(runs, scores)
+        return run, {"episodes": episodes, "seed": seed, "best": best}
 
-    tyro.cli(options, args=list(args), prog="vibe-rl evaluate")
+    evaluate_all(*parse_words(options, args, "vibe-rl evaluate"))
+
+
+def evaluate_all(run: str, how: Mapping[str, Any]) -> None:
+    """Evaluates a run, or the members of a group that did not diverge."""
+    from vibe_rl.experiment import evaluate_run  # noqa: PLC0415
+
+    runs = [str(member) for member in by_setting(members(run))]
+    finite = [each for each in runs or [run] if why_diverged(each) is None]
+    print_evaluations(runs, {each: evaluate_run(each, **how) for each in finite})
 
 
 def print_evaluations(runs: Sequence[str], scores: "Mapping[str, EvalMetrics]") -> None:

@@ -1,8 +1,10 @@
-"""Options of a command line that tyro does not parse."""
+"""Options of a command line."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from vibe_rl.errors import ConfigError
+from vibe_rl.system.refused_words import one_sentence
 
 NEEDS = {
     "--resume": "a run: vibe-rl train --resume RUN",
@@ -20,6 +22,18 @@ NEEDS = {
     "--pruner": "a name: --pruner median",
     "--sampler_seed": "a number: --sampler_seed 0",
 }
+
+
+def parse_words(options: Callable[..., Any], args: Sequence[str], command: str) -> Any:
+    """What `options` returns for these words, its arguments; with --help, prints them and exits.
+
+    Raises:
+        ConfigError: a word is none of them, or not of its type.
+    """
+    import tyro  # noqa: PLC0415 - a tenth of a second that some commands save
+
+    with one_sentence(command):
+        return tyro.cli(options, args=list(args), prog=command)
 
 
 def asks_help(args: Sequence[str]) -> bool:

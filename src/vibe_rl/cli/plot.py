@@ -2,8 +2,12 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+from vibe_rl.cli.options import parse_words
 from vibe_rl.errors import ConfigError
+from vibe_rl.plotting.config import PlotConfig
+from vibe_rl.run_dir.directory import RunDir, find_runs
 from vibe_rl.run_dir.group import (
     by_setting,
     is_group,
@@ -13,42 +17,86 @@ from vibe_rl.run_dir.group import (
     why_diverged,
 )
 
+IQM = PlotConfig(shaded="iqm")
+"""How the command draws, unless its options say otherwise."""
+
 
 def plot(args: Sequence[str]) -> None:
     """Draws the reward curves of the runs given."""
     import tyro  # noqa: PLC0415
 
-    def options(
+    def options(  # noqa: PLR0913 - options of a command
         runs: tyro.conf.Positional[tuple[str, ...]],
+        *,
+        run_dirs: tuple[str, ...] = (),
+        experiment_name: str | None = None,
+        base_dir: str | None = None,
+        x_key: str = "step",
+        y_key: str = "episode_return",
         output: str | None = None,
-        shaded: str = "iqm",
+        compare: bool = True,
+        config: tyro.conf.OmitArgPrefixes[PlotConfig] = IQM,
     ):
         """One run, many seeds of an algorithm, or several algorithms.
 
         Args:
             runs: Each a run or a group of seeds.
+            run_dirs: The same, by name.
+            experiment_name: Instead of runs: all of this name, such as CartPole-v1_ppo.
+            base_dir: Instead of runs: all that lie here; runs/ where only a name is given.
+            x_key: Horizontal quantity, a key of the rows of metrics.
+            y_key: Vertical quantity.
             output: The file; by default reward_curve.png in the artifacts of the first.
-            shaded: Of several seeds: iqm, the interquartile mean and its 95 % interval, or the mean
-                and std, stderr or none.
+            compare: Whether seeds of one algorithm are one curve; else every run is.
+            config: How it looks.
         """
-        print(f"Reward curve | {draw_curves(runs, output, shaded)}")
+        given = [*runs, *run_dirs] or find_all(experiment_name, base_dir)
+        return given, output, config, {"x_key": x_key, "y_key": y_key}, compare
 
-    tyro.cli(options, args=list(args), prog="vibe-rl plot")
+    print(f"Reward curve | {draw_curves(*parse_words(options, args, 'vibe-rl plot'))}")
 
 
-def draw_curves(runs: Sequence[str], output: str | None = None, shaded: str = "iqm") -> str | Path:
-    """Writes the reward curves of runs and groups; the file, by default one of the first's."""
-    from vibe_rl.plotting import PlotConfig, plot_reward_curve  # noqa: PLC0415
-    from vibe_rl.run_dir.directory import RunDir  # noqa: PLC0415
+def find_all(experiment_name: str | None, base_dir: str | None) -> list[str]:
+    """The runs of this name in this directory; none where neither is given."""
+    if experiment_name is None and base_dir is None:
+        return []
+    base = base_dir or "runs"
+    runs = [str(run) for run in find_runs(base, experiment_name)]
+    if not runs:
+        name = "no runs" if experiment_name is None else f"no run {experiment_name!r}"
+        raise ConfigError(f"{base} holds {name}: name another base_dir or experiment_name.")
+    return runs
+
+
+def draw_curves(
+    runs: Sequence[str],
+    output: str | None = None,
+    config: PlotConfig = IQM,
+    keys: dict[str, Any] | None = None,
+    compare: bool = True,
+) -> str | Path:
+    """Writes the reward curves of runs and groups.
+
+    Args:
+        runs: directories of runs and groups.
+        output: the file; None takes one among the artifacts of the first.
+        config: how it looks.
+        keys: `x_key` and `y_key` of `plot_reward_curve`.
+        compare: whether seeds of one algorithm are one curve.
+
+    Returns:
+        The file.
+    """
+    from vibe_rl.plotting import plot_reward_curve  # noqa: PLC0415
 
     if not runs:
         raise ConfigError("vibe-rl plot needs at least one run: vibe-rl plot RUN.")
     path = output or RunDir.open(runs[0]).artifact_path("reward_curve.png")
     each = [x for run in runs for x in (finite_members(run) if is_group(run) else [run])]
     group_by = "setting" if any(map(is_sweep, runs)) else "auto"
-    group_by = "none" if any(map(is_population, runs)) else group_by  # members are not seeds
-    config = PlotConfig(shaded=shaded)
-    plot_reward_curve(each, group_by=group_by, config=config, save_path=path)
+    if not compare or any(map(is_population, runs)):  # whose members are not seeds
+        group_by = "none"
+    plot_reward_curve(each, group_by=group_by, config=config, save_path=path, **(keys or {}))
     return path
 
 

@@ -2,44 +2,46 @@
 
 import ast
 import dataclasses
-import io
 import re
+import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, redirect_stderr
-from itertools import takewhile
+from itertools import pairwise
 from typing import Any
 
 from vibe_rl.configs.presets import PRESETS
 from vibe_rl.configs.train_config import TrainConfig
 from vibe_rl.errors import ConfigError, unknown
+from vibe_rl.system.refused_words import one_sentence
 
 RESUMED = "run"
 WHOLE_NUMBER = re.compile(r"\d+(\.\d+)?[eE]\+?\d+")
-NOT_A_NUMBER = re.compile(r"(--\S+): (could not convert|invalid literal).*: '(.*)'")
-NO_TUPLE = re.compile(r"(--\S+): Could not find valid parse for arguments: \['(.*)'\]")
 
 TRAIN_HELP = """Trains a preset: vibe-rl train PRESET [--seeds 0:8 | --distributed] [fields].
 Resumes a run or a group: vibe-rl train --resume RUN [fields].
 Lists the fields: vibe-rl train PRESET --help."""
 
 
-def cli(args: Sequence[str]) -> TrainConfig:
-    """The config that `args` describe; with --help, prints help and exits.
+def cli(args: Sequence[str] | None = None) -> TrainConfig:
+    """The config that words describe, by default those of the program's own command line.
+
+    With --help, prints help and exits.
 
     Fields may be spelled with underscores or hyphens; booleans as `--runner.plot false`,
     `--runner.plot` and `--runner.no_plot`; tuples as `'(128, 128)'` and as `128 128`.
     """
     import tyro  # noqa: PLC0415 - only the command line needs it
 
+    args = sys.argv[1:] if args is None else args
     if not args:
         raise ConfigError(f"name a preset first: {', '.join(PRESETS)}.")
+    words = list(args)
     if not {"-h", "--help"} & set(args):
         if args[0] not in PRESETS:
             raise unknown("preset", args[0], PRESETS)
-        check_fields(args, PRESETS[args[0]][1])
+        words = tyro_words(args, PRESETS[args[0]][1])
     with one_sentence(f"vibe-rl train {args[0]}"):
         config = tyro.extras.overridable_config_cli(
-            PRESETS, args=tyro_words(args), prog="vibe-rl train", description=TRAIN_HELP
+            PRESETS, args=words, prog="vibe-rl train", description=TRAIN_HELP
         )
     return prefer_typed(config, args)
 
@@ -50,9 +52,8 @@ def update_config(config: TrainConfig, args: Sequence[str]) -> TrainConfig:
 
     if not args:
         return config
-    check_fields(args, config)
     known = {RESUMED: ("The run's config.", config)}
-    words = [RESUMED, *tyro_words(args)]
+    words = [RESUMED, *tyro_words(args, config)]
     with one_sentence("vibe-rl train PRESET"):
         config = tyro.extras.overridable_config_cli(
             known, args=words, prog="vibe-rl train --resume RUN"
@@ -77,82 +78,62 @@ def prefer_typed(config: TrainConfig, args: Sequence[str]) -> TrainConfig:
     return dataclasses.replace(config, algo=algo, runner=runner)
 
 
-@contextmanager
-def one_sentence(command: str) -> Iterator[None]:
-    """Turns the box of lines with which tyro refuses a word into a ConfigError of one sentence."""
-    box = io.StringIO()
-    try:
-        with redirect_stderr(box):
-            yield
-    except SystemExit as end:
-        if not end.code:  # --help
-            raise
-        raise ConfigError(_sentence(_between_rules(box.getvalue()), command)) from None
+def tyro_words(args: Sequence[str], config: TrainConfig) -> list[str]:
+    """The words in tyro's spelling: tuples unpacked, booleans as flags, 1e6 as 1000000.
 
-
-def _between_rules(box: str) -> str:
-    """What stands between the first two rules of a box, with or without edges (ASCII has none)."""
-    lines = iter([line.strip("│ ") for line in box.splitlines()])
-    next((line for line in lines if _is_rule(line)), None)
-    return " ".join(takewhile(lambda line: not _is_rule(line), lines))
-
-
-def _is_rule(line: str) -> bool:
-    return line.startswith("╭") or (bool(line) and not line.strip("─-"))
-
-
-def _sentence(said: str, command: str) -> str:
-    """What tyro said about a word, in our words where they are better."""
-    said = said.removeprefix("Error parsing ").rstrip(".")
-    number, no_tuple = NOT_A_NUMBER.fullmatch(said), NO_TUPLE.fullmatch(said)
-    if number is not None:
-        field, kind, value = number.groups()
-        return f"{field} {value}: give a {'whole ' * kind.startswith('invalid')}number."
-    if no_tuple is not None:
-        return f"{no_tuple[1]} {no_tuple[2]}: write a tuple as '(128, 128)' or 128 128."
-    return f"{said}: see {command} --help."
+    Raises:
+        ConfigError: a `--field` is none of the config's, or lacks its value.
+    """
+    given = list(split_equals(args))
+    check_fields(given, config)
+    flags = set(field_names(config, kind=bool))
+    words: list[str] = []
+    for before, arg in pairwise(["", *given]):
+        if not before.startswith("--") or arg.lower() not in ("true", "false"):
+            words.extend(_unpack(arg))
+        elif field_of(before) not in flags:
+            words.append(arg.capitalize())
+        elif arg.lower() == "false":
+            words[-1] = "--" + _negation(field_of(before))
+    return words
 
 
 def check_fields(args: Sequence[str], config: TrainConfig) -> None:
-    """Raises ConfigError for a `--field` that the config does not have."""
-    names = set(field_names(config))
-    known = names | {_negation(name) for name in names}
-    for name in typed_fields(args):
-        if name not in known:
+    """Raises ConfigError for a `--field` that the config does not have, or that lacks its value."""
+    names, flags = set(field_names(config)), set(field_names(config, kind=bool))
+    for arg, following in pairwise([*args, "--"]):
+        if not arg.startswith("--"):
+            continue
+        name = field_of(arg)
+        if name not in names | {_negation(flag) for flag in flags}:
             raise unknown("field", name, names)
+        if name in names - flags and following.startswith("--"):
+            raise ConfigError(f"--{name}: give a value.")
 
 
 def typed_fields(args: Sequence[str]) -> Iterator[str]:
     """The dotted names of the fields that are named."""
-    for arg in args:
-        if arg.startswith("--"):
-            yield arg.removeprefix("--").partition("=")[0].replace("-", "_")
+    return (field_of(arg) for arg in split_equals(args) if arg.startswith("--"))
 
 
-def field_names(config: Any, prefix: str = "") -> Iterator[str]:
-    """The dotted names of all fields, such as algo.lr."""
+def field_of(option: str) -> str:
+    """The name of the field that an option such as --algo.hidden-sizes sets."""
+    return option.removeprefix("--").replace("-", "_")
+
+
+def field_names(config: Any, prefix: str = "", kind: type | None = None) -> Iterator[str]:
+    """The dotted names of all fields, such as algo.lr, or of those of one type."""
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)
         if dataclasses.is_dataclass(value):
-            yield from field_names(value, f"{prefix}{field.name}.")
-        else:
+            yield from field_names(value, f"{prefix}{field.name}.", kind)
+        elif kind in (None, field.type):
             yield f"{prefix}{field.name}"
 
 
 def _negation(name: str) -> str:
     section, dot, field = name.rpartition(".")
     return f"{section}{dot}no_{field}"
-
-
-def tyro_words(args: Sequence[str]) -> list[str]:
-    """The words in tyro's spelling: tuples unpacked, booleans as flags, 1e6 as 1000000."""
-    words: list[str] = []
-    for arg in split_equals(args):
-        if arg.lower() == "false" and words and words[-1].startswith("--"):
-            words[-1] = "--" + _negation(words[-1].removeprefix("--"))
-        elif arg.lower() != "true" or not words or not words[-1].startswith("--"):
-            words.extend(_unpack(arg))
-    return words
 
 
 def split_equals(args: Sequence[str]) -> Iterator[str]:

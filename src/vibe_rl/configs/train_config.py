@@ -11,7 +11,7 @@ from vibe_rl.algorithms.base import Algorithm
 from vibe_rl.algorithms.dqn import DQN, DQNConfig
 from vibe_rl.algorithms.ppo import PPO, PPOConfig
 from vibe_rl.algorithms.sac import SAC, SACConfig
-from vibe_rl.errors import ConfigError, unknown
+from vibe_rl.errors import ConfigError, check_kind, unknown
 from vibe_rl.runner.config import RunnerConfig
 
 ALGORITHMS: dict[str, tuple[type, type[Algorithm]]] = {
@@ -34,12 +34,18 @@ class TrainConfig:
 
     env_id: str = "CartPole-v1"
     """Name of the environment; `vibe-rl envs` lists them."""
-    env_kwargs: dict[str, int | float | bool | str] = field(default_factory=dict)
-    """Arguments of the environment: constants of its physics, or what its class takes."""
     algo: AlgorithmConfig = field(default_factory=PPOConfig)
     """The algorithm, chosen by the class of its config, and its hyperparameters."""
     runner: RunnerConfig = field(default_factory=RunnerConfig)
     """Budget, evaluation, logging, seed."""
+    env_kwargs: dict[str, int | float | bool | str] = field(default_factory=dict)
+    """Arguments of the environment: constants of its physics, or what its class takes."""
+
+    def __post_init__(self):
+        check_kind("env_id", self.env_id, str)
+        check_kind("algo", self.algo, *(kind for kind, _ in ALGORITHMS.values()))
+        check_kind("runner", self.runner, RunnerConfig)
+        check_kind("env_kwargs", self.env_kwargs, Mapping)
 
 
 def algorithm_name(config: TrainConfig) -> str:

@@ -7,10 +7,16 @@ inside a `scan`; `check_env(env)` lists what is wrong with one of your own.
 from vibe_rl.env.acrobot import Acrobot, AcrobotParams, AcrobotState
 from vibe_rl.env.adapters.five_valued import FiveValuedAdapter
 from vibe_rl.env.adapters.gymnasium import GymnasiumWrapper
-from vibe_rl.env.base import Environment, Step
+from vibe_rl.env.base import Environment, EnvParams, EnvState, Step
 from vibe_rl.env.cart_pole import CartPole, CartPoleParams, CartPoleState
 from vibe_rl.env.checker import check_env, problems
-from vibe_rl.env.grid_world import GridWorld, GridWorldParams, GridWorldState, PixelGridWorld
+from vibe_rl.env.grid_world import (
+    GridWorld,
+    GridWorldParams,
+    GridWorldState,
+    PixelGridWorld,
+    PixelGridWorldParams,
+)
 from vibe_rl.env.host import HostEnvironment, HostEnvs, HostStep
 from vibe_rl.env.image_wrappers import (
     FrameStackState,
@@ -56,6 +62,8 @@ __all__ = [
     "CartPoleState",
     "Dict",
     "Discrete",
+    "EnvParams",
+    "EnvState",
     "Environment",
     "EpisodeStatisticsState",
     "EpisodeStatisticsWrapper",
@@ -89,6 +97,7 @@ __all__ = [
     "PendulumParams",
     "PendulumState",
     "PixelGridWorld",
+    "PixelGridWorldParams",
     "RewardScaleWrapper",
     "Space",
     "Step",

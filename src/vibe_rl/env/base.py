@@ -8,6 +8,11 @@ from vibe_rl.errors import ConfigError
 from vibe_rl.spaces import Space
 from vibe_rl.types import Key, PyTree
 
+EnvParams = PyTree
+"""Constants of an environment, of any kind: each has a class of its own."""
+EnvState = PyTree
+"""What an environment remembers between two steps, of any kind."""
+
 
 class Step(NamedTuple):
     """What `Environment.step` returns."""

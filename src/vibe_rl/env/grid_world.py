@@ -111,3 +111,6 @@ class PixelGridWorld(GridWorld):
         goal = (goal_row[:, None] & goal_row)[..., None] & np.array([False, True, False])
         agent = (cell == position[0])[:, None] & (cell == position[1])[None, :]
         return jnp.where(agent[..., None], np.uint8(255), goal * np.uint8(255))
+
+
+PixelGridWorldParams = GridWorldParams

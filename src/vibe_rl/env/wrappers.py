@@ -50,7 +50,7 @@ class Wrapper:
 
     def step(self, key: Key, state: PyTree, action: PyTree, params: PyTree) -> Step:
         """One step of `env`."""
-        return self.env.step(key, state, action, self.inner_params(params))
+        return checked(self.env.step(key, state, action, self.inner_params(params)))
 
 
 def layers(env: Any) -> Iterator[Any]:
@@ -87,7 +87,7 @@ class AutoResetWrapper(Wrapper):
     def step(self, key: Key, state: PyTree, action: PyTree, params: PyTree) -> Step:
         """One step of `env`, followed by a reset if the episode is over."""
         step_key, reset_key = jax.random.split(key)
-        step = checked(self.env.step(step_key, state, action, params))
+        step = super().step(step_key, state, action, params)
         if "final_obs" in step.info:
             raise ConfigError(f"{self.env} resets itself already: leave out AutoResetWrapper.")
         fresh = self.env.reset(reset_key, params)
@@ -120,7 +120,7 @@ class EpisodeStatisticsWrapper(Wrapper):
 
     def step(self, key: Key, state: EpisodeStatisticsState, action: PyTree, params: PyTree) -> Step:
         """One step of `env`, counted."""
-        step = checked(self.env.step(key, state.inner, action, params))
+        step = super().step(key, state.inner, action, params)
         sums = {
             "episode_return": state.episode_return + step.reward,
             "episode_length": state.episode_length + 1,
@@ -145,7 +145,7 @@ class RewardScaleWrapper(Wrapper):
 
     def step(self, key: Key, state: PyTree, action: PyTree, params: PyTree) -> Step:
         """One step of `env`, rewarded on another scale."""
-        step = self.env.step(key, state, action, params)
+        step = super().step(key, state, action, params)
         return step._replace(reward=step.reward * np.float32(self.scale))
 
 
@@ -165,7 +165,7 @@ class HookWrapper(Wrapper):
 
     def step(self, key: Key, state: PyTree, action: PyTree, params: PyTree) -> Step:
         """One step of `env`, as the hook returns it."""
-        return self.hook(state, action, self.env.step(key, state, action, params), params)
+        return self.hook(state, action, super().step(key, state, action, params), params)
 
 
 class TimeLimitState(NamedTuple):
@@ -194,7 +194,7 @@ class TimeLimitWrapper(Wrapper):
 
     def step(self, key: Key, state: TimeLimitState, action: PyTree, params: PyTree) -> Step:
         """One step of `env`, truncated if the time is up."""
-        step = self.env.step(key, state.inner, action, params)
+        step = super().step(key, state.inner, action, params)
         time = state.time + 1
         truncated = step.truncated | (time >= self.max_steps)
         return step._replace(state=TimeLimitState(step.state, time), truncated=truncated)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from vibe_rl.configs.train_config import ALGORITHMS, TrainConfig, algorithm_name, to_dict
 from vibe_rl.env import AutoResetWrapper, HostEnvironment, make
-from vibe_rl.errors import ConfigError
+from vibe_rl.errors import ConfigError, check_kind
 from vibe_rl.runner.config import check_checkpoints_used, is_given, with_num_envs
 from vibe_rl.runner.from_config import prepare_from_config
 from vibe_rl.runner.run import Run, prepare_together
@@ -55,6 +55,7 @@ def build_for_run_dir(config: TrainConfig) -> Run:
 
 def check_new(config: TrainConfig) -> None:
     """Raises ConfigError for a new run that is to find checkpoints in its new directory."""
+    check_kind("config", config, TrainConfig)
     runner = config.runner
     for name in ("resume", "overwrite"):
         if getattr(runner, name) and runner.checkpoint_dir is None:
@@ -70,6 +71,7 @@ def resumed(config: TrainConfig) -> TrainConfig:
     Raises:
         ConfigError: it asks to delete that.
     """
+    check_kind("config", config, TrainConfig)
     if config.runner.overwrite:
         raise ConfigError(
             "runner.overwrite True: a resumed run keeps its checkpoints, leave it out."
@@ -83,6 +85,7 @@ def as_member(config: TrainConfig) -> TrainConfig:
     Raises:
         ConfigError: it asks for other checkpoints, or none.
     """
+    check_kind("config", config, TrainConfig)
     runner = config.runner
     for name in ("checkpoint_dir", "resume", "overwrite"):
         if is_given(runner, name):
@@ -106,4 +109,5 @@ def for_one_device(config: TrainConfig) -> TrainConfig:
 
 def with_seed(config: TrainConfig, seed: int) -> TrainConfig:
     """The same run from another seed."""
+    check_kind("config", config, TrainConfig)
     return replace(config, runner=replace(config.runner, seed=seed))

@@ -33,6 +33,10 @@ class PlotConfig:
     """None names the quantity and what is shaded."""
 
     def __post_init__(self):
+        if self.dpi < 1:
+            raise ConfigError(f"dpi {self.dpi}: give at least 1.")
+        if min(self.figsize) <= 0:
+            raise ConfigError(f"figsize {self.figsize}: give a width and a height above zero.")
         if self.smooth_mode not in ("window", "ema"):
             raise ConfigError(f"smooth_mode {self.smooth_mode!r}: choose window or ema.")
         if self.shaded not in ("iqm", "std", "stderr", "none"):

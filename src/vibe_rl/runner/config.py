@@ -25,7 +25,10 @@ OF_CHECKPOINTS = (
 
 @dataclass(frozen=True)
 class RunnerConfig(Typed):
-    """Settings of the outer loop; the algorithm's own live in its config."""
+    """Settings of the outer loop; the algorithm's own live in its config.
+
+    They may be passed by position, so a new field comes last.
+    """
 
     section: ClassVar[str] = "runner."
 
@@ -36,22 +39,14 @@ class RunnerConfig(Typed):
     """Env steps between evaluations; 0 evaluates at the end only."""
     eval_episodes: int = number(10, least=0)
     """Episodes per evaluation; 0 never evaluates."""
-    eval_max_steps: int = number(10_000, least=1)
-    """Step limit of an evaluation episode."""
 
     log_interval: int = number(1_000, least=0)
     """Env steps between rows of metrics; 0 writes one row per update."""
-    log_episodes: bool | None = None
-    """Whether every single episode has a row of its own; None: where there is a replay."""
-    progress_bar: bool = True
-    """Whether to show step, speed, time left and return while training."""
 
     buffer_size: int = number(100_000, least=1)
     """Replay capacity in transitions (off-policy algorithms)."""
     warmup_steps: int = number(1_000, least=0)
     """Uniformly random env steps before learning begins (off-policy algorithms)."""
-    replay_on: str = choice("device", "host")
-    """Where the replay is: device, or host if the device's memory is too small."""
 
     num_devices: int | None = number(None, least=1)
     """Devices to train on; None takes one, but all in train_ppo_multigpu and where several
@@ -60,8 +55,6 @@ class RunnerConfig(Typed):
     """Environments on each of several devices; on one device the algorithm's config goes first."""
     fsdp_devices: int = number(1, least=1)
     """Devices over which large parameters are split."""
-    matmul_precision: str = choice("highest", "high", "default")
-    """Of float32 products: default (TF32 on recent GPUs), high or highest; no effect on a CPU."""
 
     seed: int = number(0, least=0, most=2**64 - 1)
     """Seed of everything random in the run; evaluations draw from a stream of their own."""
@@ -71,14 +64,6 @@ class RunnerConfig(Typed):
     checkpoint_interval: int | None = number(5_000, least=0)
     """Env steps between checkpoints; 0 saves by time, at the end and at a new best evaluation;
     None never saves."""
-    checkpoint_minutes: float = number(10.0, least=0)
-    """Minutes after which a checkpoint is due, whatever the number of steps."""
-    checkpoint_share: float | None = number(None, least=0)
-    """Largest share of the time that saving every checkpoint_interval may take; a checkpoint that
-    is due sooner waits for the next interval. 1 saves every time; None is 1 if checkpoint_interval
-    is given, else 0.01."""
-    checkpoint_replay: bool = True
-    """Whether checkpoints hold the replay; without it, a resumed run learns from an empty one."""
     max_checkpoints: int = number(5, least=1)
     """Recent checkpoints that are kept."""
     keep_period: int | None = number(None, least=1)
@@ -90,6 +75,25 @@ class RunnerConfig(Typed):
 
     plot: bool = True
     """Whether to draw the reward curve after training."""
+
+    eval_max_steps: int = number(10_000, least=1)
+    """Step limit of an evaluation episode."""
+    log_episodes: bool | None = None
+    """Whether every single episode has a row of its own; None: where there is a replay."""
+    progress_bar: bool = True
+    """Whether to show step, speed, time left and return while training."""
+    replay_on: str = choice("device", "host")
+    """Where the replay is: device, or host if the device's memory is too small."""
+    matmul_precision: str = choice("highest", "high", "default")
+    """Of float32 products: default (TF32 on recent GPUs), high or highest; no effect on a CPU."""
+    checkpoint_minutes: float = number(10.0, least=0)
+    """Minutes after which a checkpoint is due, whatever the number of steps."""
+    checkpoint_share: float | None = number(None, least=0)
+    """Largest share of the time that saving every checkpoint_interval may take; a checkpoint that
+    is due sooner waits for the next interval. 1 saves every time; None is 1 if checkpoint_interval
+    is given, else 0.01."""
+    checkpoint_replay: bool = True
+    """Whether checkpoints hold the replay; without it, a resumed run learns from an empty one."""
 
 
 def check_runner(config: RunnerConfig) -> None:
@@ -184,9 +188,3 @@ def check_checkpoints_used(config: RunnerConfig) -> None:
                 f"runner.{name} {value} needs checkpoints: give a run_dir or a checkpoint_dir, and "
                 "a checkpoint_interval that is not None."
             )
-
-
-def check_shape(name: str, given: Any, actual: Any) -> None:
-    """Raises ConfigError if an optional argument contradicts the env's spaces."""
-    if given is not None and given != actual:
-        raise ConfigError(f"{name} {given} is not the environment's {actual}: leave it out.")

@@ -16,6 +16,15 @@ from vibe_rl.spaces import Space
 from vibe_rl.types import PyTree
 
 
+def check_is_environment(env: Any) -> None:
+    """Raises ConfigError for what is no environment, such as its name."""
+    if not isinstance(env, (Environment, HostEnvironment)):
+        raise ConfigError(
+            f"env is a {type(env).__name__}: give an environment, such as "
+            'AutoResetWrapper(make("CartPole-v1")[0]).'
+        )
+
+
 def check_hashable(env: Environment) -> None:
     """Raises ConfigError for an environment that `jax.jit` cannot take as a static argument."""
     try:

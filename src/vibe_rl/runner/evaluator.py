@@ -10,7 +10,7 @@ from jaxtyping import Array
 
 from vibe_rl.env.base import Environment
 from vibe_rl.env.wrappers import with_episode_statistics
-from vibe_rl.types import AnyArray, Key, Number, PyTree
+from vibe_rl.types import AnyArray, EitherKey, Key, Number, PyTree, typed_key
 
 
 class EvalMetrics(NamedTuple):
@@ -98,7 +98,7 @@ def evaluate(
     *,
     n_episodes: int,
     max_steps: int,
-    rng: Key,
+    rng: EitherKey,
 ) -> EvalMetrics:
     """Evaluates a policy on `n_episodes` independent episodes in parallel.
 
@@ -117,7 +117,8 @@ def evaluate(
         first = _begin_episode(_no_value, env, env_params, key)
         return _continue_episode(policy, env, env_params, 1.0, max_steps, first)
 
-    return summary(jax.vmap(run_episode)(jax.random.split(rng, n_episodes)).episodes)
+    keys = jax.random.split(typed_key(rng), n_episodes)
+    return summary(jax.vmap(run_episode)(keys).episodes)
 
 
 def begin_evaluation(

@@ -5,20 +5,35 @@ from typing import Any, TypeVar
 
 from vibe_rl.algorithms.base import Algorithm, Setup
 from vibe_rl.env.host import AnyEnvironment
+from vibe_rl.errors import ConfigError, check_kind
 from vibe_rl.runner.config import (
     RunnerConfig,
     check_replay_unused,
     check_runner,
-    check_shape,
     devices_of,
     with_num_envs,
 )
-from vibe_rl.runner.env_checks import check_structure, spaces_of
+from vibe_rl.runner.env_checks import check_is_environment, check_structure, spaces_of
 from vibe_rl.runner.run import Run, prepare
 from vibe_rl.runner.schedule import params_at
+from vibe_rl.spaces import Box
 from vibe_rl.types import PyTree
 
 Kind = TypeVar("Kind", bound=Algorithm)
+
+
+def resolve_configs(
+    kind: type[Algorithm], config: Any, runner_config: Any
+) -> tuple[Any, RunnerConfig]:
+    """The two configs of a run, with the number of envs settled; see `with_num_envs`.
+
+    Raises:
+        ConfigError: one is of another class, or the runner's has a field outside its bounds.
+    """
+    check_kind(f"{kind.__name__.lower()}_config", config, kind.config_class)
+    check_kind("runner_config", runner_config, RunnerConfig)
+    check_runner(runner_config)
+    return with_num_envs(config, runner_config)
 
 
 def make_algorithm(
@@ -29,8 +44,8 @@ def make_algorithm(
     runner_config: RunnerConfig,
 ) -> Kind:
     """The algorithm of a class for an env; ConfigError if the settings cannot work."""
-    check_runner(runner_config)
-    config, runner_config = with_num_envs(config, runner_config)
+    config, runner_config = resolve_configs(kind, config, runner_config)
+    check_is_environment(env)
     if not kind.uses_replay:
         check_replay_unused(runner_config)
     params = params_at(env_params, 0)
@@ -62,8 +77,7 @@ def prepare_from_config(
     Raises:
         ConfigError: the run cannot work, or a shape is not the env's.
     """
-    check_runner(runner_config)
-    config, runner_config = with_num_envs(config, runner_config)
+    config, runner_config = resolve_configs(kind, config, runner_config)
     algorithm = make_algorithm(kind, env, env_params, config, runner_config)
     run = prepare(
         algorithm,
@@ -86,8 +100,17 @@ def check_shapes(
     action_dim: int | None = None,
 ) -> None:
     """Raises ConfigError if a shape is given and contradicts the env's spaces."""
-    obs_space, action_space = algorithm.obs_space, algorithm.action_space
-    action_shape = None if action_dim is None else (action_dim,)
-    check_shape("obs_shape", obs_shape, getattr(obs_space, "shape", None))
-    check_shape("n_actions", n_actions, getattr(action_space, "n", None))
-    check_shape("action_dim", action_shape, getattr(action_space, "shape", None))
+    actions = algorithm.action_space
+    length = actions.shape[0] if isinstance(actions, Box) and len(actions.shape) == 1 else None
+    check_shape("obs_shape", obs_shape, getattr(algorithm.obs_space, "shape", None))
+    check_shape("n_actions", n_actions, getattr(actions, "n", None))
+    check_shape("action_dim", action_dim, length)
+
+
+def check_shape(name: str, given: Any, actual: Any) -> None:
+    """Raises ConfigError if an optional argument contradicts the env's spaces."""
+    if given is None or (tuple(given) if isinstance(given, list) else given) == actual:
+        return
+    if actual is None:
+        raise ConfigError(f"{name} {given}: the environment's space has none, leave it out.")
+    raise ConfigError(f"{name} {given} is not the environment's {actual}: leave it out.")

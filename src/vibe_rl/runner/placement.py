@@ -5,7 +5,6 @@ from functools import lru_cache, partial
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 from jax.sharding import Mesh, NamedSharding
 from jaxtyping import Array
 
@@ -143,16 +142,6 @@ def _chunk_program(mesh: Mesh, leaves: tuple[NamedSharding, ...], structure: Any
 def get_num_devices(requested: int | None = None) -> int:
     """The number of devices to use: `requested`, or all; ConfigError if there are fewer."""
     return available_devices(requested)
-
-
-def replicate(pytree: PyTree, n_devices: int) -> PyTree:
-    """Every leaf with a leading axis of `n_devices` equal entries."""
-    return jax.tree.map(lambda x: jnp.broadcast_to(x, (n_devices, *jnp.shape(x))), pytree)
-
-
-def unreplicate(pytree: PyTree) -> PyTree:
-    """The first entry of every leaf: the inverse of `replicate`."""
-    return jax.tree.map(lambda x: x[0], pytree)
 
 
 def split_key_across_devices(rng: Array, n_devices: int) -> Array:

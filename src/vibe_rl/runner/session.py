@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from vibe_rl.checkpoint import saved_steps, settle_replaced
-from vibe_rl.errors import ConfigError, UnwritableError
+from vibe_rl.errors import ConfigError, UnwritableError, check_kind
 from vibe_rl.plotting import plot_reward_curve
 from vibe_rl.run_dir.directory import RunDir
 from vibe_rl.run_dir.manifest import versions
@@ -19,6 +19,7 @@ from vibe_rl.runner.fit import Callback, FitResult, fit
 from vibe_rl.runner.resuming import Found, check_checkpoints, latest
 from vibe_rl.runner.run import Run
 from vibe_rl.runner.saving import Saver
+from vibe_rl.sharding import leave_mesh
 from vibe_rl.system.lock import lock_directory
 from vibe_rl.system.processes import check_same, end_if_alone, is_first, run_on_first, run_together
 from vibe_rl.system.programs import enable_compilation_cache
@@ -83,6 +84,10 @@ def open_session(
     Nothing but the lock has been written when the block begins, so that it may first record what it
     will do. Checkpoints that cannot be read have been set aside.
     """
+    if run_dir is not None:
+        check_kind("run_dir", run_dir, RunDir)
+    if not (callback is None or callable(callback)):
+        raise ConfigError(f"callback {callback!r}: give a function, or None.")
     config = run.config
     directory = checkpoints_of(config, run_dir) if config.checkpoint_interval is not None else None
     if directory is None:
@@ -90,6 +95,7 @@ def open_session(
     check_same_files(directory, callback)
     enable_compilation_cache()
     with StopRequest() as stop, ExitStack() as stack:
+        stack.enter_context(leave_mesh())  # a run has its own
         if directory is not None:
             run_on_first(lambda: take_directory(directory, stack))
             run_together(partial(check_checkpoints, run, directory))

@@ -62,6 +62,10 @@ def train_dqn(  # noqa: PLR0913 - keyword arguments of a public function
         eval_params: constants of the envs of an evaluation; None takes those of update 0.
         trackers: get what is logged, beside the run directory.
 
+    Returns:
+        The final agent, and what was logged; of a run that resumes, what the run directory's log
+        has of the calls before as well.
+
     Raises:
         ConfigError: before anything is compiled or written, if the run cannot work.
         NonFiniteLossError: a loss became NaN or infinite.

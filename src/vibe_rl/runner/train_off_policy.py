@@ -6,8 +6,9 @@ from typing import Any, TypeVar
 
 from vibe_rl.run_dir.directory import RunDir
 from vibe_rl.runner.fit import Callback
+from vibe_rl.runner.history import earlier_rows
 from vibe_rl.runner.run import Run
-from vibe_rl.runner.session import run_training
+from vibe_rl.runner.session import open_session
 from vibe_rl.system.signals import unless_interrupted
 from vibe_rl.tracking.base import Tracker
 
@@ -37,8 +38,16 @@ def train_off_policy(
     run_dir: RunDir | None,
     trackers: Sequence[Tracker],
 ) -> Result:
-    """The result `kind(agent_state, episode_returns, metrics_log)` of a whole run."""
-    rows = Rows(run.warmup_updates * run.steps_per_update)
-    ended = run_training(run, callback=callback, run_dir=run_dir, trackers=[rows, *trackers])
-    result = kind(ended.state.agent_state, rows.episode_returns, rows.metrics_log)
-    return unless_interrupted(result, ended.signal)
+    """The result `kind(agent_state, episode_returns, metrics_log)` of a whole run.
+
+    Rows of the calls before are read from the log, if the run resumes and has one.
+    """
+    warmup_steps = run.warmup_updates * run.steps_per_update
+    earlier, rows = Rows(warmup_steps), Rows(warmup_steps)
+    with open_session(run, run_dir, callback) as session:
+        ended = session.train(callback, [rows, *trackers])
+    for row in earlier_rows(session):
+        earlier.log(row, row["step"])
+    returns = earlier.episode_returns + rows.episode_returns
+    log = earlier.metrics_log + rows.metrics_log
+    return unless_interrupted(kind(ended.state.agent_state, returns, log), ended.signal)

@@ -1,6 +1,6 @@
 """`train_ppo`: a whole run of PPO, with files, progress, callbacks and trackers."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -11,8 +11,9 @@ from vibe_rl.run_dir.directory import RunDir
 from vibe_rl.runner.config import RunnerConfig
 from vibe_rl.runner.fit import Callback
 from vibe_rl.runner.from_config import make_algorithm, prepare_from_config
+from vibe_rl.runner.history import earlier_updates
 from vibe_rl.runner.run import prepare_together
-from vibe_rl.runner.session import run_training
+from vibe_rl.runner.session import Session, open_session
 from vibe_rl.system.signals import unless_interrupted
 from vibe_rl.tracking.base import Tracker
 from vibe_rl.types import Key, PyTree
@@ -77,8 +78,9 @@ def train_ppo(  # noqa: PLR0913 - keyword arguments of a public function
         trackers: get what is logged, beside the run directory.
 
     Returns:
-        The final state, and the metrics of every update that this call made: the one thing that
-        grows with the length of the run, by four bytes per metric and update.
+        The final state, and the metrics of every update: the one thing that grows with the length
+        of the run, by four bytes per metric and update. Updates before a run resumed have the means
+        of their rows in the run directory's log, and NaN without one.
 
     Raises:
         ConfigError: before anything is compiled or written, if the run cannot work.
@@ -97,11 +99,23 @@ def train_ppo(  # noqa: PLR0913 - keyword arguments of a public function
             n_actions=n_actions,
         )
     )
-    result = run_training(
-        run, run_dir=run_dir, callback=callback, trackers=trackers, keep_history=True
-    )
-    state = result.state
-    none = np.zeros(0, np.float32)  # of a run that was complete already
-    history = PPOMetricsHistory(*(result.history.get(n, none) for n in PPOMetricsHistory._fields))
+    with open_session(run, run_dir, callback) as session:
+        result = session.train(callback, trackers, keep_history=True)
+    state, history = result.state, whole_history(session, result.history)
     train_state = PPOTrainState(state.agent_state, state.obs, state.env_state, state.key)
     return unless_interrupted((train_state, history), result.signal)
+
+
+def whole_history(session: Session, made: Mapping[str, np.ndarray]) -> PPOMetricsHistory:
+    """The metrics of the updates that were made, after those of the calls before.
+
+    Args:
+        session: of this call.
+        made: the columns of its updates; empty if the run was complete already.
+    """
+    none = np.zeros(0, np.float32)
+    columns = (
+        np.concatenate([earlier_updates(session, name), made.get(name, none)])
+        for name in PPOMetricsHistory._fields
+    )
+    return PPOMetricsHistory(*columns)

@@ -8,12 +8,13 @@ import numpy as np
 
 from vibe_rl.algorithms.ppo import PPOConfig
 from vibe_rl.env.base import Environment
-from vibe_rl.errors import TrainingInterrupted
+from vibe_rl.errors import TrainingInterrupted, check_kind
 from vibe_rl.run_dir.directory import RunDir
 from vibe_rl.runner.config import RunnerConfig, with_num_envs
 from vibe_rl.runner.fit import Callback
-from vibe_rl.runner.placement import get_num_devices, replicate
+from vibe_rl.runner.placement import get_num_devices
 from vibe_rl.runner.train_ppo import PPOMetricsHistory, PPOTrainState, train_ppo
+from vibe_rl.sharding import replicate
 from vibe_rl.tracking.base import Tracker
 from vibe_rl.types import PyTree
 
@@ -38,9 +39,12 @@ def train_ppo_multigpu(  # noqa: PLR0913 - keyword arguments of a public functio
     `ppo_config.num_envs` that on all.
 
     Returns:
-        The final state with leaves `[n_devices, ...]`, of which `unreplicate` takes the agent, and
-        every update's metrics `[n_devices, n_updates]`, the same for all.
+        The final state with leaves `[n_devices, ...]`, one entry on each device, of which
+        `unreplicate` takes the agent; and every update's metrics `[n_devices, n_updates]`, the same
+        for all.
     """
+    check_kind("ppo_config", ppo_config, PPOConfig)
+    check_kind("runner_config", runner_config, RunnerConfig)
     n_devices = get_num_devices(runner_config.num_devices)
     runner_config = replace(runner_config, num_devices=n_devices)
     ppo_config, runner_config = with_num_envs(ppo_config, runner_config, per_device=True)

@@ -41,12 +41,12 @@ class MetricsLogger(Tracker):
     def __init__(
         self,
         path: str | os.PathLike[str],
-        backends: Sequence[Tracker] = (),
+        backends: Sequence[Tracker] | None = None,
         *,
         resume: bool = False,
     ):
         self.path = Path(path)
-        self._backends = Tee(*backends)
+        self._backends = Tee(*(backends or ()))
         self._step, self._unwritten = 0, b""
         with writing(self.path):
             wall_time = _prepare(self.path, resume)

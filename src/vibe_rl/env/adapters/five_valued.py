@@ -8,6 +8,7 @@ from jaxtyping import Array
 
 from vibe_rl.env.base import Step
 from vibe_rl.env.wrappers import Wrapper
+from vibe_rl.errors import ConfigError
 from vibe_rl.types import Key, PyTree
 
 
@@ -25,7 +26,13 @@ class FiveValuedAdapter(Wrapper):
 
     def step(self, key: Key, state: PyTree, action: PyTree, params: PyTree) -> Step:
         """One step of `env`, its end marked as termination or truncation."""
-        obs, state, reward, done, info = self.env.step(key, state, action, params)
+        values = self.env.step(key, state, action, params)
+        if len(values) != 5:
+            raise ConfigError(
+                f"{type(self.env).__name__}.step returns {len(values)} values: leave out the "
+                "FiveValuedAdapter, which is for five."
+            )
+        obs, state, reward, done, info = values
         terminated, truncated = endings(jnp.asarray(done, bool), info)
         return Step(obs, state, jnp.asarray(reward, jnp.float32), terminated, truncated, dict(info))
 

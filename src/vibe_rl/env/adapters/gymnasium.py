@@ -16,7 +16,7 @@ import jax
 import numpy as np
 
 from vibe_rl.env.host import HostStep
-from vibe_rl.errors import ConfigError, unknown
+from vibe_rl.errors import ConfigError, UnknownNameError, unknown
 from vibe_rl.extras import require
 from vibe_rl.spaces import Box, Dict, Discrete, Image, MultiBinary, MultiDiscrete, Space
 from vibe_rl.types import PyTree
@@ -75,7 +75,9 @@ class GymnasiumWrapper:
         try:
             return self.make_one()
         except (gymnasium().error.Error, TypeError, ValueError, ImportError) as error:
-            raise ConfigError(f"Gymnasium cannot make this environment: {error}") from error
+            is_unknown = isinstance(error, gymnasium().error.UnregisteredEnv)
+            kind = UnknownNameError if is_unknown else ConfigError
+            raise kind(f"Gymnasium cannot make this environment: {error}") from error
 
     def default_params(self) -> tuple[()]:
         """Nothing, `()`: constants are arguments of the environment's own class."""

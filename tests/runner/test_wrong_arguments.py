@@ -1,0 +1,85 @@
+"""Arguments of another kind: one sentence that names the argument and the remedy.
+
+The tests' own checks of types would come first, so a process without them makes the calls.
+"""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from processes import environ
+
+CALLS = """
+import json
+from vibe_rl import experiment, make
+from vibe_rl.algorithms import DQN, PPO, DQNConfig, PPOConfig
+from vibe_rl.configs import TrainConfig
+from vibe_rl.env import AutoResetWrapper, Box, Discrete
+from vibe_rl.runner import RunnerConfig, train_dqn, train_ppo, train_ppo_multigpu, train_sac
+
+env, params = make("CartPole-v1")
+env = AutoResetWrapper(env)
+runner = RunnerConfig(total_timesteps=1024)
+
+
+def ppo(env=env, params=params, ppo_config=PPOConfig(), runner_config=runner, **how):
+    how |= {"ppo_config": ppo_config, "runner_config": runner_config}
+    return train_ppo(env, params, **how)
+
+
+def dqn(config):
+    return train_dqn(env, params, dqn_config=config, runner_config=runner)
+
+
+def sac(config):
+    return train_sac(env, params, sac_config=config, runner_config=runner)
+
+
+said = {}
+for line in LINES:
+    try:
+        eval(line)
+    except ValueError as error:
+        said[line] = f"{type(error).__name__}: {error}"
+print(json.dumps(said))
+"""
+SAID = {
+    "ppo(ppo_config={'lr': 1e-3})": "ppo_config is a dict: give PPOConfig(**ppo_config).",
+    "ppo(ppo_config=None)": "ppo_config is a NoneType: give a PPOConfig.",
+    "ppo(ppo_config=DQNConfig())": "ppo_config is a DQNConfig: give a PPOConfig.",
+    "ppo(ppo_config=PPOConfig)": "ppo_config is the class PPOConfig: give a PPOConfig.",
+    "ppo(runner_config={})": "runner_config is a dict: give RunnerConfig(**runner_config).",
+    "dqn({})": "dqn_config is a dict: give DQNConfig(**dqn_config).",
+    "sac({})": "sac_config is a dict: give SACConfig(**sac_config).",
+    "train_ppo_multigpu(env, params, ppo_config=PPOConfig(), runner_config={})": (
+        "runner_config is a dict: give RunnerConfig(**runner_config)."
+    ),
+    "PPO({}, Box(0, 1, (2,)), Discrete(2))": "config is a dict: give PPOConfig(**config).",
+    "DQN(PPOConfig(), Box(0, 1, (2,)), Discrete(2), None, 8)": (
+        "config is a PPOConfig: give a DQNConfig."
+    ),
+    "TrainConfig('CartPole-v1', {})": "algo is a dict: give a PPOConfig or DQNConfig or SACConfig.",
+    "TrainConfig(runner={})": "runner is a dict: give RunnerConfig(**runner).",
+    "TrainConfig(env)": "env_id is a AutoResetWrapper: give a str.",
+    "experiment.train({})": "config is a dict: give TrainConfig(**config).",
+    "experiment.train({}, seeds=[1, 2])": "config is a dict: give TrainConfig(**config).",
+    "ppo(env='CartPole-v1')": (
+        'env is a str: give an environment, such as AutoResetWrapper(make("CartPole-v1")[0]).'
+    ),
+    "ppo(run_dir='runs/mine')": "run_dir is a str: give a RunDir.",
+    "ppo(callback='print')": "callback 'print': give a function, or None.",
+}
+
+
+@pytest.fixture(scope="module")
+def said():
+    code = f"LINES = {list(SAID)!r}\n{CALLS}"
+    command = [sys.executable, "-c", code]
+    return json.loads(subprocess.check_output(command, text=True, env=environ()))
+
+
+@pytest.mark.parametrize("line", SAID)
+def test_an_argument_of_another_kind_gets_one_sentence(line, said):
+    assert said.get(line) == f"ConfigError: {SAID[line]}"
