@@ -1,8 +1,9 @@
-"""What presets learn: many seeds in one compiled program, greedy evaluation of each.
+"""What presets learn: many seeds in one compiled program, greedy evaluation of each final agent.
 
-    python bench/learning.py cartpole_ppo pendulum_ppo --seeds 10 --episodes 128
+    python bench/learning.py cartpole_ppo pendulum_ppo --seeds 30 --first-seed 5000 --episodes 128
 
-Each seed is a run of its own, one after another in one compiled program.
+Each seed is a run of its own, one after another in one compiled program; with `--group` they are
+trained as `vibe-rl train PRESET --seeds` does, which rounds otherwise and so ends otherwise.
 `--shuffle sort` replaces the bijective shuffle by `jax.random.permutation`, to compare the two.
 """
 
@@ -19,12 +20,32 @@ import numpy as np
 
 from vibe_rl.analysis.aggregate import aggregate
 from vibe_rl.configs import PRESETS
-from vibe_rl.experiment.build import build
+from vibe_rl.experiment.build import build, with_seed
 from vibe_rl.ops import minibatches as shuffle
 from vibe_rl.ops import prng
 from vibe_rl.runner import loop
 from vibe_rl.runner.evaluator import evaluate, greedy_action
+from vibe_rl.runner.many.fit import fit_many
+from vibe_rl.runner.many.runs import side_by_side
 from vibe_rl.system.programs import enable_compilation_cache
+
+SOLVED = {
+    "CartPole-v1": 475.0,
+    "GridWorld-v0": 0.929,
+    "Acrobot-v1": -100.0,
+    "MountainCar-v0": -130.0,
+    "MountainCarContinuous-v0": 90.0,
+    "Pendulum-v1": -200.0,
+}
+"""The mean return from which on a task counts as solved."""
+
+
+def learn_as_group(config, seeds, episodes):
+    """The same of runs side by side."""
+    runner = replace(config.runner, eval_every=0, eval_episodes=episodes, progress_bar=False)
+    config = replace(config, runner=runner)
+    results = fit_many(side_by_side([build(with_seed(config, seed)) for seed in seeds]))
+    return np.array([result.evaluation.mean_return for result in results])
 
 
 def learn(config, seeds, episodes):
@@ -78,29 +99,33 @@ def main():
     parser.add_argument(
         "--set", nargs="*", default=[], help="fields of algorithm or runner, name=value"
     )
+    parser.add_argument("--group", action="store_true", help="train the seeds side by side")
     parser.add_argument("--shuffle", choices=["bijective", "sort"], default="bijective")
     args = parser.parse_args()
     enable_compilation_cache()
     if args.shuffle == "sort":
         shuffle.permutation = jax.random.permutation
     seeds = range(args.first_seed, args.first_seed + args.seeds)
-    print("| preset | steps | seeds | IQM | 95 % interval | mean | s.e.m. | worst seed | seconds |")
+    train = learn_as_group if args.group else learn
+    print("| preset | steps | solved | IQM | 95 % interval | mean | s.e.m. | worst | seconds |")
     print("|---|---|---|---|---|---|---|---|---|")
     for name in args.presets:
         config = changed(PRESETS[name][1], args.set)
         steps = args.steps or config.runner.total_timesteps
         config = replace(config, runner=replace(config.runner, total_timesteps=steps))
         began = time.perf_counter()
-        returns = learn(config, seeds, args.episodes)
+        returns = train(config, seeds, args.episodes)
+        solved = int((returns >= SOLVED[config.env_id]).sum())
         iqm, low, high, _ = aggregate(returns.tolist())
         sem = returns.std(ddof=1) / np.sqrt(len(returns))
         print(
-            f"| {name} | {steps:,} | {args.seeds} | {iqm:.2f} | [{low:.2f}, {high:.2f}] "
-            f"| {returns.mean():.2f} | {sem:.2f} | {returns.min():.2f} "
+            f"| {name} | {steps:,} | {solved} of {len(seeds)} | {iqm:.2f} "
+            f"| [{low:.2f}, {high:.2f}] | {returns.mean():.2f} | {sem:.2f} | {returns.min():.2f} "
             f"| {time.perf_counter() - began:.0f} |",
             flush=True,
         )
-    print(f"\njax {version('jax')}, {jax.devices()[0].device_kind}, shuffle {args.shuffle}")
+    print(f"\nseeds {seeds[0]} to {seeds[-1]}, {args.episodes} episodes each")
+    print(f"jax {version('jax')}, {jax.devices()[0].device_kind}, shuffle {args.shuffle}")
 
 
 if __name__ == "__main__":
