@@ -143,4 +143,7 @@ class MountainCarContinuous(MountainCar):
 
     def reward(self, action: Array, terminated: Bool[Array, ""]) -> Float[Array, ""]:
         """The prize at the goal, less the cost of the action as it was given, not clipped."""
-        return jnp.where(terminated, 100.0, 0.0) - 0.1 * action.reshape(()) ** 2
+        return (
+            jnp.where(terminated, np.float32(100.0), np.float32(0.0))
+            - 0.1 * action.reshape(()) ** 2
+        )

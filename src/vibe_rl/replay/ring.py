@@ -63,7 +63,7 @@ class Batch(NamedTuple):
     def mean(self, x: AnyArray) -> AnyArray:
         """Over the examples `[..., B]` that were found."""
         found = self.weight > 0.0
-        return jnp.where(found, x, 0.0).sum(-1) / jnp.maximum(found.sum(-1), 1)
+        return jnp.where(found, x, 0.0).sum(-1) / jnp.maximum(found.sum(-1, dtype=jnp.int32), 1)
 
 
 def empty(

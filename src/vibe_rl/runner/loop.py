@@ -218,8 +218,8 @@ def iterations(
         return state, jax.tree.map(write, carry[1], metrics_row(measured, each_episode))
 
     capacity = chunk_capacity(steps)
-    episodes = jnp.zeros((capacity, 2, steps * each_episode))
-    tables = MetricTable(jnp.zeros((capacity, len(names))), episodes, names)
+    episodes = jnp.zeros((capacity, 2, steps * each_episode), jnp.float32)
+    tables = MetricTable(jnp.zeros((capacity, len(names)), jnp.float32), episodes, names)
     return jax.lax.fori_loop(0, n_updates, body, (state, tables))
 
 
