@@ -26,6 +26,27 @@ i32: Any = np.int32
 """Make leaves of env_params: strongly typed arrays that touch no device."""
 
 
+NARROWER = {
+    np.dtype(wide): np.dtype(narrow)
+    for wide, narrow in (("float64", "float32"), ("int64", "int32"), ("uint64", "uint32"))
+}
+"""The type that an array of 64 bits gets wherever the library computes with it."""
+
+
+def narrow(tree: Any) -> Any:
+    """The tree with its arrays of 64 bits cast to 32; everything else is returned as it is.
+
+    In JAX's 64-bit mode (`JAX_ENABLE_X64=1`) Python's numbers enter a program with 64 bits. Without
+    it there are no such arrays on the device, and this does nothing.
+    """
+
+    def cast(leaf: Any) -> Any:
+        dtype = NARROWER.get(getattr(leaf, "dtype", None))
+        return leaf if dtype is None else leaf.astype(dtype)
+
+    return jax.tree.map(cast, tree)
+
+
 def is_key(leaf: Any) -> bool:
     """Whether a leaf, or the shape of one, is a typed PRNG key; Python's numbers are not."""
     return jnp.issubdtype(jnp.result_type(leaf), jax.dtypes.prng_key)

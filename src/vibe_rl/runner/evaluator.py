@@ -10,7 +10,7 @@ from jaxtyping import Array
 
 from vibe_rl.env.base import Environment
 from vibe_rl.env.wrappers import with_episode_statistics
-from vibe_rl.types import AnyArray, Key, Number, PyTree
+from vibe_rl.types import AnyArray, Key, Number, PyTree, narrow
 
 
 class EvalMetrics(NamedTuple):
@@ -122,8 +122,11 @@ def evaluate_agent(
     rng: Key,
 ) -> EvalMetrics:
     """`evaluate` of `(algorithm, agent_state)`, its values compared with discounted returns."""
-    env, (algorithm, agent_state) = with_episode_statistics(env), agent
-    policy, value = partial(greedy_action, agent), partial(algorithm.value, agent_state)
+    env, (algorithm, agent_state) = with_episode_statistics(env), narrow(agent)
+    policy, value = (
+        partial(greedy_action, (algorithm, agent_state)),
+        partial(algorithm.value, agent_state),
+    )
     gamma = algorithm.config.gamma
     run = partial(_run_episode, policy, value, env, env_params, max_steps, gamma)
     return summary(jax.vmap(run)(jax.random.split(rng, n_episodes)))

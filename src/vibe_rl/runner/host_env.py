@@ -28,7 +28,7 @@ from vibe_rl.runner.hybrid import (
     with_host_ring,
 )
 from vibe_rl.runner.loop import Experience, MetricTable, TrainState, rollout_keys
-from vibe_rl.types import AnyArray, Key, Keys, PyTree, Transition
+from vibe_rl.types import AnyArray, Key, Keys, PyTree, Transition, narrow
 
 AT_ONCE = 16
 """Envs that an evaluation opens side by side."""
@@ -87,6 +87,7 @@ def learn_then_act(
     last: bool,
 ) -> tuple[TrainState, Rollout | None, MetricTable | None]:
     """Learns from what was collected, and begins the next rollout unless that was the last."""
+    stage = narrow(stage)
     state, row = learn_and_measure(stage, state, given, each_episode)
     if last:
         return state, None, row
@@ -107,7 +108,7 @@ def actions(stage: Any, agent_state: PyTree, obs: PyTree, keys: Array) -> tuple[
 @jax.jit
 def act(stage: Any, agent_state: PyTree, obs: PyTree, keys: Keys, t: Any) -> tuple[PyTree, PyTree]:
     """The actions of step `t` of a rollout."""
-    return actions(stage, agent_state, obs, keys[t])
+    return actions(narrow(stage), agent_state, obs, keys[t])
 
 
 def play(stage: Any, agent_state: PyTree, envs: CountedEnvs, first: FirstAction) -> Experience:
@@ -145,7 +146,7 @@ def run_chunk_with_host_envs(
 @partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 def jit_init(algorithm: Algorithm, key: Key) -> PyTree:
     """A fresh agent."""
-    return prng.drawn_once(algorithm.init, key)
+    return prng.drawn_once(narrow(algorithm).init, key)
 
 
 @contextmanager
@@ -181,7 +182,7 @@ def jit_greedy(policy: tuple[Any, PyTree], obs: PyTree) -> PyTree:
 @jax.jit
 def jit_values(policy: tuple[Any, PyTree], obs: PyTree) -> Array | None:
     """What the algorithm expects of each env, if it says so."""
-    algorithm, agent_state = policy
+    algorithm, agent_state = narrow(policy)
     return jax.vmap(algorithm.value, in_axes=(None, 0))(agent_state, obs)
 
 

@@ -23,7 +23,7 @@ from vibe_rl.ops import prng
 from vibe_rl.runner.env_faults import faulty_steps, first_faults
 from vibe_rl.runner.episodes import summarize_episodes
 from vibe_rl.sharding import wait_for
-from vibe_rl.types import AnyArray, Key, Keys, PyTree, Transition, description, static
+from vibe_rl.types import AnyArray, Key, Keys, PyTree, Transition, description, narrow, static
 
 MOST_UPDATES, FEWEST_UPDATES, MOST_STEPS = 4096, 128, 2**20
 
@@ -94,6 +94,7 @@ def start(
     algorithm: Algorithm, env: Environment, env_params: PyTree, key: Key, *, num_envs: int
 ) -> TrainState:
     """The state before the first update: a fresh agent and `num_envs` fresh envs."""
+    algorithm = narrow(algorithm)
     agent_key, env_key, key = jax.random.split(key, 3)
     reset = jax.vmap(env.reset, in_axes=(0, params_axes(env, env_params)))
     obs, env_state = reset(jax.random.split(env_key, num_envs), env_params)
@@ -208,6 +209,7 @@ def iterations(
     each_episode: bool = False,
 ) -> tuple[TrainState, MetricTable]:
     """`n_updates` iterations; the number is traced, so one program serves every length."""
+    algorithm, n_updates = narrow((algorithm, n_updates))
     once = jax.jit(partial(iteration, algorithm, env, env_params))  # traced once, used twice
     measured = jax.eval_shape(once, state)[1]
     names, steps = tuple(measured.metrics), measured.episodes.shape[1]
