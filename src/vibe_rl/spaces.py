@@ -12,7 +12,7 @@ from jax.core import Tracer
 from jaxtyping import Array, Bool
 
 from vibe_rl.errors import ConfigError
-from vibe_rl.types import Key, MaskedObs, PyTree
+from vibe_rl.types import NARROWER, Key, MaskedObs, PyTree
 
 SHOWN = 8
 """How many different bounds a space's representation shows."""
@@ -31,10 +31,13 @@ class Space(ABC):
 
 
 class ArraySpace(Space):
-    """A space whose members are single arrays."""
+    """A space whose members are single arrays, of at most 32 bits an entry."""
 
     shape: tuple[int, ...]
     dtype: Any
+
+    def __post_init__(self):
+        object.__setattr__(self, "dtype", narrow_dtype(self.dtype))
 
     def fits(self, x: Any) -> bool:
         """Whether `x` has this space's shape and dtype."""
@@ -45,6 +48,11 @@ class ArraySpace(Space):
         if self.dtype != type(self).dtype:
             shown.append(jnp.dtype(self.dtype).name)
         return f"{type(self).__name__}({', '.join(shown)})"
+
+
+def narrow_dtype(dtype: Any) -> Any:
+    """A type of 32 bits instead of one of 64."""
+    return NARROWER.get(jnp.dtype(dtype), dtype)
 
 
 def _all(condition: Any) -> Bool[Array, ""]:
@@ -155,6 +163,7 @@ class Box(ArraySpace):
     def __init__(
         self, low: Any, high: Any, shape: tuple[int, ...] | None = None, dtype: Any = jnp.float32
     ):
+        dtype = narrow_dtype(dtype)
         shape = np.broadcast_shapes(np.shape(low), np.shape(high)) if shape is None else shape
         bounds = _bounds(low, shape, dtype), _bounds(high, shape, dtype)
         for least, most in zip(*bounds, strict=True):

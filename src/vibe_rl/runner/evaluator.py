@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from vibe_rl.env.base import Environment
-from vibe_rl.env.wrappers import with_episode_statistics
+from vibe_rl.env.wrappers import fit_for_loop
 from vibe_rl.types import AnyArray, Key, Number, PyTree, narrow
 
 
@@ -106,7 +106,7 @@ def evaluate(
         max_steps: env steps after which an episode is cut short.
         rng: split into one key per episode; never a key of the training stream.
     """
-    env = with_episode_statistics(env)
+    env = fit_for_loop(env)
     policy = partial(act_fn, agent_state)
     run = partial(_run_episode, policy, _no_value, env, env_params, max_steps, 1.0)
     return summary(jax.vmap(run)(jax.random.split(rng, n_episodes)))
@@ -122,11 +122,9 @@ def evaluate_agent(
     rng: Key,
 ) -> EvalMetrics:
     """`evaluate` of `(algorithm, agent_state)`, its values compared with discounted returns."""
-    env, (algorithm, agent_state) = with_episode_statistics(env), narrow(agent)
-    policy, value = (
-        partial(greedy_action, (algorithm, agent_state)),
-        partial(algorithm.value, agent_state),
-    )
+    env, agent = fit_for_loop(env), narrow(agent)
+    algorithm, agent_state = agent
+    policy, value = partial(greedy_action, agent), partial(algorithm.value, agent_state)
     gamma = algorithm.config.gamma
     run = partial(_run_episode, policy, value, env, env_params, max_steps, gamma)
     return summary(jax.vmap(run)(jax.random.split(rng, n_episodes)))

@@ -45,7 +45,7 @@ class CountedEnvs:
 
     def step(self, action: PyTree, extras: PyTree = None) -> Experience:
         """One step of each, with `extras` of the algorithm's."""
-        after = self.envs.step(action)
+        after = narrow(self.envs.step(action))
         self.episode_return = self.episode_return + after.reward
         self.episode_length = self.episode_length + np.int32(1)
         ended = (after.reward, after.terminated, after.truncated, after.final_obs)
@@ -64,7 +64,7 @@ def open_envs(env: HostEnvironment, key: Key, num_envs: int) -> Iterator[Counted
     envs = env.open([int(seed) >> 1 for seed in np.asarray(bits)])
     try:
         zeros = np.zeros(num_envs, np.float32), np.zeros(num_envs, np.int32)
-        yield CountedEnvs(envs, envs.reset(), *zeros)
+        yield CountedEnvs(envs, narrow(envs.reset()), *zeros)
     finally:
         envs.close()
 

@@ -156,8 +156,13 @@ def experience(obs: PyTree, action: PyTree, extras: PyTree, after: Any) -> Exper
         transition,
         after.info["episode_return"],
         after.info["episode_length"],
-        jax.tree.map(jnp.mean, after.info.get("metrics", {})),
+        jax.tree.map(mean, after.info.get("metrics", {})),
     )
+
+
+def mean(metric: Array) -> Array:
+    """Over all entries, float32 of integers and booleans too."""
+    return jnp.mean(metric, dtype=jnp.float32)
 
 
 class UpdateMetrics(NamedTuple):
@@ -185,7 +190,7 @@ def measure(rollout: Experience, metrics: dict[str, Array]) -> UpdateMetrics:
         metrics, (done, episode, rollout.metrics, faulty_steps(rollout.transition))
     )
     episodes = summarize_episodes(done, returns, lengths)
-    of_env = {name: jnp.mean(metric) for name, metric in env_metrics.items()}
+    of_env = {name: mean(metric) for name, metric in env_metrics.items()}
     each = jnp.stack([returns, lengths.astype(jnp.float32)])
     each = jnp.where(done, each, 0.0).reshape(2, -1)
     summary = episodes._asdict() | first_faults(faulty)._asdict()
