@@ -156,7 +156,7 @@ class SinglePrecisionWrapper(Wrapper):
 
     def step(self, key: Key, state: PyTree, action: PyTree, params: PyTree) -> Step:
         """One step of `env`, seen in 32 bits."""
-        step = checked(super().step(key, state, action, params))
+        step = checked(self.env.step(key, state, action, self.inner_params(params)))
         obs, reward, info = narrow((step.obs, step.reward, step.info))
         return step._replace(obs=obs, reward=reward, info=info)
 
