@@ -12,7 +12,7 @@ from jax.core import Tracer
 from jaxtyping import Array, Bool
 
 from vibe_rl.errors import ConfigError
-from vibe_rl.types import Key, MaskedObs, PyTree
+from vibe_rl.types import NARROWER, Key, MaskedObs, PyTree
 
 SHOWN = 8
 """How many different bounds a space's representation shows."""
@@ -31,10 +31,13 @@ class Space(ABC):
 
 
 class ArraySpace(Space):
-    """A space whose members are single arrays."""
+    """A space whose members are single arrays, of at most 32 bits an entry."""
 
     shape: tuple[int, ...]
     dtype: Any
+
+    def __post_init__(self):
+        object.__setattr__(self, "dtype", narrow_dtype(self.dtype))
 
     def fits(self, x: Any) -> bool:
         """Whether `x` has this space's shape and dtype."""
@@ -45,6 +48,11 @@ class ArraySpace(Space):
         if self.dtype != type(self).dtype:
             shown.append(jnp.dtype(self.dtype).name)
         return f"{type(self).__name__}({', '.join(shown)})"
+
+
+def narrow_dtype(dtype: Any) -> Any:
+    """A type of 32 bits instead of one of 64."""
+    return NARROWER.get(jnp.dtype(dtype), dtype)
 
 
 def _all(condition: Any) -> Bool[Array, ""]:
@@ -82,11 +90,11 @@ class MultiDiscrete(ArraySpace):
 
     def sample(self, key: Key) -> Array:
         """Independent uniform integers."""
-        return jax.random.randint(key, self.shape, 0, np.array(self.nvec), self.dtype)
+        return jax.random.randint(key, self.shape, 0, np.array(self.nvec, np.int32), self.dtype)
 
     def contains(self, x: Any) -> Bool[Array, ""]:
         """Whether every choice is in its range."""
-        return _all((x >= 0) & (x < np.array(self.nvec))) if self.fits(x) else _all(False)
+        return _all((x >= 0) & (x < np.array(self.nvec, np.int32))) if self.fits(x) else _all(False)
 
 
 @dataclass(frozen=True, repr=False)
@@ -103,7 +111,7 @@ class MultiBinary(ArraySpace):
 
     def sample(self, key: Key) -> Array:
         """Fair coins."""
-        return jax.random.bernoulli(key, shape=self.shape).astype(self.dtype)
+        return jax.random.bernoulli(key, np.float32(0.5), self.shape).astype(self.dtype)
 
     def contains(self, x: Any) -> Bool[Array, ""]:
         """Whether every entry is 0 or 1."""
@@ -155,6 +163,7 @@ class Box(ArraySpace):
     def __init__(
         self, low: Any, high: Any, shape: tuple[int, ...] | None = None, dtype: Any = jnp.float32
     ):
+        dtype = narrow_dtype(dtype)
         shape = np.broadcast_shapes(np.shape(low), np.shape(high)) if shape is None else shape
         bounds = _bounds(low, shape, dtype), _bounds(high, shape, dtype)
         for least, most in zip(*bounds, strict=True):
@@ -196,11 +205,11 @@ class Box(ArraySpace):
         has_low, has_high = np.isfinite(self.low), np.isfinite(self.high)
         finite = has_low & has_high
         low, high = np.where(finite, self.low, 0), np.where(finite, self.high, 0)
-        share = jax.random.uniform(uniform_key, self.shape)
+        share = jax.random.uniform(uniform_key, self.shape, jnp.float32)
         uniform = (1 - share) * low + share * high  # high - low would overflow for huge bounds
-        sample = jnp.where(finite, uniform, jax.random.normal(normal_key, self.shape))
+        sample = jnp.where(finite, uniform, jax.random.normal(normal_key, self.shape, jnp.float32))
         if (has_low != has_high).any():
-            away = jax.random.exponential(normal_key, self.shape)
+            away = jax.random.exponential(normal_key, self.shape, jnp.float32)
             sample = jnp.where(has_low & ~has_high, self.low + away, sample)
             sample = jnp.where(has_high & ~has_low, self.high - away, sample)
         sample = jnp.round(sample) if self.whole else sample
@@ -317,7 +326,7 @@ def random_action(space: Space, obs: PyTree, key: Key) -> PyTree:
     """A uniformly random action; among the legal ones where `obs` says which they are."""
     if isinstance(obs, MaskedObs) and isinstance(space, Discrete):
         least = jnp.finfo(jnp.float32).min
-        logits = jnp.where(obs.legal, jnp.zeros(obs.legal.shape), least)
+        logits = jnp.where(obs.legal, jnp.zeros(obs.legal.shape, jnp.float32), least)
         return jax.random.categorical(key, logits).astype(space.dtype)
     return space.sample(key)
 

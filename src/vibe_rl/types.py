@@ -28,6 +28,32 @@ i32: Any = np.int32
 """Make leaves of env_params: strongly typed arrays that touch no device."""
 
 
+NARROWER: Any = {
+    np.dtype(np.float64): jnp.float32,
+    np.dtype(np.int64): jnp.int32,
+    np.dtype(np.uint64): jnp.uint32,
+}
+"""The type that an array of 64 bits gets wherever the library computes with it."""
+
+
+def narrow(tree: Any) -> Any:
+    """The tree with its arrays of 64 bits cast to 32; integers that are too large are cut.
+
+    In JAX's 64-bit mode (`JAX_ENABLE_X64=1`) Python's numbers enter a program with 64 bits, and
+    arrays have them unless they say otherwise. Without that mode this does nothing.
+    """
+    return jax.tree.map(_narrow_leaf, tree) if jax.config.jax_enable_x64 else tree  # type: ignore[attr-defined]
+
+
+def _narrow_leaf(leaf: Any) -> Any:
+    dtype = NARROWER.get(getattr(leaf, "dtype", None))
+    if dtype is None:
+        return leaf
+    if jnp.issubdtype(dtype, jnp.integer):
+        leaf = leaf.clip(jnp.iinfo(dtype).min, jnp.iinfo(dtype).max)
+    return leaf.astype(dtype)
+
+
 def is_key(leaf: Any) -> bool:
     """Whether a leaf, or the shape of one, is a typed PRNG key; Python's numbers are not."""
     return jnp.issubdtype(jnp.result_type(leaf), jax.dtypes.prng_key)

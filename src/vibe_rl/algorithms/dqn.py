@@ -102,7 +102,7 @@ def td_target(
     next_q: Float[Array, " A B"], choosing_q: Float[Array, " A B"], batch: Batch
 ) -> Float[Array, " B"]:
     """r + gamma^n Q'(s', argmax Q): `choosing_q` is the network's, or `next_q` for plain DQN."""
-    best = jnp.argmax(legal_values(choosing_q, batch.next_obs), axis=0)
+    best = jnp.argmax(legal_values(choosing_q, batch.next_obs), axis=0).astype(jnp.int32)
     return batch.reward + batch.discount * pick(next_q, best)
 
 
@@ -162,7 +162,7 @@ class DQN(OffPolicy):
         """The best action, or with probability epsilon a random one."""
         explore_key, action_key = jax.random.split(key)
         q = legal_values(self.values(state, obs), obs)
-        explores = jax.random.uniform(explore_key) < self.epsilon(state.memory)
+        explores = jax.random.uniform(explore_key, dtype=jnp.float32) < self.epsilon(state.memory)
         random = random_action(self.action_space, obs, action_key)
         return jnp.where(explores, random, jnp.argmax(q).astype(random.dtype)), ()
 

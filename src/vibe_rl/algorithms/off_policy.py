@@ -156,8 +156,8 @@ class OffPolicy(Algorithm):
         if hold == 1:
             return fresh
         n_steps, num_envs = fresh.shape
-        step = memory.step * n_steps + jnp.arange(n_steps)
-        env = jnp.arange(num_envs)
+        step = memory.step * n_steps + jnp.arange(n_steps, dtype=jnp.int32)
+        env = jnp.arange(num_envs, dtype=jnp.int32)
         block = (step[:, None] + (env * hold // num_envs)[None, :]) // hold
         of_env = jax.vmap(jax.random.fold_in, (None, 0))(memory.exploration_key, env)
         return jax.vmap(jax.vmap(jax.random.fold_in), (None, 0))(of_env, block)

@@ -305,7 +305,7 @@ class SAC(OffPolicy):
         """The target entropy; where choices are masked, of those that are legal in the batch."""
         if not isinstance(batch.obs, MaskedObs):
             return self.target_entropy
-        n_legal = batch.obs.legal.sum(-1).astype(jnp.float32)
+        n_legal = batch.obs.legal.sum(-1, dtype=jnp.int32).astype(jnp.float32)
         share = self.config.target_entropy_scale * ENTROPY_SHARE
         return share * batch.mean(jnp.log(n_legal))
 

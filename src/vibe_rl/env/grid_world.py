@@ -106,7 +106,8 @@ class PixelGridWorld(GridWorld):
 
     def observe(self, position: Int[Array, "2"]) -> UInt8[Array, "h w 3"]:
         """The room from above."""
-        cell = np.arange(self.size * self.cell_px) // self.cell_px  # of each row of pixels
+        row = np.arange(self.size * self.cell_px, dtype=np.int32)  # of pixels
+        cell = row // self.cell_px
         goal_row = cell == self.size - 1
         goal = (goal_row[:, None] & goal_row)[..., None] & np.array([False, True, False])
         agent = (cell == position[0])[:, None] & (cell == position[1])[None, :]

@@ -75,7 +75,9 @@ class ImageResizeWrapper(ImageWrapper):
         h, w, channels = image.shape
         scale = min(self.height / h, self.width / w)
         new_h, new_w = max(1, round(h * scale)), max(1, round(w * scale))
-        resized = jax.image.resize(image.astype(jnp.float32), (new_h, new_w, channels), "bilinear")
+        size = (new_h, new_w, channels)
+        with jax.enable_x64(False):  # else the weights would be computed in 64 bits
+            resized = jax.image.resize(image.astype(jnp.float32), size, "bilinear")
         pixels = jnp.clip(jnp.round(resized), 0, 255).astype(image.dtype)
         top, left = (self.height - new_h) // 2, (self.width - new_w) // 2
         bottom, right = self.height - new_h - top, self.width - new_w - left

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from vibe_rl.env.base import Environment, Step, checked
-from vibe_rl.env.wrappers import AutoResetWrapper, has_layer
+from vibe_rl.env.wrappers import AutoResetWrapper, has_layer, in_single_precision
 from vibe_rl.types import RESERVED_METRICS, PyTree
 
 
@@ -25,12 +25,12 @@ class Traced(NamedTuple):
 
 
 def trace(env: Environment, params: PyTree) -> Traced:
-    """The shapes of everything that `env` returns.
+    """The shapes of everything that `env` returns, as the library sees it.
 
     Raises:
         ConfigError: a step is not a `Step`.
     """
-    key = jax.random.key(0)
+    env, key = in_single_precision(env), jax.random.key(0)
     action = jax.eval_shape(env.action_space(params).sample, key)
     first = jax.eval_shape(env.reset, key, params)
     after = jax.eval_shape(env.step, key, first[1], action, params)

@@ -70,9 +70,10 @@ def view(obs: PyTree) -> PyTree:
 def flat_vector(space: ArraySpace, x: Array) -> Float[Array, " n"]:
     """One array of an observation as a vector of float32; choices become one-hot."""
     if isinstance(space, Discrete):
-        return jax.nn.one_hot(x, space.n)
+        return jax.nn.one_hot(x, space.n, dtype=jnp.float32)
     if isinstance(space, MultiDiscrete):
-        return jnp.concatenate([jax.nn.one_hot(x[i], n) for i, n in enumerate(space.nvec)])
+        choices = [jax.nn.one_hot(x[i], n, dtype=jnp.float32) for i, n in enumerate(space.nvec)]
+        return jnp.concatenate(choices)
     return x.astype(jnp.float32).ravel()
 
 

@@ -28,7 +28,7 @@ def orthogonal(key: Key, rows: int, columns: int, scale: float = 1.0) -> Array:
     The polar factor of a Gaussian matrix, found by Newton-Schulz iteration: the same law as the
     usual QR decomposition, made of products alone, for batched QR can deadlock on a CPU.
     """
-    tall = jax.random.normal(key, (max(rows, columns), min(rows, columns)))
+    tall = jax.random.normal(key, (max(rows, columns), min(rows, columns)), jnp.float32)
     matmul = partial(jnp.matmul, precision="highest")
 
     def improve(_, x):
@@ -51,7 +51,7 @@ class Linear(eqx.Module):
 
     def __init__(self, key: Key, n_in: int, n_out: int, scale: float = math.sqrt(2.0)):
         self.weight = orthogonal(key, n_out, n_in, scale)
-        self.bias = jnp.zeros(n_out)
+        self.bias = jnp.zeros(n_out, jnp.float32)
 
     def __call__(self, x: Float[Array, " in *B"]) -> Float[Array, " out *B"]:
         """The affine map of one example, or of examples in a last axis."""
@@ -67,7 +67,7 @@ class RowLinear(eqx.Module):
 
     def __init__(self, key: Key, n_in: int, n_out: int, scale: float = math.sqrt(2.0)):
         self.weight = orthogonal(key, n_in, n_out, scale)
-        self.bias = jnp.zeros(n_out)
+        self.bias = jnp.zeros(n_out, jnp.float32)
 
     def __call__(self, x: Float[Array, " in"]) -> Float[Array, " out"]:
         """The affine map of one example."""

@@ -112,7 +112,7 @@ class GaussianActor(eqx.Module):
     def soft_value(self, critics: Critics, obs: PyTree, alpha: Number, key: Key) -> SoftValue:
         """By one sample of each policy (eq. 3)."""
         policy = jax.vmap(self.policy)(obs)
-        noise = jax.random.normal(key, policy.mean.shape)
+        noise = jax.random.normal(key, policy.mean.shape, jnp.float32)
         sample = policy.mean + jnp.exp(policy.log_std) * noise
         log_prob = jax.vmap(lambda p, s: p.log_prob(s))(policy, sample)
         q = jnp.stack([jax.vmap(critic)(obs, jnp.tanh(sample)) for critic in critics])

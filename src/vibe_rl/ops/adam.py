@@ -42,7 +42,8 @@ class Adam(NamedTuple):
     ) -> tuple[PyTree, optax.OptState, Float[Array, ""]]:
         """The next parameters and moments, and the gradient's norm before clipping."""
         flat = self._flattens(params)
-        updates, opt_state = self.transformation(flat).update(grads, opt_state)
+        with jax.enable_x64(False):  # optax corrects the moments' bias in the widest type it finds
+            updates, opt_state = self.transformation(flat).update(grads, opt_state)
         norm = optax.tree.norm(ravel_pytree(grads)[0] if flat else grads)
         return optax.apply_updates(params, updates), opt_state, norm
 

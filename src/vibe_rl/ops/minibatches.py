@@ -44,8 +44,8 @@ def permutation(key: Key, n: int) -> Int[Array, " {n}"]:
     """A random permutation of 0 .. n-1, in time linear in `n` wherever `n` has two fair factors."""
     a, b = factors(n)
     if a < SMALLEST_SIDE or b > LARGEST_SIDE or LARGEST_RATIO * b > a * a:  # sorted instead
-        return jax.random.permutation(key, n)
-    words = once(lambda: jax.random.bits(key, (ROUNDS,)))  # not for each index
+        return jax.random.permutation(key, jnp.arange(n, dtype=jnp.int32))
+    words = once(lambda: jax.random.bits(key, (ROUNDS,), jnp.uint32))  # not for each index
     left, right = jnp.divmod(jnp.arange(n, dtype=jnp.uint32), np.uint32(b))
     for i in range(ROUNDS):
         if i % 2 == 0:

@@ -47,7 +47,7 @@ class Replay(AbstractReplay):
     ) -> Batch:
         """`sample` where this is a part of a larger ring; see `draw_by_priority`."""
         if ring.priorities is None:
-            drawn = jax.random.randint(key, (2, *shape), 0, self.num_envs * ring.filled)
+            drawn = jax.random.randint(key, (2, *shape), 0, self.num_envs * ring.filled, jnp.int32)
             slot, weight = slots_of(jnp, ring, drawn)
         else:
             slot, weight = draw_by_priority(ring, key, shape, beta, least_of_all)

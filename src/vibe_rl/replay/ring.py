@@ -63,7 +63,7 @@ class Batch(NamedTuple):
     def mean(self, x: AnyArray) -> AnyArray:
         """Over the examples `[..., B]` that were found."""
         found = self.weight > 0.0
-        return jnp.where(found, x, 0.0).sum(-1) / jnp.maximum(found.sum(-1), 1)
+        return jnp.where(found, x, 0.0).sum(-1) / jnp.maximum(found.sum(-1, dtype=jnp.int32), 1)
 
 
 def empty(
@@ -99,8 +99,8 @@ def write(xp: Any, ring: Ring, step: Transition) -> Ring:
     here, following = first + ring.cursor, first + (ring.cursor + 1) % ring.length
     both = xp.concatenate([here, following])  # written at once: see `put`
     done = step.terminated | step.truncated
-    ending = xp.where(done, TRUNCATED, GOES_ON)
-    kind = xp.where(step.terminated, TERMINATED, ending).astype(np.uint8)
+    ending = xp.where(done, np.uint8(TRUNCATED), np.uint8(GOES_ON))
+    kind = xp.where(step.terminated, np.uint8(TERMINATED), ending)
     into = partial(put, xp, both)
     return ring._replace(
         obs=jax.tree.map(into, ring.obs, step.obs, step.next_obs),

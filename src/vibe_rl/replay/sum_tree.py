@@ -30,7 +30,7 @@ def init(n_weights: int) -> SumTree:
     while sizes[0] > FANOUT:
         sizes.insert(0, -(-sizes[0] // FANOUT))
     padded = [max(-(-size // FANOUT), 1) * FANOUT for size in sizes]  # no node lacks children
-    return SumTree(tuple(jnp.zeros(size) for size in padded))
+    return SumTree(tuple(jnp.zeros(size, jnp.float32) for size in padded))
 
 
 def change(tree: SumTree, index: Int[Array, " B"], weight: Float[Array, " B"]) -> SumTree:
@@ -53,7 +53,7 @@ def find(tree: SumTree, mass: Float[Array, " B"]) -> Int[Array, " B"]:
         # rounding may leave a mass of no less than all children's, or of less than nothing
         passed = (sums <= mass[:, None]) & (sums < sums[:, -1:])
         child = passed.sum(-1, dtype=jnp.int32)
-        here = jnp.arange(FANOUT)[None] == child[:, None]
+        here = jnp.arange(FANOUT, dtype=jnp.int32)[None] == child[:, None]
         mass = jnp.maximum(mass - jnp.where(here, sums - children, 0.0).sum(-1), 0.0)
         index = index * FANOUT + child
     return index

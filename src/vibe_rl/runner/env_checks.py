@@ -10,7 +10,7 @@ import numpy as np
 from vibe_rl.env.base import Environment
 from vibe_rl.env.host import AnyEnvironment, HostEnvironment
 from vibe_rl.env.traced import taken_metric, trace, unfit_shapes
-from vibe_rl.env.wrappers import layers, with_episode_statistics
+from vibe_rl.env.wrappers import fit_for_loop, layers
 from vibe_rl.errors import ConfigError
 from vibe_rl.spaces import Space
 from vibe_rl.types import PyTree
@@ -92,7 +92,7 @@ def name_of(env: AnyEnvironment) -> str:
 def fit_for_training(
     env: AnyEnvironment, env_params: PyTree, num_envs: int, reserved: Iterable[str] = ()
 ) -> AnyEnvironment:
-    """The environment with its episodes counted.
+    """The environment as `fit_for_loop` makes it.
 
     Args:
         env: what is to be trained in.
@@ -116,4 +116,4 @@ def fit_for_training(
     clashes = sorted(set(reserved) & set(traced.after.info.get("metrics", ())))
     for problem in [*unfit_shapes(traced, weak=False), *map(taken_metric, clashes)]:
         raise ConfigError(f"environment {name_of(env)}: {problem}")
-    return with_episode_statistics(env)
+    return fit_for_loop(env)

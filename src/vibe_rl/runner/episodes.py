@@ -27,5 +27,5 @@ def summarize_episodes(
         return_sum=jnp.where(done, episode_return, 0.0).sum(),
         return_min=jnp.where(done, episode_return, jnp.inf).min(),
         return_max=jnp.where(done, episode_return, -jnp.inf).max(),
-        length_sum=jnp.where(done, episode_length, 0).sum().astype(jnp.float32),
+        length_sum=jnp.where(done, episode_length, 0).sum(dtype=jnp.int32).astype(jnp.float32),
     )

@@ -9,8 +9,8 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from vibe_rl.env.base import Environment
-from vibe_rl.env.wrappers import with_episode_statistics
-from vibe_rl.types import AnyArray, EitherKey, Key, Number, PyTree, typed_key
+from vibe_rl.env.wrappers import fit_for_loop
+from vibe_rl.types import AnyArray, EitherKey, Key, Number, PyTree, narrow, typed_key
 
 
 class EvalMetrics(NamedTuple):
@@ -111,7 +111,7 @@ def evaluate(
         max_steps: env steps after which an episode is cut short.
         rng: split into one key per episode; never a key of the training stream.
     """
-    env, policy = with_episode_statistics(env), partial(act_fn, agent_state)
+    env, policy = fit_for_loop(env), partial(act_fn, agent_state)
 
     def run_episode(key: Key) -> Running:
         first = _begin_episode(_no_value, env, env_params, key)
@@ -125,9 +125,9 @@ def begin_evaluation(
     agent: tuple[Any, PyTree], env: Environment, env_params: PyTree, rng: Key, *, n_episodes: int
 ) -> Running:
     """The first observations of `n_episodes` episodes of `(algorithm, agent_state)`."""
-    algorithm, agent_state = agent
+    algorithm, agent_state = narrow(agent)
     value = partial(algorithm.value, agent_state)
-    begin = partial(_begin_episode, value, with_episode_statistics(env), env_params)
+    begin = partial(_begin_episode, value, fit_for_loop(env), env_params)
     return jax.vmap(begin)(jax.random.split(rng, n_episodes))
 
 
@@ -139,8 +139,8 @@ def continue_evaluation(
     until: int | Array,
 ) -> tuple[Running, EvalMetrics]:
     """The episodes once they are `until` steps long or have ended, and their results so far."""
-    env, policy = with_episode_statistics(env), partial(greedy_action, agent)
-    gamma = agent[0].config.gamma
+    env, agent = fit_for_loop(env), narrow(agent)
+    policy, gamma = partial(greedy_action, agent), agent[0].config.gamma
     step = partial(_continue_episode, policy, env, env_params, gamma, until)
     running = jax.vmap(step)(running)
     return running, summary(running.episodes)

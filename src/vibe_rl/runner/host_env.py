@@ -29,7 +29,7 @@ from vibe_rl.runner.hybrid import (
     with_host_ring,
 )
 from vibe_rl.runner.loop import Experience, MetricTable, TrainState, rollout_keys
-from vibe_rl.types import AnyArray, Key, Keys, PyTree, Transition
+from vibe_rl.types import AnyArray, Key, Keys, PyTree, Transition, narrow
 
 AT_ONCE = 16
 """Envs that an evaluation opens side by side."""
@@ -46,7 +46,7 @@ class CountedEnvs:
 
     def step(self, action: PyTree, extras: PyTree = None) -> Experience:
         """One step of each, with `extras` of the algorithm's."""
-        after = self.envs.step(action)
+        after = narrow(self.envs.step(action))
         self.episode_return = self.episode_return + after.reward
         self.episode_length = self.episode_length + np.int32(1)
         ended = (after.reward, after.terminated, after.truncated, after.final_obs)
@@ -65,7 +65,7 @@ def open_envs(env: HostEnvironment, key: Key, num_envs: int) -> Iterator[Counted
     envs = env.open([int(seed) >> 1 for seed in np.asarray(bits)])
     try:
         zeros = np.zeros(num_envs, np.float32), np.zeros(num_envs, np.int32)
-        yield CountedEnvs(envs, envs.reset(), *zeros)
+        yield CountedEnvs(envs, narrow(envs.reset()), *zeros)
     finally:
         envs.close()
 
@@ -88,6 +88,7 @@ def learn_then_act(
     last: bool,
 ) -> tuple[TrainState, Rollout | None, MetricTable | None]:
     """Learns from what was collected, and begins the next rollout unless that was the last."""
+    stage = narrow(stage)
     state, row = learn_and_measure(stage, state, given, each_episode)
     if last:
         return state, None, row
@@ -108,7 +109,7 @@ def actions(stage: Any, agent_state: PyTree, obs: PyTree, keys: Array) -> tuple[
 @jax.jit
 def act(stage: Any, agent_state: PyTree, obs: PyTree, keys: Keys, t: Any) -> tuple[PyTree, PyTree]:
     """The actions of step `t` of a rollout."""
-    return actions(stage, agent_state, obs, keys[t])
+    return actions(narrow(stage), agent_state, obs, keys[t])
 
 
 def play(stage: Any, agent_state: PyTree, envs: CountedEnvs, first: FirstAction) -> Experience:
@@ -146,7 +147,7 @@ def run_chunk_with_host_envs(
 @partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 def jit_init(algorithm: Algorithm, key: Key) -> PyTree:
     """A fresh agent."""
-    return prng.drawn_once(algorithm.init, key)
+    return prng.drawn_once(narrow(algorithm).init, key)
 
 
 @contextmanager
@@ -182,7 +183,7 @@ def jit_greedy(policy: tuple[Any, PyTree], obs: PyTree) -> PyTree:
 @jax.jit
 def jit_values(policy: tuple[Any, PyTree], obs: PyTree) -> Array | None:
     """What the algorithm expects of each env, if it says so."""
-    algorithm, agent_state = policy
+    algorithm, agent_state = narrow(policy)
     return jax.vmap(algorithm.value, in_axes=(None, 0))(agent_state, obs)
 
 

@@ -22,7 +22,7 @@ from vibe_rl.env.base import Environment
 from vibe_rl.replay.ring import Batch, Ring
 from vibe_rl.runner.executor import ON_DEVICE, Beginning, shapes_on_device
 from vibe_rl.runner.loop import Experience, MetricTable, TrainState, collect, measure, metrics_row
-from vibe_rl.types import AnyArray, Key, PyTree
+from vibe_rl.types import AnyArray, Key, PyTree, narrow
 
 
 class UpdateInput(NamedTuple):
@@ -129,6 +129,7 @@ def learn_then_collect(
 
     In one call, because dispatch costs more than the update of a small network.
     """
+    stage = narrow(stage)
     state, row = learn_and_measure(stage, state, given, each_episode)
     if last:
         return state, None, row

@@ -23,7 +23,7 @@ from vibe_rl.ops import prng
 from vibe_rl.runner.env_faults import faulty_steps, first_faults
 from vibe_rl.runner.episodes import summarize_episodes
 from vibe_rl.sharding import wait_for
-from vibe_rl.types import AnyArray, Key, Keys, PyTree, Transition, description, static
+from vibe_rl.types import AnyArray, Key, Keys, PyTree, Transition, description, narrow, static
 
 MOST_UPDATES, FEWEST_UPDATES, MOST_STEPS = 4096, 128, 2**20
 
@@ -101,6 +101,7 @@ def start(
     algorithm: Algorithm, env: Environment, env_params: PyTree, key: Key, *, num_envs: int
 ) -> TrainState:
     """The state before the first update: a fresh agent and `num_envs` fresh envs."""
+    algorithm = narrow(algorithm)
     agent_key, env_key, key = jax.random.split(key, 3)
     reset = jax.vmap(env.reset, in_axes=(0, params_axes(env, env_params)))
     obs, env_state = reset(jax.random.split(env_key, num_envs), env_params)
@@ -162,8 +163,13 @@ def experience(obs: PyTree, action: PyTree, extras: PyTree, after: Any) -> Exper
         transition,
         after.info["episode_return"],
         after.info["episode_length"],
-        jax.tree.map(jnp.mean, after.info.get("metrics", {})),
+        jax.tree.map(mean, after.info.get("metrics", {})),
     )
+
+
+def mean(metric: Array) -> Array:
+    """Over all entries, float32 of integers and booleans too."""
+    return jnp.mean(metric, dtype=jnp.float32)
 
 
 class UpdateMetrics(NamedTuple):
@@ -191,7 +197,7 @@ def measure(rollout: Experience, metrics: dict[str, Array]) -> UpdateMetrics:
         metrics, (done, episode, rollout.metrics, faulty_steps(rollout.transition))
     )
     episodes = summarize_episodes(done, returns, lengths)
-    of_env = {name: jnp.mean(metric) for name, metric in env_metrics.items()}
+    of_env = {name: mean(metric) for name, metric in env_metrics.items()}
     each = jnp.stack([returns, lengths.astype(jnp.float32)])
     each = jnp.where(done, each, 0.0).reshape(2, -1)
     summary = episodes._asdict() | first_faults(faulty)._asdict()
@@ -215,6 +221,7 @@ def iterations(
     each_episode: bool = False,
 ) -> tuple[TrainState, MetricTable]:
     """`n_updates` iterations; the number is traced, so one program serves every length."""
+    algorithm, n_updates = narrow((algorithm, n_updates))
     once = jax.jit(partial(iteration, algorithm, env, env_params))  # traced once, used twice
     measured = jax.eval_shape(once, state)[1]
     names, steps = tuple(measured.metrics), measured.episodes.shape[1]
@@ -225,8 +232,8 @@ def iterations(
         return state, jax.tree.map(write, carry[1], metrics_row(measured, each_episode))
 
     capacity = chunk_capacity(steps)
-    episodes = jnp.zeros((capacity, 2, steps * each_episode))
-    tables = MetricTable(jnp.zeros((capacity, len(names))), episodes, names)
+    episodes = jnp.zeros((capacity, 2, steps * each_episode), jnp.float32)
+    tables = MetricTable(jnp.zeros((capacity, len(names)), jnp.float32), episodes, names)
     return jax.lax.fori_loop(0, n_updates, body, (state, tables))
 
 

@@ -44,7 +44,7 @@ def take_over(state: TrainState, sources: Sequence[int]) -> TrainState:
     """The states of `sources`, with their envs; streams of keys stay one's own."""
     sharding = state.key.sharding
     spread = sharding if isinstance(sharding, NamedSharding) else None
-    return _take_over(spread)(state, jnp.asarray(sources))
+    return _take_over(spread)(state, jnp.asarray(sources, jnp.int32))
 
 
 @lru_cache(maxsize=8)
