@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from vibe_rl.tracking.log_lines import log_step_progress, setup_logging
     from vibe_rl.types import MaskedObs, Transition
 
-    __version__: str
+__version__ = "0.2.0"
 
 __all__ = [
     "MaskedObs",
@@ -59,11 +59,9 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    """A name of the table, the version or a submodule, imported now and kept."""
+    """A name of the table or a submodule, imported now and kept."""
     if name in _HOMES:
         found = getattr(import_module(f"vibe_rl.{_HOMES[name]}"), name)
-    elif name == "__version__":
-        found = import_module("importlib.metadata").version("vibe_rl")
     elif name in _submodules():
         found = import_module(f"vibe_rl.{name}")
     else:
@@ -73,7 +71,7 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__, *_submodules(), "__version__"})
+    return sorted({*globals(), *__all__, *_submodules()})
 
 
 def _submodules() -> set[str]:
