@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from vibe_rl.tracking.jsonl import MetricsLogger, read_metrics
     from vibe_rl.tracking.log_lines import log_step_progress, setup_logging
     from vibe_rl.types import MaskedObs, Transition
-
-__version__ = "0.2.0"
+    from vibe_rl.version import __version__
 
 __all__ = [
     "MaskedObs",
@@ -26,6 +25,7 @@ __all__ = [
     "RunDir",
     "TrainingProgress",
     "Transition",
+    "__version__",
     "find_runs",
     "linear_schedule",
     "load_checkpoint",
@@ -44,6 +44,7 @@ _HOMES = {
     "RunDir": "run_dir",
     "TrainingProgress": "tracking.console",
     "Transition": "types",
+    "__version__": "version",
     "find_runs": "run_dir",
     "linear_schedule": "schedule",
     "load_checkpoint": "checkpoint",

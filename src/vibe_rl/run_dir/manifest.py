@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
 
-import vibe_rl
+from vibe_rl.version import __version__
 
 _PACKAGES = ("jax", "jaxlib", "numpy", "equinox", "optax")
 _FOLDERS_OF_AN_ABSOLUTE_PATH = re.compile(r"(?<![\w.~/:])/(?:[^/\s]+/)*")
@@ -31,4 +31,4 @@ def describe_environment() -> dict[str, Any]:
 
 def versions() -> dict[str, str]:
     """Versions of the packages that decide what a run computes."""
-    return {"vibe_rl": vibe_rl.__version__, **{name: version(name) for name in _PACKAGES}}
+    return {"vibe_rl": __version__, **{name: version(name) for name in _PACKAGES}}
