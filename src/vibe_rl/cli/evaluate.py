@@ -1,5 +1,6 @@
 """`vibe-rl evaluate`."""
 
+import os
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 from math import inf
@@ -33,7 +34,7 @@ def evaluate(args: Sequence[str]) -> None:
             seed: Of fresh episodes; by default those of its last evaluation are repeated.
             best: The agent of the best evaluation instead of the latest.
         """
-        runs = [str(member) for member in by_setting(members(run))]
+        runs = [os.fspath(member) for member in by_setting(members(run))]
         scores = {
             each: evaluate_run(each, episodes=episodes, seed=seed, best=best)
             for each in runs or [run]

@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from vibe_rl.errors import ConfigError
+from vibe_rl.run_dir.directory import RunDir
 from vibe_rl.run_dir.group import (
+    AnyPath,
     by_setting,
     is_group,
     is_population,
@@ -36,10 +38,11 @@ def plot(args: Sequence[str]) -> None:
     tyro.cli(options, args=list(args), prog="vibe-rl plot")
 
 
-def draw_curves(runs: Sequence[str], output: str | None = None, shaded: str = "iqm") -> str | Path:
+def draw_curves(
+    runs: Sequence[AnyPath], output: str | None = None, shaded: str = "iqm"
+) -> str | Path:
     """Writes the reward curves of runs and groups; the file, by default one of the first's."""
     from vibe_rl.plotting import PlotConfig, plot_reward_curve  # noqa: PLC0415
-    from vibe_rl.run_dir.directory import RunDir  # noqa: PLC0415
 
     if not runs:
         raise ConfigError("vibe-rl plot needs at least one run: vibe-rl plot RUN.")
@@ -49,9 +52,9 @@ def draw_curves(runs: Sequence[str], output: str | None = None, shaded: str = "i
     group_by = "none" if any(map(is_population, runs)) else group_by  # members are not seeds
     config = PlotConfig(shaded=shaded)
     plot_reward_curve(each, group_by=group_by, config=config, save_path=path)
-    return path
+    return output or RunDir.open(runs[0]).shown(path)
 
 
-def finite_members(path: str) -> list[str]:
+def finite_members(path: AnyPath) -> list[RunDir]:
     """The runs of a group that did not diverge."""
-    return [str(run) for run in by_setting(members(path)) if why_diverged(run) is None]
+    return [run for run in by_setting(members(path)) if why_diverged(run) is None]

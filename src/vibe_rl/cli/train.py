@@ -64,9 +64,9 @@ def print_run(config: "TrainConfig", run_dir: "RunDir", result: "FitResult") -> 
     print_ending(run_dir, steps, line, result.interrupted)
     curve = run_dir.artifact_path("reward_curve.png")
     if config.runner.plot and curve.exists():
-        print(f"Reward curve | {curve}")
+        print(f"Reward curve | {run_dir.shown(curve)}")
     elif config.runner.plot:
-        try_to_draw("Reward curve", partial(draw_curves, [str(run_dir)]))  # which says why not
+        try_to_draw("Reward curve", partial(draw_curves, [run_dir]))  # which says why not
 
 
 def train_many(seeds: str, words: Sequence[str]) -> None:
@@ -108,4 +108,4 @@ def print_seeds(group: "RunDir", results: "Sequence[FitResult]") -> None:
     steps = f"{results[0].step:,} env steps of each of {len(results)} seeds"
     print_ending(group, steps, line, any(result.interrupted for result in results))
     if read_config(group).runner.plot:
-        try_to_draw("Reward curve", partial(draw_curves, [str(group)]))
+        try_to_draw("Reward curve", partial(draw_curves, [group]))

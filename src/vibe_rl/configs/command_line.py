@@ -97,7 +97,7 @@ def _sentence(said: str, command: str) -> str:
 def check_fields(args: Sequence[str], config: TrainConfig) -> None:
     """Raises ConfigError for a `--field` that the config does not have."""
     names = set(field_names(config))
-    known = names | {_negation(name) for name in names}
+    known = names | {_negation(name) for name in names} | {"help"}
     for arg in args:
         name = arg.removeprefix("--").partition("=")[0].replace("-", "_")
         if arg.startswith("--") and name not in known:

@@ -8,8 +8,10 @@ from vibe_rl.errors import ConfigError
 from vibe_rl.runner.config import resolve_num_envs
 from vibe_rl.runner.from_config import prepare_from_config
 from vibe_rl.runner.run import Run, prepare_together
+from vibe_rl.system.folders import same_directory
 
 
+@same_directory()
 def build(config: TrainConfig) -> Run:
     """The run that `config` describes; ConfigError if it cannot work.
 

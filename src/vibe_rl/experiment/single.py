@@ -58,8 +58,10 @@ def train(
     if seeds is not None:
         return train_seeds(config, seeds, base_dir)
     run = build_for_run_dir(config)
-    run_dir = new_run_dir(experiment_name(config), base_dir)
-    with open_session(run, run_dir) as session:
+    with (
+        new_run_dir(experiment_name(config), base_dir) as run_dir,
+        open_session(run, run_dir) as session,
+    ):
         run_on_first(partial(write_run_files, run_dir, config))
         return run_dir, session.train()
 

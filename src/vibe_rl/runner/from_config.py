@@ -16,6 +16,7 @@ from vibe_rl.runner.config import (
 from vibe_rl.runner.env_checks import check_structure, spaces_of
 from vibe_rl.runner.run import Run, prepare
 from vibe_rl.runner.schedule import params_at
+from vibe_rl.system.folders import same_directory
 from vibe_rl.types import PyTree
 
 Kind = TypeVar("Kind", bound=Algorithm)
@@ -45,6 +46,7 @@ def make_algorithm(
     return kind.from_config(config, *spaces_of(env, params), setup)
 
 
+@same_directory()
 def prepare_from_config(
     kind: type[Algorithm],
     env: AnyEnvironment,

@@ -12,6 +12,7 @@ from vibe_rl.checkpoint import saved_steps
 from vibe_rl.errors import ConfigError, UnwritableError
 from vibe_rl.plotting import plot_reward_curve
 from vibe_rl.run_dir.directory import RunDir
+from vibe_rl.run_dir.files import absolute
 from vibe_rl.run_dir.manifest import versions
 from vibe_rl.run_dir.plain import plain
 from vibe_rl.runner.fit import Callback, FitResult, fit
@@ -85,7 +86,8 @@ def open_session(
     directory = checkpoints_of(run, run_dir)
     if run.config.resume and directory is None:
         raise ConfigError("resume True: give a run_dir or a checkpoint_dir to resume from.")
-    check_same_files(directory, callback)
+    named = run.config.checkpoint_dir or run_dir
+    check_same_files(f"{named}", directory, callback)
     enable_compilation_cache()
     with StopRequest() as stop, ExitStack() as stack:
         if directory is not None:
@@ -130,17 +132,20 @@ def run_training(
         return session.train(callback, trackers, keep_history)
 
 
-def check_same_files(directory: Path | None, callback: Callback | None) -> None:
-    """Raises ConfigError if processes that train together have different files or callbacks."""
+def check_same_files(named: str, directory: Path | None, callback: Callback | None) -> None:
+    """Raises ConfigError if processes that train together have different files or callbacks.
+
+    Their machines may reach the directory on different ways: it has to be named the same.
+    """
     steps = [] if directory is None else saved_steps(directory)
-    check_same("directory and checkpoints in it", f"{directory} {steps}")
+    check_same("directory and checkpoints in it", f"{named} {steps}")
     check_same("having a callback or none", str(callback is None))
 
 
 def checkpoints_of(run: Run, run_dir: RunDir | None) -> Path | None:
-    """Where the run keeps its checkpoints, if it keeps any."""
+    """Where the run keeps its checkpoints, if it keeps any; absolute."""
     if run.config.checkpoint_dir is not None:
-        return Path(run.config.checkpoint_dir)
+        return absolute(run.config.checkpoint_dir)
     return None if run_dir is None else run_dir.checkpoints
 
 

@@ -42,7 +42,7 @@ def cache_directory() -> Path:
     Raises:
         RuntimeError: the user has no home, as in many containers.
     """
-    root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache").absolute()
     return root / "vibe_rl" / f"xla-{processor_digest()}"
 
 
