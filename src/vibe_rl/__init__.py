@@ -25,8 +25,7 @@ if TYPE_CHECKING:
     from vibe_rl.tracking.jsonl import MetricsLogger, read_metrics
     from vibe_rl.tracking.log_lines import log_step_progress, setup_logging
     from vibe_rl.types import MaskedObs, Transition
-
-    __version__: str
+    from vibe_rl.version import __version__
 
 __all__ = [
     "CheckpointManager",
@@ -35,6 +34,7 @@ __all__ = [
     "RunDir",
     "TrainingProgress",
     "Transition",
+    "__version__",
     "find_runs",
     "initialize_checkpoint_dir",
     "linear_schedule",
@@ -57,6 +57,7 @@ _HOMES = {
     "RunDir": "run_dir",
     "TrainingProgress": "tracking.console",
     "Transition": "types",
+    "__version__": "version",
     "find_runs": "run_dir",
     "initialize_checkpoint_dir": "checkpoint",
     "linear_schedule": "schedule",
@@ -75,11 +76,9 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    """A name of the table, the version or a submodule, imported now and kept."""
+    """A name of the table or a submodule, imported now and kept."""
     if name in _HOMES:
         found = getattr(import_module(f"vibe_rl.{_HOMES[name]}"), name)
-    elif name == "__version__":
-        found = import_module("importlib.metadata").version("vibe_rl")
     elif name in _submodules():
         found = import_module(f"vibe_rl.{name}")
     else:
@@ -89,7 +88,7 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__, *_submodules(), "__version__"})
+    return sorted({*globals(), *__all__, *_submodules()})
 
 
 def _submodules() -> set[str]:

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import fields
 from difflib import get_close_matches
 from functools import cache
+from pathlib import Path
 from signal import Signals
 from typing import Any, ClassVar, get_args, get_origin, get_type_hints
 
@@ -181,6 +182,12 @@ def reason(error: BaseException) -> str:
     return str(error).strip().partition("\n")[0][:200] or type(error).__name__
 
 
+def shown(path: str | os.PathLike[str]) -> str:
+    """A path as one writes it here: relative if it lies in the working directory."""
+    path, here = Path(path), Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
+
+
 @contextmanager
 def writing(path: str | os.PathLike[str]) -> Iterator[None]:
     """Raises UnwritableError about `path` where the file system refuses to write there."""
@@ -190,6 +197,6 @@ def writing(path: str | os.PathLike[str]) -> Iterator[None]:
         raise
     except OSError as error:
         raise UnwritableError(
-            f"{os.fspath(path)} cannot be written ({error.strerror or error}): free it, or name "
+            f"{shown(path)} cannot be written ({error.strerror or error}): free it, or name "
             "another place."
         ) from error

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import jax
@@ -13,6 +14,7 @@ from vibe_rl import cli
 from vibe_rl.algorithms.ppo import PPOConfig
 from vibe_rl.configs import PRESETS, from_dict, to_dict
 from vibe_rl.configs import cli as parse
+from vibe_rl.experiment.config_files import new_run_dir
 from vibe_rl.metrics import read_metrics
 from vibe_rl.run_dir import RunDir, find_runs
 
@@ -168,6 +170,20 @@ def test_a_loss_that_is_not_finite_ends_with_status_one(capsys):
         cli.main(["train", "cartpole_ppo", *words, "--runner.total_timesteps", "512"])
     assert done.value.code == 1
     assert "at update 1 (env step 512)" in capsys.readouterr().err
+    assert not Path("runs").exists()
+
+
+def test_a_run_that_fails_at_once_leaves_what_was_there_and_nothing_empty():
+    earlier = RunDir("earlier")
+    with suppress(RuntimeError), new_run_dir("new", "runs") as group:
+        group.save_config({})
+        RunDir(base_dir=group.root / "members", run_id="seed_0").log_path().touch()
+        raise RuntimeError("failed")
+    assert list(Path("runs").iterdir()) == [Path("runs", earlier.root.name)]
+    with suppress(RuntimeError), new_run_dir("new", "runs") as run:
+        run.log_path().write_text("{}")
+        raise RuntimeError("failed")
+    assert run.log_path().exists()
 
 
 def test_a_run_in_which_no_episode_ends_is_no_failure(capsys):

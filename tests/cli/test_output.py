@@ -3,7 +3,7 @@
 import pytest
 
 from small_run import CONFIG
-from vibe_rl.cli.output import print_diverged, print_group
+from vibe_rl.cli.output import print_diverged, print_ending, print_group
 from vibe_rl.experiment.config_files import write_config
 from vibe_rl.run_dir import RunDir
 from vibe_rl.run_dir.divergence import Divergence, mark_diverged
@@ -22,6 +22,13 @@ def group(tmp_path):
 def test_members_that_diverged_are_printed_with_the_reason(group, capsys):
     print_diverged(group)
     assert capsys.readouterr().out == "Diverged | lr=0.1_seed_10: loss NaN since update 3\n"
+
+
+def test_the_command_to_resume_can_be_typed_whatever_the_path(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    print_ending(RunDir(base_dir="my runs", run_id="a $b"), "", "", interrupted=True)
+    said = capsys.readouterr().out.splitlines()
+    assert said[1:] == ["Run | my runs/a $b", "Resume with | vibe-rl train --resume 'my runs/a $b'"]
 
 
 def test_a_ranking_is_printed_and_drawn_and_one_that_was_interrupted_is_not(group, capsys):

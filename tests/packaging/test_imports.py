@@ -1,13 +1,17 @@
 """What is imported when: names when they are asked for, commands when they run."""
 
 import ast
+import os
 import subprocess
 import sys
+import sysconfig
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
 import vibe_rl
+from processes import environ
 from vibe_rl.cli import program
 
 SLOW = ("jax", "numpy", "scipy", "tyro", "argparse", "equinox")
@@ -72,8 +76,31 @@ def test_a_submodule_is_an_attribute_without_an_import_of_its_own():
     assert {"env", "runner", "types"} <= set(dir(vibe_rl))
 
 
-def test_the_version_is_that_of_the_installed_package():
-    assert vibe_rl.__version__.count(".") == 2
+@pytest.fixture(scope="module")
+def uninstalled(tmp_path_factory):
+    """Runs Python with the source on its path and all packages but this one installed."""
+    packages, installed = tmp_path_factory.mktemp("packages"), sysconfig.get_path("purelib")
+    for path in Path(installed).iterdir():
+        if "vibe_rl" not in path.name:
+            (packages / path.name).symlink_to(path)
+    path = os.pathsep.join([str(Path(vibe_rl.__file__).parents[1]), str(packages)])
+
+    def run(*words: str) -> str:
+        command = [sys.executable, "-S", *words]
+        how = {"stdout": subprocess.PIPE, "text": True, "env": environ(PYTHONPATH=path)}
+        return subprocess.run(command, check=True, **how).stdout
+
+    return run
+
+
+def test_the_source_works_without_being_installed(uninstalled):
+    code = "import vibe_rl; from vibe_rl.run_dir.manifest import versions; print(versions())"
+    assert f"'vibe_rl': '{vibe_rl.__version__}'" in uninstalled("-c", code)
+    assert "CartPole-v1" in uninstalled("-m", "vibe_rl", "envs")
+
+
+def test_the_installed_package_has_the_version_of_the_source():
+    assert version("vibe_rl") == vibe_rl.__version__
 
 
 def test_a_name_that_does_not_exist_is_an_attribute_error():

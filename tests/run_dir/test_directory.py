@@ -1,6 +1,7 @@
 import dataclasses
 import json
 import math
+import os
 import re
 import socket
 import threading
@@ -99,6 +100,31 @@ def test_a_run_is_a_path_and_prints_as_one(run):
     assert Path(run) == run.root
     assert str(run) == str(run.root)
     assert repr(run) == f"RunDir.open({str(run.root)!r})"
+
+
+def test_a_run_stays_where_it_was_made_and_prints_as_it_was_named(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    runs = [RunDir("cart", "runs", run_id="a"), RunDir.open("runs/a"), *find_runs("runs")]
+    for run in [*runs, *map(RunDir.open, runs)]:
+        monkeypatch.chdir(tmp_path / "runs" / "a" / "videos")
+        assert os.fspath(run) == str(run.root) == str(tmp_path / "runs/a")
+        assert str(run) == "runs/a"
+        assert run.shown(run.log_path()) == Path("runs/a/logs/metrics.jsonl")
+        with pytest.raises(ConfigError, match=f"^{tmp_path}/runs/a/config.json does not exist"):
+            run.load_config()
+        monkeypatch.chdir(tmp_path)
+        with pytest.raises(ConfigError, match=r"^runs/a/config.json does not exist"):
+            run.load_config()
+
+
+def test_a_folder_whose_name_is_no_text_is_refused_with_the_remedy(tmp_path):
+    with pytest.raises(ConfigError, match=r"udcff' is not text in this locale: name another"):
+        RunDir("cart", tmp_path / "\udcff")
+
+
+def test_words_that_are_no_text_come_back_from_json(run):
+    run.save_config({"word": "\udcff"})
+    assert run.load_config() == {"word": "\udcff"}
 
 
 def test_files_have_their_places(run):

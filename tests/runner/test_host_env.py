@@ -1,10 +1,13 @@
 """Environments on the host: the same runs as in the compiled loop, and real ones of Gymnasium's."""
 
+import os
 import subprocess
 import sys
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
+import gymnasium
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -15,9 +18,10 @@ from vibe_rl.algorithms.dqn import DQNConfig
 from vibe_rl.algorithms.ppo import PPOConfig
 from vibe_rl.algorithms.sac import SACConfig
 from vibe_rl.cli import main
-from vibe_rl.configs import PRESETS
+from vibe_rl.configs import PRESETS, TrainConfig
 from vibe_rl.env import AutoResetWrapper, Box, GymnasiumWrapper, HostStep
 from vibe_rl.experiment import evaluate_run
+from vibe_rl.experiment.build import build
 from vibe_rl.run_dir import find_runs
 from vibe_rl.runner import RunnerConfig, fit, prepare
 from vibe_rl.runner.evaluation import results_of
@@ -241,6 +245,28 @@ def test_the_command_line_trains_and_evaluates_on_gymnasium(tmp_path, monkeypatc
     main(["evaluate", str(run)])
     assert capsys.readouterr().out.strip() in said
     assert evaluate_run(run, episodes=5, seed=1).episode_returns.shape == (5,)
+
+
+class Wanderer(gymnasium.Wrapper):
+    """Leaves the working directory."""
+
+    def __init__(self):
+        super().__init__(gymnasium.make("CartPole-v1"))
+        os.chdir("elsewhere")
+
+    def reset(self, *, seed=None, options=None):
+        os.chdir("..")
+        os.chdir("elsewhere")
+        return self.env.reset(seed=seed, options=options)
+
+
+def test_checks_of_an_env_that_leaves_the_directory_end_where_they_began(tmp_path, monkeypatch):
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    spec = replace(gymnasium.spec("CartPole-v1"), id="Wanderer-v0", entry_point=Wanderer)
+    monkeypatch.setitem(gymnasium.registry, "Wanderer-v0", spec)
+    build(TrainConfig(env_id="gymnasium:Wanderer-v0", algo=PPO))
+    assert Path.cwd() == tmp_path
 
 
 def test_what_resets_itself_already_is_not_wrapped_to_do_so():

@@ -112,6 +112,37 @@ def test_a_reward_curve_that_cannot_be_written_is_a_warning(tmp_path):
     assert saved_steps(run_dir.checkpoints)[-1] == 256
 
 
+@pytest.mark.parametrize("checkpoints", [None, "kept"])
+def test_a_run_that_changes_the_directory_writes_where_it_began(checkpoints, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "elsewhere").mkdir()
+    runner = replace(RUNNER, plot=True, checkpoint_dir=checkpoints)
+    run_dir, _, _ = train(
+        "runs", runner_config=runner, callback=lambda *_: monkeypatch.chdir(tmp_path / "elsewhere")
+    )
+    assert not list((tmp_path / "elsewhere").iterdir())
+    assert run_dir.artifact_path("reward_curve.png").exists()
+    assert len(read_metrics(run_dir)) == 4
+    kept = tmp_path / checkpoints if checkpoints else run_dir.checkpoints
+    assert saved_steps(kept)[-1] == 256
+    assert (run_dir.best_checkpoint is None) == (checkpoints is not None)
+    assert not list(tmp_path.rglob("*.lock"))
+
+
+def test_a_directory_made_for_a_run_that_is_refused_goes_again(tmp_path):
+    kept = tmp_path / "new" / "kept"
+    other = replace(RUNNER, checkpoint_dir=str(kept), resume=True, total_timesteps=64)
+    train(runner_config=replace(other, total_timesteps=128))
+    assert saved_steps(kept) == [128]
+    with pytest.raises(ConfigError, match="total_timesteps 64 is less than"):
+        train(runner_config=other)
+    assert saved_steps(kept) == [128]
+    fails = replace(other, checkpoint_dir=str(tmp_path / "other" / "kept"))
+    with pytest.raises(ZeroDivisionError):
+        train(runner_config=fails, callback=lambda *_: 1 // 0)
+    assert [path.name for path in tmp_path.iterdir()] == ["new"]
+
+
 def test_an_experiment_and_train_ppo_describe_a_run_by_the_same_names(tmp_path):
     recorder, config = Recorder(), TrainConfig(env_id="CartPole-v1", algo=CONFIG, runner=RUNNER)
     train(trackers=[recorder])

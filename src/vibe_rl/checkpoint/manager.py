@@ -15,6 +15,7 @@ import jax
 from vibe_rl.checkpoint.format import load_checkpoint, save_args, saved_steps
 from vibe_rl.checkpoint.orbax_logs import quieten_orbax
 from vibe_rl.errors import CheckpointExistsError, ConfigError, unknown, writing
+from vibe_rl.system.lock import LOCK
 from vibe_rl.system.processes import greatest, is_first, run_on_first
 from vibe_rl.types import PyTree
 
@@ -287,9 +288,17 @@ def initialize_checkpoint_dir(  # noqa: PLR0913 - keyword arguments of a public 
 def make_directory(path: Path, overwrite: bool) -> None:
     """Creates the directory, and empties it first if it may be overwritten."""
     with writing(path):
-        if overwrite and path.exists():
-            shutil.rmtree(path)
         path.mkdir(parents=True, exist_ok=True)
+        for each in contents(path) if overwrite else []:
+            if each.is_dir() and not each.is_symlink():
+                shutil.rmtree(each)
+            else:
+                each.unlink()
+
+
+def contents(path: Path) -> list[Path]:
+    """What is in a directory, but for the lock of the process that trains there."""
+    return [each for each in path.iterdir() if each.name != LOCK]
 
 
 def check_free(directory: str | Path, resume: bool, overwrite: bool) -> None:
@@ -302,7 +311,7 @@ def check_free(directory: str | Path, resume: bool, overwrite: bool) -> None:
     path = Path(directory)
     if path.exists() and not path.is_dir():
         raise ConfigError(f"{path.name} is a file: name a directory for checkpoints.")
-    if path.exists() and any(path.iterdir()) and not (resume or overwrite):
+    if path.exists() and contents(path) and not (resume or overwrite):
         raise CheckpointExistsError(
             f"{path.name} is not empty: pass resume=True to resume from it, or overwrite=True to "
             "delete what is there."

@@ -85,10 +85,8 @@ def draw_comparison(comparison: "Comparison", metric: str, output: str | Path) -
 
 def default_output(first: str) -> Path:
     """Among the artifacts of a run or a group; in a folder of runs, beside them."""
-    from vibe_rl.run_dir.directory import RunDir  # noqa: PLC0415
-
     is_run = (Path(first) / "logs").is_dir()
-    return RunDir.open(first).artifact_path("compare.png") if is_run else Path(first, "compare.png")
+    return Path(first, "artifacts", "compare.png") if is_run else Path(first, "compare.png")
 
 
 def _environments(comparison: "Comparison") -> str:

@@ -1,5 +1,6 @@
 """`vibe-rl evaluate`."""
 
+import os
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 from math import inf
@@ -41,7 +42,7 @@ def evaluate_all(run: str, how: Mapping[str, Any]) -> None:
     """Evaluates a run, or the members of a group that did not diverge."""
     from vibe_rl.experiment import evaluate_run  # noqa: PLC0415
 
-    runs = [str(member) for member in by_setting(members(run))]
+    runs = [os.fspath(member) for member in by_setting(members(run))]
     finite = [each for each in runs or [run] if why_diverged(each) is None]
     print_evaluations(runs, {each: evaluate_run(each, **how) for each in finite})
 

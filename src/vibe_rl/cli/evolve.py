@@ -63,4 +63,4 @@ def draw_hyperparameters(group: "RunDir") -> Path:
 
     path = group.artifact_path("population.png")
     plot_hyperparameters(*hyperparameter_schedules(group), save_path=path)
-    return path
+    return group.shown(path)

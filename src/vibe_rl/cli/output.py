@@ -1,5 +1,6 @@
 """What commands print: endings, tables and figures, a line each."""
 
+import shlex
 from collections.abc import Callable, Sequence
 from functools import partial
 from math import inf
@@ -40,7 +41,7 @@ def print_ending(run_dir: "RunDir", steps: str, result: str, interrupted: bool) 
         print(result)
     print(f"Run | {run_dir}")
     if interrupted:
-        print(f"Resume with | vibe-rl train --resume {run_dir}")
+        print(f"Resume with | {shlex.join(['vibe-rl', 'train', '--resume', str(run_dir)])}")
 
 
 def print_diverged(group: "RunDir") -> None:
@@ -72,7 +73,7 @@ def print_group(
     print_ending(group, "", table(ranking) if ranking else "", interrupted=not ranking)
     if ranking and read_config(group).runner.plot:
         try_to_draw(label, draw)
-        try_to_draw("Reward curve", partial(draw_curves, [str(group)]))
+        try_to_draw("Reward curve", partial(draw_curves, [group]))
 
 
 def try_to_draw(label: str, draw: Callable[[], object]) -> None:

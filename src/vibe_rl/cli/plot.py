@@ -9,6 +9,7 @@ from vibe_rl.errors import ConfigError
 from vibe_rl.plotting.config import PlotConfig
 from vibe_rl.run_dir.directory import RunDir, find_runs
 from vibe_rl.run_dir.group import (
+    AnyPath,
     by_setting,
     is_group,
     is_population,
@@ -69,7 +70,7 @@ def find_all(experiment_name: str | None, base_dir: str | None) -> list[str]:
 
 
 def draw_curves(
-    runs: Sequence[str],
+    runs: Sequence[AnyPath],
     output: str | None = None,
     config: PlotConfig = IQM,
     keys: dict[str, Any] | None = None,
@@ -97,9 +98,9 @@ def draw_curves(
     if not compare or any(map(is_population, runs)):  # whose members are not seeds
         group_by = "none"
     plot_reward_curve(each, group_by=group_by, config=config, save_path=path, **(keys or {}))
-    return path
+    return output or RunDir.open(runs[0]).shown(path)
 
 
-def finite_members(path: str) -> list[str]:
+def finite_members(path: AnyPath) -> list[RunDir]:
     """The runs of a group that did not diverge."""
-    return [str(run) for run in by_setting(members(path)) if why_diverged(run) is None]
+    return [run for run in by_setting(members(path)) if why_diverged(run) is None]

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
 
+from vibe_rl.cli.streams import forgiving_output
 from vibe_rl.errors import ConfigError, NonFiniteLossError, unknown
 
 COMMANDS = {
@@ -41,6 +42,7 @@ def end_at_ctrl_c() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
+@forgiving_output()
 def main(args: Sequence[str] | None = None) -> None:
     """Runs one command; bad input ends it with one sentence and exit status 2.
 

@@ -68,4 +68,4 @@ def draw_ranking(group: "RunDir", standings: "Sequence[Standing]") -> Path:
     path = group.artifact_path("sweep.png")
     intervals = [(standing.iqm, standing.low, standing.high) for standing in standings]
     plot_ranking([standing.setting for standing in standings], intervals, save_path=path)
-    return path
+    return group.shown(path)

@@ -74,9 +74,9 @@ def print_run(run_dir: "RunDir", result: "FitResult", plot: bool) -> None:
     if not plot or result.interrupted:
         return
     if curve.exists():
-        print(f"Reward curve | {curve}")
+        print(f"Reward curve | {run_dir.shown(curve)}")
     else:
-        try_to_draw("Reward curve", partial(draw_curves, [str(run_dir)]))  # which says why not
+        try_to_draw("Reward curve", partial(draw_curves, [run_dir]))  # which says why not
 
 
 def train_many(seeds: str, words: Sequence[str]) -> None:
@@ -120,4 +120,4 @@ def print_seeds(group: "RunDir", results: "Sequence[FitResult]") -> None:
     interrupted = any(result.interrupted for result in results)
     print_ending(group, steps, line, interrupted)
     if read_config(group).runner.plot and not interrupted:
-        try_to_draw("Reward curve", partial(draw_curves, [str(group)]))
+        try_to_draw("Reward curve", partial(draw_curves, [group]))

@@ -105,7 +105,7 @@ def check_fields(args: Sequence[str], config: TrainConfig) -> None:
         if not arg.startswith("--"):
             continue
         name = field_of(arg)
-        if name not in names | {_negation(flag) for flag in flags}:
+        if name not in names | {_negation(flag) for flag in flags} | {"help"}:
             raise unknown("field", name, names)
         if name in names - flags and following.startswith("--"):
             raise ConfigError(f"--{name}: give a value.")

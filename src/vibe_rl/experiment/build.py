@@ -9,8 +9,10 @@ from vibe_rl.errors import ConfigError, check_kind
 from vibe_rl.runner.config import check_checkpoints_used, is_given, with_num_envs
 from vibe_rl.runner.from_config import prepare_from_config
 from vibe_rl.runner.run import Run, prepare_together
+from vibe_rl.system.folders import same_directory
 
 
+@same_directory()
 def build(config: TrainConfig) -> Run:
     """The run that `config` describes; ConfigError if it cannot work.
 

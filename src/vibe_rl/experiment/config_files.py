@@ -1,18 +1,48 @@
 """Configs in run directories: config.json, and config_2.json and so on of resumed runs."""
 
 import os
+import re
+import shutil
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from vibe_rl.configs.train_config import TrainConfig, from_dict, to_dict
 from vibe_rl.errors import ConfigError
 from vibe_rl.experiment.build import as_recorded
 from vibe_rl.run_dir.directory import RunDir
 from vibe_rl.run_dir.group import AnyPath
-from vibe_rl.system.processes import broadcast_text, greatest
+from vibe_rl.system.folders import missing_folders, remove_empty
+from vibe_rl.system.processes import broadcast_text, greatest, is_first
+
+PLANS = re.compile(r"(config|manifest)(_\d+)?\.json|sweep\.json|population\.json")
+"""The names of the files that are written before a run begins."""
 
 
-def new_run_dir(name: str, base_dir: AnyPath) -> RunDir:
-    """A new run directory; of several processes, the first makes it and all use it."""
+@contextmanager
+def new_run_dir(name: str, base_dir: AnyPath = "runs") -> Iterator[RunDir]:
+    """A new run directory, removed again if its block fails before anything was learned.
+
+    Of several processes, the first makes it and all use it.
+    """
+    made = missing_folders(base_dir)
+    run_dir = _shared_run_dir(name, base_dir)
+    try:
+        yield run_dir
+    except BaseException:
+        if is_first() and holds_only_plans(run_dir):
+            shutil.rmtree(run_dir)
+            remove_empty(made)
+        raise
+
+
+def holds_only_plans(run_dir: RunDir) -> bool:
+    """Whether its files, and those of its members, are empty or say what was to be trained."""
+    files = [path for path in run_dir.root.rglob("*") if not path.is_dir()]
+    return all(PLANS.fullmatch(path.name) or not path.stat().st_size for path in files)
+
+
+def _shared_run_dir(name: str, base_dir: AnyPath) -> RunDir:
     path = broadcast_text(lambda: str(RunDir(name, base_dir)))
     if greatest(not wait_for_folder(path)):
         raise ConfigError(

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from vibe_rl.configs.train_config import TrainConfig, experiment_name
 from vibe_rl.errors import ConfigError
 from vibe_rl.experiment.build import with_seed
+from vibe_rl.experiment.config_files import new_run_dir
 from vibe_rl.experiment.group import (
     Change,
     Group,
@@ -47,9 +48,9 @@ def train_seeds(
     """Trains `config` with every seed, in one program; see `vibe_rl.experiment.train`."""
     configs = seed_configs(config, seeds)
     runs = build_members(configs.values())
-    run_dir = RunDir(experiment_name(config), base_dir)
-    group = create_group(run_dir, next(iter(configs.values())), configs, runs)
-    return _train(group)
+    with new_run_dir(experiment_name(config), base_dir) as run_dir:
+        group = create_group(run_dir, next(iter(configs.values())), configs, runs)
+        return _train(group)
 
 
 def resume_seeds(

@@ -69,8 +69,10 @@ def train(
         return train_seeds(config, seeds, base_dir)
     check_new(config)
     run = build_for_run_dir(config)
-    run_dir = new_run_dir(experiment_name(config), base_dir)
-    with open_session(run, run_dir) as session:
+    with (
+        new_run_dir(experiment_name(config), base_dir) as run_dir,
+        open_session(run, run_dir) as session,
+    ):
         run_on_first(partial(write_run_files, run_dir, config))
         result = session.train()
     return unless_interrupted((run_dir, result), result.signal)

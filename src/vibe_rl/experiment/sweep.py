@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from vibe_rl.configs.train_config import TrainConfig, experiment_name
 from vibe_rl.errors import ConfigError
 from vibe_rl.experiment.build import with_seed
-from vibe_rl.experiment.config_files import read_config, write_run_files
+from vibe_rl.experiment.config_files import new_run_dir, read_config, write_run_files
 from vibe_rl.experiment.grid import Setting, expand_grid, field_value, validate_axes
 from vibe_rl.experiment.group import (
     Change,
@@ -87,10 +87,10 @@ def sweep(
     }
     runs = build_members(configs.values())
     check_ranked(runs, plan)
-    run_dir = RunDir(f"{experiment_name(config)}_sweep", base_dir)
-    group = create_group(run_dir, config, configs, runs)
-    run_dir.save_config(plan, FILE)
-    return _train(group, plan, settings)
+    with new_run_dir(f"{experiment_name(config)}_sweep", base_dir) as run_dir:
+        group = create_group(run_dir, config, configs, runs)
+        run_dir.save_config(plan, FILE)
+        return _train(group, plan, settings)
 
 
 def resume_sweep(

@@ -1,5 +1,6 @@
 """The default style, and figures that belong to no window and no pyplot state."""
 
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from vibe_rl.extras import require
 from vibe_rl.plotting.config import DEFAULT_STYLE, PlotConfig
 
 _MINUS = "\N{MINUS SIGN}"
+_OF_CACHE = ("temporary cache directory", "mkdir -p failed", "is not a writable directory")
 _INK, _SOFT_INK, _GRID = "#1F2430", "#5B6472", "#E4E8EE"
 _STYLE = {
     "axes.axisbelow": True,
@@ -93,6 +95,12 @@ def compact(value: float | int, least: float = 1e3) -> str:
 
 
 def _matplotlib() -> Any:
+    logging.getLogger("matplotlib").addFilter(_is_not_of_cache)  # a second time does nothing
     require("matplotlib.style", "plot", "plots")
     require("matplotlib.figure", "plot", "plots")
     return require("matplotlib", "plot", "plots")
+
+
+def _is_not_of_cache(record: logging.LogRecord) -> bool:
+    """Hides that matplotlib keeps its fonts elsewhere, where a home cannot be written."""
+    return not any(words in record.getMessage() for words in _OF_CACHE)

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from vibe_rl.analysis.aggregate import bootstrap_interval, iqm
-from vibe_rl.errors import ConfigError
+from vibe_rl.errors import ConfigError, shown
 from vibe_rl.plotting.config import PlotConfig
 from vibe_rl.plotting.smooth import smooth_ema, smooth_window
 from vibe_rl.tracking.jsonl import read_metrics
@@ -163,6 +163,6 @@ def _config(root: Path) -> dict[str, Any]:
 
 def _no_rows(path: Path, rows: list[dict[str, Any]], x_key: str, y_key: str) -> str:
     if not rows:
-        return f"{path} has no metrics: check the path, or leave the run out."
+        return f"{shown(path)} has no metrics: check the path, or leave the run out."
     keys = ", ".join(sorted({key for row in rows for key in row}))
-    return f"{path} has no row with {x_key!r} and {y_key!r}: choose among its keys {keys}."
+    return f"{shown(path)} has no row with {x_key!r} and {y_key!r}: choose among its keys {keys}."

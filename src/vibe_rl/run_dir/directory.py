@@ -15,8 +15,8 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
-from vibe_rl.errors import ConfigError, writing
-from vibe_rl.run_dir.files import first_free, numbered_names, write_atomically
+from vibe_rl.errors import ConfigError, shown, writing
+from vibe_rl.run_dir.files import absolute, first_free, numbered_names, write_atomically
 from vibe_rl.run_dir.manifest import describe_environment
 from vibe_rl.run_dir.plain import plain
 
@@ -43,7 +43,7 @@ class RunDir:
         *,
         run_id: str | None = None,
     ):
-        base = Path(base_dir)
+        base = absolute(base_dir)
         stamped = f"{_slug(experiment_name)}_{datetime.now(UTC):%Y%m%d_%H%M%S}"
         names = numbered_names(stamped) if run_id is None else [_plain_name(run_id)]
         with writing(base):
@@ -51,6 +51,7 @@ class RunDir:
             self._root = _claim(base, names)
             for name in _FOLDERS:
                 (self._root / name).mkdir()
+        self._named = Path(base_dir, self._root.name)
 
     @classmethod
     def open(cls, path: str | os.PathLike[str]) -> "RunDir":
@@ -59,16 +60,16 @@ class RunDir:
         Raises:
             ConfigError: `path` is not a run directory.
         """
-        root = Path(path)
+        root = absolute(path)
         if not (root / "logs").is_dir():
-            raise ConfigError(f"{root} is not a run directory: it has no folder logs/.")
+            raise ConfigError(f"{path} is not a run directory: it has no folder logs/.")
         run = cls.__new__(cls)
-        run._root = root
+        run._root, run._named = root, path._named if isinstance(path, RunDir) else Path(path)
         return run
 
     @property
     def root(self) -> Path:
-        """The directory itself."""
+        """The directory itself; absolute, as all paths of its files."""
         return self._root
 
     @property
@@ -133,7 +134,7 @@ class RunDir:
         if not isinstance(record, dict):
             raise ConfigError(f"config {config!r} is not a record: pass a dataclass or a dict.")
         if path.exists():
-            raise ConfigError(f"{path} exists and is never overwritten: start another run.")
+            raise ConfigError(f"{shown(path)} exists and is never overwritten: start another run.")
         return _write_json(path, record)
 
     def load_config(self, name: str = "config.json") -> dict[str, Any]:
@@ -144,12 +145,12 @@ class RunDir:
         """
         path = self._root / name
         if not path.exists():
-            raise ConfigError(f"{path} does not exist: write it with save_config.")
+            raise ConfigError(f"{shown(path)} does not exist: write it with save_config.")
         try:
             return json.loads(path.read_text(encoding="utf-8"))
         except json.JSONDecodeError as error:
             raise ConfigError(
-                f"{path} is not valid JSON at line {error.lineno}: repair it."
+                f"{shown(path)} is not valid JSON at line {error.lineno}: repair it."
             ) from error
 
     def load_latest_config(self) -> dict[str, Any]:
@@ -180,7 +181,9 @@ class RunDir:
         """
         name = f"step_{step}"
         if not (self.checkpoints / name).is_dir():
-            raise ConfigError(f"{self.checkpoints} has no {name} to mark best: save it first.")
+            raise ConfigError(
+                f"{shown(self.checkpoints)} has no {name} to mark best: save it first."
+            )
         if self._best_link.is_dir() and not self._best_link.is_symlink():  # as in copies
             self._best_link.rename(first_free(self.checkpoints, numbered_names("best_copied")))
         if self._best_link.is_symlink() and os.readlink(self._best_link) == name:
@@ -216,9 +219,16 @@ class RunDir:
         return removed
 
     def __fspath__(self) -> str:
+        """The absolute path, for whatever opens files."""
         return str(self._root)
 
-    __str__ = __fspath__
+    def __str__(self) -> str:
+        """The directory as it was named, for people."""
+        return str(self._named)
+
+    def shown(self, path: str | os.PathLike[str]) -> Path:
+        """The path of one of its files as the directory was named, for people."""
+        return self._named / Path(path).relative_to(self._root)
 
     def __repr__(self) -> str:
         return f"RunDir.open({str(self)!r})"
@@ -266,5 +276,5 @@ def _natural(path: Path) -> list[str | int]:
 def _write_json(path: Path, content: dict[str, Any]) -> Path:
     text = json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False)
     with write_atomically(path) as file:
-        file.write(f"{text}\n".encode())
+        file.write(f"{text}\n".encode(errors="backslashreplace"))  # undecodable paths
     return path

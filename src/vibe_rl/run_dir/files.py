@@ -7,7 +7,24 @@ from itertools import count
 from pathlib import Path
 from typing import BinaryIO
 
-from vibe_rl.errors import writing
+from vibe_rl.errors import ConfigError, writing
+
+
+def absolute(path: str | os.PathLike[str]) -> Path:
+    """The path from the root on: it stays the same when the working directory changes.
+
+    Raises:
+        ConfigError: it has bytes that are no letters, which checkpoints and JSON cannot name.
+    """
+    whole = Path(path).absolute()
+    try:
+        str(whole).encode()
+    except UnicodeEncodeError:
+        raise ConfigError(
+            f"{os.fspath(path)!a} is not text in this locale: name another place, or set "
+            "PYTHONUTF8=1."
+        ) from None
+    return whole
 
 
 @contextmanager

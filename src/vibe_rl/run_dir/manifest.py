@@ -7,7 +7,9 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
 
-_PACKAGES = ("vibe_rl", "jax", "jaxlib", "numpy", "equinox", "optax")
+from vibe_rl.version import __version__
+
+_PACKAGES = ("jax", "jaxlib", "numpy", "equinox", "optax")
 _FOLDERS_OF_AN_ABSOLUTE_PATH = re.compile(r"(?<![\w.~/:])/(?:[^/\s]+/)*")
 
 
@@ -29,4 +31,4 @@ def describe_environment() -> dict[str, Any]:
 
 def versions() -> dict[str, str]:
     """Versions of the packages that decide what a run computes."""
-    return {name: version(name) for name in _PACKAGES}
+    return {"vibe_rl": __version__, **{name: version(name) for name in _PACKAGES}}

@@ -17,6 +17,7 @@ from vibe_rl.runner.env_checks import check_is_environment, check_structure, spa
 from vibe_rl.runner.run import Run, prepare
 from vibe_rl.runner.schedule import params_at
 from vibe_rl.spaces import Box
+from vibe_rl.system.folders import same_directory
 from vibe_rl.types import PyTree
 
 Kind = TypeVar("Kind", bound=Algorithm)
@@ -61,6 +62,7 @@ def make_algorithm(
     return kind.from_config(config, *spaces_of(env, params), setup)
 
 
+@same_directory()
 def prepare_from_config(
     kind: type[Algorithm],
     env: AnyEnvironment,

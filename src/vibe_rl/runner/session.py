@@ -12,6 +12,7 @@ from vibe_rl.checkpoint import saved_steps, settle_replaced
 from vibe_rl.errors import ConfigError, UnwritableError, check_kind
 from vibe_rl.plotting import plot_reward_curve
 from vibe_rl.run_dir.directory import RunDir
+from vibe_rl.run_dir.files import absolute
 from vibe_rl.run_dir.manifest import versions
 from vibe_rl.run_dir.plain import plain
 from vibe_rl.runner.config import RunnerConfig, check_checkpoints_used
@@ -92,7 +93,7 @@ def open_session(
     directory = checkpoints_of(config, run_dir) if config.checkpoint_interval is not None else None
     if directory is None:
         check_checkpoints_used(config)
-    check_same_files(directory, callback)
+    check_same_files(f"{config.checkpoint_dir or run_dir}", directory, callback)
     enable_compilation_cache()
     with StopRequest() as stop, ExitStack() as stack:
         stack.enter_context(leave_mesh())  # a run has its own
@@ -146,17 +147,20 @@ def run_training(
         return session.train(callback, trackers, keep_history)
 
 
-def check_same_files(directory: Path | None, callback: Callback | None) -> None:
-    """Raises ConfigError if processes that train together have different files or callbacks."""
+def check_same_files(named: str, directory: Path | None, callback: Callback | None) -> None:
+    """Raises ConfigError if processes that train together have different files or callbacks.
+
+    Their machines may reach the directory on different ways: it has to be named the same.
+    """
     steps = [] if directory is None else saved_steps(directory)
-    check_same("directory and checkpoints in it", f"{directory} {steps}")
+    check_same("directory and checkpoints in it", f"{named} {steps}")
     check_same("having a callback or none", str(callback is None))
 
 
 def checkpoints_of(config: RunnerConfig, run_dir: RunDir | None) -> Path | None:
-    """Where checkpoints of the run would be, if it has a place for them."""
+    """Where checkpoints of the run would be, if it has a place for them; absolute."""
     if config.checkpoint_dir is not None:
-        return Path(config.checkpoint_dir)
+        return absolute(config.checkpoint_dir)
     return None if run_dir is None else run_dir.checkpoints
 
 

@@ -1,11 +1,14 @@
 """One process for one directory of checkpoints."""
 
+import os
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
-from vibe_rl.errors import ConfigError, writing
+from vibe_rl.errors import ConfigError, shown, writing
+from vibe_rl.system.folders import missing_folders, remove_empty
 
 try:
     import fcntl
@@ -18,26 +21,58 @@ except ImportError:  # Windows
         stacklevel=2,
     )
 
+LOCK = ".lock"
+"""The file in a directory while a process trains there; one that a killed process left is free."""
+
 
 @contextmanager
 def lock_directory(directory: Path) -> Iterator[None]:
     """Keeps other processes from training in `directory`; the lock ends with this process.
 
-    The lock is a hidden file beside the directory, which may not exist yet and may be emptied.
+    The directory is made if it is missing, and removed again if nothing is in it at the end.
 
     Raises:
         ConfigError: another process trains there.
     """
-    path = directory.absolute()
+    path, made = directory.absolute(), missing_folders(directory)
     with writing(directory):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        file = path.with_name(f".{path.name}.lock").open("w")
-    with file:
+        file = _acquire(path)
+    try:
+        yield
+    finally:
+        _release(file, path)
+        remove_empty(made)
+
+
+def _acquire(path: Path) -> IO[bytes]:
+    """The file of the lock, which this process holds."""
+    while True:
+        path.mkdir(parents=True, exist_ok=True)
+        file = (path / LOCK).open("ab")
         try:
             if fcntl is not None:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
+            file.close()
             raise ConfigError(
-                f"another process trains in {directory}: wait for it, or stop it."
+                f"another process trains in {shown(path)}: wait for it, or stop it."
             ) from None
-        yield
+        if _is_at(file, path / LOCK):
+            return file
+        file.close()  # its last owner removed it after this process had opened it
+
+
+def _is_at(file: IO[bytes], path: Path) -> bool:
+    """Whether a path still leads to an open file."""
+    try:
+        return os.path.samestat(os.fstat(file.fileno()), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+def _release(file: IO[bytes], path: Path) -> None:
+    """Removes the file while it is held, so that it is never another process's."""
+    with file:
+        if _is_at(file, path / LOCK):
+            with suppress(OSError):
+                (path / LOCK).unlink()

@@ -6,15 +6,25 @@ Linux limits the memory maps of a process, and every program takes some.
 """
 
 import hashlib
+import logging
+import math
 import os
 import platform
+import tempfile
+from functools import cache
 from pathlib import Path
 
 import jax
 
+from vibe_rl.errors import reason
+
 MAPS = Path("/proc/self/maps")  # which only Linux has
 MANY = 30_000
 """Memory maps from which on programs are dropped."""
+FOLDER = "jax_compilation_cache_dir"
+LEAST_SECONDS = "jax_persistent_cache_min_compile_time_secs"
+LEAST_BYTES = "jax_persistent_cache_min_entry_size_bytes"
+"""JAX's settings of the cache: where it is, and what is kept there."""
 
 
 def processor_digest() -> str:
@@ -27,22 +37,52 @@ def processor_digest() -> str:
 
 
 def cache_directory() -> Path:
-    """Where compiled programs are kept, unless JAX_COMPILATION_CACHE_DIR is set."""
-    root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    """Where compiled programs are kept, unless JAX_COMPILATION_CACHE_DIR is set.
+
+    Raises:
+        RuntimeError: the user has no home, as in many containers.
+    """
+    root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache").absolute()
     return root / "vibe_rl" / f"xla-{processor_digest()}"
 
 
 def enable_compilation_cache() -> None:
-    """Turns the cache on for programs of any size; leaves a cache the user has set up alone."""
-    if jax.config.values["jax_compilation_cache_dir"] is not None:
-        return
+    """Turns the cache on for programs of any size; one that the user has set up stays as it is.
+
+    Where it cannot be written, one line says so, and programs that are there are read all the same.
+    """
     try:
-        cache_directory().mkdir(parents=True, exist_ok=True)
-    except OSError:
-        return  # a read-only home: every start compiles again, and works
-    jax.config.update("jax_compilation_cache_dir", str(cache_directory()))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
-    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+        if jax.config.values[FOLDER] is None:
+            jax.config.update(FOLDER, str(cache_directory()))
+            jax.config.update(LEAST_SECONDS, 0)
+            jax.config.update(LEAST_BYTES, -1)
+        check_writable(jax.config.values[FOLDER])
+    except (OSError, RuntimeError) as error:
+        warn_of_cache(getattr(error, "strerror", None) or reason(error).rstrip("."))
+        jax.config.update(LEAST_SECONDS, math.inf)  # JAX would warn of each program
+        if not os.path.isdir(jax.config.values[FOLDER] or ""):
+            jax.config.update(FOLDER, None)
+
+
+def check_writable(folder: str) -> None:
+    """Makes the folder of the cache; OSError if no file can be written there."""
+    if "://" in folder:
+        return  # a storage that JAX reaches by itself
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=folder) as file:
+        file.write(bytes(4096))
+
+
+@cache
+def warn_of_cache(why: str) -> None:
+    """Logs one line, however many runs this process trains."""
+    name = "JAX_COMPILATION_CACHE_DIR"
+    logging.getLogger("vibe_rl").warning(
+        "compiled programs cannot be kept for the next start (%s): set %s to a folder that can be "
+        "written.",
+        why,
+        name if name in os.environ else "XDG_CACHE_HOME",
+    )
 
 
 def unload_programs() -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 from typing_extensions import override
 
-from vibe_rl.errors import ConfigError, writing
+from vibe_rl.errors import ConfigError, shown, writing
 from vibe_rl.run_dir.files import first_free, numbered_names, write_atomically
 from vibe_rl.tracking.base import Tee, Tracker
 
@@ -45,7 +45,7 @@ class MetricsLogger(Tracker):
         *,
         resume: bool = False,
     ):
-        self.path = Path(path)
+        self.path = Path(path).absolute()
         self._backends = Tee(*(backends or ()))
         self._step, self._unwritten = 0, b""
         with writing(self.path):
@@ -168,7 +168,7 @@ def _row(path: Path, number: int, line: bytes) -> dict[str, Any]:
         return json.loads(line)
     except ValueError:
         raise ConfigError(
-            f"line {number} of {path} is not valid JSON: repair or remove it."
+            f"line {number} of {shown(path)} is not valid JSON: repair or remove it."
         ) from None
 
 
@@ -200,7 +200,9 @@ def _prepare(path: Path, resume: bool) -> float:
     if not path.exists() or path.stat().st_size == 0:
         return 0.0
     if not resume:
-        raise ConfigError(f"{path} already has metrics: pass resume=True or choose another file.")
+        raise ConfigError(
+            f"{shown(path)} already has metrics: pass resume=True or choose another file."
+        )
     rows = read_metrics(path)
     with path.open("rb+") as file:
         file.truncate(file.read().rfind(b"\n") + 1)

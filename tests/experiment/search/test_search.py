@@ -111,14 +111,21 @@ def test_values_become_options_of_a_command_line():
     ]
 
 
-def test_an_objective_serves_a_study_of_ones_own(tmp_path):
+def test_an_objective_serves_a_study_of_ones_own(tmp_path, monkeypatch):
+    def after_trial(study, trial):
+        seen.append(trial.number)
+        monkeypatch.chdir(tmp_path / "runs")  # as an env may do
+
+    monkeypatch.chdir(tmp_path)
     space = {**RATES, "algo.hidden_sizes": [(8,), (8, 8)]}
     seen = []
     study = optuna.create_study(direction="maximize", study_name="own", storage=None)
     study.enqueue_trial({"algo.lr": 1e-3, "algo.hidden_sizes": "(8, 8)"})
     study.enqueue_trial({"algo.lr": 3e-3, "algo.hidden_sizes": "(8,)"})
-    train = objective(CONFIG, space, range(2), tmp_path)
-    study.optimize(train, n_trials=2, callbacks=[lambda study, trial: seen.append(trial.number)])
+    train = objective(CONFIG, space, range(2), "runs")
+    study.optimize(train, n_trials=2, callbacks=[after_trial])
+    assert study.trials[0].user_attrs["run"].startswith("runs/own_trial_0_")
+    monkeypatch.chdir(tmp_path)
     assert seen == [0, 1]
     for trial, sizes in zip(study.trials, ([8, 8], [8]), strict=True):
         run_dir = RunDir.open(trial.user_attrs["run"])

@@ -70,6 +70,15 @@ def test_a_trial_started_while_another_worker_starts_the_last_one_is_not_trained
     assert len(started_trials(study)) == 2
 
 
+def test_a_journal_stays_where_it_was_opened(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "elsewhere").mkdir()
+    study = open_study("s", "s.journal", DESCRIPTION)
+    monkeypatch.chdir("elsewhere")
+    study.ask()
+    assert not list((tmp_path / "elsewhere").iterdir())
+
+
 def test_an_interrupted_trial_has_failed_and_the_search_can_be_started_again(tmp_path):
     study = open_study("s", f"{tmp_path}/s.journal", DESCRIPTION)
     study.pruner = Interrupting()

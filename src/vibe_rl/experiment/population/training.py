@@ -22,7 +22,7 @@ import numpy as np
 from vibe_rl.configs.train_config import TrainConfig, experiment_name
 from vibe_rl.errors import ConfigError
 from vibe_rl.experiment.build import with_seed
-from vibe_rl.experiment.config_files import read_config
+from vibe_rl.experiment.config_files import new_run_dir, read_config
 from vibe_rl.experiment.grid import field_value, with_values
 from vibe_rl.experiment.group import (
     Change,
@@ -101,10 +101,10 @@ def evolve(
     check_range_ends(config, plan)
     runs = build_members(configs.values())
     check_interval(runs[0], plan.every)
-    run_dir = RunDir(f"{experiment_name(config)}_population", base_dir)
-    group = create_group(run_dir, config, configs, runs)
-    run_dir.save_config(plan, FILE)
-    return _train(group, plan)
+    with new_run_dir(f"{experiment_name(config)}_population", base_dir) as run_dir:
+        group = create_group(run_dir, config, configs, runs)
+        run_dir.save_config(plan, FILE)
+        return _train(group, plan)
 
 
 def resume_population(

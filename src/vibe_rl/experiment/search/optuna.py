@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from math import inf
+from pathlib import Path
 from typing import Any
 
 from vibe_rl.configs.axes import Range
 from vibe_rl.configs.train_config import TrainConfig
 from vibe_rl.errors import ConfigError
-from vibe_rl.experiment.search.objective import Evaluation, build_trial, run_trial
+from vibe_rl.experiment.config_files import new_run_dir
+from vibe_rl.experiment.search.objective import Evaluation, TrialResult, build_trial, run_trial
 from vibe_rl.experiment.search.space import Domain, validate_space
 from vibe_rl.extras import require
 from vibe_rl.run_dir.directory import RunDir
@@ -40,11 +42,23 @@ def objective(
         ConfigError: Optuna is missing, or the search cannot work.
     """
     require("optuna", "optuna", "searches")
-    seeds = list(seeds)
+    seeds, base = list(seeds), Path(base_dir).absolute()
     space = validate_space(config, space, seeds)
 
     def run(trial: Any) -> float:
-        return _run(trial, config, suggest_values(trial, space), seeds, base_dir)
+        values = suggest_values(trial, space)
+        pruned = require("optuna", "optuna", "searches").TrialPruned
+        try:
+            build_trial(config, values, seeds)
+        except ConfigError as error:
+            trial.set_user_attr("refused", str(error))
+            raise pruned(str(error)) from None
+        with new_run_dir(f"{trial.study.study_name}_trial_{trial.number}", base) as run_dir:
+            trial.set_user_attr("run", str(Path(base_dir, run_dir.root.name)))
+            last, complete = _run(trial, config, values, seeds, run_dir)
+        if not complete:
+            raise pruned(f"ended at {last.step} env steps")
+        return last.iqm
 
     return run
 
@@ -81,16 +95,9 @@ def _run(
     config: TrainConfig,
     values: Mapping[str, Any],
     seeds: list[int],
-    base_dir: AnyPath,
-) -> float:
-    pruned = require("optuna", "optuna", "searches").TrialPruned
-    try:
-        build_trial(config, values, seeds)
-    except ConfigError as error:
-        trial.set_user_attr("refused", str(error))
-        raise pruned(str(error)) from None
-    run_dir = RunDir(f"{trial.study.study_name}_trial_{trial.number}", base_dir)
-    trial.set_user_attr("run", str(run_dir))
+    run_dir: RunDir,
+) -> TrialResult:
+    """Trains a trial, which its study may prune, and notes its last evaluation."""
 
     def should_stop(evaluation: Evaluation) -> bool:
         if evaluation.iqm == -inf:
@@ -98,9 +105,7 @@ def _run(
         trial.report(evaluation.iqm, evaluation.step)
         return trial.should_prune()
 
-    last, complete = run_trial(config, values, seeds, run_dir, should_stop)
-    for name, value in last._asdict().items():
+    result = run_trial(config, values, seeds, run_dir, should_stop)
+    for name, value in result.last._asdict().items():
         trial.set_user_attr(name, value)
-    if not complete:
-        raise pruned(f"ended at {last.step} env steps")
-    return last.iqm
+    return result

@@ -79,9 +79,10 @@ def as_storage(text: str) -> Any:
     if "://" in text:
         return text
     journal = require("optuna.storages.journal", "optuna", "searches")
-    Path(text).parent.mkdir(parents=True, exist_ok=True)
+    path = Path(text).absolute()
+    path.parent.mkdir(parents=True, exist_ok=True)
     return require("optuna.storages", "optuna", "searches").JournalStorage(
-        journal.JournalFileBackend(text)
+        journal.JournalFileBackend(str(path))
     )
 
 

@@ -1,0 +1,51 @@
+"""What becomes of output that nobody reads any more, or whose letters a terminal does not have."""
+
+import os
+import select
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+
+@contextmanager
+def forgiving_output() -> Iterator[None]:
+    """In its block, prints `?` for letters that stdout lacks, and ends quietly at a closed pipe.
+
+    `vibe-rl --help | head` closes one. SIGPIPE is left alone: it would end a run that trains, whose
+    checkpoints matter more than the lines that it prints.
+    """
+    try:
+        with replaced_letters(sys.stdout):
+            yield
+    except BrokenPipeError:
+        abandoned = [stream for stream in (sys.stdout, sys.stderr) if is_abandoned(stream)]
+        if not abandoned:
+            raise  # another pipe, such as that of an env's process
+        for stream in abandoned:  # what is left in their buffers goes nowhere
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        raise SystemExit(128 + signal.SIGPIPE) from None
+
+
+@contextmanager
+def replaced_letters(stream: Any) -> Iterator[None]:
+    """In its block, a text stream prints `?` for letters that its encoding lacks."""
+    if not hasattr(stream, "reconfigure"):  # None where stdout is closed
+        yield
+        return
+    errors = stream.errors
+    stream.reconfigure(errors="replace")
+    try:
+        yield
+    finally:
+        stream.reconfigure(errors=errors)  # which flushes it
+
+
+def is_abandoned(stream: Any) -> bool:
+    """Whether a stream writes into a pipe whose reader has gone."""
+    if stream is None or not hasattr(select, "poll"):  # Windows has none
+        return False
+    poll = select.poll()
+    poll.register(stream.fileno(), 0)
+    return any(event & select.POLLERR for _, event in poll.poll(0))

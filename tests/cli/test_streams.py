@@ -1,0 +1,53 @@
+"""Output that is not read to its end, and terminals that lack letters."""
+
+import io
+import os
+import subprocess
+import sys
+from contextlib import redirect_stdout, suppress
+
+import pytest
+
+from processes import environ
+from vibe_rl.cli import main
+from vibe_rl.cli.streams import forgiving_output
+from vibe_rl.run_dir import RunDir
+
+
+@pytest.mark.parametrize(("words", "unbuffered"), [("--help", ""), ("train --help", "1")])
+def test_a_pipe_that_closes_ends_a_command_quietly(words, unbuffered):
+    reader, writer = os.pipe()
+    os.close(reader)  # as `| head` does, only sooner
+    variables = environ(PYTHONUNBUFFERED=unbuffered)
+    command = [sys.executable, "-m", "vibe_rl", *words.split()]
+    done = subprocess.run(
+        command, env=variables, stdout=writer, stderr=subprocess.PIPE, check=False
+    )
+    os.close(writer)
+    assert done.stderr == b""
+    assert done.returncode == 141  # as a process that SIGPIPE ends
+
+
+def test_another_pipe_that_breaks_is_an_error_as_ever():
+    with pytest.raises(BrokenPipeError), forgiving_output():
+        raise BrokenPipeError
+
+
+HELP = [f"{name} --help" for name in ("train", "evaluate", "plot", "compare", "sweep", "search")]
+
+
+@pytest.mark.parametrize("words", ["--help", "envs", *HELP])
+def test_no_command_fails_for_letters_that_a_terminal_lacks(words):
+    terminal = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    with redirect_stdout(terminal), suppress(SystemExit):
+        main(words.split())
+    assert len(terminal.buffer.getvalue()) > 100
+    assert terminal.errors == "strict"
+
+
+def test_a_path_with_such_letters_is_printed_too(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    terminal = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    with redirect_stdout(terminal), forgiving_output():
+        print(RunDir(base_dir="\xfcbung", run_id="a"))
+    assert terminal.buffer.getvalue() == b"?bung/a\n"
