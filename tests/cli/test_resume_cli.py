@@ -237,7 +237,8 @@ def test_a_signal_ends_with_a_checkpoint_and_says_how_to_resume(tmp_path):
     for i, number in enumerate((signal.SIGINT, signal.SIGTERM)):
         until(lambda: sum(p.stat().st_size > 0 for p in logs.glob("*/logs/*")) > i)  # noqa: B023
         process.send_signal(number)
-    said, _ = process.communicate(timeout=120)
+    said, shown = process.communicate(timeout=120)
+    assert re.findall(r"(SIG\w+): saving step [\d,]+ \.\.\.", shown) == ["SIGINT", "SIGTERM"]
     runs = find_runs(logs)
     assert said.count("Training interrupted") == len(runs) == 2
     assert process.returncode == 0

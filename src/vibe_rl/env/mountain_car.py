@@ -143,5 +143,5 @@ class MountainCarContinuous(MountainCar):
 
     def reward(self, action: Array, terminated: Bool[Array, ""]) -> Float[Array, ""]:
         """The prize at the goal, less the cost of the action as it was given, not clipped."""
-        prize = jnp.where(terminated, jnp.float32(100.0), jnp.float32(0.0))
+        prize = jnp.where(terminated, np.float32(100.0), np.float32(0.0))
         return prize - 0.1 * action.reshape(()) ** 2

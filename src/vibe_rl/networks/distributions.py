@@ -95,7 +95,7 @@ class Normal(NamedTuple):
 
 def log_tanh_derivative(x: Float[Array, " *A"]) -> Float[Array, " *A"]:
     """log(1 - tanh(x)^2), stable for large |x| (Haarnoja et al. 2018, appendix C)."""
-    return 2.0 * (jnp.log(jnp.float32(2.0)) - x - jax.nn.softplus(-2.0 * x))
+    return 2.0 * (jnp.log(np.float32(2.0)) - x - jax.nn.softplus(-2.0 * x))
 
 
 class TanhNormal(NamedTuple):

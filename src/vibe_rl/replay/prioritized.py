@@ -31,8 +31,8 @@ def draw_by_priority(
     """
     assert ring.priorities is not None
     n, batch = math.prod(shape), math.prod(shape[-1:])
-    within = jax.random.uniform(key, (n,), jnp.float32)
-    share = (jnp.arange(n, dtype=jnp.int32) % batch + within) / batch
+    place = jnp.arange(n, dtype=jnp.int32) % batch
+    share = (place + jax.random.uniform(key, (n,), jnp.float32)) / batch
     slot = sum_tree.find(ring.priorities, share * ring.priorities.total)
     slot = jnp.minimum(slot, ring.num_envs * ring.length - 1)
     probability = ring.priorities.levels[-1][slot] / ring.priorities.total

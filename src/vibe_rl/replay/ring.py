@@ -99,8 +99,8 @@ def write(xp: Any, ring: Ring, step: Transition) -> Ring:
     here, following = first + ring.cursor, first + (ring.cursor + 1) % ring.length
     both = xp.concatenate([here, following])  # written at once: see `put`
     done = step.terminated | step.truncated
-    ending = xp.where(done, np.uint8(TRUNCATED), np.uint8(GOES_ON))
-    kind = xp.where(step.terminated, np.uint8(TERMINATED), ending)
+    ending = xp.where(done, np.int32(TRUNCATED), np.int32(GOES_ON))
+    kind = xp.where(step.terminated, np.int32(TERMINATED), ending).astype(np.uint8)
     into = partial(put, xp, both)
     return ring._replace(
         obs=jax.tree.map(into, ring.obs, step.obs, step.next_obs),

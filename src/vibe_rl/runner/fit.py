@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from signal import Signals
 from typing import NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import jax
@@ -157,18 +158,20 @@ class Host:
     def end(self, update: int, state: TrainState, signal: int) -> FitResult:
         """Logs and saves what is left; a row cut short only if no resumed run can complete it."""
         self.flush()
-        run, rows = self.run, self.rows
+        run, rows, step = self.run, self.rows, update * self.run.steps_per_update
         evaluated = rows.evaluated == update
         scores = rows.evaluation if evaluated else None
         if self.saver is None:
             rows.close(update)
         else:
+            if signal:
+                self.saver.say(f"{Signals(signal).name}: saving step {step:,} ...")
             self.saver.finish(update, state, rows.unfinished, scores)
         is_last = update == run.n_updates
         complete = is_last and (evaluated or not run.due.evaluates_after(update))
         return FitResult(
             state=state,
-            step=update * run.steps_per_update,
+            step=step,
             updates=update,
             history=rows.table(),
             evaluation=rows.evaluation,

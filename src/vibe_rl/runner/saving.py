@@ -66,6 +66,7 @@ class Saver:
             best_fn=eval_return,
             best_mode="max",
         )
+        self.say: Callable[[str], object] = lambda text: None  # for people who wait
         self._saved_at, self._best = time.monotonic(), -np.inf
         self._mark_best()
         self._under_way: int | None = None  # the step of the checkpoint that is being written

@@ -67,7 +67,7 @@ class Session:
                     saver = make_saver(run, self.checkpoints, self.run_dir)
                 stack.callback(saver.close)
             stack.enter_context(end_if_alone())  # before saver.close, for which all are needed
-            own = own_trackers(run, self.run_dir, found) if is_first() else []
+            own = own_trackers(run, self.run_dir, found, saver) if is_first() else []
             tee = stack.enter_context(Tee(*trackers, *own))
             tee.log_config(plain(run.description))
             result = fit(run, tee, callback, keep_history, saver, self.stop, found)
@@ -175,8 +175,10 @@ def make_saver(run: Run, directory: Path, run_dir: RunDir | None) -> Saver:
     return Saver(run, directory, notes, run_dir.mark_best if in_run_dir else None)  # type: ignore[union-attr]
 
 
-def own_trackers(run: Run, run_dir: RunDir | None, found: Found | None) -> list[Any]:
-    """The log in the run directory, and the line of progress."""
+def own_trackers(
+    run: Run, run_dir: RunDir | None, found: Found | None, saver: Saver | None
+) -> list[Any]:
+    """The log in the run directory, and the line of progress, which tells what the saver says."""
     step = 0 if found is None else found.update * run.steps_per_update
     logs = [] if run_dir is None else [open_log(run, run_dir, step)]
     if not run.config.progress_bar:
@@ -185,6 +187,8 @@ def own_trackers(run: Run, run_dir: RunDir | None, found: Found | None) -> list[
     memory = run.algorithm.describe_memory()
     doing = "nothing is left to do" if is_complete(run, found) else "compiling ..."
     console.status(f"{memory}{'; ' if memory else ''}{doing}")
+    if saver is not None:
+        saver.say = console.status
     return [*logs, console]
 
 

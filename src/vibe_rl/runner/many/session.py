@@ -60,7 +60,7 @@ def open_files(run: Run, run_dir: RunDir, common: set[int], stack: ExitStack) ->
     found = latest(run, run_dir.checkpoints, common)
     saver = make_saver(run, run_dir.checkpoints, run_dir)
     stack.callback(saver.close)
-    tee = stack.enter_context(Tee(*own_trackers(run, run_dir, found)))
+    tee = stack.enter_context(Tee(*own_trackers(run, run_dir, found, saver)))
     tee.log_config(plain(run.description))
     return MemberFiles(tee, saver, found)
 
