@@ -135,7 +135,7 @@ def test_one_format_for_the_manager_and_for_single_checkpoints(tmp_path):
 def test_nothing_to_restore_is_an_error_that_says_so(tmp_path):
     with CheckpointManager(tmp_path) as manager:
         assert (manager.latest_step(), manager.best_step(), manager.all_steps()) == (None, None, [])
-        with pytest.raises(NoCheckpointError, match="it holds none"):
+        with pytest.raises(NoCheckpointError, match="name one that holds any"):
             manager.restore(like=LIKE)
     assert issubclass(NoCheckpointError, FileNotFoundError)
 

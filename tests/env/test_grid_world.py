@@ -69,5 +69,5 @@ def test_the_agent_is_drawn_over_the_goal_and_by_row_and_column():
 
 @pytest.mark.parametrize("fields", [{"size": 1}, {"cell_px": 0}])
 def test_a_room_without_a_way_is_refused(fields):
-    with pytest.raises(ConfigError, match=r"must be at least"):
+    with pytest.raises(ConfigError, match=r": give at least"):
         PixelGridWorld(**fields)

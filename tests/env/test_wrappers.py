@@ -182,12 +182,12 @@ def test_a_hook_sees_state_action_and_step():
 
 
 def test_a_time_limit_outside_auto_reset_is_refused():
-    with pytest.raises(ConfigError, match="must be inside AutoResetWrapper"):
+    with pytest.raises(ConfigError, match="outside AutoResetWrapper: put it inside"):
         TimeLimitWrapper(AutoResetWrapper(Clock()), 3)
 
 
 def test_a_time_limit_below_one_is_refused():
-    with pytest.raises(ConfigError, match="max_steps=0"):
+    with pytest.raises(ConfigError, match="max_steps 0"):
         TimeLimitWrapper(Clock(), 0)
 
 
@@ -237,7 +237,7 @@ def test_a_discrete_observation_cannot_be_normalised():
         def observation_space(self, params):
             return Discrete(3)
 
-    with pytest.raises(ConfigError, match="normalises a Box or an Image"):
+    with pytest.raises(ConfigError, match="cannot be normalised: give"):
         ObsNormWrapper(Blind()).default_params()
 
 

@@ -280,11 +280,11 @@ class OffPolicy(Algorithm):
         free = free_on_host() if self.on_host else free_on_device()
         if needed > free:
             place = "host" if self.on_host else "device"
+            remedy = "a smaller one" if self.on_host else "a smaller one, or replay_on host"
             raise ConfigError(
                 f"buffer_size {self.replay.capacity:,} takes "
                 f"{f'{n_agents} x ' * (n_agents > 1)}{self._ring_size()}, and the "
-                f"{place} has {format_bytes(free)} free: give a smaller one"
-                + (", or replay_on host." if not self.on_host else ".")
+                f"{place} has {format_bytes(free)} free: give {remedy}."
             )
         if self.replay.num_envs * self.replay.length >= 2**31:
             raise ConfigError(

@@ -227,8 +227,9 @@ def _find(directory: str | Path, step: int | None) -> Path:
     steps = saved_steps(directory)
     path = _path(directory, steps[-1] if step is None and steps else step)
     if not (path / "state").is_dir():
-        known = f"there are steps {steps}" if steps else "it holds none"
-        raise NoCheckpointError(f"no checkpoint {path.name} in {path.parent}: {known}.")
+        what = "no checkpoint" if step is None else f"no checkpoint {path.name}"
+        known = f"name one of the steps {steps}" if steps else "name one that holds any"
+        raise NoCheckpointError(f"{what} in {directory}: {known}.")
     return path
 
 

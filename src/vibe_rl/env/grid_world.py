@@ -45,7 +45,7 @@ class GridWorld:
 
     def __post_init__(self):
         if self.size < 2:
-            raise ConfigError(f"size={self.size} of {type(self).__name__} must be at least 2.")
+            raise ConfigError(f"size {self.size} of {type(self).__name__}: give at least 2.")
 
     def default_params(self) -> GridWorldParams:
         """A hundred steps."""
@@ -98,7 +98,7 @@ class PixelGridWorld(GridWorld):
     def __post_init__(self):
         super().__post_init__()
         if self.cell_px < 1:
-            raise ConfigError(f"cell_px={self.cell_px} of PixelGridWorld must be at least 1.")
+            raise ConfigError(f"cell_px {self.cell_px} of PixelGridWorld: give at least 1.")
 
     def observation_space(self, params: GridWorldParams) -> Image:
         """Square colour pictures."""

@@ -102,7 +102,7 @@ class GrayscaleWrapper(ImageWrapper):
         """The same size with one channel; refuses pictures that have no three."""
         if space.channels != 3:
             raise ConfigError(
-                f"GrayscaleWrapper needs 3 channels, not the {space.channels} of {space}."
+                f"{space} has {space.channels} channels: give GrayscaleWrapper pictures of 3."
             )
         return replace(space, channels=1)
 
@@ -141,7 +141,7 @@ class FrameStackWrapper(Wrapper):
 
     def __post_init__(self):
         if self.n_frames < 1:
-            raise ConfigError(f"n_frames={self.n_frames} of FrameStackWrapper must be at least 1.")
+            raise ConfigError(f"n_frames {self.n_frames} of FrameStackWrapper: give at least 1.")
 
     def observation_space(self, params: PyTree) -> Space:
         """Every part of the observation, `n_frames` times."""

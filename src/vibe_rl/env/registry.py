@@ -89,7 +89,7 @@ def _like(default: Any, value: Any) -> Any:
     if type(default) is not int or not isinstance(value, float):
         return value
     if not value.is_integer():
-        raise ConfigError(f"an environment's argument {value} must be a whole number.")
+        raise ConfigError(f"an environment's argument {value}: give a whole number.")
     return int(value)
 
 

@@ -224,9 +224,9 @@ class TimeLimitWrapper(Wrapper):
 
     def __post_init__(self):
         if has_layer(self.env, AutoResetWrapper):
-            raise ConfigError("TimeLimitWrapper must be inside AutoResetWrapper to end an episode.")
+            raise ConfigError("TimeLimitWrapper is outside AutoResetWrapper: put it inside.")
         if self.max_steps < 1:
-            raise ConfigError(f"max_steps={self.max_steps} of TimeLimitWrapper must be at least 1.")
+            raise ConfigError(f"max_steps {self.max_steps} of TimeLimitWrapper: give at least 1.")
 
     def reset(self, key: Key, params: PyTree) -> tuple[PyTree, TimeLimitState]:
         """A reset of `env` at time 0."""
@@ -311,5 +311,5 @@ class ObsNormWrapper(ObservationWrapper):
 
 def _array_space(space: Space) -> Box | Image:
     if not isinstance(space, (Box, Image)):
-        raise ConfigError(f"ObsNormWrapper normalises a Box or an Image, not {space}.")
+        raise ConfigError(f"{space} cannot be normalised: give ObsNormWrapper a Box or an Image.")
     return space

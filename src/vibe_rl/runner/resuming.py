@@ -98,13 +98,18 @@ def latest_whole(run: Run, directory: Path, among: Collection[int] | None = None
     for step in reversed(steps if among is None else [step for step in steps if step in among]):
         found, error = read(run, directory, step)
         if greatest(error is not None):
-            damaged.append((step, error or DamagedCheckpointError(f"step_{step} is damaged.")))
+            damaged.append((step, error or unreadable_elsewhere(step)))
             continue
         run_on_first(lambda: set_damaged_aside(directory, damaged))
         return found
     if damaged:
         raise damaged[0][1]
     return None
+
+
+def unreadable_elsewhere(step: int) -> DamagedCheckpointError:
+    """What a process raises that could read a checkpoint which another could not."""
+    return DamagedCheckpointError(f"step_{step} cannot be read by all: take an earlier one.")
 
 
 def read(
