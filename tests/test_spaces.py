@@ -1,5 +1,7 @@
 """Spaces: every sample is a member, strangers are not, descriptions hash and compare."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -165,6 +167,41 @@ def test_the_last_number_of_a_type_is_no_bound(dtype):
     space = Box(0, ends.max, (1,), dtype)
     assert not space.bounded
     assert space == Box(0, np.inf, (1,), dtype)
+
+
+@pytest.mark.parametrize(
+    ("wide", "narrow"),
+    [(np.float64, jnp.float32), (jnp.int64, jnp.int32), (np.uint64, jnp.uint32)],
+)
+def test_spaces_have_at_most_32_bits(wide, narrow):
+    assert Box(0, 5, (2,), wide) == Box(0, 5, (2,), narrow)
+    assert Box(0, 5, (2,), wide).sample(jax.random.key(0)).dtype == narrow
+    if np.dtype(wide).kind in "iu":
+        for kind in (partial(Discrete, 3), partial(MultiDiscrete, (2, 3)), partial(MultiBinary, 2)):
+            assert kind(wide) == kind(narrow)
+            assert hash(kind(wide)) == hash(kind(narrow))
+
+
+@pytest.mark.parametrize(
+    "space",
+    [
+        MultiBinary(9),
+        MultiDiscrete((2, 300), jnp.uint32),
+        Image(2, 3, 1),
+        Box([0.0, 2.0, -np.inf, -np.inf], [1.0, np.inf, 2.0, np.inf]),
+        Box([0, 2, -np.inf, -np.inf], [1, np.inf, 2, np.inf], dtype=jnp.int32),
+        Dict({"a": Box(-5, 5, (2,), jnp.int16), "b": Masked(Discrete(7), 2)}),
+    ],
+    ids=lambda space: type(space).__name__,
+)
+def test_samples_are_the_same_in_64_bit_mode(space):
+    expected = space.sample(KEYS[0])
+    with jax.enable_x64(True):
+        sample = space.sample(KEYS[0])
+        assert space.contains(sample)
+    for found, wanted in zip(*map(jax.tree.leaves, (sample, expected)), strict=True):
+        assert found.dtype == wanted.dtype
+        np.testing.assert_array_equal(found, wanted)
 
 
 def test_bytes_have_bounds():
