@@ -289,7 +289,7 @@ def test_a_signal_to_one_process_stops_both_with_a_checkpoint(pair, tmp_path):
     wait_for_checkpoint(tmp_path, pair.processes)
     pair.processes[1].send_signal(signal.SIGTERM)
     statuses, outputs = pair.hear()
-    assert statuses == [0, 0], outputs
+    assert statuses == [143, 143], outputs
     assert "Training interrupted" in outputs[0]
 
 

@@ -73,7 +73,8 @@ def test_a_resumed_run_has_the_params_that_it_would_have_had(tmp_path):
     train_ppo(ENV, SCHEDULE, runner_config=replace(RUNNER, total_timesteps=56), **how)
     resumed = replace(RUNNER, resume=True)
     state, _ = train_ppo(ENV, SCHEDULE, runner_config=resumed, **how)
-    whole, _ = train_ppo(ENV, SCHEDULE, ppo_config=CONFIG, runner_config=RUNNER)
+    how["run_dir"] = RunDir("whole", tmp_path)
+    whole, _ = train_ppo(ENV, SCHEDULE, runner_config=RUNNER, **how)
     pairs = zip(jax.tree.leaves(state.agent_state), jax.tree.leaves(whole.agent_state), strict=True)
     assert all(np.array_equal(*pair) for pair in pairs)
 

@@ -17,7 +17,7 @@ from vibe_rl.algorithms.ppo import PPOConfig
 from vibe_rl.algorithms.sac import SACConfig
 from vibe_rl.checkpoint import saved_steps
 from vibe_rl.configs import TrainConfig
-from vibe_rl.env import AutoResetWrapper, register
+from vibe_rl.env import AutoResetWrapper, registry
 from vibe_rl.errors import TrainingInterrupted
 from vibe_rl.experiment import resume, train
 from vibe_rl.metrics import read_metrics
@@ -153,12 +153,12 @@ def endless(length=ENDLESS):
     return Probe(length)
 
 
-register("Endless-v0", endless)
 CONFIG = TrainConfig("Endless-v0", algo=PPO, runner=RUNNER)
 
 
 @pytest.mark.parametrize("seeds", [None, (3, 5)])
 def test_experiments_are_interrupted_alike_and_resume(seeds, tmp_path, monkeypatch):
+    monkeypatch.setitem(registry._registry, "Endless-v0", endless)
     how = {} if seeds is None else {"seeds": seeds}
     with (
         one_device(),

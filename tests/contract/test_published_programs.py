@@ -222,7 +222,8 @@ from pathlib import Path
 
 rows = list(map(json.loads, Path(run_dir, "logs", "metrics.jsonl").read_text().splitlines()))
 assert {"step", "wall_time", *metrics._fields} <= rows[-1].keys()
-assert Path(run_dir).name.startswith("ppo_cartpole_") and Path(run_dir).parent == Path("runs")
+assert Path(run_dir).name.startswith("ppo_cartpole_")
+assert Path(run_dir).parent == Path("runs").absolute()
 assert Path(run_dir, "artifacts", "reward_curve.png").is_file()
 """,
     "dqn": """
