@@ -1,6 +1,7 @@
 """Output that is not read to its end, and terminals that lack letters."""
 
 import io
+import logging
 import os
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from processes import environ
 from vibe_rl.cli import main
 from vibe_rl.cli.streams import forgiving_output
 from vibe_rl.run_dir import RunDir
+from vibe_rl.system.notices import say_once
 
 
 @pytest.mark.parametrize(("words", "unbuffered"), [("--help", ""), ("train --help", "1")])
@@ -26,6 +28,17 @@ def test_a_pipe_that_closes_ends_a_command_quietly(words, unbuffered):
     os.close(writer)
     assert done.stderr == b""
     assert done.returncode == 141  # as a process that SIGPIPE ends
+
+
+def test_a_notice_is_one_line_above_the_progress(capsys, monkeypatch, tmp_path):
+    say_once.cache_clear()
+    monkeypatch.chdir(tmp_path)
+    words = "--algo.num_envs 2 --runner.num_envs 8 --runner.total_timesteps 9"  # refused after it
+    with pytest.raises(SystemExit):
+        main(["train", "cartpole_ppo", *words.split()])
+    notice, _ = capsys.readouterr().err.splitlines()
+    assert notice.startswith("vibe-rl: num_envs: 2 envs are used, where the algorithm's config")
+    assert not logging.getLogger("vibe_rl").handlers
 
 
 def test_another_pipe_that_breaks_is_an_error_as_ever():

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
 
-from vibe_rl.cli.streams import forgiving_output
+from vibe_rl.cli.streams import forgiving_output, shown_notices
 from vibe_rl.errors import ConfigError, NonFiniteLossError, unknown
 
 COMMANDS = {
@@ -43,6 +43,7 @@ def end_at_ctrl_c() -> None:
 
 
 @forgiving_output()
+@shown_notices()
 def main(args: Sequence[str] | None = None) -> None:
     """Runs one command; bad input ends it with one sentence and exit status 2.
 

@@ -1,5 +1,6 @@
-"""What becomes of output that nobody reads any more, or whose letters a terminal does not have."""
+"""What becomes of notices, of output that nobody reads, and of letters that a terminal lacks."""
 
+import logging
 import os
 import select
 import signal
@@ -26,6 +27,31 @@ def forgiving_output() -> Iterator[None]:
         for stream in abandoned:  # what is left in their buffers goes nowhere
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
         raise SystemExit(128 + signal.SIGPIPE) from None
+
+
+class _AboveProgress(logging.Handler):
+    """Writes to the present stderr, above a progress line if there is one."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        from tqdm import tqdm  # noqa: PLC0415 - few commands have anything to say
+
+        tqdm.write(f"vibe-rl: {record.getMessage()}", file=sys.stderr)
+
+
+@contextmanager
+def shown_notices() -> Iterator[None]:
+    """In its block, what the logger "vibe_rl" says is a line of stderr, unless it has handlers."""
+    logger, handler = logging.getLogger("vibe_rl"), _AboveProgress(logging.WARNING)
+    if logger.handlers:
+        yield
+        return
+    logger.addHandler(handler)
+    propagates, logger.propagate = logger.propagate, False
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.propagate = propagates
 
 
 @contextmanager
