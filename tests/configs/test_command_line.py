@@ -35,6 +35,11 @@ def test_what_is_typed_counts_as_given_and_goes_before_the_preset(words, own, ru
     assert config.runner.checkpoint_share == share
 
 
+def test_a_text_that_looks_like_a_number_stays_a_text():
+    for text in ("1e6", "(8)", "true"):
+        assert cli(["cartpole_ppo", "--runner.checkpoint_dir", text]).runner.checkpoint_dir == text
+
+
 def test_the_number_of_envs_that_is_typed_goes_before_the_one_on_record():
     recorded = cli(["cartpole_ppo"])
     config = update_config(recorded, ["--runner.num_envs", "3"])

@@ -280,8 +280,11 @@ class Later(StopRequest):
 def test_a_stopped_population_is_resumed_to_the_same_bits(whole, tmp_path, monkeypatch):
     run_many = training.run_many
 
-    def stopping(run, run_dirs, record, fit):
-        return run_many(run, run_dirs, record, Later(3), fit)
+    def stopping(run, run_dirs, record, stop, fit):
+        later = Later(3)
+        results = run_many(run, run_dirs, record, later, fit)
+        stop.signal = later.signal
+        return results
 
     monkeypatch.setattr(training, "run_many", stopping)
     with pytest.raises(TrainingInterrupted) as interrupted:

@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import shutil
 import signal
 import threading
 import time
@@ -12,6 +13,7 @@ import pytest
 
 from compiling import one_device
 from probes import Continuous, Probe
+from small_run import CONFIG as SMALL
 from vibe_rl.algorithms.dqn import DQNConfig
 from vibe_rl.algorithms.ppo import PPOConfig
 from vibe_rl.algorithms.sac import SACConfig
@@ -20,6 +22,8 @@ from vibe_rl.configs import TrainConfig
 from vibe_rl.env import AutoResetWrapper, registry
 from vibe_rl.errors import TrainingInterrupted
 from vibe_rl.experiment import resume, train
+from vibe_rl.experiment.seeds import resume_seeds
+from vibe_rl.experiment.sweep import resume_sweep, sweep
 from vibe_rl.metrics import read_metrics
 from vibe_rl.run_dir import RunDir
 from vibe_rl.run_dir.group import members
@@ -29,6 +33,7 @@ from vibe_rl.runner import (
     PPOTrainState,
     RunnerConfig,
     SACTrainResult,
+    session,
     train_dqn,
     train_ppo,
     train_ppo_multigpu,
@@ -188,3 +193,75 @@ def test_a_stop_that_is_no_signal_has_no_number():
     stop = StopRequest()
     stop.requested = True
     assert stop.signal == 0
+
+
+@contextmanager
+def cut_at(monkeypatch, count):
+    """Interrupts the evaluation that is the `count`-th of the block."""
+    evaluation, begun = Run.evaluation, []
+
+    def cut(run, agent_state, update):
+        begun.append(update)
+        if len(begun) == count:
+            os.kill(os.getpid(), signal.SIGINT)
+            yield None
+        yield from evaluation(run, agent_state, update)
+
+    monkeypatch.setattr(Run, "evaluation", cut)
+    with pytest.raises(TrainingInterrupted) as interrupted:
+        yield interrupted
+    monkeypatch.setattr(Run, "evaluation", evaluation)
+
+
+def evaluated_at(run):
+    return [row["step"] for row in read_metrics(run) if row.get("eval_return") is not None]
+
+
+def test_a_group_resumes_where_one_member_has_its_evaluation_and_another_has_not(
+    tmp_path, monkeypatch
+):
+    """As if it had been killed while the members' checkpoints were replaced."""
+    config = replace(CONFIG, runner=replace(RUNNER, eval_max_steps=4))
+    monkeypatch.setitem(registry._registry, "Endless-v0", endless)
+    with one_device():
+        with cut_at(monkeypatch, 1) as interrupted:
+            train(config, tmp_path, seeds=(3, 5))
+        group, _ = interrupted.value.result
+        second = members(group)[1]
+        before = shutil.copytree(second.root, tmp_path / "before", symlinks=True)
+        with cut_at(monkeypatch, 2):  # the first is made up for
+            resume_seeds(group.root)
+        shutil.rmtree(second.root)
+        shutil.copytree(before, second.root, symlinks=True)
+        for run in members(group):  # from the step that both have
+            shutil.rmtree(run.checkpoints / "step_64", ignore_errors=True)
+        resume_seeds(group.root)
+    assert [evaluated_at(run) for run in members(group)] == [[32, 64], [32, 64]]
+
+
+def test_a_sweep_ranks_by_the_evaluation_that_was_cut(tmp_path, monkeypatch):
+    config = replace(SMALL, runner=replace(SMALL.runner, eval_every=0, plot=False))
+    axes = {"algo.lr": [1e-3, 1e-2, 2e-3, 3e-3]}
+    with one_device():
+        with cut_at(monkeypatch, 2) as interrupted:  # at the second rung, when it has two settings
+            sweep(config, axes, range(1), 2, tmp_path)
+        group, standings = interrupted.value.result
+        assert standings == []
+        resume_sweep(group.root)
+    assert sorted(map(evaluated_at, members(group))) == [
+        [256],
+        [256],
+        [256, 512],
+        [256, 512, 1024],
+    ]
+
+
+def test_a_signal_while_the_curve_is_drawn_is_not_lost(tmp_path, monkeypatch):
+    def interrupting(*args, **how):
+        os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(session, "plot_reward_curve", interrupting)
+    monkeypatch.setattr(RunDir, "best_checkpoint", None)
+    with pytest.raises(TrainingInterrupted) as interrupted:
+        trained("ppo", 3, run_dir=RunDir("run", tmp_path), changes={"plot": True})
+    assert len(interrupted.value.result[1].total_loss) == 4

@@ -1,5 +1,7 @@
 """What a run passes to trackers and callbacks, and how a callback ends it."""
 
+import os
+import signal
 from dataclasses import replace
 
 import jax.numpy as jnp
@@ -12,11 +14,12 @@ from vibe_rl.algorithms.ppo import PPOConfig
 from vibe_rl.checkpoint import saved_steps
 from vibe_rl.configs import TrainConfig, to_dict
 from vibe_rl.env import AutoResetWrapper, make
-from vibe_rl.errors import ConfigError
+from vibe_rl.errors import ConfigError, TrainingInterrupted
 from vibe_rl.metrics import read_metrics
 from vibe_rl.run_dir import RunDir
 from vibe_rl.runner import RunnerConfig, train_dqn, train_ppo
 from vibe_rl.runner.fit import is_false
+from vibe_rl.tracking.base import Tracker
 
 ENV, PARAMS = make("CartPole-v1")
 ENV = AutoResetWrapper(ENV)
@@ -187,6 +190,34 @@ def test_earlier_updates_have_the_mean_of_their_row_or_are_nan(tmp_path):
     checkpoints = {"checkpoint_dir": str(how.pop("run_dir").checkpoints)}
     _, history = train_ppo(ENV, PARAMS, runner_config=replace(longer, **checkpoints), **how)
     assert np.isnan(history.total_loss).all()
+
+
+def test_earlier_updates_are_unknown_where_another_log_has_them(tmp_path):
+    """A run whose checkpoints are elsewhere resumes with a log of its own."""
+    runner = replace(RUNNER, checkpoint_dir=str(tmp_path / "saved"), total_timesteps=128)
+    train_ppo(ENV, PARAMS, ppo_config=CONFIG, runner_config=runner, run_dir=RunDir("a", tmp_path))
+    how = {"ppo_config": CONFIG, "run_dir": RunDir("b", tmp_path)}
+    for n_updates in (3, 4):
+        resumed = replace(runner, resume=True, total_timesteps=64 * n_updates)
+        _, history = train_ppo(ENV, PARAMS, runner_config=resumed, **how)
+        assert np.isnan(history.total_loss).tolist() == [True] * 2 + [False] * (n_updates - 2)
+
+
+def test_updates_of_a_row_that_was_cut_keep_their_own_values(tmp_path):
+    runner = replace(RUNNER, log_interval=256)
+    whole, how = train(runner_config=runner)[2], {"ppo_config": CONFIG}
+    how["run_dir"] = RunDir("parts", tmp_path)
+    with pytest.raises(TrainingInterrupted):
+        train_ppo(ENV, PARAMS, runner_config=runner, trackers=[Interrupter()], **how)
+    _, history = train_ppo(ENV, PARAMS, runner_config=replace(runner, resume=True), **how)
+    np.testing.assert_array_equal(history.total_loss, whole.total_loss)
+
+
+class Interrupter(Tracker):
+    """Sends SIGINT before the first update."""
+
+    def log_config(self, config):
+        os.kill(os.getpid(), signal.SIGINT)
 
 
 def test_a_resumed_dqn_returns_what_the_whole_run_logged(tmp_path):

@@ -59,13 +59,15 @@ def search(args: Sequence[str]) -> None:
         options["--pruner"],
         parse_int("--sampler_seed", number, 0) if number else None,
     )
-    interrupted = True
+    interrupt = None
     try:
         run_trials(study, objective_of_trial, n_trials, [partial(print_trial, space)])
-        interrupted = False
-    finally:
-        print_search(study, n_trials, interrupted)
-        print_best(study, space, shared, seeds)
+    except KeyboardInterrupt as error:
+        interrupt = error
+    print_search(study, n_trials, interrupt is not None)
+    print_best(study, space, shared, seeds)
+    if interrupt is not None:
+        raise interrupt
 
 
 def pop_options(args: Sequence[str]) -> tuple[dict[str, str], list[str]]:

@@ -86,10 +86,15 @@ def tyro_words(args: Sequence[str], config: TrainConfig) -> list[str]:
     """
     given = list(split_equals(args))
     check_fields(given, config)
-    flags = set(field_names(config, kind=bool))
+    flags, texts = (
+        set(field_names(config, kinds=[bool])),
+        set(field_names(config, kinds=[str, str | None])),
+    )
     words: list[str] = []
     for before, arg in pairwise(["", *given]):
-        if not before.startswith("--") or arg.lower() not in ("true", "false"):
+        if field_of(before) in texts:
+            words.append(arg)
+        elif not before.startswith("--") or arg.lower() not in ("true", "false"):
             words.extend(_unpack(arg))
         elif field_of(before) not in flags:
             words.append(arg.capitalize())
@@ -100,7 +105,7 @@ def tyro_words(args: Sequence[str], config: TrainConfig) -> list[str]:
 
 def check_fields(args: Sequence[str], config: TrainConfig) -> None:
     """Raises ConfigError for a `--field` that the config does not have, or that lacks its value."""
-    names, flags = set(field_names(config)), set(field_names(config, kind=bool))
+    names, flags = set(field_names(config)), set(field_names(config, kinds=[bool]))
     for arg, following in pairwise([*args, "--"]):
         if not arg.startswith("--"):
             continue
@@ -121,13 +126,13 @@ def field_of(option: str) -> str:
     return option.removeprefix("--").replace("-", "_")
 
 
-def field_names(config: Any, prefix: str = "", kind: type | None = None) -> Iterator[str]:
-    """The dotted names of all fields, such as algo.lr, or of those of one type."""
+def field_names(config: Any, prefix: str = "", kinds: Sequence[Any] = ()) -> Iterator[str]:
+    """The dotted names of all fields, such as algo.lr, or of those of some types."""
     for field in dataclasses.fields(config):
         value = getattr(config, field.name)
         if dataclasses.is_dataclass(value):
-            yield from field_names(value, f"{prefix}{field.name}.", kind)
-        elif kind in (None, field.type):
+            yield from field_names(value, f"{prefix}{field.name}.", kinds)
+        elif not kinds or field.type in kinds:
             yield f"{prefix}{field.name}"
 
 

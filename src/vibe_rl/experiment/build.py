@@ -1,11 +1,12 @@
 """From a config to the run that it describes."""
 
+from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 from vibe_rl.configs.train_config import ALGORITHMS, TrainConfig, algorithm_name, to_dict
 from vibe_rl.env import AutoResetWrapper, HostEnvironment, make
 from vibe_rl.errors import ConfigError, check_kind
+from vibe_rl.run_dir.files import absolute
 from vibe_rl.runner.config import check_checkpoints_used, is_given, with_num_envs
 from vibe_rl.runner.from_config import prepare_from_config
 from vibe_rl.runner.run import Run, prepare_together
@@ -30,33 +31,43 @@ def build(config: TrainConfig) -> Run:
 def as_recorded(config: TrainConfig) -> TrainConfig:
     """The config with what depends on the machine or on the call resolved, as files record it.
 
-    The number of envs is that on all devices, a path is absolute, and nothing says whether the run
-    was resumed.
+    The number of envs is that on all devices, and nothing says whether the run was resumed.
     """
     algo, runner = with_num_envs(config.algo, config.runner)
-    folder = runner.checkpoint_dir
-    runner = replace(
-        runner,
-        checkpoint_dir=None if folder is None else str(Path(folder).absolute()),
-        resume=False,
-        overwrite=False,
-    )
+    runner = replace(runner, resume=False, overwrite=False)
     return replace(config, algo=algo, runner=runner)
 
 
-def build_for_run_dir(config: TrainConfig) -> Run:
+def with_absolute_paths(config: TrainConfig) -> TrainConfig:
+    """The config for readers who may be in another directory."""
+    folder = config.runner.checkpoint_dir
+    if folder is None:
+        return config
+    return replace(config, runner=replace(config.runner, checkpoint_dir=str(absolute(folder))))
+
+
+def build_for_run_dir(config: TrainConfig, change: Callable[[TrainConfig], TrainConfig]) -> Run:
     """A run with a run directory, checked before anything is written there.
+
+    Args:
+        config: the run.
+        change: `check_new` or `resumed`.
 
     Raises:
         ConfigError: it cannot work, or processes that train together have different configs.
     """
-    if config.runner.checkpoint_interval is None:
-        check_checkpoints_used(config.runner)
-    return prepare_together(lambda: build(config))
+
+    def checked() -> Run:
+        changed = change(config)
+        if changed.runner.checkpoint_interval is None:
+            check_checkpoints_used(changed.runner)
+        return build(changed)
+
+    return prepare_together(checked)
 
 
-def check_new(config: TrainConfig) -> None:
-    """Raises ConfigError for a new run that is to find checkpoints in its new directory."""
+def check_new(config: TrainConfig) -> TrainConfig:
+    """The config, unless a new run is to find checkpoints in its new directory: ConfigError."""
     check_kind("config", config, TrainConfig)
     runner = config.runner
     for name in ("resume", "overwrite"):
@@ -65,6 +76,7 @@ def check_new(config: TrainConfig) -> None:
                 f"runner.{name} True: a new run has no checkpoints, give runner.checkpoint_dir or "
                 "use vibe-rl train --resume RUN."
             )
+    return config
 
 
 def resumed(config: TrainConfig) -> TrainConfig:

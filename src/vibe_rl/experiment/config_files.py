@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from vibe_rl.configs.train_config import TrainConfig, from_dict, to_dict
 from vibe_rl.errors import ConfigError
-from vibe_rl.experiment.build import as_recorded
+from vibe_rl.experiment.build import as_recorded, with_absolute_paths
 from vibe_rl.run_dir.directory import RunDir
 from vibe_rl.run_dir.group import AnyPath
 from vibe_rl.system.folders import missing_folders, remove_empty
@@ -20,17 +20,18 @@ PLANS = re.compile(r"(config|manifest)(_\d+)?\.json|sweep\.json|population\.json
 
 
 @contextmanager
-def new_run_dir(name: str, base_dir: AnyPath = "runs") -> Iterator[RunDir]:
+def new_run_dir(name: str, base_dir: AnyPath = "runs", removable: bool = True) -> Iterator[RunDir]:
     """A new run directory, removed again if its block fails before anything was learned.
 
-    Of several processes, the first makes it and all use it.
+    Of several processes, the first makes it and all use it. What is learned elsewhere, so that the
+    directory does not show it, makes it not `removable`.
     """
     made = missing_folders(base_dir)
     run_dir = _shared_run_dir(name, base_dir)
     try:
         yield run_dir
     except BaseException:
-        if is_first() and holds_only_plans(run_dir):
+        if removable and is_first() and holds_only_plans(run_dir):
             shutil.rmtree(run_dir)
             remove_empty(made)
         raise
@@ -39,7 +40,7 @@ def new_run_dir(name: str, base_dir: AnyPath = "runs") -> Iterator[RunDir]:
 def holds_only_plans(run_dir: RunDir) -> bool:
     """Whether its files, and those of its members, are empty or say what was to be trained."""
     files = [path for path in run_dir.root.rglob("*") if not path.is_dir()]
-    return all(PLANS.fullmatch(path.name) or not path.stat().st_size for path in files)
+    return all(PLANS.fullmatch(path.name) or not path.lstat().st_size for path in files)
 
 
 def _shared_run_dir(name: str, base_dir: AnyPath) -> RunDir:
@@ -67,7 +68,7 @@ def read_config(path: AnyPath) -> TrainConfig:
 
 def write_config(run_dir: RunDir, config: TrainConfig) -> None:
     """Writes the config as recorded into the run directory, unless it is the newest one there."""
-    config = as_recorded(config)
+    config = with_absolute_paths(as_recorded(config))
     if not (run_dir.root / "config.json").exists() or read_config(run_dir) != config:
         fields = to_dict(config)
         run_dir.save_next_config(fields)

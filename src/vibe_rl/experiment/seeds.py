@@ -23,7 +23,7 @@ from vibe_rl.run_dir.group import AnyPath, members
 from vibe_rl.runner.fit import FitResult
 from vibe_rl.runner.many.runs import side_by_side
 from vibe_rl.runner.many.session import run_many
-from vibe_rl.system.signals import unless_interrupted
+from vibe_rl.system.signals import StopRequest, unless_interrupted
 
 
 def check_seeds(seeds: Iterable[int]) -> list[int]:
@@ -74,5 +74,6 @@ def resume_seeds(
 def _train(group: Group) -> tuple[RunDir, list[FitResult]]:
     run = side_by_side([member.run for member in group.members])
     run_dirs = [member.run_dir for member in group.members]
-    results = run_many(run, run_dirs, lambda: write_group_files(group))
-    return unless_interrupted((group.run_dir, results), results[0].signal)
+    with StopRequest() as stop:
+        results = run_many(run, run_dirs, lambda: write_group_files(group), stop)
+    return unless_interrupted((group.run_dir, results), stop.signal)

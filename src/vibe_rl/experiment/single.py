@@ -7,7 +7,7 @@ from typing import Any, overload
 
 import jax
 
-from vibe_rl.checkpoint import CheckpointManager, load_metadata
+from vibe_rl.checkpoint import CheckpointManager, load_metadata, saved_steps
 from vibe_rl.configs.train_config import TrainConfig, experiment_name
 from vibe_rl.errors import ConfigError
 from vibe_rl.experiment.build import (
@@ -67,15 +67,15 @@ def train(
     """
     if seeds is not None:
         return train_seeds(config, seeds, base_dir)
-    check_new(config)
-    run = build_for_run_dir(config)
+    run = build_for_run_dir(config, check_new)
+    name = experiment_name(config)
     with (
-        new_run_dir(experiment_name(config), base_dir) as run_dir,
+        new_run_dir(name, base_dir, removable=config.runner.checkpoint_dir is None) as run_dir,
         open_session(run, run_dir) as session,
     ):
         run_on_first(partial(write_run_files, run_dir, config))
         result = session.train()
-    return unless_interrupted((run_dir, result), result.signal)
+    return unless_interrupted((run_dir, result), session.signal)
 
 
 def resume(path: AnyPath, config: TrainConfig) -> tuple[RunDir, FitResult]:
@@ -91,12 +91,12 @@ def resume(path: AnyPath, config: TrainConfig) -> tuple[RunDir, FitResult]:
         NonFiniteLossError, TrainingInterrupted: see `train`.
     """
     run_dir = RunDir.open(path)
-    run = build_for_run_dir(resumed(config))
+    run = build_for_run_dir(config, resumed)
     with open_session(run, run_dir) as session:
         if not session.complete:
             run_on_first(partial(write_run_files, run_dir, config))
         result = session.train()
-    return unless_interrupted((run_dir, result), result.signal)
+    return unless_interrupted((run_dir, result), session.signal)
 
 
 def load_run(path: AnyPath, best: bool = False) -> tuple[Run, PyTree, Mapping[str, Any]]:
@@ -123,8 +123,10 @@ def best_step(run_dir: RunDir, checkpoints: Path) -> int:
     marked = run_dir.best_checkpoint
     if marked is not None:
         return int(marked.name.removeprefix("step_"))
-    with CheckpointManager(checkpoints, best_fn=eval_return, best_mode="max") as manager:
-        step = manager.best_step()
+    step = None
+    if saved_steps(checkpoints):
+        with CheckpointManager(checkpoints, best_fn=eval_return, best_mode="max") as manager:
+            step = manager.best_step()
     if step is None:
         raise ConfigError(
             f"{run_dir} has no best checkpoint, since it was never evaluated: leave out best."

@@ -21,7 +21,7 @@ from vibe_rl.run_dir.group import AnyPath
 from vibe_rl.runner.many.fit import OnEvaluation, fit_many
 from vibe_rl.runner.many.runs import side_by_side
 from vibe_rl.runner.many.session import run_many
-from vibe_rl.runner.resuming import evaluation_is_cut
+from vibe_rl.runner.resuming import is_evaluated
 from vibe_rl.runner.run import Run
 from vibe_rl.system.programs import unload_programs
 from vibe_rl.system.signals import StopRequest
@@ -107,8 +107,8 @@ def shorten_run(run: Run, step: int | None) -> Run:
 def is_trained(member: Member, step: int | None) -> bool:
     """Whether a member is saved at or past `step`, or has diverged."""
     saved = saved_steps(member.run_dir.checkpoints)
-    there = bool(saved) and saved[-1] >= steps_until(member.run, step)
-    if there and not evaluation_is_cut(member.run_dir.checkpoints, saved[-1]):
+    newest, last = max(saved, default=0), steps_until(member.run, step)
+    if newest > last or (newest == last and is_evaluated(member.run_dir.checkpoints, newest)):
         return True
     return divergence_of(member.run_dir) is not None
 

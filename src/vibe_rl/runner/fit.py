@@ -82,7 +82,8 @@ class Host:
             return None, 0
         update = self.found.update
         self.rows.unfinished = list(self.found.unfinished)
-        self.rows.evaluated = None if self.found.evaluation_is_cut else update
+        if not self.found.evaluation_is_cut:
+            self.rows.evaluated = self.rows.logged = update
         self.rows.speedometer.restart(update * self.run.steps_per_update, time.perf_counter())
         return self.found.take(self.run), update
 
@@ -127,8 +128,10 @@ class Host:
     def after(self, chunk: Chunk, update: int, scores: EvalMetrics | None) -> bool:
         """Handles a chunk that may be under way; whether the run may continue."""
         self.observe(chunk, update, scores)
-        if self.saver is not None and (self.saver.due(update, scores) or not chunk.n_updates):
-            self.save(chunk, update, scores)
+        if self.saver is not None:
+            made_up_for = not chunk.n_updates and scores is not None
+            if self.saver.due(update, scores) or made_up_for:
+                self.save(chunk, update, scores)
         return not self.ended
 
     def observe(self, chunk: Chunk, update: int, scores: EvalMetrics | None) -> None:
@@ -161,14 +164,14 @@ class Host:
         run, rows, step = self.run, self.rows, update * self.run.steps_per_update
         evaluated = rows.evaluated == update
         scores = rows.evaluation if evaluated else None
-        if self.saver is None:
+        is_last = update == run.n_updates
+        complete = is_last and (evaluated or not run.due.evaluates_after(update))
+        if self.saver is None or complete:
             rows.close(update)
-        else:
+        if self.saver is not None:
             if signal:
                 self.saver.say(f"{Signals(signal).name}: saving step {step:,} ...")
             self.saver.finish(update, state, rows.unfinished, scores)
-        is_last = update == run.n_updates
-        complete = is_last and (evaluated or not run.due.evaluates_after(update))
         return FitResult(
             state=state,
             step=step,

@@ -165,9 +165,12 @@ def check_notes(run: Run, directory: str | Path, step: int) -> dict[str, Any]:
     return notes
 
 
-def evaluation_is_cut(directory: Path, step: int) -> bool:
-    """Whether the evaluation that belongs to a checkpoint is still to be made."""
-    return load_metadata(directory, step=step).get(CUT, False)
+def is_evaluated(directory: Path, step: int) -> bool:
+    """Whether a checkpoint can be read, and its evaluation, if it has one, has been made."""
+    try:
+        return not load_metadata(directory, step=step).get(CUT, False)
+    except DamagedCheckpointError:
+        return False
 
 
 def saved_part(run: Run, state: TrainState, replay: bool) -> TrainState:

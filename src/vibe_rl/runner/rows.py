@@ -90,7 +90,8 @@ class RowWriter:
             return {}
         if not pending.n_updates:
             scores = pending.evaluation
-            return {} if scores is None else self._finish(pending.update, scores)
+            known = scores is None or self.evaluated == pending.update
+            return {} if known else self._finish(pending.update, scores)
         begin = first = pending.update - pending.n_updates
         columns = pending.metrics.columns(pending.n_updates)
         self.speedometer(pending.update * self.steps_per_update)

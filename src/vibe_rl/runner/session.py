@@ -22,7 +22,14 @@ from vibe_rl.runner.run import Run
 from vibe_rl.runner.saving import Saver
 from vibe_rl.sharding import leave_mesh
 from vibe_rl.system.lock import lock_directory
-from vibe_rl.system.processes import check_same, end_if_alone, is_first, run_on_first, run_together
+from vibe_rl.system.processes import (
+    check_same,
+    end_if_alone,
+    greatest,
+    is_first,
+    run_on_first,
+    run_together,
+)
 from vibe_rl.system.programs import enable_compilation_cache
 from vibe_rl.system.signals import StopRequest
 from vibe_rl.tracking.base import Tee, Tracker
@@ -44,6 +51,11 @@ class Session:
     def complete(self) -> bool:
         """Whether nothing is left to do, for the run has its whole budget behind it."""
         return is_complete(self.run, self.found)
+
+    @property
+    def signal(self) -> int:
+        """The number of the signal that has asked one of the processes to stop, or 0."""
+        return greatest(self.stop.signal)
 
     def train(
         self,
@@ -83,16 +95,12 @@ def open_session(
     """Locks the run's checkpoints and refuses what cannot work; the block then trains.
 
     Nothing but the lock has been written when the block begins, so that it may first record what it
-    will do. Checkpoints that cannot be read have been set aside.
+    will do. Checkpoints that cannot be read have been set aside, and those whose replacement was
+    interrupted have been settled.
     """
-    if run_dir is not None:
-        check_kind("run_dir", run_dir, RunDir)
-    if not (callback is None or callable(callback)):
-        raise ConfigError(f"callback {callback!r}: give a function, or None.")
+    run_together(partial(check_arguments, run, run_dir, callback))
     config = run.config
     directory = checkpoints_of(config, run_dir) if config.checkpoint_interval is not None else None
-    if directory is None:
-        check_checkpoints_used(config)
     check_same_files(f"{config.checkpoint_dir or run_dir}", directory, callback)
     enable_compilation_cache()
     with StopRequest() as stop, ExitStack() as stack:
@@ -101,6 +109,17 @@ def open_session(
             run_on_first(lambda: take_directory(directory, stack))
             run_together(partial(check_checkpoints, run, directory))
         yield Session(run, run_dir, directory, stop, find(run, directory))
+
+
+def check_arguments(run: Run, run_dir: Any, callback: Any) -> None:
+    """Raises ConfigError for what is of the wrong kind, or would be ignored."""
+    if run_dir is not None:
+        check_kind("run_dir", run_dir, RunDir)
+    if not (callback is None or callable(callback)):
+        raise ConfigError(f"callback {callback!r}: give a function, or None.")
+    config = run.config
+    if config.checkpoint_interval is None or checkpoints_of(config, run_dir) is None:
+        check_checkpoints_used(config)
 
 
 def take_directory(directory: Path, stack: ExitStack) -> None:

@@ -50,4 +50,4 @@ def train_off_policy(
         earlier.log(row, row["step"])
     returns = earlier.episode_returns + rows.episode_returns
     log = earlier.metrics_log + rows.metrics_log
-    return unless_interrupted(kind(ended.state.agent_state, returns, log), ended.signal)
+    return unless_interrupted(kind(ended.state.agent_state, returns, log), session.signal)

@@ -103,7 +103,7 @@ def train_ppo(  # noqa: PLR0913 - keyword arguments of a public function
         result = session.train(callback, trackers, keep_history=True)
     state, history = result.state, whole_history(session, result.history)
     train_state = PPOTrainState(state.agent_state, state.obs, state.env_state, state.key)
-    return unless_interrupted((train_state, history), result.signal)
+    return unless_interrupted((train_state, history), session.signal)
 
 
 def whole_history(session: Session, made: Mapping[str, np.ndarray]) -> PPOMetricsHistory:
@@ -113,9 +113,6 @@ def whole_history(session: Session, made: Mapping[str, np.ndarray]) -> PPOMetric
         session: of this call.
         made: the columns of its updates; empty if the run was complete already.
     """
-    none = np.zeros(0, np.float32)
-    columns = (
-        np.concatenate([earlier_updates(session, name), made.get(name, none)])
-        for name in PPOMetricsHistory._fields
-    )
-    return PPOMetricsHistory(*columns)
+    names, none = PPOMetricsHistory._fields, np.zeros(0, np.float32)
+    earlier = earlier_updates(session, names)
+    return PPOMetricsHistory(*(np.concatenate([earlier[n], made.get(n, none)]) for n in names))

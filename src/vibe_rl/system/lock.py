@@ -35,12 +35,14 @@ def lock_directory(directory: Path) -> Iterator[None]:
         ConfigError: another process trains there.
     """
     path, made = directory.absolute(), missing_folders(directory)
-    with writing(directory):
-        file = _acquire(path)
     try:
-        yield
+        with writing(directory):
+            file = _acquire(path)
+        try:
+            yield
+        finally:
+            _release(file, path)
     finally:
-        _release(file, path)
         remove_empty(made)
 
 

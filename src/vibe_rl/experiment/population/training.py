@@ -49,7 +49,7 @@ from vibe_rl.runner.many.fit import fit_many
 from vibe_rl.runner.many.runs import side_by_side
 from vibe_rl.runner.many.session import run_many
 from vibe_rl.runner.run import Run
-from vibe_rl.system.signals import unless_interrupted
+from vibe_rl.system.signals import StopRequest, unless_interrupted
 
 TABLE = "population.csv"
 FEWEST = 4
@@ -183,8 +183,9 @@ def _train(group: Group, plan: PBTPlan) -> tuple[RunDir, list[RankedMember]]:
     files = PopulationFiles(group, plan)
     fit = partial(fit_many, exchanger=files)
     run = side_by_side(files.runs)
-    results = run_many(run, files.run_dirs, lambda: write_group_files(group), fit=fit)
-    unless_interrupted((group.run_dir, []), results[0].signal)
+    with StopRequest() as stop:
+        run_many(run, files.run_dirs, lambda: write_group_files(group), stop, fit)
+    unless_interrupted((group.run_dir, []), stop.signal)
     ranking = rank_members(group.run_dir)
     write_table(group.run_dir.artifact_path(TABLE), [table_row(member) for member in ranking])
     return group.run_dir, ranking

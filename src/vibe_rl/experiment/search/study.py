@@ -16,7 +16,7 @@ from vibe_rl.runner.config import RunnerConfig
 PRUNERS = {"median": "MedianPruner", "halving": "SuccessiveHalvingPruner", "none": "NopPruner"}
 ATTRIBUTE = "vibe_rl"
 """The attribute of a study that describes its search."""
-PRIVATE = ("progress_bar", "plot")
+PRIVATE = ("progress_bar", "plot", "checkpoint_share")
 """The runner's fields that may differ between the workers of a study."""
 ATTEMPTS = 3
 """To open a storage: workers that create its tables at the same time disturb each other."""
@@ -90,9 +90,13 @@ def describe_search(
     config: TrainConfig, space: Mapping[str, Domain], seeds: Iterable[int]
 ) -> dict[str, Any]:
     """The search as JSON: what all its workers must have in common."""
+    return {"space": plain(space), "seeds": list(seeds), "config": shared_fields(config)}
+
+
+def shared_fields(config: TrainConfig) -> dict[str, Any]:
+    """The config as JSON, but for the fields in which workers may differ."""
     private = {name: getattr(RunnerConfig, name) for name in PRIVATE}
-    config = replace(config, runner=replace(config.runner, **private))
-    return {"space": plain(space), "seeds": list(seeds), "config": plain(to_dict(config))}
+    return plain(to_dict(replace(config, runner=replace(config.runner, **private))))
 
 
 def check_same_search(study: Any, description: Mapping[str, Any]) -> None:
@@ -101,7 +105,7 @@ def check_same_search(study: Any, description: Mapping[str, Any]) -> None:
         study.set_user_attr(ATTRIBUTE, dict(description))
     known = dict(study.user_attrs.get(ATTRIBUTE, {}))
     if "config" in known:  # an older one lacks fields that have been added since
-        known["config"] = plain(to_dict(from_dict(known["config"])))
+        known["config"] = shared_fields(from_dict(known["config"]))
     differing = [name for name, value in description.items() if known.get(name) != value]
     if differing:
         raise ConfigError(

@@ -175,7 +175,8 @@ class Hosts:
     def _save_if_due(self, chunk: Chunk, update: int, each: Sequence[EvalMetrics | None]) -> None:
         sound = [i for i, _ in self.sound]
         due = [self._saver(i).due(update, each[i]) for i in sound]  # all are asked
-        if chunk.n_updates and not any(due):
+        made_up_for = not chunk.n_updates and any(scores is not None for scores in each)
+        if not (any(due) or made_up_for):
             return
         began = time.monotonic()
         for i, host in self.sound:

@@ -15,6 +15,7 @@ from vibe_rl.runner.many.runs import ManyRuns
 from vibe_rl.runner.resuming import check_checkpoints, latest, set_later_aside
 from vibe_rl.runner.run import Run
 from vibe_rl.runner.session import make_saver, own_trackers, take_directory
+from vibe_rl.sharding import leave_mesh
 from vibe_rl.system.programs import enable_compilation_cache
 from vibe_rl.system.signals import StopRequest
 from vibe_rl.tracking.base import Tee
@@ -40,6 +41,7 @@ def run_many(
     pairs = list(zip(map(keeping_two, many.members), run_dirs, strict=True))
     requested = StopRequest() if stop is None else nullcontext(stop)
     with requested as stopping, ExitStack() as stack:
+        stack.enter_context(leave_mesh())  # the group has its own
         for member, run_dir in pairs:
             take_directory(run_dir.checkpoints, stack)
             check_checkpoints(member, run_dir.checkpoints)
