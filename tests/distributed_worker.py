@@ -11,12 +11,12 @@ from unittest.mock import patch
 
 from orbax.checkpoint import Checkpointer
 from orbax.checkpoint._src.path import atomicity
+from training import run_training
 
 from vibe_rl.cli import main
 from vibe_rl.configs import cli
 from vibe_rl.errors import ConfigError
 from vibe_rl.experiment.build import build
-from vibe_rl.runner.session import run_training
 from vibe_rl.system.cluster import Cluster, connect
 
 HERE = int(sys.argv[2])

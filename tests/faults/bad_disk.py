@@ -23,7 +23,7 @@ from vibe_rl.experiment.build import build
 from vibe_rl.metrics import read_metrics
 from vibe_rl.run_dir import RunDir
 from vibe_rl.runner.resuming import agent_part
-from vibe_rl.runner.session import run_training
+from vibe_rl.runner.session import open_session
 
 TOTAL, BREAKS_AT, RECOVERS_AT = 6_400, 3_200, 5_200
 
@@ -83,7 +83,8 @@ def main(how: str) -> None:
         run = build(replace(CONFIG, runner=runner))
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            result = run_training(run, run_dir=run_dir, callback=callback)
+            with open_session(run, run_dir, callback) as session:
+                result = session.train(callback)
         print(json.dumps(findings(run_dir, result, run) | {"warned": said(caught)}), flush=True)
         assert tried("umount", "-l", folder)
 

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from training import run_training
 
 from communication import unordered
 from processes import environ
@@ -25,7 +26,6 @@ from vibe_rl.runner import RunnerConfig, prepare, train_ppo_multigpu, unreplicat
 from vibe_rl.runner.loop import run_chunk
 from vibe_rl.runner.placement import chunk_program, mesh_of
 from vibe_rl.runner.resuming import latest
-from vibe_rl.runner.session import run_training
 from vibe_rl.runner.train_dqn import dqn
 from vibe_rl.runner.train_ppo import ppo
 from vibe_rl.runner.train_sac import sac

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from training import run_training
 
 from probes import BlackOrWhite, Continuous, Forbidden, RandomEnds
 from vibe_rl.algorithms.dqn import DQNConfig
@@ -22,7 +23,6 @@ from vibe_rl.run_dir import RunDir
 from vibe_rl.runner import RunnerConfig, loop, prepare
 from vibe_rl.runner.evaluator import jit_continue_evaluation
 from vibe_rl.runner.run import Run
-from vibe_rl.runner.session import run_training
 from vibe_rl.runner.train_dqn import dqn
 from vibe_rl.runner.train_ppo import ppo
 from vibe_rl.runner.train_sac import sac

@@ -86,10 +86,8 @@ def tyro_words(args: Sequence[str], config: TrainConfig) -> list[str]:
     """
     given = list(split_equals(args))
     check_fields(given, config)
-    flags, texts = (
-        set(field_names(config, kinds=[bool])),
-        set(field_names(config, kinds=[str, str | None])),
-    )
+    flags = set(field_names(config, kinds=[bool]))
+    texts = set(field_names(config, kinds=[str, str | None]))
     words: list[str] = []
     for before, arg in pairwise(["", *given]):
         if field_of(before) in texts:

@@ -153,19 +153,6 @@ def find(run: Run, directory: Path | None) -> Found | None:
         return found
 
 
-def run_training(
-    run: Run,
-    *,
-    run_dir: RunDir | None = None,
-    callback: Callback | None = None,
-    trackers: Sequence[Tracker] = (),
-    keep_history: bool = False,
-) -> FitResult:
-    """Opens a session and trains; see `Session.train`."""
-    with open_session(run, run_dir, callback) as session:
-        return session.train(callback, trackers, keep_history)
-
-
 def check_same_files(named: str, directory: Path | None, callback: Callback | None) -> None:
     """Raises ConfigError if processes that train together have different files or callbacks.
 
