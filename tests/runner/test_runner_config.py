@@ -92,8 +92,8 @@ def test_a_share_of_time_that_nobody_gave_is_told_of_once(tmp_path, monkeypatch,
         trained(run_dir, total_timesteps=16_000, log_interval=4000)
         assert saved_steps(run_dir.checkpoints) == [5000, 16_000]  # the first has no known cost
     (line,) = said()
-    assert "not written every 5000 env steps" in line
-    assert line.endswith("runner.checkpoint_share 1 does.")
+    assert "fewer than one every 5000 env steps" in line
+    assert line.endswith("give runner.checkpoint_share 1 to have all.")
 
 
 def test_the_checkpoints_of_keep_period_are_exact_whatever_saving_may_cost(tmp_path):
