@@ -108,8 +108,8 @@ class Saver:
             return True
         if config.checkpoint_share is None:
             say_once(
-                f"checkpoints are fewer than one every {config.checkpoint_interval} env steps, to take "
-                f"at most {share:.0%} of the time: give runner.checkpoint_share 1 to have all."
+                f"checkpoints are fewer than one every {config.checkpoint_interval} env steps, to "
+                f"take at most {share:.0%} of the time: give runner.checkpoint_share 1 to have all."
             )
         return False
 
