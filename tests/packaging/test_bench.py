@@ -25,6 +25,7 @@ def test_seeds_that_solve_the_task_are_counted(group, learning, monkeypatch, cap
         "gridworld_ppo --seeds 2 --first-seed 7 --episodes 2 --steps 512 --set hidden_sizes=(8,)"
     )
     monkeypatch.setattr(sys, "argv", ["learning.py", *words.split(), *group])
+    monkeypatch.setattr(learning, "enable_compilation_cache", lambda: None)
     monkeypatch.setitem(learning.SOLVED, "GridWorld-v0", -np.inf)
     with one_device():
         learning.main()
