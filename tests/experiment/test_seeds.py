@@ -91,6 +91,14 @@ def test_a_group_is_extended(group, capsys):
     assert not np.array_equal(weights[0], weights[1])
 
 
+def test_a_group_is_not_recorded_with_a_budget_that_it_is_past(group, capsys):
+    with pytest.raises(SystemExit):
+        main(["train", "--resume", str(group), "--runner.total_timesteps", "256"])
+    assert "total_timesteps 256 is less than the 512 env steps" in capsys.readouterr().err
+    assert not list(group.root.rglob("config_2.json"))
+    assert [saved_steps(run.checkpoints)[-1] for run in members(group)] == [512] * 3
+
+
 def test_a_seed_that_diverges_is_taken_out_and_named(group, capsys):
     first, second, third = members(group)
     config = second.load_config()

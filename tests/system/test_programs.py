@@ -9,6 +9,7 @@ import jax
 import pytest
 
 from vibe_rl.system import programs
+from vibe_rl.system.notices import say_once
 from vibe_rl.system.programs import FOLDER, LEAST_BYTES, LEAST_SECONDS, enable_compilation_cache
 
 
@@ -17,12 +18,12 @@ def _no_cache_yet(monkeypatch):
     """JAX's settings as a new process has them; afterwards they are this process's own again."""
     own = {name: jax.config.values[name] for name in (FOLDER, LEAST_SECONDS, LEAST_BYTES)}
     jax.config.update(FOLDER, None)
-    programs.warn_of_cache.cache_clear()
+    say_once.cache_clear()
     monkeypatch.delenv("JAX_COMPILATION_CACHE_DIR", raising=False)
     yield
     for name, value in own.items():
         jax.config.update(name, value)
-    programs.warn_of_cache.cache_clear()
+    say_once.cache_clear()
 
 
 def lines_of(caplog) -> list[str]:

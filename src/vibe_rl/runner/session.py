@@ -145,12 +145,18 @@ def find(run: Run, directory: Path | None) -> Found | None:
         return None
     with end_if_alone():
         found = latest(run, directory)
-        if found is not None and found.update > run.n_updates:
-            raise ConfigError(
-                f"total_timesteps {run.config.total_timesteps} is less than the "
-                f"{found.update * run.steps_per_update} env steps that were made: give more."
-            )
+        if found is not None:
+            check_not_past(run, found.update * run.steps_per_update)
         return found
+
+
+def check_not_past(run: Run, step: int) -> None:
+    """Raises ConfigError if a run that resumes at an env step is past its budget there."""
+    if step > run.n_updates * run.steps_per_update:
+        raise ConfigError(
+            f"total_timesteps {run.config.total_timesteps} is less than the {step} env steps that "
+            "were made: give more."
+        )
 
 
 def check_same_files(named: str, directory: Path | None, callback: Callback | None) -> None:

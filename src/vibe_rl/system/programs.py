@@ -6,17 +6,16 @@ Linux limits the memory maps of a process, and every program takes some.
 """
 
 import hashlib
-import logging
 import math
 import os
 import platform
 import tempfile
-from functools import cache
 from pathlib import Path
 
 import jax
 
 from vibe_rl.errors import reason
+from vibe_rl.system.notices import say_once
 
 MAPS = Path("/proc/self/maps")  # which only Linux has
 MANY = 30_000
@@ -73,15 +72,13 @@ def check_writable(folder: str) -> None:
         file.write(bytes(4096))
 
 
-@cache
 def warn_of_cache(why: str) -> None:
-    """Logs one line, however many runs this process trains."""
+    """Says it in one line, however many runs this process trains."""
     name = "JAX_COMPILATION_CACHE_DIR"
-    logging.getLogger("vibe_rl").warning(
-        "compiled programs cannot be kept for the next start (%s): set %s to a folder that can be "
-        "written.",
-        why,
-        name if name in os.environ else "XDG_CACHE_HOME",
+    variable = name if name in os.environ else "XDG_CACHE_HOME"
+    say_once(
+        f"compiled programs cannot be kept for the next start ({why}): set {variable} to a folder "
+        "that can be written."
     )
 
 

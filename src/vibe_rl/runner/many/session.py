@@ -14,7 +14,7 @@ from vibe_rl.runner.many.fit import MemberFiles, fit_many
 from vibe_rl.runner.many.runs import ManyRuns
 from vibe_rl.runner.resuming import check_checkpoints, latest, set_later_aside
 from vibe_rl.runner.run import Run
-from vibe_rl.runner.session import make_saver, own_trackers, take_directory
+from vibe_rl.runner.session import check_not_past, make_saver, own_trackers, take_directory
 from vibe_rl.sharding import leave_mesh
 from vibe_rl.system.programs import enable_compilation_cache
 from vibe_rl.system.signals import StopRequest
@@ -46,10 +46,12 @@ def run_many(
             take_directory(run_dir.checkpoints, stack)
             check_checkpoints(member, run_dir.checkpoints)
         common = set.intersection(*(set(saved_steps(d.checkpoints)) for d in run_dirs))
+        resumes_at = max(common, default=0)
+        check_not_past(many.run, resumes_at)
         if record is not None:
             record()
         for run_dir in run_dirs:
-            set_later_aside(run_dir.checkpoints, max(common, default=0))
+            set_later_aside(run_dir.checkpoints, resumes_at)
         files = []
         for i, (member, run_dir) in enumerate(pairs):
             shown = member if i == 0 else without_progress(member)
