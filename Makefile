@@ -12,8 +12,8 @@ test: $(VENV)/dev  ## set up and run every test, a process on each core
 	$(BIN)/python -m pytest -n auto --dist worksteal
 
 check: $(VENV)/dev  ## lint, format, types, floors
-	$(BIN)/ruff check
-	$(BIN)/ruff format --check
+	$(BIN)/ruff check --no-cache
+	$(BIN)/ruff format --check --no-cache
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
 

@@ -11,8 +11,8 @@ from unittest.mock import patch
 
 from orbax.checkpoint import Checkpointer
 from orbax.checkpoint._src.path import atomicity
-from training import run_training
 
+from training import run_training
 from vibe_rl.cli import main
 from vibe_rl.configs import cli
 from vibe_rl.errors import ConfigError
