@@ -35,7 +35,8 @@ from vibe_rl.env import (
     problems,
 )
 from vibe_rl.env.image_wrappers import GrayscaleWrapper, ImageNormWrapper, ImageResizeWrapper
-from vibe_rl.env.wrappers import SinglePrecisionWrapper, has_layer
+from vibe_rl.env.precision import SinglePrecisionWrapper
+from vibe_rl.env.wrappers import has_layer
 from vibe_rl.experiment import resume, train
 from vibe_rl.ops import prng
 from vibe_rl.runner import RunnerConfig, loop

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from vibe_rl.checkpoint import check_free
-from vibe_rl.checkpoint.manager import make_directory
+from vibe_rl.checkpoint.directory import make_directory
 from vibe_rl.errors import ConfigError
 from vibe_rl.system import lock
 from vibe_rl.system.lock import LOCK, lock_directory

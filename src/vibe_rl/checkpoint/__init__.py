@@ -1,5 +1,6 @@
 """Saving, loading and managing checkpoints."""
 
+from vibe_rl.checkpoint.directory import check_free, initialize_checkpoint_dir
 from vibe_rl.checkpoint.eqx import load_eqx, save_eqx
 from vibe_rl.checkpoint.format import (
     check_fits,
@@ -8,12 +9,7 @@ from vibe_rl.checkpoint.format import (
     save_checkpoint,
     saved_steps,
 )
-from vibe_rl.checkpoint.manager import (
-    CheckpointManager,
-    check_free,
-    initialize_checkpoint_dir,
-    settle_replaced,
-)
+from vibe_rl.checkpoint.manager import CheckpointManager, settle_replaced
 
 __all__ = [
     "CheckpointManager",

@@ -11,7 +11,8 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from vibe_rl.env.base import Environment, Step, checked
-from vibe_rl.env.wrappers import AutoResetWrapper, has_layer, in_single_precision
+from vibe_rl.env.precision import in_single_precision
+from vibe_rl.env.wrappers import AutoResetWrapper, has_layer
 from vibe_rl.types import RESERVED_METRICS, PyTree
 
 

@@ -9,8 +9,9 @@ import numpy as np
 
 from vibe_rl.env.base import Environment
 from vibe_rl.env.host import AnyEnvironment, HostEnvironment
+from vibe_rl.env.precision import fit_for_loop
 from vibe_rl.env.traced import taken_metric, trace, unfit_shapes
-from vibe_rl.env.wrappers import fit_for_loop, layers
+from vibe_rl.env.wrappers import layers
 from vibe_rl.errors import ConfigError
 from vibe_rl.spaces import Space
 from vibe_rl.types import PyTree

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array
 
 from vibe_rl.env.base import Environment
-from vibe_rl.env.wrappers import fit_for_loop
+from vibe_rl.env.precision import fit_for_loop
 from vibe_rl.types import AnyArray, EitherKey, Key, Number, PyTree, narrow, typed_key
 
 
