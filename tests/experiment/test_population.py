@@ -16,6 +16,7 @@ from small_run import CONFIG as SMALL
 from vibe_rl.checkpoint import load_metadata, saved_steps
 from vibe_rl.cli import main
 from vibe_rl.configs import PRESETS, from_dict
+from vibe_rl.configs.command_line import update_config
 from vibe_rl.errors import ConfigError, NonFiniteLossError, TrainingInterrupted
 from vibe_rl.experiment.build import build
 from vibe_rl.experiment.config_files import read_config
@@ -249,6 +250,14 @@ def test_a_killed_population_is_resumed_to_the_same_bits(whole, last, tmp_path):
         file.write('{"step": 10')  # as if it had been killed while it wrote
     assert resume_population(lost)[1] == found
     check_same(lost, group)
+
+
+def test_a_population_is_not_recorded_with_a_budget_that_it_is_past(whole):
+    group, _ = whole
+    before = set(group.root.rglob("*"))
+    with pytest.raises(ConfigError, match="total_timesteps 512 is less than the"):
+        resume_population(group, lambda c: update_config(c, ["--runner.total_timesteps", "512"]))
+    assert set(group.root.rglob("*")) == before
 
 
 def forget(path, last):

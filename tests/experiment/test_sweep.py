@@ -11,7 +11,8 @@ from compiling import one_device
 from small_run import CONFIG
 from vibe_rl.checkpoint import load_metadata, saved_steps
 from vibe_rl.cli import main
-from vibe_rl.errors import TrainingInterrupted
+from vibe_rl.configs.command_line import update_config
+from vibe_rl.errors import ConfigError, TrainingInterrupted
 from vibe_rl.experiment import resume, trials
 from vibe_rl.experiment.config_files import read_config
 from vibe_rl.experiment.sweep import compute_rungs, resume_sweep, sweep
@@ -122,8 +123,21 @@ def test_a_stopped_sweep_is_resumed_without_repeating_what_is_done(tmp_path, mon
     assert all(trained(group)[name] > 256 for names in calls[2:] for name in names)
 
 
-def test_a_killed_sweep_is_resumed_to_the_same_bits(tmp_path):
-    group, expected = sweep(CONFIG, {"algo.lr": RATES[:2]}, range(2), 2, tmp_path)
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    return sweep(CONFIG, {"algo.lr": RATES[:2]}, range(2), 2, tmp_path_factory.mktemp("whole"))
+
+
+def test_a_sweep_is_not_recorded_with_a_budget_that_it_is_past(whole):
+    group, _ = whole
+    before = set(group.root.rglob("*"))
+    with pytest.raises(ConfigError, match="total_timesteps 512 is less than the 1024 env steps"):
+        resume_sweep(group, lambda c: update_config(c, ["--runner.total_timesteps", "512"]))
+    assert set(group.root.rglob("*")) == before
+
+
+def test_a_killed_sweep_is_resumed_to_the_same_bits(whole, tmp_path):
+    group, expected = whole
     lost = RunDir.open(shutil.copytree(group.root, tmp_path / "lost", symlinks=True))
     (lost.artifacts / "sweep.csv").unlink()
     best = [lost.root / f"members/{expected[0].setting}_seed_{seed}" for seed in range(2)]

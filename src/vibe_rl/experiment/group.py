@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from vibe_rl.checkpoint import saved_steps
 from vibe_rl.configs.train_config import TrainConfig
 from vibe_rl.errors import writing
 from vibe_rl.experiment.build import as_member, build
@@ -17,6 +18,7 @@ from vibe_rl.run_dir.directory import RunDir
 from vibe_rl.run_dir.group import AnyPath
 from vibe_rl.runner.many.runs import alike, side_by_side
 from vibe_rl.runner.run import Run
+from vibe_rl.runner.session import check_not_past
 
 Change = Callable[[TrainConfig], TrainConfig]
 """What a resumed group does to each of its configs."""
@@ -79,11 +81,16 @@ def open_group(
         path: the group's directory.
         run_dirs: of the members.
         change: returns the config with which the owner of a config resumes.
+
+    Raises:
+        ConfigError: a member cannot work, or is past its budget.
     """
     run_dirs = list(run_dirs)
     configs = [change(read_config(run_dir)) for run_dir in run_dirs]
-    members = map(Member, run_dirs, configs, build_members(configs))
-    return Group(RunDir.open(path), change(read_config(path)), list(members))
+    members = list(map(Member, run_dirs, configs, build_members(configs)))
+    for member in members:
+        check_not_past(member.run, max(saved_steps(member.run_dir.checkpoints), default=0))
+    return Group(RunDir.open(path), change(read_config(path)), members)
 
 
 def write_member_files(members: Iterable[Member]) -> None:
