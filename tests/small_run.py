@@ -15,5 +15,7 @@ CONFIG = replace(
         eval_episodes=2,
         log_interval=128,
         progress_bar=False,
+        plot=False,
     ),
 )
+DRAWN = replace(CONFIG, runner=replace(CONFIG.runner, plot=True))

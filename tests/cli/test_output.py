@@ -2,7 +2,7 @@
 
 import pytest
 
-from small_run import CONFIG
+from small_run import DRAWN
 from vibe_rl.cli.output import print_diverged, print_ending, print_group
 from vibe_rl.experiment.config_files import write_config
 from vibe_rl.run_dir import RunDir
@@ -13,7 +13,7 @@ from vibe_rl.run_dir.divergence import Divergence, mark_diverged
 def group(tmp_path):
     """A group of two members, of which one diverged."""
     group = RunDir(base_dir=tmp_path, run_id="sweep")
-    write_config(group, CONFIG)
+    write_config(group, DRAWN)
     each = [RunDir(base_dir=group.root / "members", run_id=f"lr=0.1_seed_{i}") for i in (9, 10)]
     mark_diverged(each[1], Divergence(1024, "loss NaN since update 3"))
     return group

@@ -226,9 +226,10 @@ def test_a_loser_continues_from_the_state_of_its_winner_on_another_device(tmp_pa
 
 def test_exchanges_compile_nothing(tmp_path, caplog):
     jax.clear_caches()
-    config = replace(CONFIG, runner=replace(CONFIG.runner, checkpoint_interval=0))
+    config = replace(CONFIG, runner=replace(CONFIG.runner, checkpoint_interval=0, plot=True))
     with jax.log_compiles():
-        evolve(config, RANGES, 4, 256, base_dir=tmp_path)
+        group, _ = evolve(config, RANGES, 4, 256, base_dir=tmp_path)
+    assert group.artifact_path("reward_curve.png").exists()
     for program in ("run_chunk", "states_of", "continue_evaluations"):
         done = f"Finished XLA compilation of jit({program})"
         assert len([r for r in caplog.records if done in r.getMessage()]) == 1

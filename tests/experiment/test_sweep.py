@@ -8,7 +8,7 @@ from math import inf
 import pytest
 
 from compiling import one_device
-from small_run import CONFIG
+from small_run import CONFIG, DRAWN
 from vibe_rl.checkpoint import load_metadata, saved_steps
 from vibe_rl.cli import main
 from vibe_rl.configs.command_line import update_config
@@ -125,7 +125,11 @@ def test_a_stopped_sweep_is_resumed_without_repeating_what_is_done(tmp_path, mon
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory):
-    return sweep(CONFIG, {"algo.lr": RATES[:2]}, range(2), 2, tmp_path_factory.mktemp("whole"))
+    return sweep(DRAWN, {"algo.lr": RATES[:2]}, range(2), 2, tmp_path_factory.mktemp("whole"))
+
+
+def test_a_sweep_from_python_draws_its_curves(whole):
+    assert whole[0].artifact_path("reward_curve.png").exists()
 
 
 def test_a_sweep_is_not_recorded_with_a_budget_that_it_is_past(whole):

@@ -14,6 +14,7 @@ import pytest
 from compiling import one_device
 from probes import Continuous, Probe
 from small_run import CONFIG as SMALL
+from small_run import DRAWN
 from vibe_rl.algorithms.dqn import DQNConfig
 from vibe_rl.algorithms.ppo import PPOConfig
 from vibe_rl.algorithms.sac import SACConfig
@@ -25,6 +26,7 @@ from vibe_rl.experiment import resume, train
 from vibe_rl.experiment.seeds import resume_seeds
 from vibe_rl.experiment.sweep import resume_sweep, sweep
 from vibe_rl.metrics import read_metrics
+from vibe_rl.plotting import groups
 from vibe_rl.run_dir import RunDir
 from vibe_rl.run_dir.group import members
 from vibe_rl.runner import (
@@ -33,7 +35,6 @@ from vibe_rl.runner import (
     PPOTrainState,
     RunnerConfig,
     SACTrainResult,
-    session,
     train_dqn,
     train_ppo,
     train_ppo_multigpu,
@@ -240,7 +241,7 @@ def test_a_group_resumes_where_one_member_has_its_evaluation_and_another_has_not
 
 
 def test_a_sweep_ranks_by_the_evaluation_that_was_cut(tmp_path, monkeypatch):
-    config = replace(SMALL, runner=replace(SMALL.runner, eval_every=0, plot=False))
+    config = replace(SMALL, runner=replace(SMALL.runner, eval_every=0))
     axes = {"algo.lr": [1e-3, 1e-2, 2e-3, 3e-3]}
     with one_device():
         with cut_at(monkeypatch, 2) as interrupted:  # at the second rung, when it has two settings
@@ -256,12 +257,22 @@ def test_a_sweep_ranks_by_the_evaluation_that_was_cut(tmp_path, monkeypatch):
     ]
 
 
-def test_a_signal_while_the_curve_is_drawn_is_not_lost(tmp_path, monkeypatch):
-    def interrupting(*args, **how):
-        os.kill(os.getpid(), signal.SIGINT)
+def interrupting(*args, **how):
+    """As if Ctrl-C came in the middle of a call."""
+    os.kill(os.getpid(), signal.SIGINT)
 
-    monkeypatch.setattr(session, "plot_reward_curve", interrupting)
+
+def test_a_signal_while_the_curve_is_drawn_is_not_lost(tmp_path, monkeypatch):
+    monkeypatch.setattr(groups, "plot_reward_curve", interrupting)
     monkeypatch.setattr(RunDir, "best_checkpoint", None)
     with pytest.raises(TrainingInterrupted) as interrupted:
         trained("ppo", 3, run_dir=RunDir("run", tmp_path), changes={"plot": True})
     assert len(interrupted.value.result[1].total_loss) == 4
+
+
+def test_nor_is_one_while_the_curve_of_a_group_is_drawn(tmp_path, monkeypatch):
+    monkeypatch.setattr(groups, "plot_reward_curve", interrupting)
+    with one_device(), pytest.raises(TrainingInterrupted) as interrupted:
+        train(DRAWN, tmp_path, seeds=range(2))
+    _, results = interrupted.value.result
+    assert [result.step for result in results] == [1024, 1024]

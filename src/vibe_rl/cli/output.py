@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from vibe_rl.cli.plot import draw_curves
 from vibe_rl.errors import ConfigError, TrainingInterrupted
+from vibe_rl.run_dir.directory import CURVE
 from vibe_rl.run_dir.group import by_setting, members, why_diverged
 
 if TYPE_CHECKING:
@@ -73,7 +74,16 @@ def print_group(
     print_ending(group, "", table(ranking) if ranking else "", interrupted=not ranking)
     if ranking and read_config(group).runner.plot:
         try_to_draw(label, draw)
-        try_to_draw("Reward curve", partial(draw_curves, [group]))
+        print_curve(group)
+
+
+def print_curve(run_dir: "RunDir") -> None:
+    """Prints where the reward curve of a run or a group is, or why there is none."""
+    curve = run_dir.artifact_path(CURVE)
+    if curve.exists():
+        print(f"Reward curve | {run_dir.shown(curve)}")
+    else:
+        try_to_draw("Reward curve", partial(draw_curves, [run_dir]))  # which says why not
 
 
 def try_to_draw(label: str, draw: Callable[[], object]) -> None:

@@ -7,19 +7,9 @@ from typing import Any
 from vibe_rl.cli.options import parse_words
 from vibe_rl.errors import ConfigError
 from vibe_rl.plotting.config import PlotConfig
-from vibe_rl.run_dir.directory import RunDir, find_runs
-from vibe_rl.run_dir.group import (
-    AnyPath,
-    by_setting,
-    is_group,
-    is_population,
-    is_sweep,
-    members,
-    why_diverged,
-)
-
-IQM = PlotConfig(shaded="iqm")
-"""How the command draws, unless its options say otherwise."""
+from vibe_rl.plotting.groups import IQM, plot_curves_of
+from vibe_rl.run_dir.directory import CURVE, RunDir, find_runs
+from vibe_rl.run_dir.group import AnyPath
 
 
 def plot(args: Sequence[str]) -> None:
@@ -76,31 +66,20 @@ def draw_curves(
     keys: dict[str, Any] | None = None,
     compare: bool = True,
 ) -> str | Path:
-    """Writes the reward curves of runs and groups.
+    """Writes the reward curves of runs and groups, see `plot_curves_of`.
 
     Args:
         runs: directories of runs and groups.
         output: the file; None takes one among the artifacts of the first.
         config: how it looks.
-        keys: `x_key` and `y_key` of `plot_reward_curve`.
+        keys: of the quantities.
         compare: whether seeds of one algorithm are one curve.
 
     Returns:
         The file.
     """
-    from vibe_rl.plotting import plot_reward_curve  # noqa: PLC0415
-
     if not runs:
         raise ConfigError("vibe-rl plot needs at least one run: vibe-rl plot RUN.")
-    path = output or RunDir.open(runs[0]).artifact_path("reward_curve.png")
-    each = [x for run in runs for x in (finite_members(run) if is_group(run) else [run])]
-    group_by = "setting" if any(map(is_sweep, runs)) else "auto"
-    if not compare or any(map(is_population, runs)):  # whose members are not seeds
-        group_by = "none"
-    plot_reward_curve(each, group_by=group_by, config=config, save_path=path, **(keys or {}))
+    path = output or RunDir.open(runs[0]).artifact_path(CURVE)
+    plot_curves_of(runs, path, config, keys, compare)
     return output or RunDir.open(runs[0]).shown(path)
-
-
-def finite_members(path: AnyPath) -> list[RunDir]:
-    """The runs of a group that did not diverge."""
-    return [run for run in by_setting(members(path)) if why_diverged(run) is None]

@@ -8,12 +8,11 @@ from vibe_rl.cli.evolve import print_population
 from vibe_rl.cli.options import check_no_seed, pop_option
 from vibe_rl.cli.output import (
     evaluation_line,
+    print_curve,
     print_ending,
     print_result,
     seeds_line,
-    try_to_draw,
 )
-from vibe_rl.cli.plot import draw_curves
 from vibe_rl.cli.processes import parse_processes
 from vibe_rl.cli.sweep import print_sweep
 from vibe_rl.errors import ConfigError
@@ -70,13 +69,8 @@ def print_run(run_dir: "RunDir", result: "FitResult", plot: bool) -> None:
     line = "" if scores is None else f"Evaluation | {evaluation_line(scores)}"
     steps = f"{result.step:,} env steps, {result.updates:,} updates"
     print_ending(run_dir, steps, line, result.interrupted)
-    curve = run_dir.artifact_path("reward_curve.png")
-    if not plot or result.interrupted:
-        return
-    if curve.exists():
-        print(f"Reward curve | {run_dir.shown(curve)}")
-    else:
-        try_to_draw("Reward curve", partial(draw_curves, [run_dir]))  # which says why not
+    if plot and not result.interrupted:
+        print_curve(run_dir)
 
 
 def train_many(seeds: str, words: Sequence[str]) -> None:
@@ -120,4 +114,4 @@ def print_seeds(group: "RunDir", results: "Sequence[FitResult]") -> None:
     interrupted = any(result.interrupted for result in results)
     print_ending(group, steps, line, interrupted)
     if read_config(group).runner.plot and not interrupted:
-        try_to_draw("Reward curve", partial(draw_curves, [group]))
+        print_curve(group)

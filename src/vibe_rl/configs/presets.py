@@ -11,7 +11,7 @@ PRESETS: dict[str, tuple[str, TrainConfig]] = {
         "PPO balances CartPole-v1: 100k steps, seconds.",
         TrainConfig(
             env_id="CartPole-v1",
-            algo=PPOConfig(num_envs=4, lr=2.5e-3, lr_end=0.0),
+            algo=PPOConfig(num_envs=4, lr=2.5e-3, lr_end=0.0, reward_scale=0.05),
             runner=RunnerConfig(total_timesteps=100_000),
         ),
     ),
@@ -108,7 +108,7 @@ PRESETS: dict[str, tuple[str, TrainConfig]] = {
                 n_step=3,
                 target_update_freq=1,
                 tau=0.01,
-                exploration_hold=12,
+                exploration_hold=24,
                 epsilon_end=0.05,
                 epsilon_decay_steps=40_000.0,
                 num_envs=8,

@@ -14,6 +14,7 @@ from vibe_rl.configs.train_config import TrainConfig
 from vibe_rl.errors import writing
 from vibe_rl.experiment.build import as_member, build
 from vibe_rl.experiment.config_files import read_config, write_config, write_run_files
+from vibe_rl.plotting.groups import try_to_draw_curve
 from vibe_rl.run_dir.directory import RunDir
 from vibe_rl.run_dir.group import AnyPath
 from vibe_rl.runner.many.runs import alike, side_by_side
@@ -103,6 +104,12 @@ def write_group_files(group: Group) -> None:
     """Writes the configs and manifests of the group and its members."""
     write_run_files(group.run_dir, group.config)
     write_member_files(group.members)
+
+
+def draw_group(group: Group) -> None:
+    """Draws the reward curve of a group that is trained, if its config asks for that."""
+    if group.config.runner.plot:
+        try_to_draw_curve(group.run_dir)
 
 
 def by_program(items: Sequence[Any], runs: Sequence[Run]) -> list[list[Any]]:

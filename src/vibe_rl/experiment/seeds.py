@@ -14,6 +14,7 @@ from vibe_rl.experiment.group import (
     Group,
     build_members,
     create_group,
+    draw_group,
     open_group,
     write_group_files,
 )
@@ -76,4 +77,6 @@ def _train(group: Group) -> tuple[RunDir, list[FitResult]]:
     run_dirs = [member.run_dir for member in group.members]
     with StopRequest() as stop:
         results = run_many(run, run_dirs, lambda: write_group_files(group), stop)
+        if not any(result.interrupted for result in results):
+            draw_group(group)
     return unless_interrupted((group.run_dir, results), stop.signal)

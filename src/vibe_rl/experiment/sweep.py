@@ -22,6 +22,7 @@ from vibe_rl.experiment.group import (
     Group,
     build_members,
     create_group,
+    draw_group,
     open_group,
     write_table,
 )
@@ -74,7 +75,8 @@ def sweep(
 
     Raises:
         ConfigError: it cannot work; nothing is written.
-        TrainingInterrupted: Ctrl-C or SIGTERM ended it; there is no setting in its result.
+        TrainingInterrupted: Ctrl-C or SIGTERM ended it; there is no setting in its result, unless
+            all were trained.
     """
     axes = validate_axes(config, axes)
     settings = expand_grid(config, axes)
@@ -170,11 +172,17 @@ def _train(
     with lock_directory(group.run_dir.checkpoints), StopRequest() as stop:
         write_run_files(group.run_dir, group.config)
         standings = _rank_all(trials, plan, stop)
-    unless_interrupted((group.run_dir, []), stop.signal)
-    columns = [name for name in Standing._fields if name != "values"]
-    rows = [{name: getattr(standing, name) for name in columns} for standing in standings]
-    write_table(group.run_dir.artifact_path(TABLE), rows)
-    return group.run_dir, standings
+        if stop.requested:
+            standings = []
+        else:
+            write_table(group.run_dir.artifact_path(TABLE), list(map(table_row, standings)))
+            draw_group(group)
+    return unless_interrupted((group.run_dir, standings), stop.signal)
+
+
+def table_row(standing: Standing) -> dict[str, Any]:
+    """A standing as a row of a table, without the values, which its name says."""
+    return {name: x for name, x in standing._asdict().items() if name != "values"}
 
 
 def _rank_all(trials: list[Trial], plan: SweepPlan, stop: StopRequest) -> list[Standing]:

@@ -20,6 +20,8 @@ from vibe_rl.run_dir.files import absolute, first_free, numbered_names, write_at
 from vibe_rl.run_dir.manifest import describe_environment
 from vibe_rl.run_dir.plain import plain
 
+CURVE = "reward_curve.png"
+"""The artifact that shows what was learned."""
 _FOLDERS = ("checkpoints", "logs", "videos", "artifacts")
 _STEP = re.compile(r"step_\d+")
 

@@ -1,6 +1,5 @@
 """A run with its lock, log, checkpoints and trackers around it: what every `train_*` shares."""
 
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -9,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from vibe_rl.checkpoint import saved_steps, settle_replaced
-from vibe_rl.errors import ConfigError, UnwritableError, check_kind
-from vibe_rl.plotting import plot_reward_curve
+from vibe_rl.errors import ConfigError, check_kind
+from vibe_rl.plotting.groups import try_to_draw_curve
 from vibe_rl.run_dir.directory import RunDir
 from vibe_rl.run_dir.files import absolute
 from vibe_rl.run_dir.manifest import versions
@@ -214,14 +213,8 @@ def open_log(run: Run, run_dir: RunDir, step: int) -> MetricsLogger:
 
 def log_files(run: Run, run_dir: RunDir, tracker: Tracker) -> None:
     """Draws the reward curve if it is wanted, and passes on what the run leaves."""
-    curve = run_dir.artifact_path("reward_curve.png")
-    if run.config.plot:
-        try:
-            plot_reward_curve([run_dir], save_path=curve)
-            tracker.log_file(curve)
-        except UnwritableError as error:
-            warnings.warn(str(error), RuntimeWarning, stacklevel=2)
-        except ConfigError:
-            pass  # no episode has ended, or matplotlib is missing
+    curve = try_to_draw_curve(run_dir) if run.config.plot else None
+    if curve is not None:
+        tracker.log_file(curve)
     if run_dir.best_checkpoint is not None:
         tracker.log_file(run_dir.best_checkpoint)

@@ -29,6 +29,7 @@ from vibe_rl.experiment.group import (
     Group,
     build_members,
     create_group,
+    draw_group,
     open_group,
     write_group_files,
     write_table,
@@ -184,11 +185,13 @@ def _train(group: Group, plan: PBTPlan) -> tuple[RunDir, list[RankedMember]]:
     fit = partial(fit_many, exchanger=files)
     run = side_by_side(files.runs)
     with StopRequest() as stop:
-        run_many(run, files.run_dirs, lambda: write_group_files(group), stop, fit)
-    unless_interrupted((group.run_dir, []), stop.signal)
-    ranking = rank_members(group.run_dir)
-    write_table(group.run_dir.artifact_path(TABLE), [table_row(member) for member in ranking])
-    return group.run_dir, ranking
+        results = run_many(run, files.run_dirs, lambda: write_group_files(group), stop, fit)
+        ranking = []
+        if not any(result.interrupted for result in results):
+            ranking = rank_members(group.run_dir)
+            write_table(group.run_dir.artifact_path(TABLE), list(map(table_row, ranking)))
+            draw_group(group)
+    return unless_interrupted((group.run_dir, ranking), stop.signal)
 
 
 def rank_members(path: AnyPath) -> list[RankedMember]:
