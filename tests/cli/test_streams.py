@@ -30,6 +30,18 @@ def test_a_pipe_that_closes_ends_a_command_quietly(words, unbuffered):
     assert done.returncode == 141  # as a process that SIGPIPE ends
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="only Linux has a disk that is full")
+@pytest.mark.parametrize("words", ["--help", "envs"])
+def test_a_full_disk_behind_stdout_is_a_sentence(words):
+    with open("/dev/full", "w") as full:
+        command = [sys.executable, "-m", "vibe_rl", words]
+        done = subprocess.run(
+            command, env=environ(), stdout=full, stderr=subprocess.PIPE, check=False
+        )
+    assert done.stderr == b"vibe-rl: stdout cannot be written (No space left on device).\n"
+    assert done.returncode == 1
+
+
 def test_a_notice_is_one_line_above_the_progress(capsys, monkeypatch, tmp_path):
     say_once.cache_clear()
     monkeypatch.chdir(tmp_path)

@@ -14,6 +14,8 @@ from typing import Any
 def forgiving_output() -> Iterator[None]:
     """In its block, prints `?` for letters that stdout lacks, and ends quietly at a closed pipe.
 
+    Where stdout goes to a disk that is full, one line says so.
+
     `vibe-rl --help | head` closes one. SIGPIPE is left alone: it would end a run that trains, whose
     checkpoints matter more than the lines that it prints.
     """
@@ -24,9 +26,20 @@ def forgiving_output() -> Iterator[None]:
         abandoned = [stream for stream in (sys.stdout, sys.stderr) if is_abandoned(stream)]
         if not abandoned:
             raise  # another pipe, such as that of an env's process
-        for stream in abandoned:  # what is left in their buffers goes nowhere
-            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        for stream in abandoned:
+            discard(stream)
         raise SystemExit(128 + signal.SIGPIPE) from None
+    except OSError as error:
+        if error.filename is not None or not is_full(sys.stdout):
+            raise
+        discard(sys.stdout)
+        print(f"vibe-rl: stdout cannot be written ({error.strerror}).", file=sys.stderr)
+        raise SystemExit(1) from None
+
+
+def discard(stream: Any) -> None:
+    """Lets what is left in a stream's buffer go nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 class _AboveProgress(logging.Handler):
@@ -66,6 +79,16 @@ def replaced_letters(stream: Any) -> Iterator[None]:
         yield
     finally:
         stream.reconfigure(errors=errors)  # which flushes it
+
+
+def is_full(stream: Any) -> bool:
+    """Whether not even the end of a line can be written to a stream."""
+    try:
+        if stream is not None:
+            print(file=stream, flush=True)
+    except OSError:
+        return True
+    return False
 
 
 def is_abandoned(stream: Any) -> bool:
