@@ -35,10 +35,10 @@ def evaluate(args: Sequence[str]) -> None:
         """
         return run, {"episodes": episodes, "seed": seed, "best": best}
 
-    evaluate_all(*parse_words(options, args, "vibe-rl evaluate"))
+    evaluate_members(*parse_words(options, args, "vibe-rl evaluate"))
 
 
-def evaluate_all(run: str, how: Mapping[str, Any]) -> None:
+def evaluate_members(run: str, how: Mapping[str, Any]) -> None:
     """Evaluates a run, or the members of a group that did not diverge."""
     from vibe_rl.experiment import evaluate_run  # noqa: PLC0415
 

@@ -175,12 +175,12 @@ def _train(
         if stop.requested:
             standings = []
         else:
-            write_table(group.run_dir.artifact_path(TABLE), list(map(table_row, standings)))
+            write_table(group.run_dir.artifact_path(TABLE), list(map(standing_row, standings)))
             draw_group(group)
     return unless_interrupted((group.run_dir, standings), stop.signal)
 
 
-def table_row(standing: Standing) -> dict[str, Any]:
+def standing_row(standing: Standing) -> dict[str, Any]:
     """A standing as a row of a table, without the values, which its name says."""
     return {name: x for name, x in standing._asdict().items() if name != "values"}
 

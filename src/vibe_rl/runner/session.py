@@ -107,7 +107,7 @@ def open_session(
         if directory is not None:
             run_on_first(lambda: take_directory(directory, stack))
             run_together(partial(check_checkpoints, run, directory))
-        yield Session(run, run_dir, directory, stop, find(run, directory))
+        yield Session(run, run_dir, directory, stop, where_to_resume(run, directory))
 
 
 def check_arguments(run: Run, run_dir: Any, callback: Any) -> None:
@@ -134,7 +134,7 @@ def is_complete(run: Run, found: Found | None) -> bool:
     return found.update == run.n_updates
 
 
-def find(run: Run, directory: Path | None) -> Found | None:
+def where_to_resume(run: Run, directory: Path | None) -> Found | None:
     """Where the run resumes, if it does.
 
     Raises:
