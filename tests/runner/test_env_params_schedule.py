@@ -13,7 +13,8 @@ from vibe_rl.env import AutoResetWrapper, make
 from vibe_rl.errors import ConfigError
 from vibe_rl.run_dir import RunDir
 from vibe_rl.runner import EnvParamsSchedule, RunnerConfig, fit, prepare, train_ppo
-from vibe_rl.runner.schedule import ParamsAhead, Timetable, params_at
+from vibe_rl.runner.env_params import ParamsAhead, params_at
+from vibe_rl.runner.schedule import Timetable
 from vibe_rl.runner.train_ppo import ppo
 
 ENV, PARAMS = make("CartPole-v1")

@@ -27,7 +27,8 @@ from vibe_rl.runner import RunnerConfig, fit, loop, train_ppo
 from vibe_rl.runner.evaluator import evaluate, greedy_action
 from vibe_rl.runner.rows import RowWriter, Speedometer
 from vibe_rl.runner.run import prepare
-from vibe_rl.runner.schedule import evaluation_key, next_due
+from vibe_rl.runner.schedule import next_due
+from vibe_rl.runner.streams import evaluation_key
 from vibe_rl.runner.train_ppo import PPOMetricsHistory, ppo
 from vibe_rl.tracking import Tee
 

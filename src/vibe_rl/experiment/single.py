@@ -28,8 +28,8 @@ from vibe_rl.runner.fit import FitResult
 from vibe_rl.runner.resuming import agent_part
 from vibe_rl.runner.run import Run
 from vibe_rl.runner.saving import eval_return
-from vibe_rl.runner.schedule import evaluation_key
 from vibe_rl.runner.session import checkpoints_of, open_session
+from vibe_rl.runner.streams import evaluation_key
 from vibe_rl.system.processes import run_on_first
 from vibe_rl.system.programs import enable_compilation_cache
 from vibe_rl.system.signals import unless_interrupted

@@ -14,8 +14,8 @@ from vibe_rl.runner.config import (
     with_num_envs,
 )
 from vibe_rl.runner.env_checks import check_is_environment, check_structure, spaces_of
+from vibe_rl.runner.env_params import params_at
 from vibe_rl.runner.run import Run, prepare
-from vibe_rl.runner.schedule import params_at
 from vibe_rl.spaces import Box
 from vibe_rl.system.folders import same_directory
 from vibe_rl.types import PyTree

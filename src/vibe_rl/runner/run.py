@@ -19,23 +19,15 @@ from vibe_rl.run_dir.manifest import versions
 from vibe_rl.run_dir.plain import plain_text
 from vibe_rl.runner.config import RunnerConfig, check_budget, check_runner
 from vibe_rl.runner.env_checks import fit_for_training
+from vibe_rl.runner.env_params import params_at, params_of
 from vibe_rl.runner.evaluation import Evaluation
 from vibe_rl.runner.executor import ON_DEVICE, Beginning, Executor
 from vibe_rl.runner.host_env import WITH_HOST_ENVS
 from vibe_rl.runner.hybrid import WITH_HOST_RING, has_host_ring
 from vibe_rl.runner.loop import Chunk, TrainState, training
 from vibe_rl.runner.placement import check_divides, mesh_of, on_mesh
-from vibe_rl.runner.schedule import (
-    Longest,
-    RunKey,
-    Seed,
-    Stops,
-    Timetable,
-    evaluation_key,
-    params_at,
-    params_of,
-    stream,
-)
+from vibe_rl.runner.schedule import Longest, Stops, Timetable
+from vibe_rl.runner.streams import RunKey, Seed, evaluation_key, stream
 from vibe_rl.system.processes import check_same, run_together
 from vibe_rl.types import PyTree
 
