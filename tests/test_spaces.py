@@ -230,6 +230,18 @@ def test_bounds_that_hold_nothing_are_refused(low, high):
 
 
 @pytest.mark.parametrize(
+    "space", [partial(Discrete, 0), partial(Discrete, -1), partial(MultiDiscrete, (2, 0))]
+)
+def test_choices_are_counted_in_whole_numbers(space):
+    with pytest.raises(ConfigError, match=r"Discrete\(.*\): give whole numbers of at least 1"):
+        space()
+
+
+def test_a_box_takes_the_length_of_a_vector_for_its_shape():
+    assert Box(0, 1, 2) == Box(0, 1, (2,))
+
+
+@pytest.mark.parametrize(
     ("space", "shown"),
     [
         (Discrete(3), "Discrete(3)"),

@@ -67,9 +67,16 @@ class UnknownNameError(ConfigError, KeyError):
 def unknown(kind: str, name: str, known: Iterable[str]) -> UnknownNameError:
     """The error for a name that does not exist, with the nearest ones that do."""
     names = sorted(known)
-    near = get_close_matches(name, names, n=3, cutoff=0.5)
+    near = same_ending(name, names) or get_close_matches(name, names, n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(near)}?" if near else f"choose from {', '.join(names)}."
     return UnknownNameError(f"unknown {kind} {name!r}: {hint}")
+
+
+def same_ending(name: str, names: Iterable[str]) -> list[str]:
+    """The names whose last part is that of `name`, or its initials, as lr is of learning_rate."""
+    last = name.rpartition(".")[2]
+    wanted = {last, "".join(word[:1] for word in last.split("_"))}
+    return [each for each in names if "." in each and each.rpartition(".")[2] in wanted]
 
 
 def check_bounds(config: Any, prefix: str = "") -> None:

@@ -1,7 +1,7 @@
 """Sets of observations and actions: frozen, hashable descriptions, Gymnasium's names (2022)."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -55,6 +55,12 @@ def narrow_dtype(dtype: Any) -> Any:
     return NARROWER.get(jnp.dtype(dtype), dtype)
 
 
+def check_counts(space: Space, counts: Iterable[Any]) -> None:
+    """Raises ConfigError unless each is a whole number of at least 1."""
+    if not all(isinstance(n, int | np.integer) and n >= 1 for n in counts):
+        raise ConfigError(f"{space}: give whole numbers of at least 1.")
+
+
 def _all(condition: Any) -> Bool[Array, ""]:
     return jnp.all(jnp.asarray(condition, bool))
 
@@ -66,6 +72,10 @@ class Discrete(ArraySpace):
     n: int
     dtype: Any = jnp.int32
     shape = ()
+
+    def __post_init__(self):
+        super().__post_init__()
+        check_counts(self, (self.n,))
 
     def sample(self, key: Key) -> Array:
         """Uniform over 0 .. n-1."""
@@ -82,6 +92,10 @@ class MultiDiscrete(ArraySpace):
 
     nvec: tuple[int, ...]
     dtype: Any = jnp.int32
+
+    def __post_init__(self):
+        super().__post_init__()
+        check_counts(self, self.nvec)
 
     @property
     def shape(self) -> tuple[int, ...]:  # type: ignore[override]
@@ -103,6 +117,10 @@ class MultiBinary(ArraySpace):
 
     n: int
     dtype: Any = jnp.int32
+
+    def __post_init__(self):
+        super().__post_init__()
+        check_counts(self, (self.n,))
 
     @property
     def shape(self) -> tuple[int, ...]:  # type: ignore[override]
@@ -161,16 +179,22 @@ class Box(ArraySpace):
     dtype: Any
 
     def __init__(
-        self, low: Any, high: Any, shape: tuple[int, ...] | None = None, dtype: Any = jnp.float32
+        self,
+        low: Any,
+        high: Any,
+        shape: int | tuple[int, ...] | None = None,
+        dtype: Any = jnp.float32,
     ):
         dtype = narrow_dtype(dtype)
-        shape = np.broadcast_shapes(np.shape(low), np.shape(high)) if shape is None else shape
+        if shape is None:
+            shape = np.broadcast_shapes(np.shape(low), np.shape(high))
+        shape = (shape,) if isinstance(shape, int) else tuple(shape)
         bounds = _bounds(low, shape, dtype), _bounds(high, shape, dtype)
         for least, most in zip(*bounds, strict=True):
             if not least <= most:
                 raise ConfigError(f"Box from {least:g} to {most:g}: give numbers, the lower first.")
         object.__setattr__(self, "bounds", bounds)
-        object.__setattr__(self, "shape", tuple(shape))
+        object.__setattr__(self, "shape", shape)
         object.__setattr__(self, "dtype", dtype)
 
     def __repr__(self) -> str:

@@ -125,6 +125,11 @@ def static(default: Any = MISSING, **bounds: Any) -> Any:
     return field(default=default, metadata=metadata)
 
 
+def static_fields(config: Any) -> dict[str, Any]:
+    """The values of a dataclass's fields that fix a shape or a program."""
+    return {f.name: getattr(config, f.name) for f in fields(config) if f.metadata.get("static")}
+
+
 T = TypeVar("T")
 
 

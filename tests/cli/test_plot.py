@@ -67,6 +67,12 @@ def test_runs_are_named_or_found(words, expected, runs, drawn):
     assert drawn[0][0] == [runs[i] for i in expected]
 
 
+def test_a_run_that_ended_before_its_first_row_is_not_found(runs, drawn):
+    RunDir(run_id="CartPole-v1_ppo_3")
+    main(["plot", "--base-dir", "runs"])
+    assert drawn[0][0] == [runs[i] for i in (2, 0, 1)]
+
+
 def test_the_figure_has_the_size_asked_for_and_lies_with_the_first_run(runs, capsys):
     main(["plot", *runs, "--figsize", "4", "3", "--dpi", "50"])
     path = f"{runs[0]}/artifacts/reward_curve.png"

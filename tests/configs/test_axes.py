@@ -94,6 +94,11 @@ def test_seeds_are_ranges_and_lists(text, seeds):
     assert parse_seeds(text) == seeds
 
 
+def test_a_range_of_seeds_that_is_empty_is_refused():
+    with pytest.raises(ConfigError, match="seeds '3:1': the end of a range must be above"):
+        parse_seeds("3:1")
+
+
 @pytest.mark.parametrize("text", ["", "a", "a:b", "0:1:2", "0:1.5", f"0:{inf}"])
 def test_other_texts_are_not_seeds(text):
     with pytest.raises(ConfigError, match="give a range such as 0:8 or a list such as 3,5,7"):

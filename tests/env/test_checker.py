@@ -24,6 +24,7 @@ from vibe_rl.env import (
 )
 from vibe_rl.env.checker import examine
 from vibe_rl.errors import ConfigError
+from vibe_rl.runner.env_checks import fit_for_training
 from vibe_rl.types import MaskedObs
 
 calls = [0]  # what an impure environment counts
@@ -65,6 +66,21 @@ class FiveValues(Walk):
     def step(self, *args):
         obs, state, reward, terminated, _, info = super().step(*args)
         return obs, state, reward, terminated, info
+
+
+class OnlyObs(Walk):
+    def reset(self, *args):
+        return super().reset(*args)[0]
+
+
+class ThreeOfReset(Walk):
+    def reset(self, *args):
+        return (*super().reset(*args), {})
+
+
+class InfoForState(Walk):
+    def reset(self, *args):
+        return super().reset(*args)[0], {}
 
 
 class PlainTuple(Walk):
@@ -209,7 +225,10 @@ class Mutable:
 
 
 DEFECTS = {
-    FiveValues: "five values: wrap the environment in FiveValuedAdapter",
+    FiveValues: "five values: return vibe_rl.env.Step, or, where they are obs, state, reward,",
+    OnlyObs: "reset returns one value: return obs and state, in this order.",
+    ThreeOfReset: "reset returns 3 values: return obs and state, in this order.",
+    InfoForState: "mend it there; its state is the second value of reset.",
     PlainTuple: "step returns a tuple: return vibe_rl.env.Step, of six values",
     WideReward: "reward is float32[1]: return a float32 scalar",
     WholeReward: "reward is int32[]: return a float32 scalar",
@@ -226,7 +245,7 @@ DEFECTS = {
     FloatParams: "env_params.speed=0.1 is not an array",
     ImpureStep: "step gives two results for the same arguments",
     ImpureReset: "reset gives two results for the same key",
-    Branching: "cannot be traced: TracerBoolConversionError",
+    Branching: "use jnp.where or jax.lax.cond instead of Python's if.",
     Unbatchable: "cannot be vmapped: NotImplementedError: one at a time",
     SilentReset: 'step resets by itself but has no info["final_obs"]',
     ListField: "not hashable",
@@ -245,6 +264,17 @@ def test_a_planted_defect_is_reported_and_nothing_else(kind, sentence):
     found = problems(kind())
     assert len(found) == 1
     assert sentence in found[0]
+
+
+@pytest.mark.parametrize("kind", [OnlyObs, ThreeOfReset, InfoForState, Branching, DriftingShape])
+def test_training_says_the_same_of_what_an_auto_reset_wraps(kind):
+    with pytest.raises(ConfigError) as told:
+        fit_for_training(AutoResetWrapper(kind()), Params(), 1)
+    assert DEFECTS[kind] in str(told.value)
+
+
+def test_a_class_is_not_an_environment():
+    assert problems(Walk) == ["it is a class: give an instance, such as Walk()."]
 
 
 def test_missing_methods_are_named():
@@ -338,7 +368,7 @@ def list_of_metrics(state, step):
     ("change", "sentence"),
     [
         (nan_reward, "reward of step 3 is nan: give finite numbers."),
-        (infinite_obs, "of step 3 is not finite: give finite numbers."),
+        (infinite_obs, "not finite: give finite numbers."),
         (nested_metric, "['parts'] is no scalar: give each number a name of its own."),
         (wide_metric, "['parts'] is no scalar: give each number a name of its own."),
         (taken_name, "['wall_time'] has a name that is taken: rename it, such as env_wall_time."),

@@ -1,6 +1,7 @@
 """Groups of seeds from the command line: their files, how they are resumed, and bad input."""
 
 import shutil
+from functools import partial
 
 import jax
 import numpy as np
@@ -9,7 +10,8 @@ import pytest
 from vibe_rl.checkpoint import load_metadata, saved_steps
 from vibe_rl.cli import main
 from vibe_rl.errors import ConfigError
-from vibe_rl.experiment import load_run
+from vibe_rl.experiment import evaluate_run, load_run, resume
+from vibe_rl.experiment.config_files import read_config
 from vibe_rl.experiment.seeds import check_seeds
 from vibe_rl.metrics import read_metrics
 from vibe_rl.run_dir import find_runs
@@ -99,6 +101,14 @@ def test_a_group_is_not_recorded_with_a_budget_that_it_is_past(group, capsys):
     assert [saved_steps(run.checkpoints)[-1] for run in members(group)] == [512] * 3
 
 
+def test_a_group_is_no_single_run(group):
+    config = read_config(members(group)[0])
+    for use in (partial(resume, config=config), load_run, evaluate_run):
+        with pytest.raises(ConfigError, match="is a group of runs: name one of its members"):
+            use(group)
+    assert not list(group.root.glob("config_2.json"))
+
+
 def test_a_seed_that_diverges_is_taken_out_and_named(group, capsys):
     first, second, third = members(group)
     config = second.load_config()
@@ -134,7 +144,7 @@ def test_a_group_of_which_all_diverged_is_not_resumed(group, capsys):
         ("cartpole_ppo --seeds 0:1:2", "seeds '0:1:2': give a range such as 0:8"),
         ("cartpole_ppo --seeds 0:3,2", "seeds [2] are given twice: name each once"),
         ("cartpole_ppo --seeds 0:3 --runner.seed 2", "runner.seed is each of --seeds in turn"),
-        ("cartpole_ppo --seeds 3:3", "seeds is empty: give at least one"),
+        ("cartpole_ppo --seeds 3:3", "the end of a range must be above its first seed"),
         (
             "cartpole_ppo --seeds 0:2 --runner.num_devices 2",
             "need one process and runs of one device each",

@@ -274,6 +274,15 @@ def test_a_run_whose_checkpoints_are_all_damaged_is_not_begun_anew(tmp_path):
     assert rows_of(run_dir)[-1]["step"] == 480
 
 
+def test_the_settings_that_changed_are_named(tmp_path):
+    how = {"checkpoint_dir": str(tmp_path / "mine")}
+    run_training(prepared("ppo, masked", **how))
+    run = prepared("ppo, masked", resume=True, **how)
+    algorithm = replace(run.algorithm, config=replace(run.algorithm.config, hidden_sizes=(4,)))
+    with pytest.raises(ConfigError, match=r"has hidden_sizes \[8\] and the run \[4\]: resume with"):
+        run_training(replace(run, algorithm=algorithm))
+
+
 def test_updates_of_another_length_are_refused(tmp_path):
     how = {"checkpoint_dir": str(tmp_path / "mine")}
     run_training(prepared("ppo, masked", **how))

@@ -65,6 +65,8 @@ SAID = {
     "TrainConfig(env)": "env_id is a AutoResetWrapper: give a str.",
     "experiment.train({})": "config is a dict: give TrainConfig(**config).",
     "experiment.train({}, seeds=[1, 2])": "config is a dict: give TrainConfig(**config).",
+    "experiment.train(TrainConfig(), seeds=2)": "seeds 2: give a list, such as range(4).",
+    "Discrete(2.0)": "Discrete(2.0): give whole numbers of at least 1.",
     "ppo(env='CartPole-v1')": (
         'env is a str: give an environment, such as AutoResetWrapper(make("CartPole-v1")[0]).'
     ),

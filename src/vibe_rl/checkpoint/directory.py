@@ -6,7 +6,7 @@ from pathlib import Path
 
 from vibe_rl.checkpoint.format import saved_steps
 from vibe_rl.checkpoint.manager import CheckpointManager, Merit
-from vibe_rl.errors import CheckpointExistsError, ConfigError, writing
+from vibe_rl.errors import CheckpointExistsError, ConfigError, shown, writing
 from vibe_rl.system.lock import LOCK
 from vibe_rl.system.processes import run_on_first
 
@@ -74,9 +74,9 @@ def check_free(directory: str | Path, resume: bool, overwrite: bool) -> None:
     """
     path = Path(directory)
     if path.exists() and not path.is_dir():
-        raise ConfigError(f"{path.name} is a file: name a directory for checkpoints.")
+        raise ConfigError(f"{shown(path)} is a file: name a directory for checkpoints.")
     if path.exists() and contents(path) and not (resume or overwrite):
         raise CheckpointExistsError(
-            f"{path.name} is not empty: pass resume=True to resume from it, or overwrite=True to "
+            f"{shown(path)} is not empty: pass resume=True to resume from it, or overwrite=True to "
             "delete what is there."
         )

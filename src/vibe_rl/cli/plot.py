@@ -9,7 +9,7 @@ from vibe_rl.errors import ConfigError
 from vibe_rl.plotting.config import PlotConfig
 from vibe_rl.plotting.groups import IQM, plot_curves_of
 from vibe_rl.run_dir.directory import CURVE, RunDir, find_runs
-from vibe_rl.run_dir.group import AnyPath
+from vibe_rl.run_dir.group import AnyPath, is_group
 
 
 def plot(args: Sequence[str]) -> None:
@@ -52,7 +52,8 @@ def find_all(experiment_name: str | None, base_dir: str | None) -> list[str]:
     if experiment_name is None and base_dir is None:
         return []
     base = base_dir or "runs"
-    runs = [str(run) for run in find_runs(base, experiment_name)]
+    found = find_runs(base, experiment_name)
+    runs = [str(run) for run in found if is_group(run) or run.log_path().exists()]
     if not runs:
         name = "no runs" if experiment_name is None else f"no run {experiment_name!r}"
         raise ConfigError(f"{base} holds {name}: name another base_dir or experiment_name.")

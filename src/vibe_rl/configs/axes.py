@@ -109,6 +109,8 @@ def parse_seeds(text: str) -> list[int]:
         raise ConfigError(
             f"seeds {text!r}: give a range such as 0:8 or a list such as 3,5,7."
         ) from None
+    if any(len(ends) == 2 and ends[0] >= ends[1] for ends in parts):
+        raise ConfigError(f"seeds {text!r}: the end of a range must be above its first seed.")
     return [seed for ends in parts for seed in (range(*ends) if len(ends) == 2 else ends)]
 
 

@@ -33,8 +33,8 @@ def checked(step: Any) -> Step:
     """
     if isinstance(step, tuple) and not isinstance(step, Step) and len(step) == 5:
         raise ConfigError(
-            "step returns five values: wrap the environment in FiveValuedAdapter, inside all other "
-            "wrappers."
+            "step returns five values: return vibe_rl.env.Step, or, where they are obs, state, "
+            "reward, done and info, wrap it in FiveValuedAdapter, inside all other wrappers."
         )
     if not isinstance(step, Step) or not isinstance(step.info, dict):
         raise ConfigError(
@@ -42,6 +42,19 @@ def checked(step: Any) -> Step:
             "info a dict."
         )
     return step
+
+
+def checked_first(first: Any) -> tuple[PyTree, PyTree]:
+    """What an environment's `reset` returned, if it is two values.
+
+    Raises:
+        ConfigError: it is something else.
+    """
+    if not isinstance(first, tuple) or len(first) != 2:
+        several = isinstance(first, (tuple, list))
+        found = f"{len(first)} values" if several else "one value"
+        raise ConfigError(f"reset returns {found}: return obs and state, in this order.")
+    return first
 
 
 @runtime_checkable

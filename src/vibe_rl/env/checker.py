@@ -43,9 +43,8 @@ def check_env(env: Any, env_params: PyTree = None) -> None:
     for note in notes:
         warnings.warn(f"{type(env).__name__}: {note}", stacklevel=2)
     if found:
-        raise ConfigError(
-            "\n- ".join([f"{type(env).__name__} is not a sound environment:", *found])
-        )
+        name = (env if isinstance(env, type) else type(env)).__name__
+        raise ConfigError("\n- ".join([f"{name} is not a sound environment:", *found]))
 
 
 def problems(env: Any, env_params: PyTree = None) -> list[str]:
@@ -55,6 +54,8 @@ def problems(env: Any, env_params: PyTree = None) -> list[str]:
 
 def examine(env: Any, env_params: PyTree = None) -> Findings:
     """Problems and notes; behaviour is checked only if the shapes are right."""
+    if isinstance(env, type):
+        return Findings([f"it is a class: give an instance, such as {env.__name__}()."], [])
     if isinstance(env, HostEnvironment):
         return _found("cannot be run", lambda: Findings([*host_problems(env, MAX_STEPS)], []))
     if not isinstance(env, Environment):
@@ -96,6 +97,8 @@ _METHODS = ("default_params", "observation_space", "action_space", "reset", "ste
 
 
 def _raised(what: str, error: Exception) -> str:
+    if isinstance(error, ConfigError):
+        return str(error)
     return f"it {what}: {type(error).__name__}: {error}"
 
 
@@ -183,13 +186,9 @@ def _strays(traced: Traced) -> Iterator[str]:
         action_key, step_key = jax.random.split(jax.random.fold_in(play_key, i))
         action = random_action(action_space, obs, action_key)
         step = env.step(step_key, state, action, params)
-        final_obs = step.info.get("final_obs", step.obs)
-        ends = (step.terminated | step.truncated) & ("final_obs" not in step.info)
         return step, {
             "the sampled action": action_space.contains(action),
-            "obs": lies_in(obs_space, step.obs, ends),
-            'info["final_obs"]': lies_in(obs_space, final_obs, step.terminated | step.truncated),
-            "reward": jnp.isfinite(step.reward),
+            **values_fit(obs_space, step),
         }
 
     obs, state = jax.jit(env.reset)(reset_key, params)
@@ -205,6 +204,15 @@ def _strays(traced: Traced) -> Iterator[str]:
             yield from _silent_reset(traced, state, step)
             return
         obs, state = step.obs, step.state
+
+
+def values_fit(obs_space: Space, step: Step) -> dict[str, Array]:
+    """Whether each value of a step is what it may be."""
+    done, resets = step.terminated | step.truncated, "final_obs" in step.info
+    fits = {"obs": lies_in(obs_space, step.obs, jnp.array(False) if resets else done)}
+    if resets:
+        fits['info["final_obs"]'] = lies_in(obs_space, step.info["final_obs"], done)
+    return fits | {"reward": jnp.isfinite(step.reward)}
 
 
 def lies_in(space: Space, obs: PyTree, ends: Array) -> Array:
@@ -225,12 +233,13 @@ def _stray(outside: list[str], i: int, step: Step) -> str:
     if outside == ["reward"]:
         return f"reward of step {i} is {float(step.reward)}: give finite numbers."
     names = f"{' and '.join(outside)} of step {i}"
+    are, have, lie = ("is", "has", "lies") if len(outside) == 1 else ("are", "have", "lie")
     obs = step.info.get("final_obs", step.obs)
     if "obs" in outside and not _finite(obs.view if isinstance(obs, MaskedObs) else obs):
-        return f"{names} is not finite: give finite numbers."
+        return f"{names} {are} not finite: give finite numbers."
     if isinstance(obs, MaskedObs) and not jnp.any(obs.legal):
-        return f"{names} has no legal action, in mid-episode: allow one, or end the episode."
-    return f"{names} lies outside its space: check the bounds."
+        return f"{names} {have} no legal action, in mid-episode: allow one, or end the episode."
+    return f"{names} {lie} outside its space: check the bounds."
 
 
 def _silent_reset(traced: Traced, before: PyTree, last: Step) -> Iterator[str]:

@@ -4,15 +4,17 @@ Nothing is compiled or run: training asks it too, before it begins.
 """
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from vibe_rl.env.base import Environment, Step, checked
+from vibe_rl.env.base import Environment, Step, checked, checked_first
 from vibe_rl.env.precision import in_single_precision
-from vibe_rl.env.wrappers import AutoResetWrapper, has_layer
+from vibe_rl.env.wrappers import AutoResetWrapper, Wrapper, has_layer, layers
+from vibe_rl.errors import ConfigError, reason
 from vibe_rl.types import RESERVED_METRICS, PyTree
 
 
@@ -25,17 +27,48 @@ class Traced(NamedTuple):
     after: Step
 
 
+IN_PYTHON = (jax.errors.ConcretizationTypeError, jax.errors.TracerArrayConversionError)
+"""What JAX raises where Python needs a number that is traced."""
+
+
 def trace(env: Environment, params: PyTree) -> Traced:
     """The shapes of everything that `env` returns, as the library sees it.
 
     Raises:
-        ConfigError: a step is not a `Step`.
+        ConfigError: a method raises something, or returns another number of values.
     """
     env, key = in_single_precision(env), jax.random.key(0)
     action = jax.eval_shape(env.action_space(params).sample, key)
-    first = jax.eval_shape(env.reset, key, params)
-    after = jax.eval_shape(env.step, key, first[1], action, params)
-    return Traced(env, params, first, checked(after))
+    with told_of("reset", "mend it there"):
+        first = checked_first(jax.eval_shape(env.reset, key, params))
+    with told_of("step", "mend it there; its state is the second value of reset"):
+        after = checked(jax.eval_shape(env.step, key, first[1], action, params))
+    return Traced(env, params, first, after)
+
+
+@contextmanager
+def told_of(method: str, remedy: str) -> Iterator[None]:
+    """Says in a sentence what an environment's method raises in this block."""
+    try:
+        yield
+    except ConfigError:
+        raise
+    except Exception as error:
+        if isinstance(error, IN_PYTHON):
+            remedy = "use jnp.where or jax.lax.cond instead of Python's if"
+        what = f"{type(error).__name__} ({reason(error)})"
+        raise ConfigError(f"{method} raises {what}: {remedy}.") from error
+
+
+def inside_auto_reset(env: Any, params: PyTree) -> tuple[Environment, PyTree] | None:
+    """The environment that an AutoResetWrapper resets, and its params; None if there is none."""
+    for layer in layers(env):
+        if not isinstance(layer, Wrapper):
+            return None
+        params = layer.inner_params(params)
+        if isinstance(layer, AutoResetWrapper):
+            return layer.env, params
+    return None
 
 
 def auto_resets(env: Environment, env_params: PyTree) -> bool:

@@ -29,6 +29,8 @@ from vibe_rl.system.signals import StopRequest, unless_interrupted
 
 def check_seeds(seeds: Iterable[int]) -> list[int]:
     """The seeds as a list; ConfigError if there are none, or one of them twice."""
+    if not isinstance(seeds, Iterable):
+        raise ConfigError(f"seeds {seeds!r}: give a list, such as range(4).")
     listed = list(seeds)
     twice = sorted({seed for seed in listed if listed.count(seed) > 1})
     if twice:

@@ -21,7 +21,7 @@ from vibe_rl.experiment.config_files import new_run_dir, read_config, write_run_
 from vibe_rl.experiment.seeds import train_seeds
 from vibe_rl.ops import prng
 from vibe_rl.run_dir.directory import RunDir
-from vibe_rl.run_dir.group import AnyPath
+from vibe_rl.run_dir.group import AnyPath, check_single
 from vibe_rl.runner.evaluation import results_of
 from vibe_rl.runner.evaluator import EvalMetrics
 from vibe_rl.runner.fit import FitResult
@@ -30,6 +30,7 @@ from vibe_rl.runner.run import Run
 from vibe_rl.runner.saving import eval_return
 from vibe_rl.runner.session import checkpoints_of, open_session
 from vibe_rl.runner.streams import evaluation_key
+from vibe_rl.system.notices import say_once
 from vibe_rl.system.processes import run_on_first
 from vibe_rl.system.programs import enable_compilation_cache
 from vibe_rl.system.signals import unless_interrupted
@@ -86,13 +87,16 @@ def resume(path: AnyPath, config: TrainConfig) -> tuple[RunDir, FitResult]:
     directory.
 
     Raises:
-        ConfigError: the checkpoint does not fit the config; the message names both shapes. Or more
-            steps were made than the config asks for.
+        ConfigError: the checkpoint does not fit the config; the message names what differs. Or more
+            steps were made than the config asks for, or it is a group.
         NonFiniteLossError, TrainingInterrupted: see `train`.
     """
+    check_single(path)
     run_dir = RunDir.open(path)
     run = build_for_run_dir(config, resumed)
     with open_session(run, run_dir) as session:
+        if session.found is None and run_dir.log_path().exists():
+            say_once(f"{run_dir} has no checkpoint to resume from: it starts from scratch.")
         if not session.complete:
             run_on_first(partial(write_run_files, run_dir, config))
         result = session.train()
@@ -105,6 +109,7 @@ def load_run(path: AnyPath, best: bool = False) -> tuple[Run, PyTree, Mapping[st
     Raises:
         ConfigError: there is no such checkpoint.
     """
+    check_single(path)
     run_dir = RunDir.open(path)
     run = build(for_one_device(read_config(path)))
     checkpoints = checkpoints_of(run.config, run_dir) or run_dir.checkpoints

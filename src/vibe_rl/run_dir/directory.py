@@ -147,7 +147,10 @@ class RunDir:
         """
         path = self._root / name
         if not path.exists():
-            raise ConfigError(f"{shown(path)} does not exist: write it with save_config.")
+            raise ConfigError(
+                f"{shown(path)} does not exist: resume a run of train_* by the same call with "
+                "resume=True; elsewhere write it with save_config."
+            )
         try:
             return json.loads(path.read_text(encoding="utf-8"))
         except json.JSONDecodeError as error:

@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from vibe_rl.errors import ConfigError, shown
 from vibe_rl.run_dir.directory import RunDir, find_runs
 from vibe_rl.run_dir.divergence import divergence_of
 
@@ -14,6 +15,15 @@ AnyPath = str | os.PathLike[str]
 def is_group(path: AnyPath) -> bool:
     """Whether it is a group of runs."""
     return (Path(path) / "members").is_dir()
+
+
+def check_single(path: AnyPath) -> None:
+    """Raises ConfigError if a group is given where a single run is meant."""
+    if is_group(path):
+        raise ConfigError(
+            f"{shown(path)} is a group of runs: name one of its members, or resume all by "
+            "resume_seeds, resume_sweep or resume_population."
+        )
 
 
 def is_sweep(path: AnyPath) -> bool:

@@ -10,7 +10,7 @@ import numpy as np
 from vibe_rl.env.base import Environment
 from vibe_rl.env.host import AnyEnvironment, HostEnvironment
 from vibe_rl.env.precision import fit_for_loop
-from vibe_rl.env.traced import taken_metric, trace, unfit_shapes
+from vibe_rl.env.traced import inside_auto_reset, taken_metric, trace, unfit_shapes
 from vibe_rl.env.wrappers import layers
 from vibe_rl.errors import ConfigError
 from vibe_rl.spaces import Space
@@ -84,6 +84,13 @@ def spaces_of(env: AnyEnvironment, env_params: PyTree) -> tuple[Space, Space]:
     return spaces
 
 
+def check_inside(env: Environment) -> None:
+    """Raises ConfigError if what resets itself wraps an environment that is not fit for it."""
+    inside = inside_auto_reset(env, env.default_params())
+    for problem in [] if inside is None else unfit_shapes(trace(*inside), weak=False):
+        raise ConfigError(f"environment {name_of(env)}: {problem}")
+
+
 def name_of(env: AnyEnvironment) -> str:
     """The class of the environment below all wrappers."""
     *_, innermost = layers(env)
@@ -108,6 +115,7 @@ def fit_for_training(
         return env
     check_hashable(env)
     check_env_params(env, env_params, num_envs)
+    check_inside(env)
     traced = trace(env, env.default_params())
     if "final_obs" not in traced.after.info:
         raise ConfigError(

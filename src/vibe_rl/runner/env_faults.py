@@ -54,10 +54,12 @@ def first_faults(steps: Float[Array, "3 T N"]) -> EnvFaults:
 
 
 WORDS = {
-    "first_bad_reward": "the environment's reward is not finite at env step {}: mend it there",
-    "first_bad_obs": "the environment's observation is not finite at env step {}: mend it there",
-    "first_without_action": "no action is legal at env step {}, in mid-episode: allow one, or end "
-    "the episode",
+    "first_bad_reward": "the environment's reward is not finite at env step {} of all envs: mend "
+    "it there",
+    "first_bad_obs": "the environment's observation is not finite at env step {} of all envs: mend "
+    "it there",
+    "first_without_action": "no action is legal at env step {} of all envs, in mid-episode: allow "
+    "one, or end the episode",
 }
 
 

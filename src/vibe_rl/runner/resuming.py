@@ -2,8 +2,8 @@
 
 import base64
 import warnings
-from collections.abc import Collection, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,12 @@ import numpy as np
 from vibe_rl.checkpoint import check_fits, check_free, load_checkpoint, load_metadata, saved_steps
 from vibe_rl.errors import ConfigError, DamagedCheckpointError
 from vibe_rl.run_dir.files import first_free, numbered_names
+from vibe_rl.run_dir.plain import plain
 from vibe_rl.runner.loop import TrainState
 from vibe_rl.runner.rows import Row
 from vibe_rl.runner.run import Run
 from vibe_rl.system.processes import greatest, run_on_first
-from vibe_rl.types import PyTree
+from vibe_rl.types import PyTree, static_fields
 
 RUN = "run"
 """What the notes of a run's checkpoint say that it holds."""
@@ -82,8 +83,29 @@ def check_checkpoints(run: Run, directory: str | Path) -> None:
         with suppress(DamagedCheckpointError):
             notes = check_notes(run, directory, step)
             like = saved_part(run, run.shapes(), notes["replay"])
-            check_fits(directory, like, step=step, ignore=NO_LONGER_KEPT, notes=notes)
+            with naming_settings(run, notes):
+                check_fits(directory, like, step=step, ignore=NO_LONGER_KEPT, notes=notes)
             return
+
+
+@contextmanager
+def naming_settings(run: Run, notes: Mapping[str, Any]) -> Iterator[None]:
+    """Names the settings that changed where a checkpoint does not fit, if any did."""
+    try:
+        yield
+    except DamagedCheckpointError:
+        raise
+    except ConfigError as error:
+        saved = notes.get("settings", {}).get("algo", {})
+        changes = [
+            f"{name} {saved[name]} and the run {given}"
+            for name, given in plain(static_fields(run.algorithm.config)).items()
+            if name in saved and saved[name] != given
+        ]
+        if not changes:
+            raise
+        changed = ", ".join(changes)
+        raise ConfigError(f"the checkpoint has {changed}: resume with what it has.") from error
 
 
 def latest_whole(run: Run, directory: Path, among: Collection[int] | None = None) -> Found | None:
