@@ -66,7 +66,7 @@ def test_info_knows_best_what_ended_the_episode(done, info, terminated, truncate
 )
 def test_every_wrapper_names_the_adapter_that_is_missing(wrap):
     env = wrap(OldCartPole())
-    with pytest.raises(ConfigError, match="step returns five values: .* wrap it in FiveValuedAdapter"):
+    with pytest.raises(ConfigError, match=r"five values: .*in FiveValuedAdapter"):
         auto_resets(env, env.default_params())
 
 
