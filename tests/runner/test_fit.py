@@ -208,7 +208,7 @@ def test_rows_before_a_reward_that_is_not_finite_are_kept(tmp_path):
     run_dir = RunDir("poisoned", tmp_path)
     env = AutoResetWrapper(PoisonedLater(length=1000))
     runner = replace(RUNNER, eval_episodes=0, log_interval=0)
-    fault = "reward is not finite at env step 201: mend it there"  # 50 steps of 4 envs, and 1
+    fault = "reward is not finite at env step 201 of all envs: mend it"  # 50 steps of 4 envs, and 1
     with pytest.raises(EnvironmentFaultError, match=fault):
         train_ppo(
             env, env.default_params(), ppo_config=CONFIG, runner_config=runner, run_dir=run_dir

@@ -279,7 +279,7 @@ def test_the_settings_that_changed_are_named(tmp_path):
     run_training(prepared("ppo, masked", **how))
     run = prepared("ppo, masked", resume=True, **how)
     algorithm = replace(run.algorithm, config=replace(run.algorithm.config, hidden_sizes=(4,)))
-    with pytest.raises(ConfigError, match=r"has hidden_sizes \[8\] and the run \[4\]: resume with"):
+    with pytest.raises(ConfigError, match=r"hidden_sizes \(\[8\] saved, \[4\] expected\): resume"):
         run_training(replace(run, algorithm=algorithm))
 
 

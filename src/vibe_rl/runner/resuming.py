@@ -98,14 +98,16 @@ def naming_settings(run: Run, notes: Mapping[str, Any]) -> Iterator[None]:
     except ConfigError as error:
         saved = notes.get("settings", {}).get("algo", {})
         changes = [
-            f"{name} {saved[name]} and the run {given}"
+            f"{name} ({saved[name]} saved, {given} expected)"
             for name, given in plain(static_fields(run.algorithm.config)).items()
             if name in saved and saved[name] != given
         ]
         if not changes:
             raise
         changed = ", ".join(changes)
-        raise ConfigError(f"the checkpoint has {changed}: resume with what it has.") from error
+        raise ConfigError(
+            f"the checkpoint does not fit the config at {changed}: resume with what was saved."
+        ) from error
 
 
 def latest_whole(run: Run, directory: Path, among: Collection[int] | None = None) -> Found | None:
