@@ -50,11 +50,11 @@ def checked_first(first: Any) -> tuple[PyTree, PyTree]:
     Raises:
         ConfigError: it is something else.
     """
-    if not isinstance(first, tuple) or len(first) != 2:
-        several = isinstance(first, (tuple, list))
+    several = isinstance(first, (tuple, list))
+    if not several or len(first) != 2:
         found = f"{len(first)} values" if several else "one value"
         raise ConfigError(f"reset returns {found}: return obs and state, in this order.")
-    return first
+    return tuple(first)
 
 
 @runtime_checkable
