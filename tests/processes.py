@@ -7,7 +7,7 @@ EMITTERS = "--xla_cpu_use_fusion_emitters=false"
 """A flag that later versions do not know, and end at."""
 COMPILER = (
     "--xla_backend_optimization_level=0 --xla_cpu_parallel_codegen_split_count=1"
-    " --xla_backend_extra_options=-disable-lsr --xla_cpu_opt_preset=CPU_OPT_PRESET_FAST_COMPILE"
+    " --xla_backend_extra_options=-disable-lsr"
     f" {EMITTERS if version('jaxlib').startswith('0.10.') else ''}"
 )
 """XLA compiles with a third of the work, as tests spend most of their time. What it makes is slower

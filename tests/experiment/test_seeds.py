@@ -7,6 +7,7 @@ import jax
 import numpy as np
 import pytest
 
+from compiling import one_device
 from vibe_rl.checkpoint import load_metadata, saved_steps
 from vibe_rl.cli import main
 from vibe_rl.errors import ConfigError
@@ -99,6 +100,14 @@ def test_a_group_is_not_recorded_with_a_budget_that_it_is_past(group, capsys):
     assert "total_timesteps 256 is less than the 512 env steps" in capsys.readouterr().err
     assert not list(group.root.rglob("config_2.json"))
     assert [saved_steps(run.checkpoints)[-1] for run in members(group)] == [512] * 3
+
+
+def test_a_run_without_its_checkpoints_is_said_to_start_from_scratch(group, caplog):
+    run = members(group)[0]
+    shutil.rmtree(run.checkpoints)
+    with one_device():
+        resume(run, read_config(run))
+    assert "has no checkpoint to resume from: it starts from scratch" in caplog.text
 
 
 def test_a_group_is_no_single_run(group):

@@ -106,7 +106,8 @@ def naming_settings(run: Run, notes: Mapping[str, Any]) -> Iterator[None]:
             raise
         changed = ", ".join(changes)
         raise ConfigError(
-            f"the checkpoint does not fit the config at {changed}: resume with what was saved."
+            f"the checkpoint does not fit, and the config changed at {changed}: resume with what "
+            "was saved."
         ) from error
 
 

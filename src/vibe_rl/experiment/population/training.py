@@ -95,7 +95,8 @@ def evolve(
     Raises:
         ConfigError: it cannot work; nothing is written.
         NonFiniteLossError: all members diverged between two exchanges.
-        TrainingInterrupted: Ctrl-C or SIGTERM ended it; there is no member in its result.
+        TrainingInterrupted: Ctrl-C or SIGTERM ended it; there is no member in its result, unless
+            all were trained.
     """
     plan = PBTPlan(validate_ranges(config, ranges), n_members, every, seed)
     configs = {f"member_{i}": each for i, each in enumerate(first_generation(config, plan))}
