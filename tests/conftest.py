@@ -6,6 +6,7 @@ import tempfile
 from processes import COMPILER
 
 os.environ.setdefault("XLA_FLAGS", f"--xla_force_host_platform_device_count=8 {COMPILER}")
+os.environ.setdefault("JAX_TRACEBACK_IN_LOCATIONS_LIMIT", "0")  # nobody reads them in programs
 os.environ.setdefault("MPLBACKEND", "Agg")
 if "PYTEST_XDIST_WORKER" not in os.environ:  # what this session compiles, for all its processes
     CACHE = tempfile.TemporaryDirectory(prefix="vibe_rl_tests_", ignore_cleanup_errors=True)

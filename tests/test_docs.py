@@ -23,7 +23,7 @@ from typing import NamedTuple
 import pytest
 import yaml
 
-from compiling import one_device
+from compiling import as_users_do, one_device
 from vibe_rl import cli, configs
 from vibe_rl.algorithms import DQNConfig, DQNMetrics, PPOConfig, PPOMetrics, SACConfig, SACMetrics
 from vibe_rl.cli.options import pop_option
@@ -63,7 +63,9 @@ NOT_RUN = (
     "source",
     "export",
 )
-TINY = ["--runner.total_timesteps", "2048", "--runner.eval_episodes", "4"]
+TINY = ["--runner.total_timesteps", "2048", "--runner.eval_episodes", "2"]
+TINY_WITH_REPLAY = ["--runner.total_timesteps", "1024", "--runner.eval_episodes", "2"]
+"""Of a single run: the warm-up of the presets, and a little more."""
 FEW = {
     "train": {},
     "sweep": {"--seeds": "0:2"},
@@ -137,7 +139,7 @@ def test_every_code_block_of_the_page_runs(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     module = ModuleType("page_" + page.stem.replace("-", "_"))
     monkeypatch.setitem(sys.modules, module.__name__, module)
-    with nullcontext() if page.stem in OF_DEVICES else one_device():
+    with as_users_do(), nullcontext() if page.stem in OF_DEVICES else one_device():
         run_page(page, module)
 
 
@@ -205,7 +207,8 @@ def with_tiny_budget(args: list[str]) -> list[str]:
         args = [*pop_option(name, args)[1], name, value]
     if command == "evolve":
         args = [*args, "--runner.eval_every", "1024"]
-    return [*args, *TINY]
+    with_replay = command == "train" and args[1].endswith(("_dqn", "_sac"))
+    return [*args, *(TINY_WITH_REPLAY if with_replay else TINY)]
 
 
 def with_two_values(word: str) -> str:
@@ -252,7 +255,7 @@ def test_a_train_command_gets_a_budget_that_takes_the_place_of_its_own():
     words = shlex.split("python scripts/train.py pendulum_ppo --runner.total_timesteps 500000")
     _, *args = with_tiny_budget(command_line_arguments(words))
     runner = configs.cli(args).runner
-    assert (runner.total_timesteps, runner.eval_episodes) == (2048, 4)
+    assert (runner.total_timesteps, runner.eval_episodes) == (2048, 2)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from compiling import one_device
+from compiling import as_users_do, one_device
 
 FOLDER = Path(__file__).parents[1] / "examples"
 EXAMPLES = sorted(FOLDER.glob("*.py"))
@@ -14,7 +14,7 @@ EXAMPLES = sorted(FOLDER.glob("*.py"))
 
 @pytest.fixture(scope="module", autouse=True)
 def _one_device():
-    with one_device():
+    with as_users_do(), one_device():
         yield
 
 

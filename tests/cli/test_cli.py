@@ -18,7 +18,7 @@ from vibe_rl.experiment.config_files import new_run_dir
 from vibe_rl.metrics import read_metrics
 from vibe_rl.run_dir import RunDir, find_runs
 
-TINY = ["--runner.total_timesteps", "4096", "--runner.eval_episodes"]
+TINY = ["--runner.total_timesteps", "2048", "--runner.eval_episodes"]
 ROOT = Path(__file__).parents[2]
 
 

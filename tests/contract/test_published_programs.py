@@ -10,6 +10,7 @@ import sys
 import jax
 import pytest
 
+from compiling import as_users_do
 from vibe_rl.configs import PRESETS, cli
 
 MOST_STEPS = 1_024
@@ -264,9 +265,10 @@ def cut(block: str) -> str:
 def test_every_program_of_a_page_runs_after_the_others(page, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}
-    for title, block in page.items():
-        code = BEFORE.get(title, "") + cut(block) + AFTER.get(title, "")
-        exec(compile(code, title, "exec"), names)
+    with as_users_do():
+        for title, block in page.items():
+            code = BEFORE.get(title, "") + cut(block) + AFTER.get(title, "")
+            exec(compile(code, title, "exec"), names)
     assert ("callback" in page) == ("\nStep 1024: {" in capsys.readouterr().out)
 
 

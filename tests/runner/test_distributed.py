@@ -185,13 +185,29 @@ def data(leaf):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("victim", [0, 1])
-def test_a_killed_process_ends_the_other_soon_and_the_run_resumes(victim, pair, tmp_path):
-    processes = start_two([*SILENT, *ENDLESS], tmp_path, timeout=10)
-    wait_for_checkpoint(tmp_path, processes)
-    time.sleep(random.random())
-    processes[victim].send_signal(signal.SIGKILL)
+def test_a_killed_process_ends_the_other_soon_and_the_run_resumes(pair, tmp_path):
+    folders = [tmp_path / name for name in ("first_is_killed", "second_is_killed")]
+    started = []
+    for folder in folders:
+        folder.mkdir()
+        started.append(start_two([*SILENT, *ENDLESS], folder, timeout=10))
+    for victim, (folder, processes) in enumerate(zip(folders, started, strict=True)):
+        wait_for_checkpoint(folder, processes)
+        time.sleep(random.random())
+        processes[victim].send_signal(signal.SIGKILL)
     began = time.monotonic()
+    for victim, processes in enumerate(started):
+        assert_ends_soon(processes, victim, began)
+    for folder in folders:
+        run = find_runs(folder / "runs")[0]
+        last = saved_steps(run.checkpoints)[-1]
+        more = ["--runner.total_timesteps", str(last + 1280)]
+        said = pair.train(["--resume", str(run), *more], folder)
+        assert f"Training complete | {last + 1280:,} env steps" in said
+
+
+def assert_ends_soon(processes, victim, began):
+    """The process that lost another ends within half a minute, and says why."""
     statuses, outputs = finish(processes, within=60)
     assert time.monotonic() - began < 30
     assert statuses[victim] == -signal.SIGKILL
@@ -199,11 +215,6 @@ def test_a_killed_process_ends_the_other_soon_and_the_run_resumes(victim, pair, 
     assert statuses[survivor] not in (0, None)
     lost = ("or lost another", "another task died", "leader task was preempted")
     assert any(words in outputs[survivor] for words in lost), outputs[survivor]
-    run = find_runs(tmp_path / "runs")[0]
-    last = saved_steps(run.checkpoints)[-1]
-    more = ["--runner.total_timesteps", str(last + 1280)]
-    said = pair.train(["--resume", str(run), *more], tmp_path)
-    assert f"Training complete | {last + 1280:,} env steps" in said
 
 
 def wait_for_checkpoint(folder, processes):

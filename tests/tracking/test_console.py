@@ -136,7 +136,7 @@ def test_more_steps_than_planned_leave_a_full_bar(terminal):
 def test_the_bar_gives_way_to_the_returns(terminal, monkeypatch, columns):
     monkeypatch.setenv("COLUMNS", str(columns))
     progress = TrainingProgress(100_000, "CartPole")
-    progress.update(50_000, {"episode_return": 1.0})
+    progress.update(50_000, {"episode_return": 1.0, "steps_per_second": 1234.0})
     line = screens(terminal)[-1]
     progress.close()
     assert line.startswith("CartPole:  50%|")
