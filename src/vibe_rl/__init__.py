@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from vibe_rl.tracking.console import TrainingProgress
     from vibe_rl.tracking.jsonl import MetricsLogger, read_metrics
     from vibe_rl.tracking.log_lines import log_step_progress, setup_logging
+    from vibe_rl.tracking.wandb import resume_wandb
     from vibe_rl.types import MaskedObs, Transition
     from vibe_rl.version import __version__
 
@@ -45,6 +46,7 @@ __all__ = [
     "make",
     "read_metrics",
     "register",
+    "resume_wandb",
     "save_checkpoint",
     "save_eqx",
     "setup_logging",
@@ -68,6 +70,7 @@ _HOMES = {
     "make": "env",
     "read_metrics": "tracking.jsonl",
     "register": "env",
+    "resume_wandb": "tracking.wandb",
     "save_checkpoint": "checkpoint",
     "save_eqx": "checkpoint",
     "setup_logging": "tracking.log_lines",

@@ -33,7 +33,12 @@ from vibe_rl.sharding import set_mesh
 
 D = 8
 RUNNER = RunnerConfig(
-    total_timesteps=2048, eval_every=1024, eval_episodes=4, progress_bar=False, log_interval=256
+    total_timesteps=2048,
+    eval_every=1024,
+    eval_episodes=4,
+    progress_bar=False,
+    log_interval=256,
+    plot=False,
 )
 OFF = replace(RUNNER, warmup_steps=64, buffer_size=512)
 PPO = PPOConfig(hidden_sizes=(16,), num_envs=16, n_steps=16)

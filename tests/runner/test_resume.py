@@ -36,6 +36,7 @@ RUNNER = RunnerConfig(
     checkpoint_interval=120,
     checkpoint_share=1.0,
     progress_bar=False,
+    plot=False,
 )
 SHORTER = {"total_timesteps": 240}
 OFF = replace(RUNNER, warmup_steps=32, buffer_size=100)

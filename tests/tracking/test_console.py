@@ -36,8 +36,12 @@ def terminal(monkeypatch):
 
 @pytest.fixture
 def logger():
+    logger = logging.getLogger("vibe_rl")
+    level, propagates = logger.level, logger.propagate
     yield setup_logging()
-    logging.getLogger("vibe_rl").handlers.clear()
+    logger.handlers.clear()
+    logger.setLevel(level)
+    logger.propagate = propagates
 
 
 def screens(stream):

@@ -109,6 +109,51 @@ def test_the_others_are_served_even_where_warnings_are_errors():
     assert whole.heard == [("log", {}, 1)]
 
 
+class Ending(Recorder):
+    def close(self, status):
+        self._hear("close", status)
+
+
+@pytest.mark.parametrize(
+    ("raised", "status"),
+    [(None, "finished"), (KeyboardInterrupt, "interrupted"), (ValueError, "failed")],
+)
+def test_a_tracker_may_want_to_know_how_the_run_ended(raised, status):
+    recorder = Ending()
+    try:
+        with Tee(recorder):
+            if raised is not None:
+                raise raised
+    except (KeyboardInterrupt, ValueError):
+        pass
+    assert recorder.heard == [("close", status)]
+
+
+def test_who_knows_better_than_an_exception_says_how_the_run_ended():
+    recorder = Ending()
+    with Tee(recorder) as tee:
+        tee.status = "interrupted"
+    assert recorder.heard == [("close", "interrupted")]
+
+
+def test_a_backend_with_two_methods_is_a_tracker_too():
+    class Backend:
+        def __init__(self):
+            self.heard = []
+
+        def log(self, record, step=None):
+            self.heard.append((record, step))
+
+        def close(self):
+            self.heard.append("closed")
+
+    backend = Backend()
+    tee = Tee(backend)
+    tee.rewind(5)
+    play(tee)
+    assert backend.heard == [({"loss": 1.0}, 10), "closed"]
+
+
 def test_an_interrupt_is_no_failure_of_a_tracker():
     class Interrupted(Recorder):
         def log(self, metrics, step):

@@ -12,6 +12,8 @@ NEEDS = {
     "--coordinator": "the address of process 0: --coordinator HOST:PORT",
     "--num_processes": "the number of processes: --num_processes 2",
     "--process_id": "the number of this process: --process_id 0",
+    "--track": "names: --track tensorboard,mlflow",
+    "--to": "a tracker: vibe-rl track RUN --to mlflow",
     "--timeout": "seconds to wait for other processes: --timeout 60",
     "--members": "a number: vibe-rl evolve PRESET --algo.lr 1e-4:1e-2 --members 8",
     "--every": "env steps: vibe-rl evolve PRESET --algo.lr 1e-4:1e-2 --every 20000",
@@ -54,6 +56,22 @@ def pop_option(option: str, args: Sequence[str]) -> tuple[str | None, list[str]]
     if i + 1 == len(words) or words[i + 1].startswith("--"):
         raise ConfigError(f"{option} needs {NEEDS[option]}.")
     return words[i + 1], words[:i] + words[i + 2 :]
+
+
+def with_trackers(args: Sequence[str]) -> list[str]:
+    """The words with `--track a,b` spelled as the field of the config that it sets.
+
+    Raises:
+        ConfigError: there is no such tracker.
+    """
+    names, words = pop_option("--track", args)
+    if names is None:
+        return words
+    from vibe_rl.tracking.named import check_names  # noqa: PLC0415
+
+    listed = [name.strip() for name in names.split(",")]
+    check_names(listed)
+    return [*words, "--runner.track", str(tuple(listed))]
 
 
 def parse_int(option: str, text: str, least: int) -> int:

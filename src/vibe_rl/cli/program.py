@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
 
+from vibe_rl.cli.options import with_trackers
 from vibe_rl.cli.streams import forgiving_output, shown_notices
 from vibe_rl.errors import ConfigError, NonFiniteLossError, unknown
 
@@ -16,6 +17,7 @@ COMMANDS = {
     "evaluate": "Evaluate a saved agent: vibe-rl evaluate RUN [--episodes 128] [--best].",
     "plot": "Draw reward curves: vibe-rl plot RUN [RUN ...] [--output FILE].",
     "compare": "Compare methods by all their seeds: vibe-rl compare A B [C ...] [--best].",
+    "track": "Send finished runs to a tracker: vibe-rl track RUN [RUN ...] --to mlflow.",
     "envs": "List the environments that have a name.",
 }
 """What each command does; its function is `vibe_rl.cli.NAME.NAME`, imported when it runs."""
@@ -57,7 +59,7 @@ def main(args: Sequence[str] | None = None) -> None:
         print(usage())
         return
     try:
-        command(words[0])(words[1:])
+        command(words[0])(words[1:] if words[0] == "track" else with_trackers(words[1:]))
     except (ConfigError, NonFiniteLossError) as error:
         print(f"vibe-rl: {error}", file=sys.stderr)
         raise SystemExit(2 if isinstance(error, ConfigError) else 1) from None

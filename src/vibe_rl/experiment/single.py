@@ -1,6 +1,6 @@
 """One run, from its config to its files and back: train, resume, load the agent, evaluate it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, overload
@@ -24,7 +24,7 @@ from vibe_rl.run_dir.directory import RunDir
 from vibe_rl.run_dir.group import AnyPath, check_single
 from vibe_rl.runner.evaluation import results_of
 from vibe_rl.runner.evaluator import EvalMetrics
-from vibe_rl.runner.fit import FitResult
+from vibe_rl.runner.fit import Callback, FitResult
 from vibe_rl.runner.resuming import agent_part
 from vibe_rl.runner.run import Run
 from vibe_rl.runner.saving import eval_return
@@ -34,11 +34,18 @@ from vibe_rl.system.notices import say_once
 from vibe_rl.system.processes import run_on_first
 from vibe_rl.system.programs import enable_compilation_cache
 from vibe_rl.system.signals import unless_interrupted
+from vibe_rl.tracking.base import LogBackend
 from vibe_rl.types import PyTree
 
 
 @overload
-def train(config: TrainConfig, base_dir: AnyPath = "runs") -> tuple[RunDir, FitResult]: ...
+def train(
+    config: TrainConfig,
+    base_dir: AnyPath = "runs",
+    *,
+    callback: Callback | None = None,
+    trackers: Sequence[LogBackend] = (),
+) -> tuple[RunDir, FitResult]: ...
 
 
 @overload
@@ -48,7 +55,12 @@ def train(
 
 
 def train(
-    config: TrainConfig, base_dir: AnyPath = "runs", *, seeds: Iterable[int] | None = None
+    config: TrainConfig,
+    base_dir: AnyPath = "runs",
+    *,
+    seeds: Iterable[int] | None = None,
+    callback: Callback | None = None,
+    trackers: Sequence[LogBackend] = (),
 ) -> tuple[RunDir, FitResult] | tuple[RunDir, list[FitResult]]:
     """Trains a run in a new run directory; nothing is written if it cannot work.
 
@@ -57,6 +69,8 @@ def train(
         base_dir: where the run directory is made.
         seeds: trains a run for each of them, in one program, instead of one with the config's seed;
             see `vibe_rl.experiment.seeds`.
+        callback: of a single run; see `vibe_rl.runner.train_ppo`.
+        trackers: of a single run; get what is logged, beside the run directory.
 
     Returns:
         The run directory and the result; with `seeds`, the group's directory and all results.
@@ -67,19 +81,35 @@ def train(
         TrainingInterrupted: Ctrl-C or SIGTERM ended it; the result is in the exception.
     """
     if seeds is not None:
+        check_alone(callback, trackers)
         return train_seeds(config, seeds, base_dir)
     run = build_for_run_dir(config, check_new)
     name = experiment_name(config)
     with (
         new_run_dir(name, base_dir, removable=config.runner.checkpoint_dir is None) as run_dir,
-        open_session(run, run_dir) as session,
+        open_session(run, run_dir, callback) as session,
     ):
         run_on_first(partial(write_run_files, run_dir, config))
-        result = session.train()
+        result = session.train(callback, trackers)
     return unless_interrupted((run_dir, result), session.signal)
 
 
-def resume(path: AnyPath, config: TrainConfig) -> tuple[RunDir, FitResult]:
+def check_alone(callback: Callback | None, trackers: Sequence[LogBackend]) -> None:
+    """Raises ConfigError if a group is given what is told of one run."""
+    if callback is not None or trackers:
+        raise ConfigError(
+            "callback and trackers are of a single run: leave out seeds, or name the trackers in "
+            "runner.track."
+        )
+
+
+def resume(
+    path: AnyPath,
+    config: TrainConfig,
+    *,
+    callback: Callback | None = None,
+    trackers: Sequence[LogBackend] = (),
+) -> tuple[RunDir, FitResult]:
     """Resumes from the latest checkpoint and trains up to `config.runner.total_timesteps`.
 
     Hyperparameters may differ from those before; the config is recorded beside the earlier ones,
@@ -94,12 +124,12 @@ def resume(path: AnyPath, config: TrainConfig) -> tuple[RunDir, FitResult]:
     check_single(path)
     run_dir = RunDir.open(path)
     run = build_for_run_dir(config, resumed)
-    with open_session(run, run_dir) as session:
+    with open_session(run, run_dir, callback) as session:
         if session.found is None and run_dir.log_path().exists():
             say_once(f"{run_dir} has no checkpoint to resume from: it starts from scratch.")
         if not session.complete:
             run_on_first(partial(write_run_files, run_dir, config))
-        result = session.train()
+        result = session.train(callback, trackers)
     return unless_interrupted((run_dir, result), session.signal)
 
 

@@ -36,6 +36,12 @@ def is_population(path: AnyPath) -> bool:
     return (Path(path) / "population.json").exists()
 
 
+def group_of(run: AnyPath) -> Path | None:
+    """The directory of the group that a run is a member of; None for a single run."""
+    folder = Path(run).absolute().parent
+    return folder.parent if folder.name == "members" else None
+
+
 def members(path: AnyPath) -> list[RunDir]:
     """The runs of a group, by name; of a single run none."""
     return find_runs(Path(path) / "members")

@@ -2,9 +2,13 @@
 
 import platform
 import re
+import subprocess
 import sys
+from contextlib import suppress
 from datetime import UTC, datetime
+from functools import cache
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 from vibe_rl.version import __version__
@@ -24,6 +28,7 @@ def describe_environment() -> dict[str, Any]:
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.machine()}",
         "versions": versions(),
+        "commit": commit(),
         "devices": {"kind": devices[0].device_kind, "count": len(devices)},
         "matmul_precision": jax.config.jax_default_matmul_precision,  # pyright: ignore[reportAttributeAccessIssue]
     }
@@ -32,3 +37,16 @@ def describe_environment() -> dict[str, Any]:
 def versions() -> dict[str, str]:
     """Versions of the packages that decide what a run computes."""
     return {"vibe_rl": __version__, **{name: version(name) for name in _PACKAGES}}
+
+
+def commit() -> str | None:
+    """The commit of the working directory's Git repository; None where there is none."""
+    return _commit_at(Path.cwd())
+
+
+@cache
+def _commit_at(folder: Path) -> str | None:
+    with suppress(OSError, subprocess.SubprocessError):
+        command, how = ["git", "-C", str(folder), "rev-parse", "HEAD"], {"text": True, "timeout": 2}
+        return subprocess.run(command, capture_output=True, check=True, **how).stdout.strip()
+    return None

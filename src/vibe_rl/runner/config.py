@@ -94,6 +94,8 @@ class RunnerConfig(Typed):
     is given, else 0.01."""
     checkpoint_replay: bool = True
     """Whether checkpoints hold the replay; without it, a resumed run learns from an empty one."""
+    track: tuple[str, ...] = ()
+    """Trackers that get the run besides its log: tensorboard, wandb, mlflow."""
 
 
 def check_runner(config: RunnerConfig) -> None:

@@ -12,7 +12,7 @@ from vibe_rl.errors import ConfigError, check_kind
 from vibe_rl.plotting.groups import try_to_draw_curve
 from vibe_rl.run_dir.directory import RunDir
 from vibe_rl.run_dir.files import absolute
-from vibe_rl.run_dir.manifest import versions
+from vibe_rl.run_dir.manifest import commit, versions
 from vibe_rl.run_dir.plain import plain
 from vibe_rl.runner.config import RunnerConfig, check_checkpoints_used
 from vibe_rl.runner.fit import Callback, FitResult, fit
@@ -31,9 +31,11 @@ from vibe_rl.system.processes import (
 )
 from vibe_rl.system.programs import enable_compilation_cache
 from vibe_rl.system.signals import StopRequest
-from vibe_rl.tracking.base import Tee, Tracker
+from vibe_rl.tracking.base import LogBackend, Status, Tee, Tracker
 from vibe_rl.tracking.console import ConsoleTracker
 from vibe_rl.tracking.jsonl import MetricsLogger, rewind
+from vibe_rl.tracking.named import check_names
+from vibe_rl.tracking.opening import Destinations, open_named
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ class Session:
     def train(
         self,
         callback: Callback | None = None,
-        trackers: Sequence[Tracker] = (),
+        trackers: Sequence[LogBackend] = (),
         keep_history: bool = False,
     ) -> FitResult:
         """Trains, shows progress and, with a run directory, writes metrics and checkpoints there.
@@ -78,10 +80,12 @@ class Session:
                     saver = make_saver(run, self.checkpoints, self.run_dir)
                 stack.callback(saver.close)
             stack.enter_context(end_if_alone())  # before saver.close, for which all are needed
-            own = own_trackers(run, self.run_dir, found, saver) if is_first() else []
+            destinations = stack.enter_context(Destinations())
+            own = own_trackers(run, self.run_dir, found, saver, destinations) if is_first() else []
             tee = stack.enter_context(Tee(*trackers, *own))
-            tee.log_config(plain(run.description))
+            begin_tracking(run, found, tee)
             result = fit(run, tee, callback, keep_history, saver, self.stop, found)
+            tee.status = how_ended(result)
             if self.run_dir is not None and is_first() and not result.interrupted:
                 log_files(run, self.run_dir, tee)
             return result
@@ -117,6 +121,11 @@ def check_arguments(run: Run, run_dir: Any, callback: Any) -> None:
     if not (callback is None or callable(callback)):
         raise ConfigError(f"callback {callback!r}: give a function, or None.")
     config = run.config
+    check_names(config.track)
+    if config.track and run_dir is None:
+        raise ConfigError(
+            f"runner.track {config.track} needs a run directory: give run_dir, or trackers."
+        )
     if config.checkpoint_interval is None or checkpoints_of(config, run_dir) is None:
         check_checkpoints_used(config)
 
@@ -186,12 +195,33 @@ def make_saver(run: Run, directory: Path, run_dir: RunDir | None) -> Saver:
     return Saver(run, directory, notes, run_dir.mark_best if in_run_dir else None)  # type: ignore[union-attr]
 
 
+def begin_tracking(run: Run, found: Found | None, tracker: Tracker) -> None:
+    """Tells what the run is, and where it resumes."""
+    if found is not None:
+        tracker.rewind(found.update * run.steps_per_update)
+    tracker.log_config({**plain(run.description), "versions": versions(), "commit": commit()})
+
+
+def how_ended(result: FitResult) -> Status:
+    """How a run ended, as trackers call it."""
+    if result.diverged is not None:
+        return "failed"
+    return "interrupted" if result.interrupted else "finished"
+
+
 def own_trackers(
-    run: Run, run_dir: RunDir | None, found: Found | None, saver: Saver | None
+    run: Run,
+    run_dir: RunDir | None,
+    found: Found | None,
+    saver: Saver | None,
+    destinations: Destinations,
 ) -> list[Any]:
-    """The log in the run directory, and the line of progress, which tells what the saver says."""
+    """The run's log, which passes rows on to the trackers that the config names, and its progress.
+
+    The line of progress tells what the saver says.
+    """
     step = 0 if found is None else found.update * run.steps_per_update
-    logs = [] if run_dir is None else [open_log(run, run_dir, step)]
+    logs = [] if run_dir is None else [open_log(run, run_dir, step, destinations)]
     if not run.config.progress_bar:
         return logs
     console = ConsoleTracker(run.n_updates * run.steps_per_update)
@@ -203,12 +233,13 @@ def own_trackers(
     return [*logs, console]
 
 
-def open_log(run: Run, run_dir: RunDir, step: int) -> MetricsLogger:
+def open_log(run: Run, run_dir: RunDir, step: int, destinations: Destinations) -> MetricsLogger:
     """The run's log; where it is not a new one, rows later than `step` have been set aside."""
     continues = run.config.resume or run.config.overwrite
     if continues:
         rewind(run_dir.log_path(), step)
-    return MetricsLogger(run_dir.log_path(), resume=continues)
+    trackers = open_named(run.config.track, run_dir, step if continues else None, destinations)
+    return MetricsLogger(run_dir.log_path(), trackers, resume=continues)
 
 
 def log_files(run: Run, run_dir: RunDir, tracker: Tracker) -> None:

@@ -10,7 +10,7 @@ from vibe_rl.runner.history import earlier_rows
 from vibe_rl.runner.run import Run
 from vibe_rl.runner.session import open_session
 from vibe_rl.system.signals import unless_interrupted
-from vibe_rl.tracking.base import Tracker
+from vibe_rl.tracking.base import LogBackend, Tracker
 
 Result = TypeVar("Result")
 
@@ -36,7 +36,7 @@ def train_off_policy(
     kind: Callable[[Any, list[float], list[dict[str, Any]]], Result],
     callback: Callback | None,
     run_dir: RunDir | None,
-    trackers: Sequence[Tracker],
+    trackers: Sequence[LogBackend],
 ) -> Result:
     """The result `kind(agent_state, episode_returns, metrics_log)` of a whole run.
 

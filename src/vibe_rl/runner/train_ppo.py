@@ -15,7 +15,7 @@ from vibe_rl.runner.history import earlier_updates
 from vibe_rl.runner.run import prepare_together
 from vibe_rl.runner.session import Session, open_session
 from vibe_rl.system.signals import unless_interrupted
-from vibe_rl.tracking.base import Tracker
+from vibe_rl.tracking.base import LogBackend
 from vibe_rl.types import Key, PyTree
 
 
@@ -59,7 +59,7 @@ def train_ppo(  # noqa: PLR0913 - keyword arguments of a public function
     run_dir: RunDir | None = None,
     callback: Callback | None = None,
     eval_params: PyTree = None,
-    trackers: Sequence[Tracker] = (),
+    trackers: Sequence[LogBackend] = (),
 ) -> tuple[PPOTrainState, PPOMetricsHistory]:
     """Trains PPO from scratch.
 

@@ -15,7 +15,7 @@ from vibe_rl.runner.fit import Callback
 from vibe_rl.runner.placement import get_num_devices
 from vibe_rl.runner.train_ppo import PPOMetricsHistory, PPOTrainState, train_ppo
 from vibe_rl.sharding import replicate
-from vibe_rl.tracking.base import Tracker
+from vibe_rl.tracking.base import LogBackend
 from vibe_rl.types import PyTree
 
 
@@ -30,7 +30,7 @@ def train_ppo_multigpu(  # noqa: PLR0913 - keyword arguments of a public functio
     run_dir: RunDir | None = None,
     callback: Callback | None = None,
     eval_params: PyTree = None,
-    trackers: Sequence[Tracker] = (),
+    trackers: Sequence[LogBackend] = (),
 ) -> tuple[PPOTrainState, PPOMetricsHistory]:
     """Trains one PPO agent on several devices: each steps its own envs, gradients are averaged.
 

@@ -11,7 +11,7 @@ from vibe_rl.runner.fit import Callback
 from vibe_rl.runner.from_config import make_algorithm, prepare_from_config
 from vibe_rl.runner.run import prepare_together
 from vibe_rl.runner.train_off_policy import train_off_policy
-from vibe_rl.tracking.base import Tracker
+from vibe_rl.tracking.base import LogBackend
 from vibe_rl.types import PyTree
 
 
@@ -44,7 +44,7 @@ def train_sac(  # noqa: PLR0913 - keyword arguments of a public function
     callback: Callback | None = None,
     run_dir: RunDir | None = None,
     eval_params: PyTree = None,
-    trackers: Sequence[Tracker] = (),
+    trackers: Sequence[LogBackend] = (),
 ) -> SACTrainResult:
     """Trains SAC from scratch.
 

@@ -78,3 +78,13 @@ def _release(file: IO[bytes], path: Path) -> None:
         if _is_at(file, path / LOCK):
             with suppress(OSError):
                 (path / LOCK).unlink()
+
+
+@contextmanager
+def wait_for_lock(path: Path) -> Iterator[None]:
+    """Lets one process at a time into the block; others wait. The file stays."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("ab") as file:
+        if fcntl is not None:
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield

@@ -1,6 +1,18 @@
 """Trackers: where a run's metrics, config and files go. One file per destination."""
 
-from vibe_rl.tracking.base import Tee, Tracker
+from vibe_rl.tracking.base import LogBackend, Status, Tee, Tracker
 from vibe_rl.tracking.console import ConsoleTracker
+from vibe_rl.tracking.mlflow import MLflowTracker
+from vibe_rl.tracking.tensorboard import TensorBoardTracker
+from vibe_rl.tracking.wandb import WandbTracker
 
-__all__ = ["ConsoleTracker", "Tee", "Tracker"]
+__all__ = [
+    "ConsoleTracker",
+    "LogBackend",
+    "MLflowTracker",
+    "Status",
+    "Tee",
+    "TensorBoardTracker",
+    "Tracker",
+    "WandbTracker",
+]

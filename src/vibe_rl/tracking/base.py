@@ -1,12 +1,30 @@
 """Destinations of metrics: the protocol of trackers, and a tee that makes one of many."""
 
+import math
 import os
 import warnings
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any, Protocol, runtime_checkable
+from inspect import signature
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from typing_extensions import override
+
+Status = Literal["finished", "failed", "interrupted"]
+"""How a run ended."""
+
+
+@runtime_checkable
+class LogBackend(Protocol):
+    """The least that a destination has: a tracker, or a small class of one's own."""
+
+    def log(self, metrics: Mapping[str, Any], step: int, /) -> Any:
+        """Record named numbers at `step`, counted in env steps."""
+        ...
+
+    def close(self) -> Any:
+        """Write what is still held back."""
+        ...
 
 
 @runtime_checkable
@@ -25,7 +43,13 @@ class Tracker(Protocol):
     def log_file(self, path: str | os.PathLike[str]) -> None:
         """Record a finished file: a plot, a video, a checkpoint."""
 
-    def close(self) -> None:
+    def rewind(self, step: int) -> None:
+        """Forget rows later than `step`, where the run resumes: they will come again.
+
+        Called before anything else. A tracker that cannot forget leaves out what it has.
+        """
+
+    def close(self, status: Status = "finished") -> None:
         """Write what is still held back; a second call does nothing."""
 
 
@@ -33,12 +57,15 @@ class Tee(Tracker):
     """Several trackers as one; with none, the null tracker.
 
     A tracker that raises is named in one warning and then ignored, except that it is closed at the
-    end: the other trackers, and training, continue.
+    end: the other trackers, and training, continue. As a context it closes with `status`, or with
+    what an exception means.
     """
 
-    def __init__(self, *trackers: Tracker):
+    status: Status = "finished"
+
+    def __init__(self, *trackers: LogBackend):
         self._live = list(trackers)
-        self._failed: list[Tracker] = []
+        self._failed: list[LogBackend] = []
 
     @override
     def log(self, metrics: Mapping[str, Any], step: int) -> None:
@@ -53,23 +80,27 @@ class Tee(Tracker):
         self._call("log_file", path)
 
     @override
-    def close(self) -> None:
+    def rewind(self, step: int) -> None:
+        self._call("rewind", step)
+
+    @override
+    def close(self, status: Status = "finished") -> None:
         for tracker in self._failed:
             with suppress(Exception):
-                tracker.close()
-        self._call("close")
+                close(tracker, status)
+        self._call("close", status)
 
     def __enter__(self):
         return self
 
-    def __exit__(self, *exception: object) -> None:
-        self.close()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self.close(self.status if kind is None else meaning(kind))
 
     def _call(self, method: str, *args: Any) -> None:
         failures = []
         for tracker in tuple(self._live):
             try:
-                getattr(tracker, method)(*args)
+                tell(tracker, method, *args)
             except Exception as error:
                 self._live.remove(tracker)
                 self._failed.append(tracker)
@@ -78,9 +109,42 @@ class Tee(Tracker):
             _warn(tracker, method, error)
 
 
-def _warn(tracker: Tracker, method: str, error: Exception) -> None:
+def meaning(exception: type[BaseException]) -> Status:
+    """How a run ended that an exception has left."""
+    return "interrupted" if issubclass(exception, KeyboardInterrupt) else "failed"
+
+
+def tell(tracker: LogBackend, method: str, *args: Any) -> None:
+    """Calls a method, if the tracker has it."""
+    if method == "close":
+        close(tracker, *args)
+    elif hasattr(tracker, method):
+        getattr(tracker, method)(*args)
+
+
+def close(tracker: LogBackend, status: Status) -> None:
+    """Closes a tracker, which need not want to know how the run ended."""
+    try:
+        signature(tracker.close).bind(status)
+    except TypeError:
+        tracker.close()
+    else:
+        tracker.close(status)  # type: ignore[call-arg]
+
+
+def is_number(value: Any) -> bool:
+    """Whether it is a number that a chart can show."""
+    return isinstance(value, int | float) and math.isfinite(value)
+
+
+def name_of(tracker: LogBackend) -> str:
+    """What a tracker is called in messages."""
+    return getattr(tracker, "name", None) or type(tracker).__name__
+
+
+def _warn(tracker: LogBackend, method: str, error: Exception) -> None:
     message = (
-        f"{type(tracker).__name__} failed in {method} and is ignored from now on: "
+        f"{name_of(tracker)} failed in {method} and is ignored from now on: "
         f"{type(error).__name__}: {error}"
     )
     warnings.warn(message, RuntimeWarning, stacklevel=4)

@@ -13,7 +13,7 @@ from typing import Any
 from tqdm import tqdm
 from typing_extensions import override
 
-from vibe_rl.tracking.base import Tracker
+from vibe_rl.tracking.base import Status, Tracker
 from vibe_rl.tracking.log_lines import metric_text
 
 LABELS = {"episode_return": "return", "episode_return_mean": "return", "eval_return": "eval"}
@@ -220,5 +220,5 @@ class ConsoleTracker(Tracker):
         self._display.status(text)
 
     @override
-    def close(self) -> None:
+    def close(self, status: Status = "finished") -> None:
         self._display.close()

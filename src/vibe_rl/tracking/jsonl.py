@@ -16,7 +16,7 @@ from typing_extensions import override
 
 from vibe_rl.errors import ConfigError, shown, writing
 from vibe_rl.run_dir.files import first_free, numbered_names, write_atomically
-from vibe_rl.tracking.base import Tee, Tracker
+from vibe_rl.tracking.base import LogBackend, Status, Tee, Tracker
 
 _PLAIN = frozenset({bool, int, float, str, type(None)})
 _encode = json.JSONEncoder(allow_nan=False).encode
@@ -41,7 +41,7 @@ class MetricsLogger(Tracker):
     def __init__(
         self,
         path: str | os.PathLike[str],
-        backends: Sequence[Tracker] | None = None,
+        backends: Sequence[LogBackend] | None = None,
         *,
         resume: bool = False,
     ):
@@ -95,12 +95,12 @@ class MetricsLogger(Tracker):
         self._backends.log_file(path)
 
     @override
-    def close(self) -> None:
+    def close(self, status: Status = "finished") -> None:
         if not self._file.closed:
             if self._unwritten:
                 self._append(b"")
             self._file.close()
-            self._backends.close()
+            self._backends.close(status)
 
     def __enter__(self):
         return self

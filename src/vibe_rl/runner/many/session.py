@@ -8,17 +8,25 @@ from functools import partial
 from vibe_rl.checkpoint import saved_steps
 from vibe_rl.run_dir.directory import RunDir
 from vibe_rl.run_dir.divergence import Divergence, mark_diverged
-from vibe_rl.run_dir.plain import plain
 from vibe_rl.runner.fit import FitResult
 from vibe_rl.runner.many.fit import MemberFiles, fit_many
 from vibe_rl.runner.many.runs import ManyRuns
 from vibe_rl.runner.resuming import check_checkpoints, latest, set_later_aside
 from vibe_rl.runner.run import Run
-from vibe_rl.runner.session import check_not_past, make_saver, own_trackers, take_directory
+from vibe_rl.runner.session import (
+    begin_tracking,
+    check_not_past,
+    how_ended,
+    make_saver,
+    own_trackers,
+    take_directory,
+)
 from vibe_rl.sharding import leave_mesh
 from vibe_rl.system.programs import enable_compilation_cache
 from vibe_rl.system.signals import StopRequest
 from vibe_rl.tracking.base import Tee
+from vibe_rl.tracking.named import check_names
+from vibe_rl.tracking.opening import Destinations
 
 
 def run_many(
@@ -38,6 +46,7 @@ def run_many(
         fit: what trains them.
     """
     enable_compilation_cache()
+    check_names(many.run.config.track)
     pairs = list(zip(map(keeping_two, many.members), run_dirs, strict=True))
     requested = StopRequest() if stop is None else nullcontext(stop)
     with requested as stopping, ExitStack() as stack:
@@ -52,20 +61,25 @@ def run_many(
             record()
         for run_dir in run_dirs:
             set_later_aside(run_dir.checkpoints, resumes_at)
-        files = []
+        files, destinations = [], stack.enter_context(Destinations())
         for i, (member, run_dir) in enumerate(pairs):
             shown = member if i == 0 else without_progress(member)
-            files.append(open_files(shown, run_dir, common, stack))
-        return fit(many, files, stopping, partial(_mark, run_dirs))
+            files.append(open_files(shown, run_dir, common, stack, destinations))
+        results = fit(many, files, stopping, partial(_mark, run_dirs))
+        for each, result in zip(files, results, strict=True):
+            each.tracker.status = how_ended(result)
+        return results
 
 
-def open_files(run: Run, run_dir: RunDir, common: set[int], stack: ExitStack) -> MemberFiles:
+def open_files(
+    run: Run, run_dir: RunDir, common: set[int], stack: ExitStack, destinations: Destinations
+) -> MemberFiles:
     """A member's trackers, saver and checkpoint to resume from, closed with the stack."""
     found = latest(run, run_dir.checkpoints, common)
     saver = make_saver(run, run_dir.checkpoints, run_dir)
     stack.callback(saver.close)
-    tee = stack.enter_context(Tee(*own_trackers(run, run_dir, found, saver)))
-    tee.log_config(plain(run.description))
+    tee = stack.enter_context(Tee(*own_trackers(run, run_dir, found, saver, destinations)))
+    begin_tracking(run, found, tee)
     return MemberFiles(tee, saver, found)
 
 

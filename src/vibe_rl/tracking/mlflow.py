@@ -1,0 +1,293 @@
+"""Runs of MLflow 3: parameters, metrics in batches, files, nested runs for the members of a group.
+
+Without `MLFLOW_TRACKING_URI` they are in a database in the folder of the runs, `mlflow.db`, with
+the files in `mlartifacts` beside it: `mlflow server --backend-store-uri sqlite:///runs/mlflow.db`.
+MLflow cannot forget metrics: a resumed run leaves out rows that its MLflow run has already.
+"""
+
+import json
+import logging
+import os
+import re
+import time
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext, suppress
+from pathlib import Path
+from typing import Any
+
+from typing_extensions import override
+
+from vibe_rl.errors import ConfigError
+from vibe_rl.extras import require
+from vibe_rl.run_dir.directory import RunDir
+from vibe_rl.run_dir.files import write_atomically
+from vibe_rl.run_dir.group import group_of
+from vibe_rl.system.lock import wait_for_lock
+from vibe_rl.tracking.base import Status, Tracker, is_number
+
+LOGGER = logging.getLogger("vibe_rl")
+URI = "MLFLOW_TRACKING_URI"
+DATABASE, ARTIFACTS = "mlflow.db", "mlartifacts"
+ID_FILE = "mlflow.json"
+MOST_METRICS, MOST_PARAMS, LONGEST = 1000, 100, 6000
+"""Of one request, and the letters of a parameter."""
+SOON = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": "2"}
+"""A dead server is given up within seconds, unless the user has set these."""
+STATUSES: dict[Status, str] = {
+    "finished": "FINISHED",
+    "failed": "FAILED",
+    "interrupted": "KILLED",
+}
+STAMPED = re.compile(r"(.+)_\d{8}_\d{6}(_\d+)?")
+PARENT = "mlflow.parentRunId"
+NOT_SHOWN = ("step",)
+
+
+class MLflowTracker(Tracker):
+    """A run of MLflow, new or continued.
+
+    Args:
+        run_dir: keeps the run's id; without one, each tracker begins a run.
+        tracking_uri: None takes `MLFLOW_TRACKING_URI`, or a database in the folder of the runs.
+        experiment: None takes the run directory's name without its time.
+        run_name: None takes the run directory's name.
+        parent: the id of the run that this one is a part of.
+
+    Raises:
+        ConfigError: mlflow is not installed, or the address is a folder.
+    """
+
+    def __init__(
+        self,
+        run_dir: RunDir | None = None,
+        *,
+        tracking_uri: str | None = None,
+        experiment: str | None = None,
+        run_name: str | None = None,
+        parent: str | None = None,
+    ):
+        base = Path.cwd() if run_dir is None else folder_of_runs(run_dir)
+        self.tracking_uri = tracking_uri or os.environ.get(URI) or default_address(base)
+        check_address(self.tracking_uri)
+        self._mlflow = load_mlflow()
+        self._run_dir, self._rows = run_dir, list[tuple[int, Mapping[str, Any]]]()
+        self._known = -1  # rows up to this step are there
+        self._closed = False
+        with as_fresh_store(self.tracking_uri):
+            self.client = self._mlflow.MlflowClient(self.tracking_uri)
+            experiment = experiment or experiment_name(run_dir)
+            self.experiment_id = find_experiment(self.client, experiment, base / ARTIFACTS)
+        self._parent = parent or self._find_parent()
+        self.run_id, self._began = self._find_run() or self._new_run(run_name)
+        self._monitor = self._system_metrics()
+
+    @override
+    def rewind(self, step: int) -> None:
+        history = self.client.get_metric_history(self.run_id, "wall_time")
+        self._known = max((metric.step for metric in history), default=-1)
+
+    @override
+    def log(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
+        step = int(metrics.get("step", 0) if step is None else step)
+        if step > self._known:
+            self._rows.append((step, metrics))
+
+    def flush(self) -> None:
+        """Sends the rows that have gathered, apart from those of the last step: more may come."""
+        last = self._rows[-1][0] if self._rows else 0
+        self._send([row for row in self._rows if row[0] != last])
+        self._rows = [row for row in self._rows if row[0] == last]
+
+    @override
+    def log_config(self, config: Mapping[str, Any]) -> None:
+        flat = dict(flattened(config))
+        before = self.client.get_run(self.run_id).data.params
+        fresh = {name: text for name, text in flat.items() if name not in before}
+        changed = {name: text for name, text in flat.items() if before.get(name, text) != text}
+        entities = self._mlflow.entities
+        for some in pieces(list(fresh.items()), MOST_PARAMS):
+            params = [entities.Param(name, text) for name, text in some]
+            self.client.log_batch(self.run_id, params=params)
+        for name, text in changed.items():
+            self.client.set_tag(self.run_id, f"resumed.{name}", text)
+        if changed:
+            LOGGER.warning(
+                f"MLflow keeps parameters as they were: {', '.join(sorted(changed))} of the "
+                "resumed run are tags named resumed.*."
+            )
+
+    @override
+    def log_file(self, path: str | os.PathLike[str]) -> None:
+        path = Path(path)
+        if path.is_dir():
+            self.client.log_artifacts(self.run_id, str(path), f"checkpoints/{path.name}")
+        else:
+            self.client.log_artifact(self.run_id, str(path), "figures")
+
+    @override
+    def close(self, status: Status = "finished") -> None:
+        if self._closed:
+            return
+        self._closed = True
+        self._send(self._rows)
+        if self._monitor is not None:
+            self._monitor.finish()
+        for run_id in filter(None, (self.run_id, self._parent)):
+            self.client.set_terminated(run_id, STATUSES[status])
+
+    def _send(self, rows: Sequence[tuple[int, Mapping[str, Any]]]) -> None:
+        for some in pieces(list(self._metrics(rows)), MOST_METRICS):
+            self.client.log_batch(self.run_id, metrics=some)
+
+    def _metrics(self, rows: Sequence[tuple[int, Mapping[str, Any]]]) -> Iterator[Any]:
+        for step, row in rows:
+            stamp = self._began + int(1000 * float(row.get("wall_time") or 0.0))
+            for name, value in row.items():
+                if is_number(value) and name not in NOT_SHOWN:
+                    yield self._mlflow.entities.Metric(name_of(name), value, stamp, step)
+
+    def _find_run(self) -> tuple[str, int] | None:
+        """The id and the beginning of the run that the run directory names, if it is there."""
+        known = read_ids(self._run_dir)
+        if known.get("tracking_uri") != self.tracking_uri:
+            return None
+        with suppress(self._mlflow.MlflowException):
+            run = self.client.get_run(known["run_id"])
+            if run.info.lifecycle_stage == "active":
+                self.client.update_run(run.info.run_id, status="RUNNING")
+                return run.info.run_id, run.info.start_time
+        return None
+
+    def _new_run(self, run_name: str | None) -> tuple[str, int]:
+        named = run_name or (None if self._run_dir is None else self._run_dir.root.name)
+        began = int(1000 * time.time())
+        tags = {} if self._parent is None else {PARENT: self._parent}
+        run = self.client.create_run(self.experiment_id, began, tags, named)
+        write_ids(self._run_dir, self.tracking_uri, run.info.run_id)
+        return run.info.run_id, began
+
+    def _find_parent(self) -> str | None:
+        """The id of the group's run, if the run directory is a member's."""
+        group = None if self._run_dir is None else group_of(self._run_dir)
+        if group is None:
+            return None
+        of_group = MLflowTracker(RunDir.open(group), tracking_uri=self.tracking_uri)
+        return of_group.run_id
+
+    def _system_metrics(self) -> Any:
+        """What logs the machine's load, if `MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING` asks for it."""
+        if os.environ.get("MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING", "").lower() not in ("true", "1"):
+            return None
+        monitors = require("mlflow.system_metrics.system_metrics_monitor", "mlflow", "monitors")
+        monitor = monitors.SystemMetricsMonitor(self.run_id, tracking_uri=self.tracking_uri)
+        monitor.start()
+        return monitor
+
+
+def load_mlflow() -> Any:
+    """The module, told to be brief; ConfigError if it is not installed."""
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    for name, value in SOON.items():
+        os.environ.setdefault(name, value)
+    warnings.filterwarnings("ignore", "The ``noload`` loader strategy", DeprecationWarning)
+    for name in ("mlflow.store.db.utils", "alembic"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    mlflow = require("mlflow", "mlflow", "MLflow trackers")
+    require("mlflow.entities", "mlflow", "MLflow trackers")
+    return mlflow
+
+
+def default_address(base: Path) -> str:
+    """The database in a folder."""
+    return f"sqlite:///{base / DATABASE}"
+
+
+def check_address(uri: str) -> None:
+    """Raises ConfigError for a folder: MLflow 3 writes only to databases and servers."""
+    scheme, separator, _ = uri.partition("://")
+    if uri.startswith("file:") or not separator or not scheme:
+        raise ConfigError(
+            f"{URI} {uri}: MLflow no longer writes to folders, give sqlite:///FILE or "
+            "http://HOST:PORT, or leave it out."
+        )
+
+
+@contextmanager
+def as_fresh_store(uri: str) -> Iterator[None]:
+    """Lets one process at a time make the tables of a database file."""
+    path = Path(uri.removeprefix("sqlite:///")) if uri.startswith("sqlite:///") else None
+    with nullcontext() if path is None else wait_for_lock(path.with_name(f".{path.name}.lock")):
+        yield
+
+
+def folder_of_runs(run_dir: RunDir) -> Path:
+    """Where the run, or its group, is kept."""
+    return (group_of(run_dir) or run_dir.root).parent
+
+
+def experiment_name(run_dir: RunDir | None) -> str:
+    """The name of a run directory, or of its group's, without the time."""
+    if run_dir is None:
+        return "vibe_rl"
+    name = (group_of(run_dir) or run_dir.root).name
+    stamped = STAMPED.fullmatch(name)
+    return stamped[1] if stamped else name
+
+
+def find_experiment(client: Any, name: str, artifacts: Path) -> str:
+    """The id of the experiment of this name; one that was deleted is restored, and that is said."""
+    found = client.get_experiment_by_name(name)
+    if found is None:
+        is_local = client.tracking_uri.startswith("sqlite")
+        return client.create_experiment(name, artifacts.as_uri() if is_local else None)
+    if found.lifecycle_stage == "deleted":
+        client.restore_experiment(found.experiment_id)
+        LOGGER.warning(
+            f"MLflow's experiment {name} was deleted: it is restored, for its name is taken."
+        )
+    return found.experiment_id
+
+
+def read_ids(run_dir: RunDir | None) -> dict[str, str]:
+    """What a run directory knows of its MLflow run."""
+    path = None if run_dir is None else run_dir.log_path(ID_FILE)
+    return {} if path is None or not path.exists() else json.loads(path.read_text())
+
+
+def write_ids(run_dir: RunDir | None, tracking_uri: str, run_id: str) -> None:
+    """Lets a resumed run find its MLflow run."""
+    if run_dir is not None:
+        text = json.dumps({"tracking_uri": tracking_uri, "run_id": run_id})
+        with write_atomically(run_dir.log_path(ID_FILE)) as file:
+            file.write(f"{text}\n".encode())
+
+
+def flattened(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Dotted names and texts of all values, cut at what MLflow takes."""
+    for name, value in config.items():
+        if isinstance(value, Mapping) and value:
+            yield from flattened(value, f"{prefix}{name}.")
+        else:
+            yield name_of(f"{prefix}{name}"), str(value)[:LONGEST]
+
+
+def name_of(name: str) -> str:
+    """A name as MLflow takes it: letters, digits and `_-. :/`."""
+    return "".join(c if c.isalnum() or c in "_-. :/" else "_" for c in name)
+
+
+def pieces(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
+    """The items in pieces of at most `size`."""
+    return (items[i : i + size] for i in range(0, len(items), size))
+
+
+def check_settings() -> None:
+    """Raises ConfigError if the environment names an address that cannot work."""
+    if os.environ.get(URI):
+        check_address(os.environ[URI])
+
+
+def open_for(run_dir: RunDir) -> MLflowTracker:
+    """The tracker of a run."""
+    return MLflowTracker(run_dir)

@@ -1,0 +1,99 @@
+"""Trackers by name, as `--track tensorboard,mlflow` gives them; finished runs are sent to one."""
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from vibe_rl.errors import ConfigError, reason, unknown
+from vibe_rl.run_dir.directory import RunDir
+from vibe_rl.system.lock import lock_directory
+from vibe_rl.tracking.jsonl import read_metrics
+
+
+class Named(NamedTuple):
+    """A tracker that has a name."""
+
+    module: str  # of `open_for(run_dir)`, and of `check_settings()` if it has any
+    package: str  # that has to be installed
+    apart: bool = False  # whether it takes so much time that it needs a process of its own
+
+
+TRACKERS = {
+    "tensorboard": Named("vibe_rl.tracking.tensorboard", "tensorboardX"),
+    "wandb": Named("vibe_rl.tracking.wandb", "wandb"),
+    "mlflow": Named("vibe_rl.tracking.mlflow", "mlflow", apart=True),
+}
+
+
+def check_names(names: Sequence[str]) -> None:
+    """Raises ConfigError for a tracker that does not exist, or whose settings cannot work."""
+    for name in names:
+        if name not in TRACKERS:
+            raise unknown("tracker", name, TRACKERS)
+        module = import_module(TRACKERS[name].module)
+        getattr(module, "check_settings", lambda: None)()
+    twice = {name for name in names if list(names).count(name) > 1}
+    if twice:
+        raise ConfigError(f"track {','.join(names)}: name each tracker once.")
+
+
+def caught_up(name: str, run_dir: RunDir, step: int | None) -> Any:
+    """A tracker of a run, which knows all that the run's log has up to a step.
+
+    Args:
+        name: in TRACKERS.
+        run_dir: of the run.
+        step: where the run resumes; None for a new run.
+    """
+    tracker = import_module(TRACKERS[name].module).open_for(run_dir)
+    if step is not None:
+        tracker.rewind(step)
+        replay(read_metrics(run_dir), tracker, step)
+    return tracker
+
+
+def send(name: str, run_dir: RunDir) -> None:
+    """Sends a run that nobody trains to a tracker: what the tracker has already stays as it is.
+
+    Raises:
+        ConfigError: the tracker's package is not installed, or it cannot be reached, or the run is
+            being trained.
+    """
+    try:
+        with lock_directory(run_dir.checkpoints):
+            tracker = caught_up(name, run_dir, sys.maxsize)
+            tracker.log_config(described(run_dir))
+            for path in finished_files(run_dir):
+                tracker.log_file(path)
+            tracker.close()
+    except ConfigError:
+        raise
+    except Exception as error:
+        raise ConfigError(f"{name}: {reason(error)}: see that it can be reached.") from error
+
+
+def described(run_dir: RunDir) -> dict[str, Any]:
+    """The newest config of a run, with the versions and the commit of its manifest."""
+    manifest = run_dir.root / "manifest.json"
+    about = json.loads(manifest.read_text()) if manifest.exists() else {}
+    known = {key: about[key] for key in ("versions", "commit") if key in about}
+    config = run_dir.root / "config.json"
+    return {**(run_dir.load_latest_config() if config.exists() else {}), **known}
+
+
+def finished_files(run_dir: RunDir) -> list[Path]:
+    """The figures of a run, and its best checkpoint if one is marked."""
+    best = run_dir.best_checkpoint
+    return [*sorted(run_dir.artifacts.glob("*.png")), *([] if best is None else [best])]
+
+
+def replay(rows: Sequence[Mapping[str, Any]], tracker: Any, until: int) -> None:
+    """Tells a tracker the rows of a log up to a step; it leaves out those that it has."""
+    last = 0
+    for row in rows:
+        last = row.get("step", last)
+        if last <= until:
+            tracker.log(row, last)

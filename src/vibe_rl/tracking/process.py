@@ -1,0 +1,187 @@
+"""Trackers in a process of their own: what costs Python much time takes none from the training.
+
+A thread beside the training would hold Python's lock whenever the training wants it. The parent
+writes a request a line, of a run, a method and its arguments, and reads a line for each: the error
+if there was one, and what the tracker had to say. When the parent is gone, runs that it had not
+closed have failed.
+"""
+
+import json
+import logging
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, Any
+
+from typing_extensions import override
+
+from vibe_rl.errors import reason
+from vibe_rl.run_dir.directory import RunDir
+from vibe_rl.tracking.base import Status, Tracker
+from vibe_rl.tracking.named import caught_up
+
+LOGGER = logging.getLogger("vibe_rl")
+SECONDS_TO_END = 2.0
+
+
+class TrackerProcess:
+    """A process in which all trackers of one name are, for the runs of one training."""
+
+    def __init__(self, name: str):
+        self.name = name
+        self._process: subprocess.Popen[str] | None = None
+
+    def call(self, run_dir: RunDir, method: str, *args: Any) -> None:
+        """Has a run's tracker do something, and waits until it is done.
+
+        Raises:
+            RuntimeError: it failed, or the process has ended.
+        """
+        process = self._process = self._process or start(self.name)
+        assert process.stdin is not None
+        assert process.stdout is not None
+        with suppress(BrokenPipeError):
+            print(json.dumps([str(run_dir.root), method, args]), file=process.stdin, flush=True)
+        reply = process.stdout.readline()
+        if not reply:
+            raise RuntimeError(f"its process ended with exit status {process.wait()}")
+        error, said = json.loads(reply)
+        for line in said:
+            LOGGER.warning(line)
+        if error is not None:
+            raise RuntimeError(error)
+
+    def end(self) -> None:
+        """Ends the process, which has nothing left to do, or does not answer."""
+        if self._process is None:
+            return
+        with self._process as process:
+            assert process.stdin is not None
+            with suppress(BrokenPipeError):
+                process.stdin.close()
+            try:
+                process.wait(SECONDS_TO_END)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+
+class RemoteTracker(Tracker):
+    """A run's tracker in another process.
+
+    Args:
+        process: where it is.
+        run_dir: of the run.
+        step: where the run resumes; None for a new run.
+    """
+
+    def __init__(self, process: TrackerProcess, run_dir: RunDir, step: int | None):
+        self._process, self._run_dir = process, run_dir
+        self._rows: list[tuple[int, Mapping[str, Any]]] = []
+        self._call("open", step)
+
+    @override
+    def log(self, metrics: Mapping[str, Any], step: int) -> None:
+        self._rows.append((step, metrics))
+
+    def flush(self) -> None:
+        """Sends the rows that have gathered."""
+        if self._rows:
+            rows, self._rows = self._rows, []
+            self._call("log_all", rows)
+
+    @override
+    def log_config(self, config: Mapping[str, Any]) -> None:
+        self._call("log_config", config)
+
+    @override
+    def log_file(self, path: str | os.PathLike[str]) -> None:
+        self.flush()
+        self._call("log_file", os.fspath(path))
+
+    @override
+    def close(self, status: Status = "finished") -> None:
+        self.flush()
+        self._call("close", status)
+
+    def _call(self, method: str, *args: Any) -> None:
+        self._process.call(self._run_dir, method, *args)
+
+
+def start(name: str) -> subprocess.Popen[str]:
+    """A new process for trackers; signals to the training's group do not reach it."""
+    command = [sys.executable, "-m", __name__, name]
+    variables = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    return subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,
+        env=variables,
+    )
+
+
+class Served:
+    """The trackers of one name, in their process."""
+
+    def __init__(self, name: str):
+        self._name, self._trackers = name, dict[str, Any]()
+
+    def do(self, run: str, method: str, args: Sequence[Any]) -> None:
+        """What one request asks for."""
+        if method == "open":
+            self._trackers[run] = caught_up(self._name, RunDir.open(run), *args)
+        elif method == "log_all":
+            for step, row in args[0]:
+                self._trackers[run].log(row, step)
+            self._trackers[run].flush()
+        elif method == "close":
+            self._trackers.pop(run).close(*args)
+        else:
+            getattr(self._trackers[run], method)(*args)
+
+    def abandon(self) -> None:
+        """Closes what nobody will close any more."""
+        for tracker in self._trackers.values():
+            with suppress(Exception):
+                tracker.close("failed")
+
+
+class _Listener(logging.Handler):
+    """Keeps what the logger is told, for the parent."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.lines: list[str] = []
+
+    @override
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(record.getMessage())
+
+
+def serve(name: str, requests: IO[str], replies: IO[str]) -> None:
+    """Does what each line asks for, until there are no more."""
+    served, listener = Served(name), _Listener()
+    LOGGER.addHandler(listener)
+    LOGGER.propagate = False
+    for line in requests:
+        error, run_method_args = None, json.loads(line)
+        try:
+            served.do(*run_method_args)
+        except Exception as problem:
+            error = reason(problem)
+        said, listener.lines = listener.lines, []
+        print(json.dumps([error, said]), file=replies, flush=True)
+    served.abandon()
+
+
+if __name__ == "__main__":
+    os.nice(10)  # the training goes first
+    with Path(os.devnull).open("w") as nowhere:
+        answers, sys.stdout = sys.stdout, nowhere  # whatever a package prints
+        serve(sys.argv[1], sys.stdin, answers)
+    os._exit(0)  # the parent waits, and nothing is left to do

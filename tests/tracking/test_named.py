@@ -1,0 +1,117 @@
+"""Trackers by name: on the command line, in a config, where one is not installed."""
+
+import importlib.util
+import logging
+from dataclasses import replace
+
+import pytest
+
+from small_run import CONFIG
+from vibe_rl.algorithms.ppo import PPOConfig
+from vibe_rl.cli import main
+from vibe_rl.cli.options import with_trackers
+from vibe_rl.env import AutoResetWrapper, make
+from vibe_rl.errors import ConfigError
+from vibe_rl.experiment import train
+from vibe_rl.metrics import read_metrics
+from vibe_rl.run_dir import find_runs
+from vibe_rl.runner import RunnerConfig, train_ppo
+from vibe_rl.system.notices import say_once
+from vibe_rl.tracking.named import TRACKERS
+from vibe_rl.tracking.opening import is_installed
+
+TINY = ["--runner.total_timesteps", "512", "--runner.eval_episodes", "1", "--runner.plot", "false"]
+
+
+def tracked(*names):
+    return replace(CONFIG, runner=replace(CONFIG.runner, track=names, total_timesteps=256))
+
+
+def test_the_option_is_a_way_to_write_the_field():
+    words = with_trackers(["cartpole_ppo", "--track", "tensorboard,mlflow", "--algo.lr", "1"])
+    assert words == [
+        *("cartpole_ppo", "--algo.lr", "1"),
+        *("--runner.track", "('tensorboard', 'mlflow')"),
+    ]
+    assert with_trackers(["a"]) == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("names", "sentence"),
+    [
+        (("tensorbord",), "unknown tracker 'tensorbord': did you mean tensorboard?"),
+        (("mlflow", "mlflow"), "name each tracker once"),
+    ],
+)
+def test_a_wrong_name_is_refused_before_anything_is_written(names, sentence, tmp_path):
+    with pytest.raises(ConfigError, match=sentence):
+        train(tracked(*names), tmp_path / "runs")
+    assert not (tmp_path / "runs").exists()
+
+
+def test_named_trackers_need_a_place_for_their_files():
+    env, env_params = make("CartPole-v1")
+    runner = RunnerConfig(total_timesteps=1024, track=("tensorboard",))
+    how = {"ppo_config": PPOConfig(), "runner_config": runner}
+    with pytest.raises(ConfigError, match="needs a run directory: give run_dir, or trackers"):
+        train_ppo(AutoResetWrapper(env), env_params, **how)
+
+
+@pytest.mark.parametrize("name", TRACKERS)
+def test_one_that_is_not_installed_is_left_out_and_a_line_says_what_to_install(
+    name, tmp_path, monkeypatch, caplog
+):
+    find_spec = importlib.util.find_spec
+    package = TRACKERS[name].package
+    monkeypatch.setattr(
+        "vibe_rl.tracking.opening.find_spec", lambda n: None if n == package else find_spec(n)
+    )
+    say_once.cache_clear()
+    with caplog.at_level(logging.WARNING, logger="vibe_rl"):
+        run_dir, _ = train(tracked(name), tmp_path)
+    assert not is_installed(name)
+    assert [r.message for r in caplog.records if "needs" in r.message] == [
+        f"track {name} needs {package}, so nothing is sent: pip install 'vibe-rl[{name}]'."
+    ]
+    assert read_metrics(run_dir)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "words",
+    [
+        "train cartpole_ppo --seeds 0:2 --track=tensorboard",
+        "sweep cartpole_ppo --algo.lr 1e-3,2e-3 --seeds 0:1 --track tensorboard",
+    ],
+    ids=["seeds", "sweep"],
+)
+def test_every_command_that_trains_tracks(words, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    main([*words.split(), *TINY])
+    (run,) = find_runs("runs")
+    runs = find_runs(run.root / "members") or [run] if (run.root / "members").exists() else [run]
+    for each in runs:
+        assert list(each.logs.glob("events.out.tfevents.*")), each
+
+
+def test_a_finished_run_is_sent_by_a_command(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    run_dir, _ = train(tracked(), "runs")
+    main(["track", str(run_dir), "--to", "tensorboard"])
+    assert capsys.readouterr().out == f"Tracked | {run_dir} | tensorboard\n"
+    assert list(run_dir.logs.glob("events.out.tfevents.*"))
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["runs"], "name runs and trackers: vibe-rl track RUN --to mlflow."),
+        (["--to", "mlflow"], "name runs and trackers"),
+        (["runs", "--to", "mlfow"], "unknown tracker 'mlfow': did you mean mlflow?"),
+        (["nowhere", "--to", "tensorboard"], "is not a run directory"),
+    ],
+)
+def test_bad_words_are_refused_in_a_sentence(words, sentence, capsys):
+    with pytest.raises(SystemExit):
+        main(["track", *words])
+    assert sentence in capsys.readouterr().err
