@@ -1,6 +1,7 @@
 """Errors that refuse or stop a run, each in one sentence."""
 
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields
@@ -186,7 +187,12 @@ _CONVERSIONS = {int: _int, float: _float, bool: _bool, str: _str}
 
 def reason(error: BaseException) -> str:
     """The first line of an error's message, cut at 200 letters; its type if it has no message."""
-    return str(error).strip().partition("\n")[0][:200] or type(error).__name__
+    return without_password(str(error).strip().partition("\n")[0])[:200] or type(error).__name__
+
+
+def without_password(text: str) -> str:
+    """A text whose addresses do not say who uses them, which is a secret."""
+    return re.sub(r"(?<=://)[^/\s]*@", "", text)
 
 
 def shown(path: str | os.PathLike[str]) -> str:

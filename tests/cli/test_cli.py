@@ -32,13 +32,13 @@ def test_every_preset_trains_and_leaves_its_files(preset, capsys):
     cli.main(["train", preset, *TINY, "0"])
     (run,) = find_runs("runs")
     rows = read_metrics(run.log_path())
-    assert rows[-1]["step"] == 4096
+    assert rows[-1]["step"] == 2048
     expected = {"wall_time", "step", "steps_per_second"}
     expected |= {"episode_return_mean", "episode_length_mean"}
     assert expected <= set().union(*rows)
     assert (run.artifacts / "reward_curve.png").stat().st_size > 10_000
     config = from_dict(run.load_config())
-    assert config.runner.total_timesteps == 4096
+    assert config.runner.total_timesteps == 2048
     assert config.algo == PRESETS[preset][1].algo
     manifest = json.loads((run.root / "manifest.json").read_text())
     assert manifest["seed"] == 0
@@ -136,7 +136,7 @@ def test_usage_and_environments_are_listed(capsys):
 
 
 BAD = [
-    (["trian"], "unknown command 'trian': did you mean train?"),
+    (["trian"], "unknown command 'trian': did you mean train or track?"),
     (["train", "cartpole_pp"], "unknown preset 'cartpole_pp': did you mean cartpole_ppo"),
     (
         ["train", "cartpole_ppo", "--algo.lrr", "1"],

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from vibe_rl.tracking import Tee, Tracker
-from vibe_rl.tracking.background import Background, TrackingError, Worker
+from vibe_rl.tracking.background import Background, Deadline, TrackingError, Worker
 from vibe_rl.tracking.opening import Destinations
 
 
@@ -37,7 +37,7 @@ class Recorder:
 
 @pytest.fixture
 def worker():
-    worker = Worker("remote", interval=0.05, patience=5.0)
+    worker = Worker("remote", interval=0.05)
     yield worker
     worker.end()
 
@@ -62,6 +62,7 @@ def test_another_thread_tells_everything_in_order(worker):
 def test_rows_gather_before_they_are_flushed():
     worker, recorder = Worker("remote", interval=60.0), Recorder()
     tracker = Background(lambda: recorder, worker)
+    tracker.log_config({})
     worker.wait()
     recorder.heard.clear()
     for step in range(100):
@@ -110,12 +111,32 @@ def test_a_destination_that_cannot_be_opened_is_named_too(worker):
         raise OSError("no route")
 
     tee = Tee(Background(refuse, worker))
+    tee.log_config({})
     with pytest.warns(RuntimeWarning, match="remote failed in close .* no route"):
         tee.close()
 
 
+def test_one_that_is_told_nothing_is_not_opened(worker):
+    def refuse():
+        raise OSError("no route")
+
+    Tee(Background(refuse, worker)).close()
+
+
+def test_several_that_never_answer_are_waited_for_together():
+    deadline, release = Deadline(0.4), threading.Event()
+    workers = [Worker(name, 0.01, deadline) for name in "abc"]
+    tee = Tee(*(Background(lambda: release.wait(60), worker) for worker in workers))
+    tee.log_config({})
+    began = time.monotonic()
+    with pytest.warns(RuntimeWarning, match=r"no answer within 0\.4 s"):
+        tee.close()
+    assert time.monotonic() - began < 1.5
+    release.set()
+
+
 def test_one_that_never_answers_is_waited_for_so_long_and_no_longer():
-    worker, release = Worker("remote", interval=0.01, patience=0.3), threading.Event()
+    worker, release = Worker("remote", 0.01, Deadline(0.3)), threading.Event()
     tee = Tee(Background(lambda: release.wait(60), worker))
     tee.log({}, 1)
     began = time.monotonic()

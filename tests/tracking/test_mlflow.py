@@ -17,7 +17,7 @@ from mlflow import MlflowClient
 
 from processes import environ
 from small_run import CONFIG, DRAWN
-from vibe_rl.errors import ConfigError
+from vibe_rl.errors import ConfigError, reason, without_password
 from vibe_rl.experiment import resume, train
 from vibe_rl.metrics import read_metrics
 from vibe_rl.run_dir import RunDir, find_runs
@@ -26,6 +26,12 @@ from vibe_rl.tracking.mlflow import read_ids
 from vibe_rl.tracking.named import caught_up, send
 
 SMALL = replace(CONFIG, runner=replace(CONFIG.runner, eval_episodes=0, total_timesteps=512))
+
+
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch):
+    """Tests of what arrives wait on a busy machine too."""
+    monkeypatch.setattr("vibe_rl.tracking.background.PATIENCE", 60.0)
 
 
 @pytest.fixture(autouse=True)
@@ -261,6 +267,13 @@ def test_a_run_that_was_deleted_is_made_anew():
     send("mlflow", run_dir)
     assert_alike(run_dir)
     assert client_and_run(run_dir)[1].info.run_id != run.info.run_id
+
+
+def test_a_password_of_the_address_is_not_written_down():
+    assert without_password("http://me:secret@host:5000/a@b") == "http://host:5000/a@b"
+    assert without_password("http://u:p@ss@host") == "http://host"
+    assert without_password("sqlite:////a/b@c/mlflow.db") == "sqlite:////a/b@c/mlflow.db"
+    assert reason(OSError("no http://me:secret@host/x")) == "no http://host/x"
 
 
 def test_infinities_are_not_sent_and_names_are_those_that_mlflow_takes(tmp_path):

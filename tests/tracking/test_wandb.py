@@ -4,8 +4,10 @@ import json
 import socket
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -13,9 +15,16 @@ import pytest
 from small_run import CONFIG, DRAWN
 from vibe_rl.experiment import resume, train
 from vibe_rl.metrics import WandbBackend, read_metrics, resume_wandb
+from vibe_rl.tracking.named import send
 from vibe_rl.tracking.wandb import answers
 
 WANDB = str(Path(sys.executable).with_name("wandb"))
+
+
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch):
+    """Tests of what arrives wait on a busy machine too."""
+    monkeypatch.setattr("vibe_rl.tracking.background.PATIENCE", 60.0)
 
 
 @pytest.fixture(autouse=True)
@@ -78,9 +87,36 @@ def test_the_seeds_backend_keeps_its_id_and_is_resumed(tmp_path):
 
 
 def test_a_service_that_is_not_there_is_known_soon():
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        address = f"http://127.0.0.1:{server.getsockname()[1]}"
-        assert answers(address)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    address = f"http://127.0.0.1:{server.server_port}"
+    assert answers(address)  # if only that it does not know the method
+    server.shutdown()
+    server.server_close()
     began = time.monotonic()
     assert not answers(address)
-    assert time.monotonic() - began < 3.0
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        assert not answers(f"http://127.0.0.1:{silent.getsockname()[1]}")
+    assert time.monotonic() - began < 5.0
+
+
+def test_a_service_that_accepts_and_never_answers_leaves_an_offline_run(tmp_path, monkeypatch):
+    monkeypatch.setenv("WANDB_API_KEY", "0" * 40)
+    with socket.create_server(("127.0.0.1", 0), backlog=50) as silent:
+        monkeypatch.setenv("WANDB_BASE_URL", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        began = time.monotonic()
+        run_dir, _ = train(tracked(CONFIG), tmp_path)
+    assert time.monotonic() - began < 15.0
+    assert_alike(run_dir)
+
+
+def test_what_was_lost_is_sent_later_and_only_once(tmp_path, monkeypatch):
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    run_dir, _ = train(CONFIG, tmp_path)
+    backend = WandbBackend(run_dir=run_dir)
+    for row in read_metrics(run_dir)[:3]:
+        backend.log(row, row["step"])
+    backend.close()
+    for _ in range(2):
+        send("wandb", run_dir)
+        assert_alike(run_dir)

@@ -18,7 +18,7 @@ HELP = """usage: vibe-rl evolve PRESET --algo.FIELD LOW:HIGH ... [--members 8] [
 Population-based training: members with different hyperparameters, side by side in one program.
 Every --every env steps each of the worst quarter takes over the state and the hyperparameters of
 one of the best, and perturbs or resamples the latter. LOW:HIGH marks a hyperparameter that evolves.
-Fields: vibe-rl train PRESET --help."""
+Fields and --track: vibe-rl train PRESET --help."""
 
 
 def evolve(args: Sequence[str]) -> None:

@@ -58,6 +58,11 @@ def pop_option(option: str, args: Sequence[str]) -> tuple[str | None, list[str]]
     return words[i + 1], words[:i] + words[i + 2 :]
 
 
+def split_names(text: str) -> list[str]:
+    """Names with commas between them."""
+    return [name.strip() for name in text.split(",")]
+
+
 def with_trackers(args: Sequence[str]) -> list[str]:
     """The words with `--track a,b` spelled as the field of the config that it sets.
 
@@ -69,7 +74,7 @@ def with_trackers(args: Sequence[str]) -> list[str]:
         return words
     from vibe_rl.tracking.named import check_names  # noqa: PLC0415
 
-    listed = [name.strip() for name in names.split(",")]
+    listed = split_names(names)
     check_names(listed)
     return [*words, "--runner.track", str(tuple(listed))]
 

@@ -18,7 +18,7 @@ HELP = """usage: vibe-rl search PRESET --algo.FIELD LOW:HIGH [--algo.FIELD VALUE
 
 Optuna chooses the values of each trial, which trains some seeds at once. The same command on other
 machines joins the search if all reach the storage: the path of a journal on a shared file system,
-or the URL of a database. Fields: vibe-rl train PRESET --help."""
+or the URL of a database. Fields and --track: vibe-rl train PRESET --help."""
 OPTIONS = {
     "--seeds": "0:4",
     "--trials": "20",

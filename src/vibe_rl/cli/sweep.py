@@ -18,7 +18,7 @@ HELP = """usage: vibe-rl sweep PRESET --algo.FIELD VALUE,VALUE ... [--seeds 0:4]
 Trains every combination of the values with every seed and ranks them by the interquartile mean of
 the last evaluations. Commas within brackets separate no values: '(64,64),(128,128)'. With
 --halving, the best 1/ETA of the settings continue at each rung.
-Fields: vibe-rl train PRESET --help."""
+Fields and --track: vibe-rl train PRESET --help."""
 
 
 def sweep(args: Sequence[str]) -> None:

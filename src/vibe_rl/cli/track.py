@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from vibe_rl.cli.options import asks_help, pop_option
+from vibe_rl.cli.options import asks_help, pop_option, split_names
 from vibe_rl.errors import ConfigError
 from vibe_rl.run_dir.directory import RunDir
 from vibe_rl.run_dir.group import members
@@ -21,7 +21,7 @@ def track(args: Sequence[str]) -> None:
     from vibe_rl.tracking.named import check_names, send  # noqa: PLC0415
 
     to, paths = pop_option("--to", args)
-    names = to.split(",") if to else []
+    names = split_names(to) if to else []
     if not names or not paths:
         raise ConfigError("name runs and trackers: vibe-rl track RUN --to mlflow.")
     check_names(names)

@@ -41,7 +41,9 @@ def versions() -> dict[str, str]:
 
 def commit() -> str | None:
     """The commit of the working directory's Git repository; None where there is none."""
-    return _commit_at(Path.cwd())
+    with suppress(OSError):  # the directory may be gone
+        return _commit_at(Path.cwd())
+    return None
 
 
 @cache

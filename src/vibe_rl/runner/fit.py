@@ -26,7 +26,7 @@ from vibe_rl.runner.saving import Saver
 from vibe_rl.runner.schedule import Stops
 from vibe_rl.system.processes import greatest
 from vibe_rl.system.signals import StopRequest, unless_interrupted
-from vibe_rl.tracking.base import Tee, Tracker
+from vibe_rl.tracking.base import LogBackend, Tee
 from vibe_rl.types import PyTree
 
 Result = TypeVar("Result")
@@ -235,7 +235,7 @@ def unless_stopped(evaluation: Evaluation, stop: StopRequest) -> EvalMetrics | N
 
 def fit(
     run: Run,
-    tracker: Tracker | None = None,
+    tracker: LogBackend | None = None,
     callback: Callback | None = None,
     keep_history: bool = False,
     saver: Saver | None = None,
@@ -262,7 +262,7 @@ def fit(
     return result if stop is not None else unless_interrupted(result, result.signal)
 
 
-def row_writer(run: Run, tracker: Tracker | None, keep_history: bool = False) -> RowWriter:
+def row_writer(run: Run, tracker: LogBackend | None, keep_history: bool = False) -> RowWriter:
     """What writes the run's rows, for nobody if there is no tracker."""
     return RowWriter(tracker or Tee(), run.due, run.algorithm.losses, keep_history)
 

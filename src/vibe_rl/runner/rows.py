@@ -14,7 +14,7 @@ from vibe_rl.runner.episodes import EpisodeSummary
 from vibe_rl.runner.evaluator import EvalMetrics
 from vibe_rl.runner.loop import MetricTable
 from vibe_rl.runner.schedule import Timetable
-from vibe_rl.tracking.base import Tracker
+from vibe_rl.tracking.base import LogBackend
 
 WINDOW, WORTH_MEASURING = 0.5, 0.05  # seconds
 CHUNK_SECONDS = 0.2
@@ -68,7 +68,7 @@ class Speedometer:
 class RowWriter:
     """Turns finished chunks into rows of metrics for a tracker."""
 
-    tracker: Tracker
+    tracker: LogBackend
     due: Timetable
     losses: Sequence[str]
     keep_history: bool = False

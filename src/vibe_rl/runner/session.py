@@ -220,7 +220,7 @@ def own_trackers(
 
     The line of progress tells what the saver says.
     """
-    step = 0 if found is None else found.update * run.steps_per_update
+    step = None if found is None else found.update * run.steps_per_update
     logs = [] if run_dir is None else [open_log(run, run_dir, step, destinations)]
     if not run.config.progress_bar:
         return logs
@@ -233,12 +233,21 @@ def own_trackers(
     return [*logs, console]
 
 
-def open_log(run: Run, run_dir: RunDir, step: int, destinations: Destinations) -> MetricsLogger:
-    """The run's log; where it is not a new one, rows later than `step` have been set aside."""
+def open_log(
+    run: Run, run_dir: RunDir, step: int | None, destinations: Destinations
+) -> MetricsLogger:
+    """The run's log; where it is not a new one, rows that will come again have been set aside.
+
+    Args:
+        run: what is logged.
+        run_dir: where.
+        step: where the run resumes; None where it begins.
+        destinations: of the trackers that the run names.
+    """
     continues = run.config.resume or run.config.overwrite
     if continues:
-        rewind(run_dir.log_path(), step)
-    trackers = open_named(run.config.track, run_dir, step if continues else None, destinations)
+        rewind(run_dir.log_path(), step or 0)
+    trackers = open_named(run.config.track, run_dir, step, destinations)
     return MetricsLogger(run_dir.log_path(), trackers, resume=continues)
 
 

@@ -6,6 +6,7 @@ speaks next; what was lost is in the JSONL log, from which `vibe-rl track` sends
 """
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -18,7 +19,7 @@ from vibe_rl.errors import reason
 from vibe_rl.tracking.base import Status, Tracker, tell
 
 INTERVAL = 1.0  # seconds in which rows gather
-PATIENCE = 8.0  # seconds, at the end of a run: enough to start a process
+PATIENCE = 7.0  # seconds, at the end of a run: enough to start a process
 MOST_JOBS = 100_000
 """Of those that wait; a destination that is further behind is given up."""
 
@@ -27,17 +28,31 @@ class TrackingError(Exception):
     """Why a destination gets nothing any more."""
 
 
+class Deadline:
+    """So long is waited for all destinations together, from the first time that one is."""
+
+    def __init__(self, seconds: float | None = None):
+        self.seconds = PATIENCE if seconds is None else seconds
+        self._end: float | None = None
+
+    def left(self) -> float:
+        """The seconds that are left."""
+        if self._end is None:
+            self._end = time.monotonic() + self.seconds
+        return max(0.0, self._end - time.monotonic())
+
+
 class Worker:
     """A thread that does jobs in their order, until one fails.
 
     Args:
         name: of the destination, for messages.
         interval: seconds in which jobs gather.
-        patience: seconds that `wait` waits.
+        deadline: until when `wait` waits.
     """
 
-    def __init__(self, name: str, interval: float = INTERVAL, patience: float = PATIENCE):
-        self.name, self.interval, self.patience = name, interval, patience
+    def __init__(self, name: str, interval: float = INTERVAL, deadline: "Deadline | None" = None):
+        self.name, self.interval, self.deadline = name, interval, deadline or Deadline()
         self.flushes: list[Callable[[], object]] = []  # called whenever all jobs are done
         self._changed = threading.Condition()
         self._jobs: deque[Callable[[], object]] = deque()
@@ -67,7 +82,7 @@ class Worker:
         """Waits until all jobs so far are done and flushed.
 
         Raises:
-            TrackingError: one failed, or they took longer than `patience`; said once.
+            TrackingError: one failed, or the deadline is over; said once.
         """
         with self._changed:
             self._wake()
@@ -76,8 +91,8 @@ class Worker:
             def over() -> bool:
                 return self._done >= all_given or self._error is not None
 
-            if not self._changed.wait_for(over, self.patience):
-                self._fail(TimeoutError(f"no answer within {self.patience:g} s"))
+            if not self._changed.wait_for(over, self.deadline.left()):
+                self._fail(TimeoutError(f"no answer within {self.deadline.seconds:g} s"))
         self.check()
 
     def end(self) -> None:
@@ -119,7 +134,7 @@ class Worker:
 
 
 class Background(Tracker):
-    """A tracker that a worker's thread opens, and tells what this one is told.
+    """A tracker that a worker's thread opens once there is something to tell, and then tells.
 
     If it has a method `flush`, that is called whenever nothing is left to tell.
     """
@@ -128,7 +143,7 @@ class Background(Tracker):
         self.name = worker.name
         self._worker, self._open_tracker = worker, open_tracker
         self._tracker: Any = None
-        worker.do(self._open, at_once=True)
+        self._opened = False
 
     @override
     def log(self, metrics: Mapping[str, Any], step: int) -> None:
@@ -144,10 +159,14 @@ class Background(Tracker):
 
     @override
     def close(self, status: Status = "finished") -> None:
-        self._worker.do(partial(self._close, status))
-        self._worker.wait()
+        if self._opened:
+            self._worker.do(partial(self._close, status))
+            self._worker.wait()
 
     def _pass_on(self, method: str, *args: Any) -> None:
+        if not self._opened:
+            self._opened = True
+            self._worker.do(self._open, at_once=True)
         self._worker.check()
         self._worker.do(lambda: tell(self._tracker, method, *args))
 

@@ -132,19 +132,19 @@ def close(tracker: LogBackend, status: Status) -> None:
         tracker.close(status)  # type: ignore[call-arg]
 
 
-def is_number(value: Any) -> bool:
+def is_finite(value: Any) -> bool:
     """Whether it is a number that a chart can show."""
     return isinstance(value, int | float) and math.isfinite(value)
 
 
-def name_of(tracker: LogBackend) -> str:
+def shown_name(tracker: LogBackend) -> str:
     """What a tracker is called in messages."""
     return getattr(tracker, "name", None) or type(tracker).__name__
 
 
 def _warn(tracker: LogBackend, method: str, error: Exception) -> None:
     message = (
-        f"{name_of(tracker)} failed in {method} and is ignored from now on: "
+        f"{shown_name(tracker)} failed in {method} and is ignored from now on: "
         f"{type(error).__name__}: {error}"
     )
     warnings.warn(message, RuntimeWarning, stacklevel=4)

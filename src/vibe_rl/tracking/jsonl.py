@@ -16,7 +16,7 @@ from typing_extensions import override
 
 from vibe_rl.errors import ConfigError, shown, writing
 from vibe_rl.run_dir.files import first_free, numbered_names, write_atomically
-from vibe_rl.tracking.base import LogBackend, Status, Tee, Tracker
+from vibe_rl.tracking.base import LogBackend, Status, Tee, Tracker, meaning
 
 _PLAIN = frozenset({bool, int, float, str, type(None)})
 _encode = json.JSONEncoder(allow_nan=False).encode
@@ -105,8 +105,8 @@ class MetricsLogger(Tracker):
     def __enter__(self):
         return self
 
-    def __exit__(self, *exception: object) -> None:
-        self.close()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self.close("finished" if kind is None else meaning(kind))
 
 
 def read_metrics(path: str | os.PathLike[str]) -> list[dict[str, Any]]:

@@ -18,13 +18,13 @@ from typing import Any
 
 from typing_extensions import override
 
-from vibe_rl.errors import ConfigError
+from vibe_rl.errors import ConfigError, without_password
 from vibe_rl.extras import require
 from vibe_rl.run_dir.directory import RunDir
 from vibe_rl.run_dir.files import write_atomically
 from vibe_rl.run_dir.group import group_of
 from vibe_rl.system.lock import wait_for_lock
-from vibe_rl.tracking.base import Status, Tracker, is_number
+from vibe_rl.tracking.base import Status, Tracker, is_finite
 
 LOGGER = logging.getLogger("vibe_rl")
 URI = "MLFLOW_TRACKING_URI"
@@ -36,10 +36,11 @@ SOON = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": "
 """A dead server is given up within seconds, unless the user has set these."""
 STATUSES: dict[Status, str] = {
     "finished": "FINISHED",
-    "failed": "FAILED",
     "interrupted": "KILLED",
+    "failed": "FAILED",
 }
 STAMPED = re.compile(r"(.+)_\d{8}_\d{6}(_\d+)?")
+INTERVAL = 1.0  # seconds in which rows gather
 PARENT = "mlflow.parentRunId"
 NOT_SHOWN = ("step",)
 
@@ -53,6 +54,9 @@ class MLflowTracker(Tracker):
         experiment: None takes the run directory's name without its time.
         run_name: None takes the run directory's name.
         parent: the id of the run that this one is a part of.
+        new: begins a run though the run directory names one.
+        live: whether the run is being trained; the machine's load is logged where
+            `MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING` asks for it.
 
     Raises:
         ConfigError: mlflow is not installed, or the address is a folder.
@@ -66,6 +70,8 @@ class MLflowTracker(Tracker):
         experiment: str | None = None,
         run_name: str | None = None,
         parent: str | None = None,
+        new: bool = False,
+        live: bool = True,
     ):
         base = Path.cwd() if run_dir is None else folder_of_runs(run_dir)
         self.tracking_uri = tracking_uri or os.environ.get(URI) or default_address(base)
@@ -73,14 +79,16 @@ class MLflowTracker(Tracker):
         self._mlflow = load_mlflow()
         self._run_dir, self._rows = run_dir, list[tuple[int, Mapping[str, Any]]]()
         self._known = -1  # rows up to this step are there
+        self._due = time.monotonic() + INTERVAL  # when rows that have gathered are sent
         self._closed = False
         with as_fresh_store(self.tracking_uri):
             self.client = self._mlflow.MlflowClient(self.tracking_uri)
-            experiment = experiment or experiment_name(run_dir)
+            experiment = experiment or experiment_of(run_dir)
             self.experiment_id = find_experiment(self.client, experiment, base / ARTIFACTS)
         self._parent = parent or self._find_parent()
-        self.run_id, self._began = self._find_run() or self._new_run(run_name)
-        self._monitor = self._system_metrics()
+        found = None if new else self._find_run()
+        self.run_id, self._began = found or self._new_run(run_name)
+        self._monitor = start_monitor(self.run_id, self.tracking_uri) if live else None
 
     @override
     def rewind(self, step: int) -> None:
@@ -91,11 +99,14 @@ class MLflowTracker(Tracker):
     def log(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
         step = int(metrics.get("step", 0) if step is None else step)
         if step > self._known:
-            self._rows.append((step, metrics))
+            self._rows.append((step, dict(metrics)))
+        if time.monotonic() > self._due:
+            self.flush()
 
     def flush(self) -> None:
         """Sends the rows that have gathered, apart from those of the last step: more may come."""
         last = self._rows[-1][0] if self._rows else 0
+        self._due = time.monotonic() + INTERVAL
         self._send([row for row in self._rows if row[0] != last])
         self._rows = [row for row in self._rows if row[0] == last]
 
@@ -104,11 +115,14 @@ class MLflowTracker(Tracker):
         flat = dict(flattened(config))
         before = self.client.get_run(self.run_id).data.params
         fresh = {name: text for name, text in flat.items() if name not in before}
-        changed = {name: text for name, text in flat.items() if before.get(name, text) != text}
         entities = self._mlflow.entities
         for some in pieces(list(fresh.items()), MOST_PARAMS):
             params = [entities.Param(name, text) for name, text in some]
             self.client.log_batch(self.run_id, params=params)
+        self._note({name: text for name, text in flat.items() if before.get(name, text) != text})
+
+    def _note(self, changed: Mapping[str, str]) -> None:
+        """Sets tags for settings of a resumed run that are not as they were."""
         for name, text in changed.items():
             self.client.set_tag(self.run_id, f"resumed.{name}", text)
         if changed:
@@ -133,8 +147,16 @@ class MLflowTracker(Tracker):
         self._send(self._rows)
         if self._monitor is not None:
             self._monitor.finish()
-        for run_id in filter(None, (self.run_id, self._parent)):
-            self.client.set_terminated(run_id, STATUSES[status])
+        self.client.set_terminated(self.run_id, STATUSES[status])
+        if self._parent is not None:
+            self._end_parent(self._parent, STATUSES[status])
+
+    def _end_parent(self, run_id: str, status: str) -> None:
+        """Ends the group's run as its worst member ended."""
+        now = self.client.get_run(run_id).info.status
+        ranked = ["RUNNING", *STATUSES.values()]
+        if ranked.index(status) > ranked.index(now):
+            self.client.set_terminated(run_id, status)
 
     def _send(self, rows: Sequence[tuple[int, Mapping[str, Any]]]) -> None:
         for some in pieces(list(self._metrics(rows)), MOST_METRICS):
@@ -144,13 +166,13 @@ class MLflowTracker(Tracker):
         for step, row in rows:
             stamp = self._began + int(1000 * float(row.get("wall_time") or 0.0))
             for name, value in row.items():
-                if is_number(value) and name not in NOT_SHOWN:
-                    yield self._mlflow.entities.Metric(name_of(name), value, stamp, step)
+                if is_finite(value) and name not in NOT_SHOWN:
+                    yield self._mlflow.entities.Metric(mlflow_name(name), value, stamp, step)
 
     def _find_run(self) -> tuple[str, int] | None:
         """The id and the beginning of the run that the run directory names, if it is there."""
         known = read_ids(self._run_dir)
-        if known.get("tracking_uri") != self.tracking_uri:
+        if known.get("tracking_uri") != without_password(self.tracking_uri):
             return None
         with suppress(self._mlflow.MlflowException):
             run = self.client.get_run(known["run_id"])
@@ -172,17 +194,18 @@ class MLflowTracker(Tracker):
         group = None if self._run_dir is None else group_of(self._run_dir)
         if group is None:
             return None
-        of_group = MLflowTracker(RunDir.open(group), tracking_uri=self.tracking_uri)
-        return of_group.run_id
+        of_group = RunDir.open(group)
+        return MLflowTracker(of_group, tracking_uri=self.tracking_uri, live=False).run_id
 
-    def _system_metrics(self) -> Any:
-        """What logs the machine's load, if `MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING` asks for it."""
-        if os.environ.get("MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING", "").lower() not in ("true", "1"):
-            return None
-        monitors = require("mlflow.system_metrics.system_metrics_monitor", "mlflow", "monitors")
-        monitor = monitors.SystemMetricsMonitor(self.run_id, tracking_uri=self.tracking_uri)
-        monitor.start()
-        return monitor
+
+def start_monitor(run_id: str, tracking_uri: str) -> Any:
+    """What logs the machine's load, if `MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING` asks for it."""
+    if os.environ.get("MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING", "").lower() not in ("true", "1"):
+        return None
+    module = require("mlflow.system_metrics.system_metrics_monitor", "mlflow", "monitors")
+    monitor = module.SystemMetricsMonitor(run_id, tracking_uri=tracking_uri, resume_logging=True)
+    monitor.start()
+    return monitor
 
 
 def load_mlflow() -> Any:
@@ -205,11 +228,11 @@ def default_address(base: Path) -> str:
 
 def check_address(uri: str) -> None:
     """Raises ConfigError for a folder: MLflow 3 writes only to databases and servers."""
-    scheme, separator, _ = uri.partition("://")
-    if uri.startswith("file:") or not separator or not scheme:
+    is_name = re.fullmatch(r"(databricks|uc)([-:].*)?", uri)
+    if uri.startswith("file:") or not ("://" in uri or is_name):
         raise ConfigError(
-            f"{URI} {uri}: MLflow no longer writes to folders, give sqlite:///FILE or "
-            "http://HOST:PORT, or leave it out."
+            f"{URI} {without_password(uri)}: MLflow no longer writes to folders, give "
+            "sqlite:///FILE or http://HOST:PORT, or leave it out."
         )
 
 
@@ -226,7 +249,7 @@ def folder_of_runs(run_dir: RunDir) -> Path:
     return (group_of(run_dir) or run_dir.root).parent
 
 
-def experiment_name(run_dir: RunDir | None) -> str:
+def experiment_of(run_dir: RunDir | None) -> str:
     """The name of a run directory, or of its group's, without the time."""
     if run_dir is None:
         return "vibe_rl"
@@ -240,7 +263,9 @@ def find_experiment(client: Any, name: str, artifacts: Path) -> str:
     found = client.get_experiment_by_name(name)
     if found is None:
         is_local = client.tracking_uri.startswith("sqlite")
-        return client.create_experiment(name, artifacts.as_uri() if is_local else None)
+        with suppress(Exception):  # another process may just have made it
+            return client.create_experiment(name, artifacts.as_uri() if is_local else None)
+        found = client.get_experiment_by_name(name)
     if found.lifecycle_stage == "deleted":
         client.restore_experiment(found.experiment_id)
         LOGGER.warning(
@@ -258,7 +283,7 @@ def read_ids(run_dir: RunDir | None) -> dict[str, str]:
 def write_ids(run_dir: RunDir | None, tracking_uri: str, run_id: str) -> None:
     """Lets a resumed run find its MLflow run."""
     if run_dir is not None:
-        text = json.dumps({"tracking_uri": tracking_uri, "run_id": run_id})
+        text = json.dumps({"tracking_uri": without_password(tracking_uri), "run_id": run_id})
         with write_atomically(run_dir.log_path(ID_FILE)) as file:
             file.write(f"{text}\n".encode())
 
@@ -269,10 +294,10 @@ def flattened(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str
         if isinstance(value, Mapping) and value:
             yield from flattened(value, f"{prefix}{name}.")
         else:
-            yield name_of(f"{prefix}{name}"), str(value)[:LONGEST]
+            yield mlflow_name(f"{prefix}{name}"), str(value)[:LONGEST]
 
 
-def name_of(name: str) -> str:
+def mlflow_name(name: str) -> str:
     """A name as MLflow takes it: letters, digits and `_-. :/`."""
     return "".join(c if c.isalnum() or c in "_-. :/" else "_" for c in name)
 
@@ -288,6 +313,6 @@ def check_settings() -> None:
         check_address(os.environ[URI])
 
 
-def open_for(run_dir: RunDir) -> MLflowTracker:
+def open_for(run_dir: RunDir, new: bool, live: bool) -> MLflowTracker:
     """The tracker of a run."""
-    return MLflowTracker(run_dir)
+    return MLflowTracker(run_dir, new=new, live=live)

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from vibe_rl.errors import ConfigError, reason, unknown
 from vibe_rl.run_dir.directory import RunDir
+from vibe_rl.run_dir.divergence import divergence_of
 from vibe_rl.system.lock import lock_directory
 from vibe_rl.tracking.jsonl import read_metrics
 
@@ -16,14 +17,14 @@ from vibe_rl.tracking.jsonl import read_metrics
 class Named(NamedTuple):
     """A tracker that has a name."""
 
-    module: str  # of `open_for(run_dir)`, and of `check_settings()` if it has any
+    module: str  # of `open_for(run_dir, new, live)`, and of `check_settings()` if it has any
     package: str  # that has to be installed
-    apart: bool = False  # whether it takes so much time that it needs a process of its own
+    apart: bool = False  # whether it takes time, or may hang, and has a process of its own
 
 
 TRACKERS = {
     "tensorboard": Named("vibe_rl.tracking.tensorboard", "tensorboardX"),
-    "wandb": Named("vibe_rl.tracking.wandb", "wandb"),
+    "wandb": Named("vibe_rl.tracking.wandb", "wandb", apart=True),
     "mlflow": Named("vibe_rl.tracking.mlflow", "mlflow", apart=True),
 }
 
@@ -40,19 +41,31 @@ def check_names(names: Sequence[str]) -> None:
         raise ConfigError(f"track {','.join(names)}: name each tracker once.")
 
 
-def caught_up(name: str, run_dir: RunDir, step: int | None) -> Any:
+def caught_up(
+    name: str, run_dir: RunDir, step: int | None, size: int | None = None, live: bool = True
+) -> Any:
     """A tracker of a run, which knows all that the run's log has up to a step.
 
     Args:
         name: in TRACKERS.
         run_dir: of the run.
         step: where the run resumes; None for a new run.
+        size: bytes of the log that were there before; what comes later is told by who trains.
+        live: whether the run is being trained.
     """
-    tracker = import_module(TRACKERS[name].module).open_for(run_dir)
+    tracker = import_module(TRACKERS[name].module).open_for(run_dir, new=step is None, live=live)
     if step is not None:
         tracker.rewind(step)
-        replay(read_metrics(run_dir), tracker, step)
+        replay(rows_of(run_dir.log_path(), size), tracker, step)
     return tracker
+
+
+def rows_of(path: Path, size: int | None = None) -> list[dict[str, Any]]:
+    """The rows of a log, or of its first bytes."""
+    if size is None or not path.exists():
+        return read_metrics(path)
+    with path.open("rb") as file:
+        return [json.loads(line) for line in file.read(size).splitlines() if line.strip()]
 
 
 def send(name: str, run_dir: RunDir) -> None:
@@ -64,11 +77,11 @@ def send(name: str, run_dir: RunDir) -> None:
     """
     try:
         with lock_directory(run_dir.checkpoints):
-            tracker = caught_up(name, run_dir, sys.maxsize)
+            tracker = caught_up(name, run_dir, sys.maxsize, live=False)
             tracker.log_config(described(run_dir))
             for path in finished_files(run_dir):
                 tracker.log_file(path)
-            tracker.close()
+            tracker.close("finished" if divergence_of(run_dir) is None else "failed")
     except ConfigError:
         raise
     except Exception as error:

@@ -7,8 +7,7 @@ from importlib.util import find_spec
 
 from vibe_rl.run_dir.directory import RunDir
 from vibe_rl.system.notices import say_once
-from vibe_rl.tracking.background import Background, Worker
-from vibe_rl.tracking.base import Tracker
+from vibe_rl.tracking.background import Background, Deadline, Worker
 from vibe_rl.tracking.named import TRACKERS, caught_up
 from vibe_rl.tracking.process import RemoteTracker, TrackerProcess
 
@@ -18,13 +17,14 @@ class Destinations(ExitStack):
 
     def __init__(self) -> None:
         super().__init__()
+        self._deadline = Deadline()
         self._workers: dict[str, Worker] = {}
         self._processes: dict[str, TrackerProcess] = {}
 
     def worker(self, name: str) -> Worker:
         """The thread of a destination."""
         if name not in self._workers:
-            self._workers[name] = Worker(name)
+            self._workers[name] = Worker(name, deadline=self._deadline)
             self.callback(self._workers[name].end)
         return self._workers[name]
 
@@ -49,19 +49,16 @@ def open_named(
         step: where it resumes; None for a new run.
         destinations: where they run.
     """
-    opening = {
-        name: partial(open_one, name, run_dir, step, destinations)
-        for name in names
-        if is_installed(name)
-    }
-    return [Background(open_it, destinations.worker(name)) for name, open_it in opening.items()]
-
-
-def open_one(name: str, run_dir: RunDir, step: int | None, destinations: Destinations) -> Tracker:
-    """A tracker of a run, here or in its destination's process."""
-    if TRACKERS[name].apart:
-        return RemoteTracker(destinations.process(name), run_dir, step)
-    return caught_up(name, run_dir, step)
+    log = run_dir.log_path()
+    where = run_dir, step, log.stat().st_size if log.exists() else 0
+    trackers = []
+    for name in filter(is_installed, names):
+        if TRACKERS[name].apart:
+            open_it = partial(RemoteTracker, destinations.process(name), *where)
+        else:
+            open_it = partial(caught_up, name, *where)
+        trackers.append(Background(open_it, destinations.worker(name)))
+    return trackers
 
 
 def is_installed(name: str) -> bool:

@@ -11,6 +11,7 @@ import logging
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -32,6 +33,7 @@ class TrackerProcess:
 
     def __init__(self, name: str):
         self.name = name
+        self._ended = False
         self._process: subprocess.Popen[str] | None = None
 
     def call(self, run_dir: RunDir, method: str, *args: Any) -> None:
@@ -40,7 +42,9 @@ class TrackerProcess:
         Raises:
             RuntimeError: it failed, or the process has ended.
         """
-        process = self._process = self._process or start(self.name)
+        if self._ended:
+            raise RuntimeError("its process has ended")
+        process = self._process = self._process or start_process(self.name)
         assert process.stdin is not None
         assert process.stdout is not None
         with suppress(BrokenPipeError):
@@ -56,16 +60,14 @@ class TrackerProcess:
 
     def end(self) -> None:
         """Ends the process, which has nothing left to do, or does not answer."""
+        self._ended = True
         if self._process is None:
             return
-        with self._process as process:
-            assert process.stdin is not None
-            with suppress(BrokenPipeError):
-                process.stdin.close()
-            try:
-                process.wait(SECONDS_TO_END)
-            except subprocess.TimeoutExpired:
-                process.kill()
+        killer = threading.Timer(SECONDS_TO_END, self._process.kill)
+        killer.start()
+        with suppress(BrokenPipeError), self._process:  # closes its input, and waits
+            pass
+        killer.cancel()
 
 
 class RemoteTracker(Tracker):
@@ -75,12 +77,15 @@ class RemoteTracker(Tracker):
         process: where it is.
         run_dir: of the run.
         step: where the run resumes; None for a new run.
+        size: see `caught_up`.
     """
 
-    def __init__(self, process: TrackerProcess, run_dir: RunDir, step: int | None):
+    def __init__(
+        self, process: TrackerProcess, run_dir: RunDir, step: int | None, size: int | None = None
+    ):
         self._process, self._run_dir = process, run_dir
         self._rows: list[tuple[int, Mapping[str, Any]]] = []
-        self._call("open", step)
+        self._call("open", step, size)
 
     @override
     def log(self, metrics: Mapping[str, Any], step: int) -> None:
@@ -110,9 +115,9 @@ class RemoteTracker(Tracker):
         self._process.call(self._run_dir, method, *args)
 
 
-def start(name: str) -> subprocess.Popen[str]:
+def start_process(name: str) -> subprocess.Popen[str]:
     """A new process for trackers; signals to the training's group do not reach it."""
-    command = [sys.executable, "-m", __name__, name]
+    command = [sys.executable, "-P", "-m", "vibe_rl.tracking.process", name]
     variables = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     return subprocess.Popen(
         command,
@@ -168,19 +173,27 @@ def serve(name: str, requests: IO[str], replies: IO[str]) -> None:
     served, listener = Served(name), _Listener()
     LOGGER.addHandler(listener)
     LOGGER.propagate = False
-    for line in requests:
-        error, run_method_args = None, json.loads(line)
-        try:
-            served.do(*run_method_args)
-        except Exception as problem:
-            error = reason(problem)
-        said, listener.lines = listener.lines, []
-        print(json.dumps([error, said]), file=replies, flush=True)
-    served.abandon()
+    try:
+        for line in requests:
+            error = outcome(served, *json.loads(line))
+            said, listener.lines = listener.lines, []
+            print(json.dumps([error, said]), file=replies, flush=True)
+    except BrokenPipeError:  # nobody waits for the reply
+        pass
+    finally:
+        served.abandon()
+
+
+def outcome(served: Served, run: str, method: str, args: Sequence[Any]) -> str | None:
+    """Does what a request asks for; the error, if there was one."""
+    try:
+        served.do(run, method, args)
+    except Exception as problem:
+        return reason(problem)
+    return None
 
 
 if __name__ == "__main__":
-    os.nice(10)  # the training goes first
     with Path(os.devnull).open("w") as nowhere:
         answers, sys.stdout = sys.stdout, nowhere  # whatever a package prints
         serve(sys.argv[1], sys.stdin, answers)

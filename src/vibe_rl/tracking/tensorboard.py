@@ -14,7 +14,7 @@ from typing_extensions import override
 
 from vibe_rl.extras import require
 from vibe_rl.run_dir.directory import RunDir
-from vibe_rl.tracking.base import Status, Tracker, is_number
+from vibe_rl.tracking.base import Status, Tracker, is_finite
 
 FILES = "events.out.tfevents.*"
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -53,7 +53,7 @@ class TensorBoardTracker(Tracker):
         values = [
             self._proto.Summary.Value(tag=tag_of(name), simple_value=float(value))
             for name, value in metrics.items()
-            if is_number(value) and name not in NOT_SHOWN
+            if is_finite(value) and name not in NOT_SHOWN
         ]
         self._step = step
         if values and step > self._known:
@@ -110,7 +110,7 @@ def last_step(log_dir: Path) -> int:
     for event in (event for path in sorted(log_dir.glob(FILES)) for event in events_of(path)):
         if event.HasField("session_log"):  # what is later was written before a crash
             last = min(last, event.step - 1)
-        elif event.HasField("summary"):
+        elif any(value.HasField("simple_value") for value in event.summary.value):
             last = max(last, event.step)
     return last
 
@@ -139,6 +139,9 @@ def png_size(content: bytes) -> tuple[int, int]:
     return width, height
 
 
-def open_for(run_dir: RunDir) -> TensorBoardTracker:
+def open_for(run_dir: RunDir, new: bool, live: bool) -> TensorBoardTracker:
     """The tracker of a run, whose event files are beside its log."""
-    return TensorBoardTracker(run_dir.logs)
+    tracker = TensorBoardTracker(run_dir.logs)
+    if new:
+        tracker.rewind(-1)  # what an overwritten run has left is not shown
+    return tracker

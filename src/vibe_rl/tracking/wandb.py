@@ -6,13 +6,13 @@ resumed run continues it. Rows of one env step are one row there, as its steps o
 
 import os
 import re
-import socket
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 from typing_extensions import override
 
@@ -20,14 +20,16 @@ from vibe_rl.extras import require
 from vibe_rl.run_dir.directory import RunDir
 from vibe_rl.run_dir.files import write_atomically
 from vibe_rl.run_dir.group import group_of
-from vibe_rl.tracking.base import Status, Tracker, is_number
+from vibe_rl.tracking.base import Status, Tracker, is_finite
 
 ID_FILE = "wandb_id.txt"
 STEP_FILE = "wandb_step.txt"
 PROJECT = "vibe_rl"
 SERVICE = "https://api.wandb.ai"
-SECONDS = 2.0
-"""Within which the service has to accept a connection."""
+SECONDS, INIT_SECONDS = 2.0, 5.0
+"""Within which the service has to answer, and to begin a run."""
+NOT_THERE = ("offline", "disabled")
+"""Modes in which no service is asked."""
 EXIT_CODES: dict[Status, int] = {"finished": 0, "failed": 1, "interrupted": 130}
 
 
@@ -42,6 +44,7 @@ class WandbTracker(Tracker):
         entity: a user or a team; None takes the default one.
         config: settings to record.
         run_dir: keeps the run's id, and its files while it is offline.
+        new: begins a run though the run directory names one.
         **init_kwargs: for `wandb.init`.
 
     Raises:
@@ -54,6 +57,8 @@ class WandbTracker(Tracker):
         entity: str | None = None,
         config: Mapping[str, Any] | None = None,
         run_dir: str | os.PathLike[str] | None = None,
+        *,
+        new: bool = False,
         **init_kwargs: Any,
     ):
         self._wandb = require("wandb", "wandb", "Weights & Biases trackers")
@@ -65,9 +70,10 @@ class WandbTracker(Tracker):
         }
         self._run_dir = None if run_dir is None else Path(run_dir)
         self._run: Any = None
+        self._id = None if new else self._read(ID_FILE)
+        self._known = int(self._read(STEP_FILE) or -1) if self._id else -1  # the last step there
+        self._step = self._known  # of the last row
         self._rewind_to: int | None = None
-        self._known = -1  # rows up to this step are there
-        self._step = -1  # of the last row
         self._closed = False
 
     @cached_property
@@ -81,17 +87,17 @@ class WandbTracker(Tracker):
 
     @override
     def rewind(self, step: int) -> None:
-        if self._read(ID_FILE) is not None:
-            self._rewind_to, self._known = step, int(self._read(STEP_FILE) or -1)
+        if self._known > step:
+            self._rewind_to = step
 
     @override
     def log(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
-        row = {name: x for name, x in metrics.items() if is_number(x)}
+        row = {name: x for name, x in metrics.items() if is_finite(x)}
         step = row.get("step") if step is None else step
         run = self._open()
         if step is None or step > self._known:
             run.log(row, step=step)
-        self._step = max(self._step, int(step or 0))
+            self._step = max(self._step, int(step or 0))
 
     @override
     def log_config(self, config: Mapping[str, Any]) -> None:
@@ -131,18 +137,19 @@ class WandbTracker(Tracker):
         Where the service can, it forgets rows later than the resumed step; else those stay, and
         their repetitions are left out.
         """
-        known, step = self._read(ID_FILE), self._rewind_to
-        if known is None:
+        if self._id is None:
             return None
-        if step is not None and self._mode != "offline":
+        if self._rewind_to is not None and self._mode not in NOT_THERE:
             with suppress(self._wandb.Error):
-                run = self._init(resume_from=f"{known}?_step={step}")
-                self._known = step
+                run = self._init(resume_from=f"{self._id}?_step={self._rewind_to}")
+                self._known = self._step = self._rewind_to
                 return run
-        return self._init(id=known, resume="allow")
+        return self._init(id=self._id, resume="allow")
 
     def _init(self, **how: Any) -> Any:
-        settings = self._wandb.Settings(silent=True, console="off", disable_git=True)
+        settings = self._wandb.Settings(
+            silent=True, console="off", disable_git=True, init_timeout=INIT_SECONDS
+        )
         defaults = {"settings": settings, "reinit": "create_new", "mode": self._mode}
         return self._wandb.init(**(defaults | self._place() | self._how | how))
 
@@ -180,25 +187,25 @@ def resume_wandb(
 
 
 def mode(wandb: Any) -> str | None:
-    """None where the environment or a login decides, else offline: nothing asks at a prompt."""
+    """That of the environment, or offline for who is not logged in, or gets no answer."""
     if os.environ.get("WANDB_MODE"):
-        return None
+        return os.environ["WANDB_MODE"]
     logged_in = wandb.login(prompt=False, verify=False)
     address = os.environ.get("WANDB_BASE_URL") or SERVICE
     return None if logged_in and answers(address) else "offline"
 
 
 def answers(address: str, seconds: float = SECONDS) -> bool:
-    """Whether something accepts a connection at an http address."""
-    parts = urlsplit(address)
-    port = parts.port or (443 if parts.scheme == "https" else 80)
+    """Whether a server answers at an http address, whatever it says."""
     try:
-        with socket.create_connection((parts.hostname or "", port), seconds):
+        with urlopen(Request(address, method="HEAD"), timeout=seconds):
             return True
-    except OSError:
+    except HTTPError:
+        return True
+    except (OSError, ValueError):
         return False
 
 
-def open_for(run_dir: RunDir) -> WandbTracker:
+def open_for(run_dir: RunDir, new: bool, live: bool) -> WandbTracker:
     """The tracker of a run."""
-    return WandbTracker(run_dir=run_dir.root)
+    return WandbTracker(run_dir=run_dir.root, new=new)

@@ -23,7 +23,7 @@ from vibe_rl.runner.run import Run
 from vibe_rl.runner.saving import Saver
 from vibe_rl.runner.schedule import Stops, next_due
 from vibe_rl.system.signals import StopRequest, unless_interrupted
-from vibe_rl.tracking.base import Tracker
+from vibe_rl.tracking.base import LogBackend
 
 OnDivergence = Callable[[int, int, str], object]
 """Called with an agent's place, the env step at which it was noticed, and what was not finite."""
@@ -34,7 +34,7 @@ OnEvaluation = Callable[[int, list[float]], object]
 class MemberFiles(NamedTuple):
     """Where one of many agents is logged and saved, and resumes."""
 
-    tracker: Tracker | None = None
+    tracker: LogBackend | None = None
     saver: Saver | None = None
     found: Found | None = None
 

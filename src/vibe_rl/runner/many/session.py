@@ -66,9 +66,19 @@ def run_many(
             shown = member if i == 0 else without_progress(member)
             files.append(open_files(shown, run_dir, common, stack, destinations))
         results = fit(many, files, stopping, partial(_mark, run_dirs))
-        for each, result in zip(files, results, strict=True):
-            each.tracker.status = how_ended(result)
+        tell_endings(files, run_dirs, results)
         return results
+
+
+def tell_endings(
+    files: Sequence[MemberFiles], run_dirs: Sequence[RunDir], results: Sequence[FitResult]
+) -> None:
+    """Tells the members' trackers how each run ended, and which checkpoint is its best."""
+    for each, run_dir, result in zip(files, run_dirs, results, strict=True):
+        assert isinstance(each.tracker, Tee)
+        each.tracker.status = how_ended(result)
+        if run_dir.best_checkpoint is not None and not result.interrupted:
+            each.tracker.log_file(run_dir.best_checkpoint)
 
 
 def open_files(
