@@ -22,6 +22,7 @@ from vibe_rl.experiment import resume, train
 from vibe_rl.metrics import read_metrics
 from vibe_rl.run_dir import RunDir, find_runs
 from vibe_rl.tracking import MLflowTracker
+from vibe_rl.tracking.background import PATIENCE
 from vibe_rl.tracking.mlflow import read_ids
 from vibe_rl.tracking.named import caught_up, send
 
@@ -214,6 +215,7 @@ def test_a_real_server_gets_the_run(tmp_path_factory, monkeypatch):
 def trained_beside(address, monkeypatch):
     """What was warned of in a training whose server is at an address, and how long it took."""
     monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+    monkeypatch.setattr("vibe_rl.tracking.background.PATIENCE", PATIENCE)
     began = time.monotonic()
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")

@@ -106,7 +106,7 @@ def test_a_service_that_accepts_and_never_answers_leaves_an_offline_run(tmp_path
         monkeypatch.setenv("WANDB_BASE_URL", f"http://127.0.0.1:{silent.getsockname()[1]}")
         began = time.monotonic()
         run_dir, _ = train(tracked(CONFIG), tmp_path)
-    assert time.monotonic() - began < 15.0
+    assert time.monotonic() - began < 30.0
     assert_alike(run_dir)
 
 
