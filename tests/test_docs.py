@@ -57,6 +57,7 @@ NOT_RUN = (
     "python bench/speed.py",
     "python bench/devices.py",
     "python bench/seeds.py",
+    "python bench/tracking.py",
     "git clone",
     "pip install",
     "cd",

@@ -8,27 +8,33 @@ MLflow cannot forget metrics: a resumed run leaves out rows that its MLflow run 
 import json
 import logging
 import os
-import re
 import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from typing_extensions import override
 
-from vibe_rl.errors import ConfigError, without_password
+from vibe_rl.errors import without_password
 from vibe_rl.extras import require
 from vibe_rl.run_dir.directory import RunDir
 from vibe_rl.run_dir.files import write_atomically
 from vibe_rl.run_dir.group import group_of
-from vibe_rl.system.lock import wait_for_lock
 from vibe_rl.tracking.base import Status, Tracker, is_finite
+from vibe_rl.tracking.mlflow_store import (
+    ARTIFACTS,
+    alone_at_first,
+    check_address,
+    default_address,
+    experiment_of,
+    find_experiment,
+    folder_of_runs,
+    given_address,
+)
 
 LOGGER = logging.getLogger("vibe_rl")
-URI = "MLFLOW_TRACKING_URI"
-DATABASE, ARTIFACTS = "mlflow.db", "mlartifacts"
 ID_FILE = "mlflow.json"
 MOST_METRICS, MOST_PARAMS, LONGEST = 1000, 100, 6000
 """Of one request, and the letters of a parameter."""
@@ -39,7 +45,6 @@ STATUSES: dict[Status, str] = {
     "interrupted": "KILLED",
     "failed": "FAILED",
 }
-STAMPED = re.compile(r"(.+)_\d{8}_\d{6}(_\d+)?")
 INTERVAL = 1.0  # seconds in which rows gather
 PARENT = "mlflow.parentRunId"
 NOT_SHOWN = ("step",)
@@ -52,8 +57,6 @@ class MLflowTracker(Tracker):
         run_dir: keeps the run's id; without one, each tracker begins a run.
         tracking_uri: None takes `MLFLOW_TRACKING_URI`, or a database in the folder of the runs.
         experiment: None takes the run directory's name without its time.
-        run_name: None takes the run directory's name.
-        parent: the id of the run that this one is a part of.
         new: begins a run though the run directory names one.
         live: whether the run is being trained; the machine's load is logged where
             `MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING` asks for it.
@@ -68,26 +71,23 @@ class MLflowTracker(Tracker):
         *,
         tracking_uri: str | None = None,
         experiment: str | None = None,
-        run_name: str | None = None,
-        parent: str | None = None,
         new: bool = False,
         live: bool = True,
     ):
         base = Path.cwd() if run_dir is None else folder_of_runs(run_dir)
-        self.tracking_uri = tracking_uri or os.environ.get(URI) or default_address(base)
-        check_address(self.tracking_uri)
+        self.tracking_uri = check_address(tracking_uri or given_address() or default_address(base))
         self._mlflow = load_mlflow()
         self._run_dir, self._rows = run_dir, list[tuple[int, Mapping[str, Any]]]()
         self._known = -1  # rows up to this step are there
         self._due = time.monotonic() + INTERVAL  # when rows that have gathered are sent
         self._closed = False
-        with as_fresh_store(self.tracking_uri):
+        with alone_at_first(self.tracking_uri):
             self.client = self._mlflow.MlflowClient(self.tracking_uri)
             experiment = experiment or experiment_of(run_dir)
             self.experiment_id = find_experiment(self.client, experiment, base / ARTIFACTS)
-        self._parent = parent or self._find_parent()
+        self._parent = self._find_parent()
         found = None if new else self._find_run()
-        self.run_id, self._began = found or self._new_run(run_name)
+        self.run_id, self._began = found or self._new_run()
         self._monitor = start_monitor(self.run_id, self.tracking_uri) if live else None
 
     @override
@@ -181,8 +181,8 @@ class MLflowTracker(Tracker):
                 return run.info.run_id, run.info.start_time
         return None
 
-    def _new_run(self, run_name: str | None) -> tuple[str, int]:
-        named = run_name or (None if self._run_dir is None else self._run_dir.root.name)
+    def _new_run(self) -> tuple[str, int]:
+        named = None if self._run_dir is None else self._run_dir.root.name
         began = int(1000 * time.time())
         tags = {} if self._parent is None else {PARENT: self._parent}
         run = self.client.create_run(self.experiment_id, began, tags, named)
@@ -221,59 +221,6 @@ def load_mlflow() -> Any:
     return mlflow
 
 
-def default_address(base: Path) -> str:
-    """The database in a folder."""
-    return f"sqlite:///{base / DATABASE}"
-
-
-def check_address(uri: str) -> None:
-    """Raises ConfigError for a folder: MLflow 3 writes only to databases and servers."""
-    is_name = re.fullmatch(r"(databricks|uc)([-:].*)?", uri)
-    if uri.startswith("file:") or not ("://" in uri or is_name):
-        raise ConfigError(
-            f"{URI} {without_password(uri)}: MLflow no longer writes to folders, give "
-            "sqlite:///FILE or http://HOST:PORT, or leave it out."
-        )
-
-
-@contextmanager
-def as_fresh_store(uri: str) -> Iterator[None]:
-    """Lets one process at a time make the tables of a database file."""
-    path = Path(uri.removeprefix("sqlite:///")) if uri.startswith("sqlite:///") else None
-    with nullcontext() if path is None else wait_for_lock(path.with_name(f".{path.name}.lock")):
-        yield
-
-
-def folder_of_runs(run_dir: RunDir) -> Path:
-    """Where the run, or its group, is kept."""
-    return (group_of(run_dir) or run_dir.root).parent
-
-
-def experiment_of(run_dir: RunDir | None) -> str:
-    """The name of a run directory, or of its group's, without the time."""
-    if run_dir is None:
-        return "vibe_rl"
-    name = (group_of(run_dir) or run_dir.root).name
-    stamped = STAMPED.fullmatch(name)
-    return stamped[1] if stamped else name
-
-
-def find_experiment(client: Any, name: str, artifacts: Path) -> str:
-    """The id of the experiment of this name; one that was deleted is restored, and that is said."""
-    found = client.get_experiment_by_name(name)
-    if found is None:
-        is_local = client.tracking_uri.startswith("sqlite")
-        with suppress(Exception):  # another process may just have made it
-            return client.create_experiment(name, artifacts.as_uri() if is_local else None)
-        found = client.get_experiment_by_name(name)
-    if found.lifecycle_stage == "deleted":
-        client.restore_experiment(found.experiment_id)
-        LOGGER.warning(
-            f"MLflow's experiment {name} was deleted: it is restored, for its name is taken."
-        )
-    return found.experiment_id
-
-
 def read_ids(run_dir: RunDir | None) -> dict[str, str]:
     """What a run directory knows of its MLflow run."""
     path = None if run_dir is None else run_dir.log_path(ID_FILE)
@@ -309,8 +256,7 @@ def pieces(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
 
 def check_settings() -> None:
     """Raises ConfigError if the environment names an address that cannot work."""
-    if os.environ.get(URI):
-        check_address(os.environ[URI])
+    check_address(given_address() or default_address(Path.cwd()))
 
 
 def open_for(run_dir: RunDir, new: bool, live: bool) -> MLflowTracker:
