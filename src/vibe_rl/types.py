@@ -177,8 +177,14 @@ RESERVED_METRICS = frozenset(
         *("return_sum", "return_min", "return_max", "length_sum"),
         *("first_bad_reward", "first_bad_obs", "first_without_action"),
         *("loss", "total_loss", "actor_loss", "critic_loss", "alpha_loss"),
-        *("lr", "epsilon", "alpha", "entropy", "q_mean", "td_error", "approx_kl", "clip_fraction"),
-        *("grad_norm", "actor_grad_norm", "critic_grad_norm", "explained_variance"),
+        *("lr", "epsilon", "alpha", "entropy", "q_mean", "td_error", "approx_kl", "kl_k1"),
+        *(
+            "clip_fraction",
+            "grad_norm",
+            "actor_grad_norm",
+            "critic_grad_norm",
+            "explained_variance",
+        ),
         *("gradient_steps", "buffer_fill"),
     }
 )

@@ -558,3 +558,30 @@ def test_settings_that_cannot_work_are_refused_with_a_remedy(algorithm, message)
 def test_no_minibatch_at_all_is_refused():
     with pytest.raises(ConfigError, match="n_minibatches 0"):
         algorithm_of(replace(LINEAR, n_minibatches=0)).check(2)
+
+
+@pytest.mark.parametrize(
+    ("ratio", "k1", "k3"), [(1.5, -0.405465, 0.094535), (0.5, 0.693147, 0.193147)]
+)
+def test_both_estimates_of_the_divergence(ratio, k1, k3):
+    # ratio r of one sample: -log r, and (r - 1) - log r
+    _, metrics = loss(linear_agent(), batch_of([ratio], [1.0], [0.0]), COEFFICIENTS)
+    np.testing.assert_allclose(metrics.kl_k1, k1, atol=1e-6)
+    np.testing.assert_allclose(metrics.approx_kl, k3, atol=1e-6)
+
+
+def test_the_loss_of_one_standardised_example():
+    # -min(1.5, 1.2) + 0.5 * 0.5^2 - 0.01 ln 2, where vf_coef is of half the squared error
+    batch = batch_of([1.5], [1.0], [0.5])
+    coefficients = COEFFICIENTS._replace(vf_coef=1.0)
+    total, _ = ppo_loss(linear_agent(), batch, coefficients, standardized=True)
+    np.testing.assert_allclose(total, -1.0819315, atol=1e-6)
+
+
+def test_examples_that_do_not_count_change_nothing():
+    batch = batch_of([1.5, 0.5, 1.1], [1.0, -1.0, 3.0], [0.5, 0.0, 1.0])
+    more = jax.tree.map(lambda x: jnp.concatenate([x, 100.0 * jnp.ones_like(x[:1])]), batch)
+    more = more._replace(behaviour=Behaviour(jnp.array([0, 1, 0, 1]), more.behaviour.log_prob))
+    counts = jnp.arange(4) < 3
+    total, metrics = ppo_loss(linear_agent(), more, COEFFICIENTS, counts)
+    assert_trees_close((total, metrics), loss(linear_agent(), batch, COEFFICIENTS), rtol=1e-5)

@@ -18,9 +18,11 @@ from scipy import stats
 from vibe_rl.ops.minibatches import (
     SMALLEST_SIDE,
     add_modulo,
+    counting_minibatches,
     factors,
     minibatches,
     permutation,
+    permutations,
     split_envs,
     take,
 )
@@ -189,3 +191,44 @@ def test_elements_of_one_row_meet_in_a_minibatch_as_often_as_chance_has_it():
     for other in (1, 31, 32, 33, 1023):
         together = (minibatch[:, other] == minibatch[:, 0]).mean()
         assert abs(together - 255 / 1023) < 5 * math.sqrt(0.25 * 0.75 / 2048)
+
+
+@pytest.mark.parametrize(("even", "sizes"), [(False, [4, 4, 2, 0]), (True, [4, 3, 3, 0])])
+def test_minibatches_of_what_counts_hold_it_once_an_epoch_and_nothing_else(even, sizes):
+    counts = jnp.arange(16) % 3 > 0
+    orders = permutations(jax.random.key(0), 16, 3, 1)
+    index, holds = counting_minibatches(orders, counts[None], 4, even)
+    assert index.shape == holds.shape == (12, 1, 4)
+    np.testing.assert_array_equal(holds.sum((1, 2)).reshape(3, 4), [sizes] * 3)
+    for epoch in range(3):
+        batches = slice(4 * epoch, 4 * epoch + 4)
+        held = np.asarray(index[batches])[np.asarray(holds[batches])]
+        np.testing.assert_array_equal(np.sort(held), np.flatnonzero(counts))
+    first = np.asarray(index[:4])[np.asarray(holds[:4])]
+    assert not np.array_equal(first, np.asarray(index[4:8])[np.asarray(holds[4:8])])
+
+
+def test_minibatches_keep_the_order_of_their_epoch():
+    order = permutations(jax.random.key(1), 16, 1, 1)
+    counts = jnp.arange(16) < 10
+    index, holds = counting_minibatches(order, counts[None], 4)
+    expected = [i for i in np.asarray(order).ravel() if i < 10]
+    assert np.asarray(index)[np.asarray(holds)].tolist() == expected
+
+
+@pytest.mark.parametrize("even", [False, True])
+@pytest.mark.parametrize("total", [0, 1, 16])
+def test_minibatches_of_nothing_one_and_all(total, even):
+    orders = permutations(jax.random.key(0), 16, 1, 1)
+    index, holds = counting_minibatches(orders, (jnp.arange(16) < total)[None], 4, even)
+    assert holds.sum() == total
+    held = np.asarray(index)[np.asarray(holds)]
+    np.testing.assert_array_equal(np.sort(held), np.arange(total))
+
+
+def test_shards_with_fewer_examples_leave_places_empty():
+    counts = jnp.stack([jnp.arange(8) < 7, jnp.arange(8) < 2])
+    orders = permutations(jax.random.key(0), 8, 2, 2)
+    index, holds = counting_minibatches(orders, counts, 2)
+    assert index.shape == (4, 2, 4)
+    np.testing.assert_array_equal(holds.sum(2), [[4, 2], [3, 0]] * 2)

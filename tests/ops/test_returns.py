@@ -255,6 +255,13 @@ def test_explained_variance_is_one_for_a_critic_right_up_to_a_constant(value, ex
     np.testing.assert_allclose(explained, expected, atol=1e-6)
 
 
-def test_explained_variance_of_constant_targets_is_finite():
-    assert explained_variance(jnp.full(3, 2.0), jnp.full(3, 2.0)) == 1.0
-    assert jnp.isfinite(explained_variance(jnp.arange(3.0), jnp.full(3, 2.0)))
+@pytest.mark.parametrize("constant", [0.0, 2.0, 0.1, 1e4 / 3])
+def test_explained_variance_is_zero_where_the_targets_do_not_vary(constant):
+    for value in (jnp.full(100, 2.0), jnp.arange(100.0)):
+        assert explained_variance(value, jnp.full(100, constant)) == 0.0
+
+
+def test_what_does_not_count_explains_nothing():
+    value, target = jnp.array([0.0, 1.0, 2.0, 3.0, 50.0]), jnp.array([0.0, 2.0, 4.0, 6.0, -9.0])
+    explained = explained_variance(value, target, jnp.arange(5) < 4)
+    np.testing.assert_allclose(explained, 0.75, atol=1e-6)

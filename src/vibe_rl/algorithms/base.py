@@ -78,6 +78,11 @@ class Algorithm(ABC):
     losses: ClassVar[tuple[str, ...]] = ()
     """Those of them that have to stay finite."""
 
+    @property
+    def whole_episodes(self) -> bool:
+        """Whether a rollout is one episode of each env, which waits for the next one after it."""
+        return False
+
     def __post_init__(self):
         check_kind("config", self.config, self.config_class)
 

@@ -3,25 +3,34 @@
 Details as in Huang et al. 2022, "The 37 implementation details of PPO", except: episodes that the
 clock ends are bootstrapped from their true last observation; values and advantages are computed in
 one batch after the rollout; minibatches are drawn by a bijective shuffle
-(`vibe_rl.ops.minibatches`); the value loss is not clipped unless `value_clip_eps` is set.
+(`vibe_rl.ops.minibatches`); the value loss is not clipped unless `value_clip_eps` is set. With
+`whole_episodes` a rollout is one episode of each env, and what comes after its end counts nothing.
 """
 
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 from typing_extensions import override
 
 from vibe_rl.algorithms.base import Algorithm, Setup, with_schedule_steps
 from vibe_rl.algorithms.checks import check_common
+from vibe_rl.env.whole_episodes import first_episodes
 from vibe_rl.errors import ConfigError, Typed
 from vibe_rl.networks.actor_critic import ActorCritic, PolicyHead, check_policy
 from vibe_rl.networks.distributions import Distribution
 from vibe_rl.networks.encoder import Encoder, view
 from vibe_rl.ops.adam import Adam
-from vibe_rl.ops.minibatches import minibatches, split_envs, take
+from vibe_rl.ops.minibatches import (
+    counting_minibatches,
+    minibatches,
+    permutations,
+    split_envs,
+    take,
+)
 from vibe_rl.ops.normalization import (
     RunningStatistics,
     initial_statistics,
@@ -93,6 +102,16 @@ class PPOConfig(Typed):
     schedule_steps: float | None = number(None, least=1)
     """Env steps over which the schedules run; None: `train_ppo` and the command line put the run's
     total_timesteps here."""
+    whole_episodes: bool = static(False)
+    """Whether every env plays one episode in a rollout, at most n_steps long, and waits for the
+    next; no step of that waiting is learned from."""
+    even_minibatches: bool = static(False)
+    """With whole_episodes: whether an epoch's minibatches are about equal, where the last ones
+    would hold what is left and, where an episode is short, nothing."""
+    advantage_scope: str = static("minibatch", one_of=("minibatch", "rollout"))
+    """What advantages have mean 0 and standard deviation 1 over: minibatch or rollout."""
+    layer_grad_norms: bool = static(False)
+    """Whether the norm of every array's gradient is measured, as grad_norm.NAME."""
 
 
 class PPOState(NamedTuple):
@@ -131,6 +150,21 @@ class Coefficients(NamedTuple):
     value_clip_eps: Number | None  # None leaves values free
 
 
+class Minibatch(NamedTuple):
+    """One of an update's; all of them have a leading axis more."""
+
+    index: Array  # int32 [S, B]
+    holds: Array | None  # bool [S, B], which places hold an example; None: all
+
+
+class Learner(NamedTuple):
+    """What changes from one minibatch to the next."""
+
+    params: ActorCritic
+    opt_state: PyTree
+    stopped: Array  # bool, by target_kl
+
+
 class PPOMetrics(NamedTuple):
     """Means over the minibatches of an update."""
 
@@ -139,6 +173,7 @@ class PPOMetrics(NamedTuple):
     critic_loss: Array
     entropy: Array  # nats
     approx_kl: Array  # nats, (r - 1) - log r of Schulman 2020, "Approximating KL divergence"
+    kl_k1: Array  # nats, -log r: unbiased too, but may be negative
     clip_fraction: Array
     grad_norm: Array  # before clipping
 
@@ -159,22 +194,36 @@ def value_loss(value: Array, old_value: Array, target: Array, clip_eps: Number |
 
 
 def ppo_loss(
-    params: ActorCritic, batch: Examples, coefficients: Coefficients
+    params: ActorCritic,
+    batch: Examples,
+    coefficients: Coefficients,
+    counts: Bool[Array, " B"] | None = None,
+    standardized: bool = False,
 ) -> tuple[Float[Array, ""], PPOMetrics]:
-    """The loss of one minibatch: surrogate, critic and entropy (eq. 9)."""
+    """The loss of one minibatch: surrogate, critic and entropy (eq. 9).
+
+    Args:
+        params: to differentiate by.
+        batch: the examples.
+        coefficients: of this update.
+        counts: which examples do; None: all.
+        standardized: whether the advantages are already.
+    """
     policy = jax.vmap(params.policy)(batch.obs)
     value = jax.vmap(params.value)(batch.obs)
     log_ratio = _log_prob(policy, batch.behaviour.sample) - batch.behaviour.log_prob
     ratio = jnp.exp(log_ratio)
-    advantage = standardize(batch.advantage)
+    advantage = batch.advantage if standardized else standardize(batch.advantage, counts)
     terms = (
         -surrogate(ratio, advantage, coefficients.clip_eps),
         value_loss(value, batch.value, batch.target, coefficients.value_clip_eps),
         jax.vmap(lambda p: p.entropy())(policy),
         ratio - 1.0 - log_ratio,
+        -log_ratio,
         jnp.abs(ratio - 1.0) > coefficients.clip_eps,
     )
-    actor, critic, entropy, approx_kl, clip_fraction = jnp.stack(terms).mean(1)  # in one reduction
+    means = jnp.mean(jnp.stack(terms), 1, where=counts)  # in one reduction
+    actor, critic, entropy, approx_kl, kl_k1, clip_fraction = means
     total = actor + coefficients.vf_coef * critic - coefficients.ent_coef * entropy
     metrics = PPOMetrics(
         total_loss=total,
@@ -182,16 +231,27 @@ def ppo_loss(
         critic_loss=critic,
         entropy=entropy,
         approx_kl=approx_kl,
+        kl_k1=kl_k1,
         clip_fraction=clip_fraction,
         grad_norm=jnp.float32(0.0),  # known after the gradient
     )
     return total, metrics
 
 
-def standardize(advantage: Float[Array, " B"]) -> Float[Array, " B"]:
-    """Mean 0 and standard deviation 1."""
-    centred = advantage - advantage.mean()
-    return centred / (jnp.sqrt(jnp.mean(centred**2)) + 1e-8)
+def standardize(
+    advantage: Float[Array, "*B"], counts: Bool[Array, "*B"] | None = None
+) -> Float[Array, "*B"]:
+    """Mean 0 and standard deviation 1, over those that count."""
+    centred = advantage - advantage.mean(where=counts)
+    return centred / (jnp.sqrt(jnp.mean(centred**2, where=counts)) + 1e-8)
+
+
+def norms_by_name(grads: ActorCritic) -> dict[str, Float[Array, ""]]:
+    """The norm of every array of a gradient, under where it is, such as `actor.mlp.weight`."""
+    leaves = jax.tree.leaves_with_path(grads)
+    names = [jax.tree_util.keystr(path, simple=True, separator=".") for path, _ in leaves]
+    norms = [jnp.sqrt(jnp.sum(leaf**2)) for _, leaf in leaves]
+    return {f"grad_norm.{name}": norm for name, norm in zip(names, norms, strict=True)}
 
 
 def _log_prob(policy: Distribution, sample: Array) -> Array:
@@ -224,6 +284,11 @@ class PPO(Algorithm):
     def rollout_length(self) -> int:
         return self.config.n_steps
 
+    @property
+    @override
+    def whole_episodes(self) -> bool:
+        return self.config.whole_episodes
+
     @override
     def check(self, num_envs: int) -> None:
         """Raises ConfigError for unsupported spaces and batches that do not divide."""
@@ -252,7 +317,7 @@ class PPO(Algorithm):
         params = self.network(key)
         example = jax.eval_shape(self.obs_space.sample, jax.random.key(0))
         statistics = initial_statistics(view(example)) if self.config.normalize_obs else None
-        opt_state = self._optimizer(self.config.lr).init(params)
+        opt_state = self.optimizer(self.config.lr).init(params)
         return PPOState(params, opt_state, statistics, jnp.int32(0))
 
     def network(self, key: Key) -> ActorCritic:
@@ -290,14 +355,15 @@ class PPO(Algorithm):
         """Some epochs of minibatch gradient steps on one rollout."""
         n_steps, num_envs = rollout.reward.shape
         coefficients = self.coefficients(state, n_steps * num_envs)
-        examples = self.examples(state, rollout)
-        state, metrics = self._learn(state, examples, coefficients, key)
+        examples, counts = self.examples(state, rollout), self.counting(rollout)
+        shares = None if counts is None else split_envs(counts, self.n_shards)
+        state, metrics = self._learn(state, examples, shares, coefficients, key)
         value, target, obs = wait_for(metrics, (examples.value, examples.target, rollout.obs))
-        metrics["explained_variance"] = explained_variance(value, target)
+        metrics["explained_variance"] = explained_variance(value, target, shares)
         metrics["lr"] = jnp.asarray(coefficients.lr)
         statistics = state.obs_statistics
         if statistics is not None:
-            statistics = update_statistics(statistics, view(obs))
+            statistics = update_statistics(statistics, view(obs), counts)
         return state._replace(obs_statistics=statistics, step=state.step + 1), metrics
 
     def coefficients(self, state: PPOState, steps_per_update: int) -> Coefficients:
@@ -327,8 +393,16 @@ class PPO(Algorithm):
             self.config.gamma,
             self.config.gae_lambda,
         )
+        if self.config.advantage_scope == "rollout":
+            advantage = standardize(advantage, self.counting(rollout))
         examples = Examples(obs, rollout.extras, value, advantage, target)
         return split_envs(examples, self.n_shards)
+
+    def counting(self, rollout: Transition) -> Bool[Array, " T N"] | None:
+        """The steps that are learned from; None if all are."""
+        if not self.config.whole_episodes:
+            return None
+        return first_episodes(rollout.terminated | rollout.truncated)
 
     def _values(self, state: PPOState, obs: PyTree, rollout: Transition) -> tuple[Array, Array]:
         """V(obs) and V(next_obs), the latter shifted from the former within an episode."""
@@ -344,29 +418,60 @@ class PPO(Algorithm):
         )
         return value, next_value
 
-    def _optimizer(self, lr: Number) -> Adam:
+    def optimizer(self, lr: Number) -> Adam:
         return Adam(lr, self.config.max_grad_norm, self.config.adam_eps, flat=True)
 
     def _learn(
-        self, state: PPOState, examples: Examples, coefficients: Coefficients, key: Key
+        self,
+        state: PPOState,
+        examples: Examples,
+        counts: Bool[Array, " S n"] | None,
+        coefficients: Coefficients,
+        key: Key,
     ) -> tuple[PPOState, dict[str, Array]]:
-        config = self.config
-        n_shards, n = examples.value.shape
-        indices = minibatches(key, n, config.n_epochs, config.n_minibatches, n_shards)
-        optimizer = self._optimizer(coefficients.lr)
+        learn = partial(self._learn_from, examples, coefficients)
 
-        def step(learner, chosen):
-            params, opt_state, stopped = learner
-            batch = take(examples, chosen)
-            grads, metrics = jax.grad(ppo_loss, has_aux=True)(params, batch, coefficients)
-            *new, grad_norm = optimizer.step(params, opt_state, grads)
-            if config.target_kl is not None:
-                stopped = stopped | (metrics.approx_kl > 1.5 * config.target_kl)
-                old = [params, opt_state]
-                new = jax.tree.map(lambda o, n: jnp.where(stopped, o, n), old, new)
-            return (*new, stopped), metrics._replace(grad_norm=grad_norm)
+        def step(learner: Learner, minibatch: Minibatch) -> tuple[Learner, dict[str, Array]]:
+            if minibatch.holds is None:
+                return learn(learner, minibatch)
+            nothing = jax.tree.map(jnp.zeros_like, jax.eval_shape(learn, learner, minibatch)[1])
+            idle = lambda learner, _: (learner, nothing)  # noqa: E731
+            return jax.lax.cond(minibatch.holds.any(), learn, idle, learner, minibatch)
 
-        learner = (state.params, state.opt_state, jnp.array(False))
-        (params, opt_state, _), metrics = jax.lax.scan(step, learner, indices)
-        means = {name: x.mean() for name, x in metrics._asdict().items()}
-        return state._replace(params=params, opt_state=opt_state), means
+        drawn = self._minibatches(key, examples.value.shape, counts)
+        learner = Learner(state.params, state.opt_state, jnp.array(False))
+        learner, metrics = jax.lax.scan(step, learner, drawn)
+        made = None if drawn.holds is None else drawn.holds.any((1, 2))
+        means = {name: x.mean(where=made) for name, x in metrics.items()}
+        return state._replace(params=learner.params, opt_state=learner.opt_state), means
+
+    def _learn_from(
+        self, examples: Examples, coefficients: Coefficients, learner: Learner, minibatch: Minibatch
+    ) -> tuple[Learner, dict[str, Array]]:
+        """One gradient step."""
+        config, optimizer = self.config, self.optimizer(coefficients.lr)
+        batch, holds = take(examples, minibatch.index), minibatch.holds
+        counts = None if holds is None else holds.ravel()
+        standardized = config.advantage_scope == "rollout"
+        loss = partial(ppo_loss, counts=counts, standardized=standardized)
+        grads, metrics = jax.grad(loss, has_aux=True)(learner.params, batch, coefficients)
+        params, opt_state, grad_norm = optimizer.step(learner.params, learner.opt_state, grads)
+        new = Learner(params, opt_state, learner.stopped)
+        if config.target_kl is not None:
+            stopped = learner.stopped | (metrics.approx_kl > 1.5 * config.target_kl)
+            new = jax.tree.map(lambda o, n: jnp.where(stopped, o, n), learner, new)
+            new = new._replace(stopped=stopped)
+        named = metrics._replace(grad_norm=grad_norm)._asdict()
+        return new, named | (norms_by_name(grads) if config.layer_grad_norms else {})
+
+    def _minibatches(
+        self, key: Key, shape: tuple[int, ...], counts: Bool[Array, " S n"] | None
+    ) -> Minibatch:
+        """All minibatches of an update."""
+        (n_shards, n), config = shape, self.config
+        if counts is None:
+            how = n, config.n_epochs, config.n_minibatches, n_shards
+            return Minibatch(minibatches(key, *how), None)
+        orders = permutations(key, n, config.n_epochs, n_shards)
+        how = config.n_minibatches, config.even_minibatches
+        return Minibatch(*counting_minibatches(orders, counts, *how))

@@ -35,18 +35,18 @@ class Adam(NamedTuple):
 
     def init(self, params: PyTree) -> optax.OptState:
         """Moments of zero."""
-        return self.transformation(self._flattens(params)).init(params)
+        return self.transformation(self.flattens(params)).init(params)
 
     def step(
         self, params: PyTree, opt_state: optax.OptState, grads: PyTree
     ) -> tuple[PyTree, optax.OptState, Float[Array, ""]]:
         """The next parameters and moments, and the gradient's norm before clipping."""
-        flat = self._flattens(params)
+        flat = self.flattens(params)
         with jax.enable_x64(False):  # optax corrects the moments' bias in the widest type it finds
             updates, opt_state = self.transformation(flat).update(grads, opt_state)
         norm = optax.tree.norm(ravel_pytree(grads)[0] if flat else grads)
         return optax.apply_updates(params, updates), opt_state, norm
 
-    def _flattens(self, params: PyTree) -> bool:
+    def flattens(self, params: PyTree) -> bool:
         """Not with a matrix so large that it may be split over devices."""
         return self.flat and not any(map(is_large, jax.tree.leaves(params)))

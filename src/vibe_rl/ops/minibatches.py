@@ -12,7 +12,7 @@ import math
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Int, UInt32
+from jaxtyping import Array, Bool, Int, UInt32
 
 from vibe_rl.ops.prng import once
 from vibe_rl.types import Key, PyTree
@@ -63,8 +63,51 @@ def minibatches(
     With several shards of `n` examples each, every minibatch has as many of one as of another, and
     nothing is exchanged between them.
     """
+    return in_minibatches(permutations(key, n, n_epochs, n_shards), n_minibatches)
+
+
+def permutations(key: Key, n: int, n_epochs: int, n_shards: int) -> Int[Array, " E S n"]:
+    """A random permutation of 0 .. n-1 for every epoch and shard."""
     keys = jax.random.split(key, (n_epochs, n_shards))
-    epochs = jax.vmap(jax.vmap(lambda key: permutation(key, n)))(keys)
+    return jax.vmap(jax.vmap(lambda key: permutation(key, n)))(keys)
+
+
+def counting_minibatches(
+    indices: Int[Array, " E S n"],
+    counts: Bool[Array, " S n"],
+    n_minibatches: int,
+    even: bool = False,
+) -> tuple[Int[Array, " M S B"], Bool[Array, " M S B"]]:
+    """The minibatches of those examples that count, and which of their places hold one.
+
+    The examples that count come first, in the order of their epoch, so that the last minibatch of
+    an epoch may hold few of them, and those after it none.
+
+    Args:
+        indices: all of 0 .. n-1 in a random order, for every epoch and shard.
+        counts: which examples count.
+        n_minibatches: of an epoch in which all count.
+        even: spreads the examples evenly over as few minibatches instead.
+    """
+    n = counts.shape[-1]
+    size, place = n // n_minibatches, jnp.arange(n, dtype=jnp.int32)
+
+    def order(indices: Int[Array, " n"], counts: Bool[Array, " n"]) -> tuple[Array, Array]:
+        counting_first = jnp.argsort(~counts[indices], stable=True)
+        total = counts.sum(dtype=jnp.int32)
+        minibatch, row = jnp.divmod(place, size)
+        needed = (total + size - 1) // size
+        rank = row * needed + minibatch if even else place
+        holds = (rank < total) & (minibatch < needed)
+        return indices[counting_first][jnp.where(holds, rank, 0)], holds
+
+    chosen, holds = jax.vmap(jax.vmap(order), (0, None))(indices, counts)
+    return in_minibatches(chosen, n_minibatches), in_minibatches(holds, n_minibatches)
+
+
+def in_minibatches(epochs: Array, n_minibatches: int) -> Array:
+    """`[E, S, n]` as `[E * M, S, n / M]`."""
+    n_epochs, n_shards, _ = epochs.shape
     batches = epochs.reshape(n_epochs, n_shards, n_minibatches, -1).swapaxes(1, 2)
     return batches.reshape(n_epochs * n_minibatches, n_shards, -1)
 

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array
+from jaxtyping import Array, Bool
 
 from vibe_rl.types import MaskedObs, PyTree
 
@@ -23,18 +23,27 @@ def initial_statistics(like: PyTree) -> RunningStatistics:
     return RunningStatistics(jnp.float32(0.0), zeros, jax.tree.map(jnp.ones_like, zeros))
 
 
-def update_statistics(statistics: RunningStatistics, batch: PyTree) -> RunningStatistics:
-    """Adds a batch with leading axes `[T, N]` (Chan et al. 1979, the pairwise update)."""
+def update_statistics(
+    statistics: RunningStatistics, batch: PyTree, counts: Bool[Array, " T N"] | None = None
+) -> RunningStatistics:
+    """Adds a batch with leading axes `[T, N]` (Chan et al. 1979, the pairwise update).
+
+    Args:
+        statistics: so far.
+        batch: observations.
+        counts: which of them count; None: all.
+    """
     first = jax.tree.leaves(batch)[0]
-    added = float(first.shape[0] * first.shape[1])
+    added = float(first.shape[0] * first.shape[1]) if counts is None else jnp.float32(counts.sum())
     total = statistics.count + added
     share = added / total
 
     def merge(mean, var, x):
         x = x.astype(jnp.float32)
-        shift = x.mean((0, 1)) - mean
-        spread = (1.0 - share) * var + share * x.var((0, 1)) + share * (1.0 - share) * shift**2
-        return mean + share * shift, spread
+        where = None if counts is None else counts.reshape(*counts.shape, *(1,) * (x.ndim - 2))
+        shift = x.mean((0, 1), where=where) - mean
+        spread = (1.0 - share) * var + share * x.var((0, 1), where=where)
+        return mean + share * shift, spread + share * (1.0 - share) * shift**2
 
     merged = jax.tree.map(merge, statistics.mean, statistics.var, batch)
     mean, var = jax.tree.transpose(jax.tree.structure(batch), jax.tree.structure((0, 0)), merged)

@@ -14,6 +14,9 @@ from jaxtyping import Array, Bool, Float
 
 from vibe_rl.types import AnyArray, Number
 
+ROUNDING = 1e-12
+"""The share of their mean square up to which numbers of float32 that are all one may vary."""
+
 
 def td_error(
     reward: Float[Array, " *T"],
@@ -94,6 +97,16 @@ def n_step_return(
     return total, discount, length
 
 
-def explained_variance(value: Float[Array, " *T"], target: Float[Array, " *T"]) -> Float[Array, ""]:
-    """1 - Var[target - value] / Var[target]: 1 is a perfect critic, 0 a constant one."""
-    return 1.0 - jnp.var(target - value) / (jnp.var(target) + 1e-8)
+def explained_variance(
+    value: Float[Array, " *T"],
+    target: Float[Array, " *T"],
+    counts: Bool[Array, " *T"] | None = None,
+) -> Float[Array, ""]:
+    """1 - Var[target - value] / Var[target]: 1 is a perfect critic, 0 a constant one.
+
+    0 where the targets do not vary. `counts` says which of them count; None: all.
+    """
+    spread = jnp.var(target, where=counts)
+    varies = spread > ROUNDING * jnp.mean(target**2, where=counts)
+    explained = 1.0 - jnp.var(target - value, where=counts) / (spread + 1e-8)
+    return jnp.where(varies, explained, 0.0)

@@ -13,6 +13,7 @@ from jax.sharding import Mesh
 
 from vibe_rl.algorithms.base import Algorithm, Stage
 from vibe_rl.env.host import AnyEnvironment, HostEnvironment
+from vibe_rl.env.whole_episodes import WholeEpisodesWrapper
 from vibe_rl.env.wrappers import layers
 from vibe_rl.errors import ConfigError
 from vibe_rl.run_dir.manifest import versions
@@ -154,9 +155,10 @@ def prepare(
     algorithm.check(num_envs)
     n_updates = check_budget(config.total_timesteps, algorithm.rollout_length * num_envs)
     first_params = params_at(env_params, 0)
+    trainable = fit_for_training(env, first_params, num_envs, algorithm.metrics)
     run = Run(
         algorithm=algorithm,
-        env=fit_for_training(env, first_params, num_envs, algorithm.metrics),
+        env=fit_for_rollouts(algorithm, trainable),
         env_params=env_params,
         first_params=first_params,
         eval_params=shared_params(env, first_params) if eval_params is None else eval_params,
@@ -171,6 +173,22 @@ def prepare(
     )
     check_warmup(run)
     return run
+
+
+def fit_for_rollouts(algorithm: Algorithm, env: AnyEnvironment) -> AnyEnvironment:
+    """The env, which waits after each rollout's episode if the algorithm asks for whole ones.
+
+    Raises:
+        ConfigError: it does, and the env is stepped by Python.
+    """
+    if not algorithm.whole_episodes:
+        return env
+    if isinstance(env, HostEnvironment):
+        raise ConfigError(
+            "whole_episodes True needs an environment in JAX, and this one is stepped by Python: "
+            "turn it off."
+        )
+    return WholeEpisodesWrapper(env, algorithm.rollout_length)
 
 
 def prepare_together(prepare: Callable[[], Run]) -> Run:
