@@ -419,6 +419,7 @@ class PPO(Algorithm):
         return value, next_value
 
     def optimizer(self, lr: Number) -> Adam:
+        """What makes a gradient step."""
         return Adam(lr, self.config.max_grad_norm, self.config.adam_eps, flat=True)
 
     def _learn(

@@ -80,13 +80,13 @@ def _build(kind: type, values: Mapping[str, Any]) -> Any:
         if name not in names:
             raise unknown(f"field of {kind.__name__}", name, names)
     try:
-        return kind(**{name: _tuples(value) for name, value in values.items()})
+        return kind(**{name: tuples(value) for name, value in values.items()})
     except TypeError as error:
         raise ConfigError(f"{kind.__name__}: {error}") from error
 
 
-def _tuples(value: Any) -> Any:
+def tuples(value: Any) -> Any:
     """The value with tuples for lists, and numbers for "inf" and "-inf", which JSON has not."""
     if value in ("inf", "-inf"):
         return float(value)
-    return tuple(_tuples(v) for v in value) if isinstance(value, list) else value
+    return tuple(tuples(v) for v in value) if isinstance(value, list) else value

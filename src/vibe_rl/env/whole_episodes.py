@@ -32,6 +32,10 @@ class WholeEpisodesWrapper(Wrapper):
 
     n_steps: int  # of a rollout
 
+    def inner_state(self, state: WholeEpisodesState) -> PyTree:
+        """Without the clock of the rollout."""
+        return state.inner
+
     def reset(self, key: Key, params: PyTree) -> tuple[PyTree, WholeEpisodesState]:
         """A reset of `env`, at the beginning of a rollout."""
         obs, inner = super().reset(key, params)

@@ -4,8 +4,9 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 from vibe_rl.configs.train_config import TrainConfig, from_dict, to_dict
 from vibe_rl.errors import ConfigError
@@ -20,14 +21,16 @@ PLANS = re.compile(r"(config|manifest)(_\d+)?\.json|sweep\.json|population\.json
 
 
 @contextmanager
-def new_run_dir(name: str, base_dir: AnyPath = "runs", removable: bool = True) -> Iterator[RunDir]:
+def new_run_dir(
+    name: str, base_dir: AnyPath = "runs", removable: bool = True, run_id: str | None = None
+) -> Iterator[RunDir]:
     """A new run directory, removed again if its block fails before anything was learned.
 
     Of several processes, the first makes it and all use it. What is learned elsewhere, so that the
-    directory does not show it, makes it not `removable`.
+    directory does not show it, makes it not `removable`. For `run_id` see `RunDir`.
     """
     made = missing_folders(base_dir)
-    run_dir = _shared_run_dir(name, base_dir)
+    run_dir = _shared_run_dir(name, base_dir, run_id)
     try:
         yield run_dir
     except BaseException:
@@ -43,8 +46,8 @@ def holds_only_plans(run_dir: RunDir) -> bool:
     return all(PLANS.fullmatch(path.name) or not path.lstat().st_size for path in files)
 
 
-def _shared_run_dir(name: str, base_dir: AnyPath) -> RunDir:
-    path = broadcast_text(lambda: str(RunDir(name, base_dir)))
+def _shared_run_dir(name: str, base_dir: AnyPath, run_id: str | None) -> RunDir:
+    path = broadcast_text(lambda: str(RunDir(name, base_dir, run_id=run_id)))
     if greatest(not wait_for_folder(path)):
         raise ConfigError(
             f"base_dir {base_dir}: not all processes see {path}, which process 0 made: give a "
@@ -74,8 +77,10 @@ def write_config(run_dir: RunDir, config: TrainConfig) -> None:
         run_dir.save_next_config(fields)
 
 
-def write_run_files(run_dir: RunDir, config: TrainConfig) -> None:
-    """Writes the config, and a manifest of what the run is about to train on."""
+def write_run_files(
+    run_dir: RunDir, config: TrainConfig, extra: Mapping[str, Any] | None = None
+) -> None:
+    """Writes the config, and a manifest of what the run is about to train on, and `extra`."""
     write_config(run_dir, config)
-    runner = config.runner
-    run_dir.save_manifest({"seed": runner.seed, "matmul_precision": runner.matmul_precision})
+    known = {"seed": config.runner.seed, "matmul_precision": config.runner.matmul_precision}
+    run_dir.save_manifest(known | dict(extra or {}))

@@ -1,0 +1,69 @@
+"""What follows a training: the best agent, its evaluation, figures, reports and the model."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from vibe_rl.algorithms.ppo import PPOState
+from vibe_rl.experiment.single import best_step
+from vibe_rl.run_dir.directory import RunDir
+from vibe_rl.runner.resuming import agent_part
+from vibe_rl.tracking.base import Tracker
+from vibe_rl.trainers.ppo_trainer.results import RESULTS, TrainResults, results_of, write_results
+from vibe_rl.trainers.ppo_trainer.training import Training
+
+if TYPE_CHECKING:
+    from vibe_rl.trainers.ppo_trainer.trainer import PPOTrainer
+
+FINAL = (
+    "final_avg_reward",
+    "final_std_reward",
+    "best_avg_reward",
+    "total_episodes",
+    "total_steps",
+    "training_time",
+    "converged",
+)
+"""The results that trackers get at the end."""
+
+
+def finish(trainer: "PPOTrainer", training: Training, state: PPOState, signal: int) -> TrainResults:
+    """The results of a training, written down; of one that a signal ended, without evaluation.
+
+    Args:
+        trainer: whose agent then holds what is returned.
+        training: what happened.
+        state: the agent's, at the end.
+        signal: the number of the one that ended it, or 0.
+    """
+    run_dir, settings = RunDir.open(trainer.run_dir), trainer.settings  # type: ignore[arg-type]
+    trainer.agent.take(state)
+    reason = "interrupted" if signal else training.stop_reason or "max_episodes"
+    results = results_of(training.progress, reason, settings.seed, run_dir)
+    if not signal:
+        evaluate_at_the_end(trainer, run_dir, results)
+    write_results(run_dir, results)
+    tell(training.tracker, results, run_dir)
+    return results
+
+
+def evaluate_at_the_end(trainer: "PPOTrainer", run_dir: RunDir, results: TrainResults) -> None:
+    """Evaluates the last agent, and takes the best one instead if that was better."""
+    settings = trainer.settings
+    episodes = settings.final_eval_episodes or settings.eval_episodes
+    final = results["last_eval"] = trainer.evaluate(episodes)
+    best = results["best_eval_reward"]
+    is_worse = best is not None and final["avg_reward"] < best
+    if settings.restore_best and is_worse and run_dir.best_checkpoint is not None:
+        step = best_step(run_dir, run_dir.checkpoints)
+        trainer.agent.take(agent_part(run_dir.checkpoints, trainer.run.agent_state, step))
+        final = trainer.evaluate(episodes)
+    results["final_eval"] = final
+    results["final_avg_reward"] = final["avg_reward"]
+    results["final_std_reward"] = final["std_reward"]
+
+
+def tell(tracker: Tracker, results: Mapping[str, Any], run_dir: RunDir) -> None:
+    """Tells the trackers how it ended."""
+    numbers = {name: results[name] for name in FINAL if results[name] is not None}
+    tracker.log({name: float(x) for name, x in numbers.items()}, results["total_episodes"])
+    tracker.log_file(run_dir.root / RESULTS)

@@ -1,0 +1,358 @@
+"""`PPOTrainer`: trains a `PPOAgent` by episodes until it converges, and reports what happened.
+
+A layer over the library's loop, under the names of seed 002: the run directory that it leaves is
+like any other, and `vibe-rl evaluate`, `plot` and `track` read it.
+"""
+
+import copy
+import json
+import logging
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from vibe_rl.algorithms.ppo import PPOState
+from vibe_rl.configs.train_config import TrainConfig
+from vibe_rl.errors import ConfigError, TrainingInterrupted
+from vibe_rl.experiment.build import build, build_for_run_dir, check_new, resumed
+from vibe_rl.experiment.config_files import new_run_dir, write_run_files
+from vibe_rl.experiment.single import best_step
+from vibe_rl.run_dir.directory import RunDir
+from vibe_rl.runner.evaluation import results_of as episodes_of
+from vibe_rl.runner.resuming import agent_part
+from vibe_rl.runner.session import Session, open_session
+from vibe_rl.runner.streams import evaluation_key
+from vibe_rl.system.programs import enable_compilation_cache
+from vibe_rl.tracking.base import LogBackend, Tee
+from vibe_rl.tracking.jsonl import read_metrics
+from vibe_rl.tracking.named import check_names
+from vibe_rl.tracking.opening import Destinations, open_named
+from vibe_rl.trainers.ppo_trainer import rollouts
+from vibe_rl.trainers.ppo_trainer.agent import PPOAgent, describe
+from vibe_rl.trainers.ppo_trainer.arguments import (
+    check_sizes,
+    monitor_of,
+    newest_manifest,
+    seed_of,
+    with_mlflow,
+)
+from vibe_rl.trainers.ppo_trainer.callbacks import (
+    Callback,
+    CallbackList,
+    CSVCallback,
+    ProgressPrinter,
+)
+from vibe_rl.trainers.ppo_trainer.cartpole import CartPoleWrapper
+from vibe_rl.trainers.ppo_trainer.finishing import finish
+from vibe_rl.trainers.ppo_trainer.monitors import Monitor
+from vibe_rl.trainers.ppo_trainer.progress import Progress
+from vibe_rl.trainers.ppo_trainer.results import TrainResults
+from vibe_rl.trainers.ppo_trainer.settings import TrainerSettings, train_config
+from vibe_rl.trainers.ppo_trainer.training import (
+    RunOfAgent,
+    Scores,
+    Training,
+    gif_path,
+    run_of,
+    scores_of,
+    write_episode,
+)
+from vibe_rl.trainers.ppo_trainer.watched import Watched
+from vibe_rl.types import EitherKey, typed_key
+
+LOGGER = logging.getLogger("vibe_rl")
+
+
+class PPOTrainer(Watched):
+    """Trains an agent in an env, watches for convergence, evaluates and tracks.
+
+    Args:
+        agent: what learns; after `train` it holds what was learned.
+        env: where.
+        enable_mlflow: whether MLflow gets the training, as with `track=["mlflow"]`.
+        mlflow_experiment_name: of the experiment, and the first part of the run directory's name.
+        key: of everything random but the agent's first parameters, instead of `seed`.
+        monitor: ends the training early, instead of a `ConvergenceMonitor` of the settings.
+        callbacks: called after every update, before that of `train`.
+        track: names of trackers: tensorboard, wandb, mlflow.
+        trackers: objects that get a row every `log_frequency` updates and at each evaluation, at
+            the number of the episode.
+        run_dir: the run's directory, new unless it is resumed; None makes one in `base_dir`.
+        base_dir: of run directories that have the experiment's name and the time.
+        csv: whether `metrics.csv` is written.
+        verbose: whether lines are printed.
+        **settings: fields of `TrainerSettings`: `max_episodes`, `target_reward` and so on.
+
+    Raises:
+        ConfigError: an argument is unknown or cannot work, or the agent is not of the env's sizes.
+    """
+
+    def __init__(  # noqa: PLR0913 - keyword arguments of a public class
+        self,
+        agent: PPOAgent,
+        env: CartPoleWrapper,
+        *,
+        enable_mlflow: bool = False,
+        mlflow_experiment_name: str = "cartpole-ppo",
+        key: EitherKey | None = None,
+        monitor: Monitor | None = None,
+        callbacks: Sequence[Callback] = (),
+        track: Sequence[str] = (),
+        trackers: Sequence[LogBackend] = (),
+        run_dir: str | os.PathLike[str] | None = None,
+        base_dir: str | os.PathLike[str] = "runs",
+        csv: bool = True,
+        verbose: bool = True,
+        **settings: Any,
+    ):
+        check_sizes(agent, env)
+        self.agent, self.env = agent, env
+        self.settings = TrainerSettings.of(**settings, **({} if key is None else seed_of(key)))
+        self.monitor = monitor or monitor_of(self.settings)
+        self.track = with_mlflow(track) if enable_mlflow else tuple(track)
+        check_names(self.track)
+        self.trackers, self.name = tuple(trackers), mlflow_experiment_name
+        self.callbacks, self.csv, self.verbose = CallbackList(callbacks), csv, verbose
+        self.base_dir, self._given = base_dir, None if run_dir is None else Path(run_dir)
+        self.run_dir = None if self._given is None else self._given
+        self.results: TrainResults | None = None
+        self.progress = Progress(copy.deepcopy(self.monitor))
+        self._first: PPOState | None = None  # the agent before its first training here
+        self._run: RunOfAgent | None = None
+
+    @property
+    def config(self) -> TrainConfig:
+        """The library's description of what `train` runs."""
+        env = self.env
+        limit = min(self.settings.max_steps_per_episode, env.max_episode_steps)
+        named = env.env_id, env.env_kwargs(limit)
+        return train_config(self.settings, self.agent.config, named, env.normalize_observations)
+
+    @property
+    def run(self) -> RunOfAgent:
+        """The run that `train` makes, with the agent as it is."""
+        if self._run is None:
+            run = build(self.config)
+            self._run = run_of(run, self.agent.fitted(run.shapes().agent_state))
+        return self._run
+
+    def train(self, callback: Callback | None = None, *, resume: bool = False) -> TrainResults:
+        """Trains until the agent converges, `max_episodes` are over, or a callback returns False.
+
+        A second call begins anew, from the agent as it was before the first.
+
+        Args:
+            callback: called after every update in which episodes ended; see `callbacks.Payload`.
+            resume: goes on in the run directory, from its last checkpoint.
+
+        Raises:
+            ConfigError: the run cannot work, before anything is compiled or written.
+            NonFiniteLossError: a loss became NaN or infinite.
+            TrainingInterrupted: Ctrl-C or SIGTERM ended it; the results are in the exception.
+        """
+        called = CallbackList([self.callbacks, callback])
+        self._set_out(resume)
+        config = self.config
+        run = build_for_run_dir(config, resumed if resume else check_new)
+        self._run = run = run_of(run, self.agent.fitted(run.shapes().agent_state))
+        with self._directory(resume) as run_dir, open_session(run, run_dir) as session:
+            write_run_files(run_dir, config, {"trainer": self.describe()})
+            self.run_dir = run_dir.root
+            self.results = self._train(session, run_dir, called)
+            signal = session.signal
+        if signal:
+            raise TrainingInterrupted(self.results, signal)
+        return self.results
+
+    def _set_out(self, resume: bool) -> None:
+        """Lets a second training begin where the first did."""
+        if resume:
+            if self.run_dir is None:
+                raise ConfigError("train(resume=True) has nothing to resume: give run_dir.")
+        elif self._first is None:
+            self._first = self.agent.state
+        else:
+            LOGGER.warning("train begins anew, with the agent as it was: resume=True goes on.")
+            self.agent.state = self._first
+
+    @contextmanager
+    def _directory(self, resume: bool) -> Iterator[RunDir]:
+        """The run directory, a new one unless it is resumed."""
+        if resume:
+            yield RunDir.open(self.run_dir)  # type: ignore[arg-type]
+            return
+        base, name = (self.base_dir, None)
+        if self._given is not None:
+            base, name = self._given.parent, self._given.name
+        with new_run_dir(self.name, base, run_id=name) as run_dir:
+            yield run_dir
+
+    def _train(self, session: Session, run_dir: RunDir, called: CallbackList) -> TrainResults:
+        """One training, with its trackers around it."""
+        self.progress = Progress(copy.deepcopy(self.monitor))
+        step = None if session.found is None else 0  # all rows are told again
+        with ExitStack() as stack:
+            destinations = stack.enter_context(Destinations())
+            named = open_named(self.track, run_dir, step, destinations)
+            tee = stack.enter_context(Tee(*self.trackers, *named))
+            if step is not None:
+                tee.rewind(step)
+            tee.log_config(self.flat_description())
+            training = Training(
+                self.settings,
+                self.run,
+                self._videos(run_dir),
+                self.progress,
+                CallbackList([*self._own_callbacks(run_dir), called]),
+                tee,
+            )
+            state = self._learned(session, training)
+            tee.status = "interrupted" if session.signal else "finished"
+            return finish(self, training, state, session.signal)
+
+    def _videos(self, run_dir: RunDir) -> tuple[Path, int]:
+        """Where GIFs are written, and episodes between two of them."""
+        every = self.env.video_record_freq
+        every = self.settings.video_record_frequency if every is None else every
+        return self.env.video_dir or run_dir.videos, every
+
+    def _own_callbacks(self, run_dir: RunDir) -> list[Callback]:
+        """Those that are called before the user's."""
+        table = [CSVCallback(run_dir.log_path("metrics.csv"))] if self.csv else []
+        printer = [ProgressPrinter(self.settings.log_frequency)] if self.verbose else []
+        return [*table, *printer]
+
+    def _learned(self, session: Session, training: Training) -> PPOState:
+        """Trains; what was learned."""
+        run_dir = session.run_dir
+        assert run_dir is not None
+        self._evaluate_first(run_dir, resumes=session.found is not None)
+        if session.found is not None:
+            last = session.found.update * self.run.steps_per_update
+            log = read_metrics(run_dir.log_path())
+            training.catch_up([row for row in log if row["step"] <= last])
+        if training.stop_reason is not None:  # nothing is left to do
+            return agent_part(run_dir.checkpoints, self.run.agent_state)
+        return session.train(training.after_update, [training]).state.agent_state
+
+    def _evaluate_first(self, run_dir: RunDir, resumes: bool) -> None:
+        """Takes note of the evaluation before the training, which a resumed one reads again."""
+        path = run_dir.artifact_path("first_evaluation.json")
+        if not resumes and self.settings.eval_at_start:
+            scores = self._scores(self.run.agent_state, self.settings.eval_episodes, 0)
+            path.write_text(json.dumps(scores))
+        if path.exists():
+            scores = json.loads(path.read_text())
+            self.progress.evaluated(scores["avg_reward"], scores["std_reward"])
+
+    def evaluate(
+        self,
+        num_episodes: int | None = None,
+        record_gif: bool = False,
+        episode_id: int | None = None,
+    ) -> Scores:
+        """Greedy episodes of the agent as it is; nothing of a training changes.
+
+        Args:
+            num_episodes: how many; None: `eval_episodes`.
+            record_gif: whether the first of them is written as a GIF.
+            episode_id: a number that the episodes, and the GIF's name, follow from; None: that of
+                the episodes that were trained.
+
+        Raises:
+            ConfigError: the agent has not learned anything.
+        """
+        episodes = self.settings.eval_episodes if num_episodes is None else num_episodes
+        if episodes < 1:
+            raise ConfigError(f"num_episodes {episodes}: give at least 1.")
+        if not self.agent.trained:
+            raise ConfigError(
+                "evaluate comes before train: train first, or give an agent of PPOAgent.load."
+            )
+        number = self.progress.episode_count if episode_id is None else episode_id
+        agent_state = self.agent.fitted(self.run.shapes().agent_state)
+        scores = self._scores(agent_state, episodes, number)
+        if record_gif:
+            folder = self.env.video_dir or Path(self.run_dir or "", "videos")
+            folder.mkdir(parents=True, exist_ok=True)
+            path = gif_path(folder, number)
+            write_episode(self.run, agent_state, path, self._key_of_evaluation(number))
+            scores["gif_path"] = str(path)
+        return scores
+
+    def _key_of_evaluation(self, number: int) -> Any:
+        """Another one than those of evaluations during a training."""
+        return jax.random.fold_in(evaluation_key(self.settings.seed, number), 1)
+
+    def _scores(self, agent_state: Any, episodes: int, number: int) -> Scores:
+        run = self.run
+        enable_compilation_cache()
+        with jax.default_matmul_precision(run.config.matmul_precision):
+            key = self._key_of_evaluation(number)
+            evaluation = episodes_of(run.evaluate(agent_state, key, episodes))
+        return scores_of(evaluation, self.settings.target_reward)
+
+    def collect_episode(self, key: EitherKey) -> rollouts.EpisodeData:
+        """A whole episode, sampled from the policy; see `rollouts.EpisodeData`."""
+        return self.collect_batch(key, 1)[0]
+
+    def collect_batch(self, key: EitherKey, n: int) -> list[rollouts.EpisodeData]:
+        """`n` whole episodes, sampled side by side."""
+        state = self.agent.fitted(self.run.shapes().agent_state)
+        return rollouts.play(self.run, state, typed_key(key), n)
+
+    def train_step(self, key: EitherKey) -> dict[str, Any]:
+        """One update of the agent, outside of any run: nothing is written; its `step_metrics`."""
+        state = self.agent.fitted(self.run.shapes().agent_state)
+        new, row, episodes = rollouts.update_once(self.run, state, typed_key(key))
+        self.agent.take(new)
+        return self.progress.add(episodes, row)
+
+    def describe(self) -> dict[str, Any]:
+        """All settings, as the run's manifest has them."""
+        return {
+            "agent": asdict(self.agent.config),
+            "env": {
+                "max_episode_steps": self.env.max_episode_steps,
+                "normalize_observations": self.env.normalize_observations,
+            },
+            "settings": asdict(self.settings),
+        }
+
+    def flat_description(self) -> dict[str, Any]:
+        """The same as names and numbers, as trackers get it."""
+        settings = asdict(self.settings)
+        env = {"env_id": self.env.env_id, "normalize": self.env.normalize_observations}
+        return {**settings, **describe(self.agent), **env, "algo": "ppo"}
+
+    @classmethod
+    def restore(cls, run_dir: str | os.PathLike[str], **changes: Any) -> "PPOTrainer":
+        """The trainer of a run directory, with its best agent, or the last if none was evaluated.
+
+        `train(resume=True)` goes on.
+
+        Args:
+            run_dir: what `PPOTrainer.train` left.
+            **changes: arguments that are to be others than before.
+
+        Raises:
+            ConfigError: it is no such directory, or holds no agent.
+        """
+        opened = RunDir.open(run_dir)
+        about = newest_manifest(opened).get("trainer")
+        if about is None:
+            raise ConfigError(f"{run_dir} is not of a PPOTrainer: use vibe_rl.experiment.resume.")
+        config = about["agent"]
+        agent = PPOAgent(
+            **{name: x for name, x in config.items() if name != "more"}, **config["more"]
+        )
+        arguments = {**about["settings"], "run_dir": run_dir, **changes}
+        trainer = cls(agent, CartPoleWrapper(**about["env"]), **arguments)
+        step = best_step(opened, opened.checkpoints) if opened.best_checkpoint else None
+        agent.take(agent_part(opened.checkpoints, trainer.run.agent_state, step))
+        return trainer

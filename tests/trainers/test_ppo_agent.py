@@ -1,0 +1,162 @@
+"""`PPOAgent` and `CartPoleWrapper` on their own: acting, saving, stepping."""
+
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from small_trainer import small_agent
+
+from vibe_rl.errors import ConfigError
+from vibe_rl.trainers import ActorNetwork, CartPoleWrapper, CriticNetwork, PPOAgent, PPONetwork
+from vibe_rl.trainers.ppo_trainer import evaluate_action, get_entropy
+
+OBS = jnp.array([0.01, -0.02, 0.03, 0.04])
+
+
+def test_an_agent_has_the_parts_that_seed_002_names():
+    agent = small_agent()
+    assert isinstance(agent.network, PPONetwork)
+    assert agent.network is agent.network_params
+    assert isinstance(agent.actor, ActorNetwork)
+    assert isinstance(agent.critic, CriticNetwork)
+    logits, value = agent.actor(OBS), agent.critic(OBS)
+    assert logits.shape == (2,)
+    assert value.shape == ()
+    np.testing.assert_allclose(agent.network.policy(OBS).logits, logits)
+    assert agent.network.value(OBS) == value
+
+
+def test_the_optimizer_is_the_one_that_its_state_is_of():
+    agent = small_agent()
+    fresh = agent.optimizer.init(agent.network_params)
+    assert jax.tree.structure(fresh) == jax.tree.structure(agent.optimizer_state)
+
+
+def test_an_action_is_drawn_with_its_log_probability_and_value():
+    agent = small_agent()
+    action, log_prob, extras = agent.select_action(agent.network, OBS, jax.random.PRNGKey(0))
+    logits = agent.network.policy(agent_view(agent, OBS)).logits
+    np.testing.assert_allclose(log_prob, evaluate_action(logits, action), rtol=1e-6)
+    assert set(extras) == {"value"}
+    assert int(action) in (0, 1)
+    assert agent.act_greedy(agent.network, OBS) == jnp.argmax(logits)
+
+
+def agent_view(agent, obs):
+    stats = agent.observation_stats
+    return jnp.clip((obs - stats["mean"]) / jnp.sqrt(stats["var"] + 1e-8), -10, 10)
+
+
+def test_entropy_of_two_equal_choices_is_ln_2():
+    np.testing.assert_allclose(get_entropy(jnp.zeros(2)), np.log(2), rtol=1e-6)
+    np.testing.assert_allclose(evaluate_action(jnp.zeros(2), jnp.int32(1)), -np.log(2), rtol=1e-6)
+
+
+def test_a_saved_agent_is_loaded_bit_for_bit_without_pickle(tmp_path):
+    agent = small_agent(key=jax.random.key(3), target_kl=0.02)
+    folder = agent.save(tmp_path / "model")
+    assert sorted(path.name for path in folder.iterdir()) == ["agent.json", "agent.npz"]
+    loaded = PPOAgent.load(folder)
+    assert loaded.config == agent.config
+    jax.tree.map(np.testing.assert_array_equal, loaded.state, agent.state)
+    with np.load(folder / "agent.npz", allow_pickle=False) as arrays:
+        assert "params.policy_head.linear.weight" in arrays.files
+    with pytest.raises(ConfigError, match="holds an agent already: name another folder"):
+        agent.save(folder)
+
+
+def test_what_is_no_saved_agent_is_refused_in_one_sentence(tmp_path):
+    with pytest.raises(ConfigError, match="is no saved agent: name a folder of save"):
+        PPOAgent.load(tmp_path)
+    folder = small_agent().save(tmp_path / "model")
+    about = json.loads((folder / "agent.json").read_text())
+    (folder / "agent.json").write_text(json.dumps({**about, "version": 2}))
+    with pytest.raises(ConfigError, match="upgrade vibe_rl, or save it again"):
+        PPOAgent.load(folder)
+    about["config"]["more"]["hidden_sizes"] = [9]
+    (folder / "agent.json").write_text(json.dumps(about))
+    with pytest.raises(ConfigError, match=r"agent.npz is not of agent.json"):
+        PPOAgent.load(folder)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"batch_size": 128}, "batch_size 128: an update learns from whole episodes"),
+        ({"lr": 1e-3}, "PPOAgent lr: give learning_rate."),
+        ({"vf_coef": 1.0}, "PPOAgent vf_coef: give value_coef."),
+        ({"num_envs": 2}, "PPOAgent num_envs: give num_envs of PPOTrainer."),
+        ({"learning_rat": 1e-3}, "unknown argument of PPOAgent 'learning_rat': did you mean"),
+        ({"gamma": 1.5}, "PPOAgent gamma 1.5: give a number from 0 to 1."),
+        ({"minibatch_size": 1}, "PPOAgent minibatch_size 1: give at least 2."),
+    ],
+)
+def test_arguments_that_would_do_nothing_are_refused(arguments, message):
+    with pytest.raises(ConfigError, match=message):
+        PPOAgent(4, 2, **arguments)
+
+
+@pytest.mark.parametrize("arguments", [{}, {"minibatch_size": 32, "batch_size": 32}])
+def test_a_batch_size_that_says_nothing_new_is_taken(arguments):
+    assert PPOAgent(4, 2, **arguments).config.observation_dim == 4
+
+
+def test_the_wrapper_steps_as_gymnasium_does():
+    env = CartPoleWrapper(max_episode_steps=3)
+    obs, info = env.reset(seed=0)
+    assert obs.shape == (4,)
+    assert info == {}
+    ends = []
+    for _ in range(3):
+        obs, reward, terminated, truncated, info = env.step(1)
+        assert isinstance(reward, float)
+        ends.append((terminated, truncated))
+    assert ends == [(False, False), (False, False), (False, True)]
+    again, _ = env.reset(seed=0)
+    np.testing.assert_array_equal(again, env.reset(seed=0)[0])
+    assert not np.array_equal(again, env.reset()[0])
+    assert (env.observation_dim, env.action_dim) == (4, 2)
+    env.close()
+    with pytest.raises(ConfigError, match="step of CartPoleWrapper comes before reset"):
+        env.step(0)
+
+
+def test_the_wrapper_standardises_by_what_it_is_given():
+    env = CartPoleWrapper()
+    raw, _ = env.reset(seed=1)
+    assert env.get_observation_stats() is None
+    env.set_normalization_stats({"count": 9, "mean": raw, "var": np.full(4, 4.0)})
+    np.testing.assert_allclose(env.reset(seed=1)[0], np.zeros(4), atol=1e-6)
+    assert env.get_observation_stats()["count"] == 9
+    with pytest.raises(ConfigError, match="stats have no var: give count, mean, var"):
+        env.set_normalization_stats({"count": 9, "mean": raw})
+    env.set_normalization_stats(None)
+    np.testing.assert_array_equal(env.reset(seed=1)[0], raw)
+
+
+def test_the_wrapper_draws_and_films(tmp_path):
+    env = CartPoleWrapper(render_mode="rgb_array", max_episode_steps=5)
+    env.reset(seed=0)
+    assert env.render().ndim == 3
+    path = env.record_episode_gif(small_agent(), tmp_path / "films" / "one.gif")
+    assert path.read_bytes().startswith(b"GIF89a")
+    assert env.get_recorded_gifs() == [path]
+
+
+@pytest.mark.parametrize(
+    ("act", "message"),
+    [
+        (lambda: CartPoleWrapper(render_mode="human"), "render_mode 'human': no window is opened"),
+        (lambda: CartPoleWrapper(max_episode_steps=0), "max_episode_steps 0: give at least 1."),
+        (lambda: CartPoleWrapper().render(), "render needs CartPoleWrapper"),
+    ],
+)
+def test_what_the_wrapper_cannot_do_is_refused_in_one_sentence(act, message):
+    with pytest.raises(ConfigError, match=message):
+        act()
+    env = CartPoleWrapper()
+    env.reset()
+    with pytest.raises(ConfigError, match="action 2: give one of 0 to 1"):
+        env.step(2)
