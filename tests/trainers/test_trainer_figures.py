@@ -23,6 +23,7 @@ from vibe_rl.trainers.ppo_trainer.figures import (
     training_summary,
 )
 from vibe_rl.trainers.ppo_trainer.heat_maps import hyperparameter_heatmap, policy_distribution
+from vibe_rl.trainers.ppo_trainer.result_panels import parts
 
 SETTINGS = {"target_reward": 33.5, "convergence_window": 20, "target_kl": 0.02, "hidden": (64, 64)}
 LAYERS = ("actor.0.weight", "policy.bias", "critic.0.weight", "value.bias")
@@ -280,6 +281,31 @@ def test_a_layer_of_neither_has_a_panel_and_a_norm_of_zero_a_gap():
     np.testing.assert_array_equal(drawn(panel(figure, "Actor"), "actor.w")[1], [np.nan, 1, 2])
     assert words_of(panel(figure, "Critic")) == {"no data yet"}
     assert words_of(panel(figure, "Other layers")) == {"no data yet"}
+
+
+@pytest.mark.parametrize(
+    ("name", "part"),
+    [
+        (".actor.layers[0].weight", "Actor"),
+        ("['ActorNetwork_0']['kernel']", "Actor"),
+        ("policy.linear.bias", "Actor"),
+        ("actor_critic/critic/0", "Critic"),
+        ("value.bias", "Critic"),
+        ("encoder.0", "Other layers"),
+    ],
+)
+def test_a_layer_belongs_to_what_its_name_says_last(name, part):
+    found = parts({name: [1.0]})
+    assert {key: list(layers) for key, layers in found.items() if layers} == {part: [name]}
+
+
+def test_many_layers_with_long_names_are_told_apart():
+    norms = {f"actor.{'encoder.' * 5}layers.{i}.weight": [1.0, 2.0] for i in range(13)}
+    lines = panel(gradient_flow(results_of(2, gradient_norms=norms), {}), "Actor").lines
+    assert len({(line.get_color(), line.get_linestyle()) for line in lines}) == 13
+    labels = {line.get_label() for line in lines}
+    assert len(labels) == 13
+    assert max(map(len, labels)) == 32
 
 
 @pytest.mark.parametrize("n", [1, 9])

@@ -1,12 +1,13 @@
 """Which part of a training's results a panel of its figures shows."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
-from vibe_rl.plotting.palette import color_for
+from vibe_rl.plotting.palette import color_for, get_colors
 from vibe_rl.plotting.smooth import windows
 from vibe_rl.trainers.ppo_trainer import panels
 from vibe_rl.trainers.ppo_trainer.performance import STABILITY_WINDOW, known, loss_analysis, series
@@ -15,6 +16,7 @@ Record = Mapping[str, Any]
 Values = Float[np.ndarray, " _"]
 EPISODE, UPDATE, REWARD = "Episode", "Update", "Reward"
 _WIDEST = 100  # of means that grow with the training
+_LONGEST_NAME = 32  # letters
 _PARTS = {"actor": "Actor", "policy": "Actor", "critic": "Critic", "value": "Critic"}
 
 
@@ -80,7 +82,8 @@ def draw_norms(axes: Any, title: str, norms: Mapping[str, Values]) -> None:
         return
     axes.set_yscale("log")
     for i, (name, norm) in enumerate(positive.items()):
-        panels.curve(axes, norm, i, first=width, label=panels.words(name), linewidth=1.5)
+        look = {"linestyle": "-" if i < len(get_colors()) else "--", "linewidth": 1.5}
+        panels.curve(axes, norm, i, first=width, label=_ending(name), **look)
     panels.legend_beside(axes)
 
 
@@ -88,8 +91,8 @@ def parts(norms: Mapping[str, Any]) -> dict[str, dict[str, Values]]:
     """Gradient norms of the actor's and the critic's layers, and of others if there are any."""
     found: dict[str, dict[str, Values]] = {"Actor": {}, "Critic": {}}
     for name, norm in norms.items():
-        part = next((_PARTS[word] for word in _PARTS if word in name.lower()), "Other layers")
-        found.setdefault(part, {})[name] = series(norm)
+        part = [_PARTS[word] for word in re.findall("|".join(_PARTS), name.lower())][-1:]
+        found.setdefault(part[0] if part else "Other layers", {})[name] = series(norm)
     return found
 
 
@@ -136,6 +139,11 @@ def losses(results: Record) -> list[list[str]]:
 def mean_width(n: int) -> int:
     """A tenth of `n` values, at least one and at most 100."""
     return max(1, min(_WIDEST, n // 10))
+
+
+def _ending(name: str) -> str:
+    """The end of a layer's name, which tells it from its neighbours."""
+    return name if len(name) <= _LONGEST_NAME else f"…{name[1 - _LONGEST_NAME :]}"
 
 
 def _plus_minus(mean: float | None, std: float | None) -> str | None:
