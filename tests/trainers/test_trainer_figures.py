@@ -209,6 +209,12 @@ def test_stability_says_how_many_episodes_it_waits_for(n):
         assert not axes.lines
 
 
+def test_a_mean_below_zero_has_a_coefficient_of_variation_above():
+    rewards = [-10.0] * 25 + [-30.0] * 25  # mean -20, deviations of 10
+    figure = training_stability(results_of(50, episode_rewards=rewards), SETTINGS)
+    np.testing.assert_allclose(panel(figure, "Coefficient of variation").lines[0].get_ydata(), 0.5)
+
+
 def test_a_mean_of_zero_has_no_coefficient_of_variation():
     figure = training_stability(results_of(50, episode_rewards=[0.0] * 50), SETTINGS)
     assert words_of(panel(figure, "Coefficient of variation")) == {"no data"}
