@@ -3,6 +3,7 @@ import pytest
 
 from vibe_rl.errors import ConfigError
 from vibe_rl.plotting import smooth_ema, smooth_window
+from vibe_rl.plotting.smooth import windows
 
 
 def test_a_window_takes_means_and_repeats_the_edges():
@@ -39,3 +40,13 @@ def test_a_constant_curve_and_an_empty_one_stay_as_they_are(smooth, width):
 def test_a_width_that_means_nothing_is_refused(smooth, width):
     with pytest.raises(ConfigError, match="smooth"):
         smooth(np.zeros(3), width)
+
+
+def test_windows_are_every_few_values_in_a_row():
+    np.testing.assert_array_equal(windows(np.arange(4.0), 3), [[0, 1, 2], [1, 2, 3]])
+    assert windows(np.arange(2.0), 3).shape == (0, 3)
+
+
+def test_an_empty_window_is_refused():
+    with pytest.raises(ConfigError, match="window of 0"):
+        windows(np.zeros(3), 0)

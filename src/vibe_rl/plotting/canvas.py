@@ -10,6 +10,7 @@ from typing import Any
 from vibe_rl.errors import unknown, writing
 from vibe_rl.extras import require
 from vibe_rl.plotting.config import DEFAULT_STYLE, PlotConfig
+from vibe_rl.run_dir.files import write_atomically
 
 _MINUS = "\N{MINUS SIGN}"
 _OF_CACHE = ("temporary cache directory", "mkdir -p failed", "is not a writable directory")
@@ -76,14 +77,18 @@ def legend_below(figure: Any, axes: Any, letters: int) -> None:
 
 
 def save(figure: Any, path: Path, save_format: str = "png") -> None:
-    """Writes the figure, as `save_format` where the path has no suffix; folders are made."""
+    """Writes the figure, whole or not at all; folders are made.
+
+    Where the path has no suffix it is `save_format`.
+    """
     path = path if path.suffix else path.with_suffix(f".{save_format}")
     formats = figure.canvas.get_supported_filetypes()
     if path.suffix[1:].lower() not in formats:
         raise unknown("format of a figure", path.suffix[1:], formats)
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path)
+        with write_atomically(path) as file:
+            figure.savefig(file.name, format=path.suffix[1:].lower())
 
 
 def compact(value: float | int, least: float = 1e3) -> str:
