@@ -1,5 +1,6 @@
 """Whether what was written of a policy acts as the policy does."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -67,19 +68,15 @@ def compare(what: str, algorithm: Algorithm, here: Original, found: Outputs) -> 
     Raises:
         ConfigError: farther than the tolerance.
     """
-    wrong = {name for name, x in found.items() if x.shape != here.outputs[name].shape}
-    wrong |= {"action"} if found["action"].dtype != here.outputs["action"].dtype else set()
-    pairs = {name: (x, here.outputs[name]) for name, x in found.items() if name != "action"}
-    sizes = {name: relative(*pair) for name, pair in pairs.items() if name not in wrong}
-    wrong |= {name for name, size in sizes.items() if not size <= TOLERANCE}
-    if "action" not in wrong:
-        difference = action_difference(algorithm, here, found["action"])
-        if difference is not None and not wrong:
-            return Difference(max([*sizes.values(), difference.numbers]), difference.actions)
-    raise ConfigError(
-        f"{what} differs from the policy by more than {TOLERANCE:g} in "
-        f"{', '.join(sorted(wrong)) or 'action'}: leave the format out, or report it."
-    )
+    sizes = {name: relative(x, here.outputs[name]) for name, x in found.items() if name != "action"}
+    far = [name for name, size in sizes.items() if not size <= TOLERANCE]  # NaN is far
+    actions = action_difference(algorithm, here, found["action"])
+    if far or actions is None:
+        raise ConfigError(
+            f"{what} differs from the policy by more than {TOLERANCE:g} in "
+            f"{', '.join(far or ['action'])}: leave the format out, or report it."
+        )
+    return Difference(max([*sizes.values(), actions.numbers]), actions.actions)
 
 
 def action_difference(
@@ -87,6 +84,8 @@ def action_difference(
 ) -> Difference | None:
     """How far actions are from the original's; None if too far."""
     expected = here.outputs["action"]
+    if (action.shape, action.dtype) != (expected.shape, expected.dtype):
+        return None
     if isinstance(algorithm.action_space, Box):
         slack = 0 if algorithm.action_space.whole else TOLERANCE * (1 + np.abs(expected))
         inside = (here.least - slack <= action) & (action <= here.most + slack)
@@ -116,7 +115,9 @@ def score_gaps(
 
 
 def relative(found: np.ndarray, expected: np.ndarray) -> float:
-    """The largest |a - b| over 1 + |b|; NaN where there is one."""
+    """The largest |a - b| over 1 + |b|; NaN where there is one, infinite for other shapes."""
+    if found.shape != expected.shape:
+        return math.inf
     a, b = found.astype(np.float64), expected.astype(np.float64)
     return float((np.abs(a - b) / (1 + np.abs(b))).max(initial=0.0))
 

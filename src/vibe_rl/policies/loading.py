@@ -17,7 +17,7 @@ from vibe_rl.policies import spaces, stablehlo
 from vibe_rl.policies.describing import describe
 from vibe_rl.policies.folder import SAMPLED
 from vibe_rl.policies.network import network_of
-from vibe_rl.policies.numpy_runner import DESCRIPTION, NumpyPolicy, PolicyError
+from vibe_rl.policies.numpy_runner import DESCRIPTION, Array, NumpyPolicy, PolicyError
 from vibe_rl.policies.numpy_runner import load as load_numpy
 from vibe_rl.run_dir.plain import plain
 from vibe_rl.spaces import Space
@@ -35,7 +35,7 @@ class Policy:
     """Actions at observations; made by `load`, and bound to no environment.
 
     An observation is a member of `obs_space`, or a batch of them with a first axis: the shapes of
-    the space say which it is. Of `Masked` spaces it is a `MaskedObs`. Actions are NumPy arrays.
+    the space say which it is. Of `Masked` spaces it is a `MaskedObs`. Actions are NumPy's.
     """
 
     obs_space: Space
@@ -45,11 +45,11 @@ class Policy:
     _numpy: NumpyPolicy = field(repr=False)
     _sampler: Callable[[], Sampler] | None = field(repr=False)
 
-    def __call__(self, obs: PyTree) -> np.ndarray:
+    def __call__(self, obs: PyTree) -> Array:
         """The best action at one observation, or the actions `[B, ...]` at a batch of them."""
         return self.outputs(obs)["action"]
 
-    def outputs(self, obs: PyTree) -> dict[str, np.ndarray]:
+    def outputs(self, obs: PyTree) -> dict[str, Array]:
         """The action and what it comes from: logits, values, or mean and log_std.
 
         Raises:
@@ -58,7 +58,7 @@ class Policy:
         with told_as_config_error():
             return self._numpy.outputs(obs)
 
-    def sample(self, obs: PyTree, key: EitherKey) -> np.ndarray:
+    def sample(self, obs: PyTree, key: EitherKey) -> Array:
         """A random action of the policy, or a batch of them, of which example i has its own key.
 
         Raises:

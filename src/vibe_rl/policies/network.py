@@ -145,7 +145,7 @@ def leaf_statistics(
     if statistics is None:
         return None
     mean, var = (jax.tree.leaves(tree)[i] for tree in (statistics.mean, statistics.var))
-    return np.asarray(mean), 1 / np.sqrt(np.asarray(var, np.float32) + EPSILON)
+    return np.asarray(mean), np.asarray(1 / np.sqrt(np.asarray(var, np.float32) + EPSILON))
 
 
 def vector(network: Network, space: ArraySpace, x: str, cnn: CNN | None, statistics: Any) -> str:

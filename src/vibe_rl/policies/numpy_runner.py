@@ -24,6 +24,10 @@ AT_ONCE = 64
 MASKED = ("view", "legal")
 
 
+Array = np.ndarray | np.generic
+"""An array, or a single number of NumPy's."""
+
+
 class PolicyError(ValueError):
     """A policy or an observation that cannot be used: says why, and the remedy."""
 
@@ -35,11 +39,11 @@ class NumpyPolicy:
         check_format(description)
         self.description, self.params = description, dict(params)
 
-    def __call__(self, obs: Any) -> np.ndarray:
+    def __call__(self, obs: Any) -> Array:
         """The best action at one observation, or the actions `[B, ...]` at a batch of them."""
         return self.outputs(obs)["action"]
 
-    def outputs(self, obs: Any) -> dict[str, np.ndarray]:
+    def outputs(self, obs: Any) -> dict[str, Array]:
         """The action and what it comes from: logits, values, or mean and log_std.
 
         Raises:
@@ -83,10 +87,7 @@ def load(folder: Any = None) -> NumpyPolicy:
     """
     folder = Path(__file__).parent if folder is None else Path(folder)
     description = read_description(folder)
-    path = folder / PARAMS
-    if not path.is_file() or digest(path) != description["files"][PARAMS]:
-        raise PolicyError(f"{path} is not the file of its {DESCRIPTION}: copy the folder anew.")
-    with np.load(path, allow_pickle=False) as params:
+    with np.load(check_file(folder, description, PARAMS), allow_pickle=False) as params:
         return NumpyPolicy(description, dict(params))
 
 
@@ -111,6 +112,14 @@ def check_format(description: Any) -> None:
             f"the policy has format {found} and this version reads {FORMAT}: use the version that "
             "wrote it, or export it anew."
         )
+
+
+def check_file(folder: Path, description: Mapping[str, Any], name: str) -> Path:
+    """The path of a file; PolicyError unless the description was written with it."""
+    path = folder / name
+    if not path.is_file() or digest(path) != description["files"].get(name):
+        raise PolicyError(f"{path} is not the file of its {DESCRIPTION}: copy the folder anew.")
+    return path
 
 
 def digest(path: Path) -> str:
@@ -143,7 +152,8 @@ def entry(obs: Any, key: str) -> Any:
 
 def cast(x: np.ndarray, dtype: str) -> np.ndarray:
     """Another type."""
-    return x.astype(np.dtype(dtype))
+    with np.errstate(invalid="ignore"):  # of NaN, as anywhere else
+        return x.astype(np.dtype(dtype))
 
 
 def reshape(x: np.ndarray, shape: Sequence[int]) -> np.ndarray:

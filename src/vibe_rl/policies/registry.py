@@ -13,9 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from vibe_rl.errors import ConfigError, shown, unknown
-from vibe_rl.policies.folder import FILES
-from vibe_rl.policies.numpy_runner import load
+from vibe_rl.errors import ConfigError, unknown
+from vibe_rl.policies.numpy_runner import DESCRIPTION, PolicyError, check_file, read_description
 from vibe_rl.policies.registered import client_at, if_there, local_address, told_as_one_sentence
 from vibe_rl.run_dir.files import absolute
 from vibe_rl.run_dir.plain import plain
@@ -120,15 +119,14 @@ def publish(
 
 
 def check_folder(folder: Path) -> dict[str, Any]:
-    """What policy.json says; ConfigError unless the folder holds a policy and nothing else."""
+    """What policy.json says; ConfigError unless the folder holds what was exported."""
     try:
-        description = load(folder).description
-    except ValueError as error:
+        description = read_description(folder)
+        for name in description["files"]:
+            check_file(folder, description, name)
+    except PolicyError as error:
         raise ConfigError(str(error)) from error
-    others = sorted({path.name for path in folder.iterdir()} - set(FILES))
-    if others:
-        raise ConfigError(f"{shown(folder)} has {', '.join(others)} besides: export it anew.")
-    return dict(description)
+    return description
 
 
 def check_figures(figures: Figures, name: str) -> None:
@@ -171,7 +169,8 @@ def fill(
         tags={"format": str(description["format"])},
     )
     attempt.model_id = model.model_id
-    client.log_model_artifacts(model.model_id, str(folder))
+    for name in (DESCRIPTION, *description["files"]):
+        client.log_model_artifact(model.model_id, str(folder / name))
     client.finalize_logged_model(model.model_id, "READY")
     now, about = int(1000 * time.time()), {"model_id": model.model_id, "run_id": run.info.run_id}
     metrics = [
