@@ -70,6 +70,7 @@ def test_the_command_writes_the_policy_of_a_run_and_says_how_equal_it_is(run, ca
     np.testing.assert_array_equal(from_folder(obs), from_run(obs))
     key = jax.random.key(1)
     np.testing.assert_array_equal(from_folder.sample(obs, key), from_run.sample(obs, key))
+    assert from_run.metadata["run"] == from_folder.metadata["run"]
     assert from_run.metadata["algorithm"] == from_folder.metadata["algorithm"] == "PPO"
 
 
@@ -80,7 +81,7 @@ def test_the_best_policy_has_a_folder_of_its_own(run):
     step = json.loads((written / "policy.json").read_text())["run"]["step"]
     assert step == int(run.best_checkpoint.name.removeprefix("step_"))
     _, state, _ = load_run(run, best=True)
-    assert load(run, best=True).metadata["format"] == 1
+    assert load(run, best=True).metadata["run"]["step"] == step
     first = state.params.actor.mlp.layers[0].weight
     with np.load(written / "params.npz") as params:
         np.testing.assert_array_equal(params["0_dense.weight"], np.asarray(first).T)

@@ -42,7 +42,9 @@ def folders(tmp_path_factory):
         algorithm, state, env = agent_of("ppo, choices")
         state = jax.tree.map(lambda x, scale=scale: x * scale, state)
         path = tmp_path_factory.mktemp("published") / "p"
-        made.append(export(algorithm, state, env, (), path, without=("onnx", "stablehlo")))
+        made.append(
+            export(algorithm, state, env, env.default_params(), path, without=("onnx", "stablehlo"))
+        )
     return made
 
 

@@ -75,6 +75,10 @@ def test_what_is_no_policy_is_refused(tmp_path):
     assert_refused(tmp_path / "nowhere", r"nowhere is no policy")
 
 
+def test_a_folder_has_no_best(folder):
+    assert_refused(folder, r"^best True: .* is no run directory, leave it out\.$", best=True)
+
+
 def test_other_spaces_are_refused(folder):
     same = {"obs_space": Box(-1.0, 1.0, (3,)), "action_space": Discrete(3)}
     assert load(folder, **same).action_space == Discrete(3)
@@ -104,7 +108,9 @@ def test_a_policy_without_stablehlo_is_not_sampled(folder):
 
 def test_parts_of_observations_that_do_not_fit_are_refused(tmp_path):
     algorithm, state, env = agent_of(MASKED)
-    path = export(algorithm, state, env, (), tmp_path / "p", without=("onnx", "stablehlo"))
+    path = export(
+        algorithm, state, env, env.default_params(), tmp_path / "p", without=("onnx", "stablehlo")
+    )
     policy, obs = load(path), env.first(jax.random.key(0))
     view, legal = jax.tree.map(np.asarray, tuple(obs))
     assert policy(obs).shape == policy((view, legal)).shape == (2,)

@@ -11,6 +11,7 @@ from vibe_rl.algorithms.base import Algorithm
 from vibe_rl.errors import ConfigError
 from vibe_rl.networks.actor_critic import choices, rescale
 from vibe_rl.policies.parts import kind_of, raw_outputs
+from vibe_rl.policies.stablehlo import PRECISION
 from vibe_rl.spaces import Box
 from vibe_rl.types import PyTree
 
@@ -41,6 +42,7 @@ class Difference(NamedTuple):
 def original(algorithm: Algorithm, state: PyTree, obs: PyTree) -> Original:
     """What the algorithm itself does at observations `[n, ...]`."""
 
+    @jax.default_matmul_precision(PRECISION)
     def everything(obs: PyTree) -> PyTree:
         return {"action": algorithm.greedy(state, obs), **raw_outputs(algorithm, state, obs)}
 

@@ -42,6 +42,7 @@ def describe(algorithm: Algorithm, state: PyTree) -> dict[str, Any]:
         "samples": kind.samples,
         "versions": {**versions(), "onnx": installed("onnx")},
         "onnx_opset": onnx.OPSET,
+        "matmul_precision": stablehlo.PRECISION,
         "stablehlo_platforms": list(stablehlo.PLATFORMS),
     }
 

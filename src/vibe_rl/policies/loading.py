@@ -19,6 +19,8 @@ from vibe_rl.policies.folder import SAMPLED
 from vibe_rl.policies.network import network_of
 from vibe_rl.policies.numpy_runner import DESCRIPTION, Array, NumpyPolicy, PolicyError
 from vibe_rl.policies.numpy_runner import load as load_numpy
+from vibe_rl.policies.runs import about_run
+from vibe_rl.run_dir.directory import RunDir
 from vibe_rl.run_dir.plain import plain
 from vibe_rl.spaces import Space
 from vibe_rl.types import EitherKey, PyTree, typed_key
@@ -103,16 +105,18 @@ def load(
 
 def find(source: str, best: bool, tracking_uri: str | None) -> Policy:
     """The policy at an address, a run or a folder."""
-    if source.startswith(MODELS):
+    folder, registered = Path(source), source.startswith(MODELS)
+    if not registered and (folder / "logs").is_dir():
+        return load_from_run(folder, best)
+    if best:
+        raise ConfigError(f"best True: {source} is no run directory, leave it out.")
+    if registered:
         from vibe_rl.policies.registered import downloaded  # noqa: PLC0415 - needs mlflow
 
-        with downloaded(source, tracking_uri) as folder:
-            return load_folder(folder)
-    folder = Path(source)
+        with downloaded(source, tracking_uri) as copied:
+            return load_folder(copied)
     if (folder / DESCRIPTION).is_file():
         return load_folder(folder)
-    if (folder / "logs").is_dir():
-        return load_from_run(folder, best)
     raise ConfigError(
         f"{shown(source)} is no policy: name a folder with {DESCRIPTION} in it, a run directory, "
         "or models:/NAME@ALIAS."
@@ -131,10 +135,11 @@ def load_folder(folder: Path) -> Policy:
 
 def load_from_run(path: Path, best: bool) -> Policy:
     """The policy of a run's checkpoint, without any export."""
-    run, agent_state, _ = load_run(path, best)
+    run, agent_state, notes = load_run(path, best)
     algorithm, state = run.algorithm, stablehlo.on_one_device(agent_state)
     network = network_of(algorithm, state)
-    description = plain(describe(algorithm, state)) | network.description()
+    about = {"run": about_run(RunDir.open(path), notes, best)}
+    description = plain(describe(algorithm, state) | about) | network.description()
     program = stablehlo.sampled_program(algorithm, state)
     sampler = cache(partial(jax.jit, program)) if description["samples"] else None
     return make_policy(NumpyPolicy(description, network.params), sampler)

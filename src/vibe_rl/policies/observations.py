@@ -18,7 +18,7 @@ from vibe_rl.ops import prng
 from vibe_rl.runner.evaluator import greedy_action
 from vibe_rl.runner.host_env import open_envs
 from vibe_rl.spaces import Space, random_action
-from vibe_rl.types import Key, PyTree
+from vibe_rl.types import Key, PyTree, narrow
 
 SIDE_BY_SIDE = 8
 """Envs."""
@@ -38,7 +38,7 @@ def observations(
         env_params: constants that all envs share.
         n: how many.
     """
-    agent, key, n_steps = (algorithm, state), prng.key(0), -(-n // SIDE_BY_SIDE)
+    agent, key, n_steps = narrow((algorithm, state)), prng.key(0), -(-n // SIDE_BY_SIDE)
     if isinstance(env, HostEnvironment):
         seen = on_host(agent, env, key, n_steps)
     else:

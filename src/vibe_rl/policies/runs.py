@@ -5,8 +5,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import jax
-
 from vibe_rl.errors import without_password
 from vibe_rl.experiment import evaluate_run, load_run
 from vibe_rl.policies.folder import check_formats, check_place, export
@@ -62,9 +60,8 @@ def export_run(
     run, agent_state, notes = load_run(run_dir, best)
     about = {"run": about_run(run_dir, notes, best)}
     enable_compilation_cache()
-    with jax.default_matmul_precision(run.config.matmul_precision):
-        what = run.algorithm, agent_state, run.env, run.eval_params, folder
-        return export(*what, without=without, overwrite=overwrite, about=about)
+    what = run.algorithm, agent_state, run.env, run.eval_params, folder
+    return export(*what, without=without, overwrite=overwrite, about=about)
 
 
 def about_run(run_dir: RunDir, notes: Mapping[str, Any], best: bool) -> dict[str, Any]:

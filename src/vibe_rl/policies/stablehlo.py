@@ -19,6 +19,8 @@ from vibe_rl.spaces import Dict, Masked, Space
 from vibe_rl.types import MaskedObs, PyTree, narrow
 
 PLATFORMS = ("cpu", "cuda", "tpu")
+PRECISION = "highest"
+"""Of products: the other formats have no less, and GPUs would otherwise compute with TF32."""
 Program = Callable[..., Array]
 """From the arrays of a batch, and a key if it samples, to its actions."""
 
@@ -26,6 +28,7 @@ Program = Callable[..., Array]
 def greedy_program(algorithm: Algorithm, state: PyTree) -> Program:
     """The best actions at a batch."""
 
+    @jax.default_matmul_precision(PRECISION)
     def greedy(*leaves: Array) -> Array:
         obs = observation(algorithm.obs_space, leaves)
         return jax.vmap(lambda one: algorithm.greedy(state, one))(obs)
@@ -36,6 +39,7 @@ def greedy_program(algorithm: Algorithm, state: PyTree) -> Program:
 def sampled_program(algorithm: Algorithm, state: PyTree) -> Program:
     """Random actions of the policy at a batch; the last argument is a key's two words."""
 
+    @jax.default_matmul_precision(PRECISION)
     def sampled(*leaves_and_key: Array) -> Array:
         *leaves, words = leaves_and_key
         key = jax.random.wrap_key_data(words, impl="threefry2x32")
