@@ -1,6 +1,5 @@
 """Models of MLflow's registry, found by name and alias or version."""
 
-import os
 import re
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
@@ -100,7 +99,6 @@ def local_address(make: bool = False) -> str:
 
 def client_at(uri: str) -> Any:
     """MLflow's client of this address, for runs and for models."""
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     mlflow = load_mlflow()
     with alone_at_first(uri):
         client = mlflow.MlflowClient(tracking_uri=uri, registry_uri=uri)
