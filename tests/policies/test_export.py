@@ -60,7 +60,7 @@ def test_the_command_writes_the_policy_of_a_run_and_says_how_equal_it_is(run, ca
     ]
     assert "of 0.0001 on 1000 observations, 0 other choices" in said[1]
     description = json.loads((written / "policy.json").read_text())
-    assert description["run"]["step"] == 512
+    assert (description["run"]["step"], description["run"]["env_id"]) == (512, "CartPole-v1")
     evaluated = {
         row["step"]: row["eval_return"] for row in read_metrics(run) if "eval_return" in row
     }
@@ -109,6 +109,20 @@ def test_a_folder_that_is_no_policy_is_never_replaced(agent, tmp_path):
     assert (mine / "thesis.txt").read_text() == "years"
 
 
+def test_a_folder_that_appears_meanwhile_is_kept(agent, tmp_path, monkeypatch):
+    path = tmp_path / "p"
+
+    def slow(*how):
+        path.mkdir()
+        (path / "thesis.txt").write_text("years")
+        return observations(*how)
+
+    monkeypatch.setattr(folder, "observations", slow)
+    with pytest.raises(ConfigError, match=r"^p cannot be written \(Directory not empty\): free it"):
+        export(*agent, path, without=NUMPY_ONLY)
+    assert [each.name for each in tmp_path.rglob("*")] == ["p", "thesis.txt"]
+
+
 @pytest.mark.parametrize("before", [True, False])
 def test_what_fails_half_way_leaves_what_was_there(before, agent, tmp_path, monkeypatch):
     path = tmp_path / "new" / "p"
@@ -150,6 +164,16 @@ def test_a_policy_that_acts_differently_is_not_written(case, name, error, tmp_pa
         ConfigError, match=f"the NumPy policy differs from the policy by .* {output}"
     ):
         export(algorithm, state, env, env.default_params(), tmp_path / "p", without=NUMPY_ONLY)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("case", ["dqn, no layers", "sac, numbers"])
+def test_an_agent_that_diverged_is_not_written(case, tmp_path):
+    algorithm, state, env = agent_of(case)
+    lost = jax.tree.map(lambda x: x * np.nan if x.dtype == np.float32 else x, state)
+    name = "mean" if case == "sac, numbers" else "values"
+    with pytest.raises(ConfigError, match=f"^the policy's {name} are not finite: export an earl"):
+        export(algorithm, lost, env, env.default_params(), tmp_path / "p", without=NUMPY_ONLY)
     assert not list(tmp_path.iterdir())
 
 

@@ -40,13 +40,20 @@ class Difference(NamedTuple):
 
 
 def original(algorithm: Algorithm, state: PyTree, obs: PyTree) -> Original:
-    """What the algorithm itself does at observations `[n, ...]`."""
+    """What the algorithm itself does at observations `[n, ...]`.
+
+    Raises:
+        ConfigError: it computes NaN or infinities.
+    """
 
     @jax.default_matmul_precision(PRECISION)
     def everything(obs: PyTree) -> PyTree:
         return {"action": algorithm.greedy(state, obs), **raw_outputs(algorithm, state, obs)}
 
     outputs = jax.tree.map(np.asarray, jax.jit(jax.vmap(everything))(obs))
+    for name, x in outputs.items():
+        if not np.isfinite(x).all():
+            raise ConfigError(f"the policy's {name} are not finite: export an earlier checkpoint.")
     if not isinstance(algorithm.action_space, Box):
         return Original(outputs, outputs["action"], outputs["action"])
     squash = kind_of(algorithm).parts(algorithm, state).squash
@@ -76,7 +83,7 @@ def compare(what: str, algorithm: Algorithm, here: Original, found: Outputs) -> 
     if far or actions is None:
         raise ConfigError(
             f"{what} differs from the policy by more than {TOLERANCE:g} in "
-            f"{', '.join(far or ['action'])}: leave the format out, or report it."
+            f"{', '.join(far or ['action'])}: report it, or leave that format out."
         )
     return Difference(max([*sizes.values(), actions.numbers]), actions.actions)
 

@@ -100,7 +100,7 @@ def export(
     network = network_of(algorithm, state)
     obs = observations(algorithm, state, env, env_params, OBSERVATIONS)
     here, leaves = original(algorithm, state, obs), jax.tree.leaves(obs)
-    with new_folder(folder) as draft_folder:
+    with new_folder(folder, overwrite) as draft_folder:
         draft = Draft(algorithm, state, network, leaves, here, draft_folder)
         write_all(draft, without, {"env": describe_env(env), **plain(dict(about or {}))})
     return folder
@@ -131,15 +131,19 @@ def check_place(folder: Path, overwrite: bool) -> None:
 
 
 @contextmanager
-def new_folder(folder: Path) -> Iterator[Path]:
-    """A hidden folder that gets the name `folder` when the block ends, or is removed."""
+def new_folder(folder: Path, overwrite: bool) -> Iterator[Path]:
+    """A hidden folder that gets the name `folder` when the block ends, or is removed.
+
+    What has that name is only replaced where `overwrite` says so.
+    """
     draft, old = (folder.with_name(f".{folder.name}.{os.getpid()}{end}") for end in ("", ".old"))
     made = missing_folders(folder.parent)
     try:
         with writing(folder):
+            shutil.rmtree(draft, ignore_errors=True)
             draft.mkdir(parents=True)
             yield draft
-            if folder.exists():
+            if overwrite and folder.exists():
                 folder.rename(old)
             draft.rename(folder)
             shutil.rmtree(old, ignore_errors=True)

@@ -138,7 +138,7 @@ def load_from_run(path: Path, best: bool) -> Policy:
     run, agent_state, notes = load_run(path, best)
     algorithm, state = run.algorithm, stablehlo.on_one_device(agent_state)
     network = network_of(algorithm, state)
-    about = {"run": about_run(RunDir.open(path), notes, best)}
+    about = {"run": about_run(run, RunDir.open(path), notes, best)}
     description = plain(describe(algorithm, state) | about) | network.description()
     program = stablehlo.sampled_program(algorithm, state)
     sampler = cache(partial(jax.jit, program)) if description["samples"] else None

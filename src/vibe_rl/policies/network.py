@@ -221,7 +221,7 @@ def add_numbers(network: Network, parts: Parts, features: str, space: Box, dtype
     names = ("low", "high", "unit_low", "unit_high")
     bounds = dict(zip(names, (space.low, space.high, *unit_bounds(space)), strict=True))
     action = network.add("rescale", unit, params=bounds, whole=space.whole)
-    if space.whole and not space.bounded:
+    if space.whole and np.dtype(dtype).itemsize >= 4:  # a float can be larger than its largest
         action = network.add("clip", action, **float_limits(dtype))
     action = network.add("cast", action, dtype=dtype)
     network.outputs |= {"action": action, "mean": mean, "log_std": log_std}

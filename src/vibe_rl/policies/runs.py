@@ -13,6 +13,7 @@ from vibe_rl.policies.registry import Figures, Published, publish
 from vibe_rl.run_dir.directory import RunDir
 from vibe_rl.run_dir.files import absolute
 from vibe_rl.run_dir.group import AnyPath, check_single
+from vibe_rl.runner.run import Run
 from vibe_rl.system.programs import enable_compilation_cache
 from vibe_rl.tracking.jsonl import read_metrics
 from vibe_rl.tracking.mlflow import load_mlflow, read_ids
@@ -58,16 +59,18 @@ def export_run(
     check_formats(without)
     check_place(folder, overwrite)
     run, agent_state, notes = load_run(run_dir, best)
-    about = {"run": about_run(run_dir, notes, best)}
+    about = {"run": about_run(run, run_dir, notes, best)}
     enable_compilation_cache()
     what = run.algorithm, agent_state, run.env, run.eval_params, folder
     return export(*what, without=without, overwrite=overwrite, about=about)
 
 
-def about_run(run_dir: RunDir, notes: Mapping[str, Any], best: bool) -> dict[str, Any]:
+def about_run(run: Run, run_dir: RunDir, notes: Mapping[str, Any], best: bool) -> dict[str, Any]:
     """What policy.json says of the run and of the checkpoint."""
     return {
         "name": run_dir.root.name,
+        "env_id": run.description["env_id"],
+        "env_kwargs": run.description["env_kwargs"],
         "step": notes["step"],
         "update": notes["update"],
         "seed": notes["seed"],
