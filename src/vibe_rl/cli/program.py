@@ -17,6 +17,8 @@ COMMANDS = {
     "evaluate": "Evaluate a saved agent: vibe-rl evaluate RUN [--episodes 128] [--best].",
     "plot": "Draw reward curves: vibe-rl plot RUN [RUN ...] [--output FILE].",
     "compare": "Compare methods by all their seeds: vibe-rl compare A B [C ...] [--best].",
+    "export": "Write a saved policy for use elsewhere: vibe-rl export RUN [--best] [--to DIR].",
+    "publish": "Register a saved policy with MLflow: vibe-rl publish RUN [--best] [--name NAME].",
     "track": "Send finished runs to a tracker: vibe-rl track RUN [RUN ...] --to mlflow.",
     "envs": "List the environments that have a name.",
 }

@@ -40,6 +40,14 @@ MOST_METRICS, MOST_PARAMS, LONGEST = 1000, 100, 6000
 """Of one request, and the letters of a parameter."""
 SOON = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": "2"}
 """A dead server is given up within seconds, unless the user has set these."""
+QUIET = {
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+}
+"""What it says of itself, and to whom."""
+CHATTY = ("mlflow.store.db.utils", "mlflow.store.model_registry.abstract_store", "alembic")
+"""Loggers that are heard from warnings on."""
 STATUSES: dict[Status, str] = {
     "finished": "FINISHED",
     "interrupted": "KILLED",
@@ -210,11 +218,10 @@ def start_monitor(run_id: str, tracking_uri: str) -> Any:
 
 def load_mlflow() -> Any:
     """The module, told to be brief; ConfigError if it is not installed."""
-    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-    for name, value in SOON.items():
+    for name, value in {**SOON, **QUIET}.items():
         os.environ.setdefault(name, value)
     warnings.filterwarnings("ignore", "The ``noload`` loader strategy", DeprecationWarning)
-    for name in ("mlflow.store.db.utils", "alembic"):
+    for name in CHATTY:
         logging.getLogger(name).setLevel(logging.WARNING)
     mlflow = require("mlflow", "mlflow", "MLflow trackers")
     require("mlflow.entities", "mlflow", "MLflow trackers")

@@ -1,0 +1,17 @@
+"""A saved agent as a function, and as files that need no vibe_rl."""
+
+from vibe_rl.policies.folder import export
+from vibe_rl.policies.loading import Policy, load
+from vibe_rl.policies.registry import Figures, Published, publish
+from vibe_rl.policies.runs import export_run, publish_run
+
+__all__ = [
+    "Figures",
+    "Policy",
+    "Published",
+    "export",
+    "export_run",
+    "load",
+    "publish",
+    "publish_run",
+]
