@@ -7,7 +7,7 @@ model is the folder that `export` writes, which `mlflow.pyfunc` does not know ho
 import math
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,6 +81,7 @@ def publish(
     run_id: str | None = None,
     tracking_uri: str | None = None,
     tags: Mapping[str, Any] | None = None,
+    also: Sequence[str] = (),
 ) -> Published:
     """Registers an exported policy as the next version of a model.
 
@@ -93,6 +94,7 @@ def publish(
         run_id: the MLflow run that it came from; None makes one, in an experiment of that name.
         tracking_uri: None takes `MLFLOW_TRACKING_URI`, or `runs/mlflow.db`.
         tags: of the version.
+        also: names of files in the folder that are no part of the policy, to be kept with it.
 
     Raises:
         ConfigError: mlflow is not installed, the folder holds no policy, there is no such run, or
@@ -100,6 +102,7 @@ def publish(
     """
     folder = absolute(folder)
     description = check_folder(folder)
+    names = (DESCRIPTION, *description["files"], *also)
     check_figures(figures, name)
     uri = check_address(tracking_uri or given_address() or local_address(make=True))
     with told_as_one_sentence():
@@ -107,7 +110,7 @@ def publish(
         attempt = Attempt(client, name, aliases_of(client, name))
         try:
             run = client.get_run(run_id) if run_id else new_run(attempt, uri)
-            fill(attempt, folder, description, figures, run)
+            fill(attempt, [folder / name for name in names], description, figures, run)
             register(attempt, run.info.run_id, {**figures.metrics, **(tags or {})})
             published = set_aliases(attempt, figures)
             if attempt.made_run is not None:
@@ -156,7 +159,11 @@ def new_run(attempt: Attempt, uri: str) -> Any:
 
 
 def fill(
-    attempt: Attempt, folder: Path, description: Mapping[str, Any], figures: Figures, run: Any
+    attempt: Attempt,
+    files: Sequence[Path],
+    description: Mapping[str, Any],
+    figures: Figures,
+    run: Any,
 ) -> None:
     """Makes the model, with its files and figures."""
     client, entities = attempt.client, load_mlflow().entities
@@ -169,8 +176,8 @@ def fill(
         tags={"format": str(description["format"])},
     )
     attempt.model_id = model.model_id
-    for name in (DESCRIPTION, *description["files"]):
-        client.log_model_artifact(model.model_id, str(folder / name))
+    for path in files:
+        client.log_model_artifact(model.model_id, str(path))
     client.finalize_logged_model(model.model_id, "READY")
     now, about = int(1000 * time.time()), {"model_id": model.model_id, "run_id": run.info.run_id}
     metrics = [

@@ -145,7 +145,7 @@ class MLflowTracker(Tracker):
         if path.is_dir():
             self.client.log_artifacts(self.run_id, str(path), f"checkpoints/{path.name}")
         else:
-            self.client.log_artifact(self.run_id, str(path), "figures")
+            self.client.log_artifact(self.run_id, str(path), artifact_folder(path, self._run_dir))
 
     @override
     def close(self, status: Status = "finished") -> None:
@@ -204,6 +204,16 @@ class MLflowTracker(Tracker):
             return None
         of_group = RunDir.open(group)
         return MLflowTracker(of_group, tracking_uri=self.tracking_uri, live=False).run_id
+
+
+def artifact_folder(path: Path, run_dir: RunDir | None) -> str | None:
+    """Where a file of a run goes: as in the run directory, without its folder `artifacts`."""
+    if run_dir is None or not path.is_relative_to(run_dir.root):
+        return "figures"
+    folder = path.relative_to(run_dir.root).parent
+    if folder.parts[:1] == ("artifacts",):
+        folder = folder.relative_to("artifacts") if len(folder.parts) > 1 else Path("figures")
+    return folder.as_posix() if folder.parts else None
 
 
 def start_monitor(run_id: str, tracking_uri: str) -> Any:

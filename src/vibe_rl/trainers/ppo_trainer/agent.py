@@ -28,6 +28,8 @@ from vibe_rl.types import EitherKey, PyTree, typed_key
 
 FORMAT = 1
 FORMAT_NAME = "vibe_rl.PPOAgent"
+FILES = CONFIG_FILE, STATE_FILE = "agent.json", "agent.npz"
+"""What a saved agent consists of."""
 PPONetwork = ActorCritic
 """Actor and critic, each with an encoder of its own."""
 
@@ -181,13 +183,13 @@ class PPOAgent:
             ConfigError: there is an agent already, or it cannot be written.
         """
         folder = Path(path)
-        if (folder / "agent.json").exists():
+        if (folder / CONFIG_FILE).exists():
             raise ConfigError(f"{shown(folder)} holds an agent already: name another folder.")
         folder.mkdir(parents=True, exist_ok=True)
         about = {"format": FORMAT_NAME, "version": FORMAT, "config": plain(asdict(self.config))}
-        with write_atomically(folder / "agent.npz") as file:
+        with write_atomically(folder / STATE_FILE) as file:
             np.savez(file, **arrays_by_name(self.state))  # type: ignore[arg-type]
-        with write_atomically(folder / "agent.json") as file:
+        with write_atomically(folder / CONFIG_FILE) as file:
             file.write(f"{json.dumps(about, indent=2)}\n".encode())
         return folder
 
@@ -199,9 +201,9 @@ class PPOAgent:
             ConfigError: there is none, or it is of a later version or damaged.
         """
         folder = Path(path)
-        agent = cls(**read_config(folder / "agent.json"))
+        agent = cls(**read_config(folder / CONFIG_FILE))
         like = arrays_by_name(agent.state)
-        with np.load(folder / "agent.npz", allow_pickle=False) as file:
+        with np.load(folder / STATE_FILE, allow_pickle=False) as file:
             saved = {name: file[name] for name in file.files}
         shapes = {name: x.shape for name, x in saved.items()}
         if shapes != {name: x.shape for name, x in like.items()}:

@@ -1,6 +1,7 @@
 """What follows a training: the best agent, its evaluation, figures, reports and the model."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vibe_rl.algorithms.ppo import PPOState
@@ -8,6 +9,9 @@ from vibe_rl.experiment.single import best_step
 from vibe_rl.run_dir.directory import RunDir
 from vibe_rl.runner.resuming import agent_part
 from vibe_rl.tracking.base import Tracker
+from vibe_rl.tracking.mlflow import read_ids
+from vibe_rl.trainers.ppo_trainer.illustrations import illustrate
+from vibe_rl.trainers.ppo_trainer.publication import register
 from vibe_rl.trainers.ppo_trainer.results import RESULTS, TrainResults, results_of, write_results
 from vibe_rl.trainers.ppo_trainer.training import Training
 
@@ -39,11 +43,23 @@ def finish(trainer: "PPOTrainer", training: Training, state: PPOState, signal: i
     trainer.agent.take(state)
     reason = "interrupted" if signal else training.stop_reason or "max_episodes"
     results = results_of(training.progress, reason, settings.seed, run_dir)
+    files = [run_dir.root / RESULTS]
     if not signal:
         evaluate_at_the_end(trainer, run_dir, results)
+        files += illustrate(trainer, results, run_dir)
     write_results(run_dir, results)
-    tell(training.tracker, results, run_dir)
+    tell(training.tracker, results, files)
     return results
+
+
+def publish(trainer: "PPOTrainer", results: TrainResults) -> None:
+    """Registers the model if it is to be, and notes down what MLflow calls run and version."""
+    run_dir = RunDir.open(results["run_dir"])
+    ids = read_ids(run_dir)
+    if ids:
+        results["run_id"] = ids["run_id"]
+        results["model_version"] = register(trainer, results, run_dir)
+        write_results(run_dir, results)
 
 
 def evaluate_at_the_end(trainer: "PPOTrainer", run_dir: RunDir, results: TrainResults) -> None:
@@ -62,8 +78,9 @@ def evaluate_at_the_end(trainer: "PPOTrainer", run_dir: RunDir, results: TrainRe
     results["final_std_reward"] = final["std_reward"]
 
 
-def tell(tracker: Tracker, results: Mapping[str, Any], run_dir: RunDir) -> None:
+def tell(tracker: Tracker, results: Mapping[str, Any], files: Sequence[Path]) -> None:
     """Tells the trackers how it ended."""
     numbers = {name: results[name] for name in FINAL if results[name] is not None}
     tracker.log({name: float(x) for name, x in numbers.items()}, results["total_episodes"])
-    tracker.log_file(run_dir.root / RESULTS)
+    for path in files:
+        tracker.log_file(path)

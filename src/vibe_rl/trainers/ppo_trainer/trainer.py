@@ -48,9 +48,10 @@ from vibe_rl.trainers.ppo_trainer.callbacks import (
     ProgressPrinter,
 )
 from vibe_rl.trainers.ppo_trainer.cartpole import CartPoleWrapper
-from vibe_rl.trainers.ppo_trainer.finishing import finish
+from vibe_rl.trainers.ppo_trainer.finishing import finish, publish
 from vibe_rl.trainers.ppo_trainer.monitors import Monitor
 from vibe_rl.trainers.ppo_trainer.progress import Progress
+from vibe_rl.trainers.ppo_trainer.publication import save_model
 from vibe_rl.trainers.ppo_trainer.results import TrainResults
 from vibe_rl.trainers.ppo_trainer.settings import TrainerSettings, train_config
 from vibe_rl.trainers.ppo_trainer.training import (
@@ -85,6 +86,7 @@ class PPOTrainer(Watched):
         run_dir: the run's directory, new unless it is resumed; None makes one in `base_dir`.
         base_dir: of run directories that have the experiment's name and the time.
         csv: whether `metrics.csv` is written.
+        plot: whether figures are drawn at the end.
         verbose: whether lines are printed.
         **settings: fields of `TrainerSettings`: `max_episodes`, `target_reward` and so on.
 
@@ -107,6 +109,7 @@ class PPOTrainer(Watched):
         run_dir: str | os.PathLike[str] | None = None,
         base_dir: str | os.PathLike[str] = "runs",
         csv: bool = True,
+        plot: bool = True,
         verbose: bool = True,
         **settings: Any,
     ):
@@ -117,7 +120,8 @@ class PPOTrainer(Watched):
         self.track = with_mlflow(track) if enable_mlflow else tuple(track)
         check_names(self.track)
         self.trackers, self.name = tuple(trackers), mlflow_experiment_name
-        self.callbacks, self.csv, self.verbose = CallbackList(callbacks), csv, verbose
+        self.callbacks, self.csv = CallbackList(callbacks), csv
+        self.plot, self.verbose = plot, verbose
         self.base_dir, self._given = base_dir, None if run_dir is None else Path(run_dir)
         self.run_dir = None if self._given is None else self._given
         self.results: TrainResults | None = None
@@ -140,6 +144,10 @@ class PPOTrainer(Watched):
             run = build(self.config)
             self._run = run_of(run, self.agent.fitted(run.shapes().agent_state))
         return self._run
+
+    def fitted_state(self) -> PPOState:
+        """The agent's state as the run's algorithm takes it."""
+        return self.agent.fitted(self.run.agent_state)
 
     def train(self, callback: Callback | None = None, *, resume: bool = False) -> TrainResults:
         """Trains until the agent converges, `max_episodes` are over, or a callback returns False.
@@ -213,7 +221,10 @@ class PPOTrainer(Watched):
             )
             state = self._learned(session, training)
             tee.status = "interrupted" if session.signal else "finished"
-            return finish(self, training, state, session.signal)
+            results = finish(self, training, state, session.signal)
+        if not session.signal:
+            publish(self, results)
+        return results
 
     def _videos(self, run_dir: RunDir) -> tuple[Path, int]:
         """Where GIFs are written, and episodes between two of them."""
@@ -275,7 +286,7 @@ class PPOTrainer(Watched):
                 "evaluate comes before train: train first, or give an agent of PPOAgent.load."
             )
         number = self.progress.episode_count if episode_id is None else episode_id
-        agent_state = self.agent.fitted(self.run.shapes().agent_state)
+        agent_state = self.fitted_state()
         scores = self._scores(agent_state, episodes, number)
         if record_gif:
             folder = self.env.video_dir or Path(self.run_dir or "", "videos")
@@ -303,15 +314,21 @@ class PPOTrainer(Watched):
 
     def collect_batch(self, key: EitherKey, n: int) -> list[rollouts.EpisodeData]:
         """`n` whole episodes, sampled side by side."""
-        state = self.agent.fitted(self.run.shapes().agent_state)
-        return rollouts.play(self.run, state, typed_key(key), n)
+        return rollouts.play(self.run, self.fitted_state(), typed_key(key), n)
 
     def train_step(self, key: EitherKey) -> dict[str, Any]:
         """One update of the agent, outside of any run: nothing is written; its `step_metrics`."""
-        state = self.agent.fitted(self.run.shapes().agent_state)
-        new, row, episodes = rollouts.update_once(self.run, state, typed_key(key))
+        new, row, episodes = rollouts.update_once(self.run, self.fitted_state(), typed_key(key))
         self.agent.take(new)
         return self.progress.add(episodes, row)
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Writes the agent as a folder that needs no vibe_rl, and that `PPOAgent.load` reads.
+
+        Raises:
+            ConfigError: the folder exists.
+        """
+        return save_model(self, path)
 
     def describe(self) -> dict[str, Any]:
         """All settings, as the run's manifest has them."""
