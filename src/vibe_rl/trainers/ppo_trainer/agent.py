@@ -24,7 +24,7 @@ from vibe_rl.run_dir.files import write_atomically
 from vibe_rl.run_dir.plain import plain
 from vibe_rl.spaces import Box, Discrete
 from vibe_rl.trainers.ppo_trainer.agent_config import AgentConfig
-from vibe_rl.types import EitherKey, PyTree, typed_key
+from vibe_rl.types import AnyArray, EitherKey, PyTree, typed_key
 
 FORMAT = 1
 FORMAT_NAME = "vibe_rl.PPOAgent"
@@ -164,7 +164,7 @@ class PPOAgent:
         return {name: np.asarray(x) for name, x in statistics._asdict().items()}
 
     def select_action(
-        self, params: PPONetwork, obs: Float[Array, " obs"], key: EitherKey
+        self, params: PPONetwork, obs: AnyArray, key: EitherKey
     ) -> tuple[Array, Array, dict[str, Array]]:
         """A random action of a policy at an observation, its log-probability, and `value`."""
         seen = standardize_obs(self.state.obs_statistics, obs)
@@ -172,7 +172,7 @@ class PPOAgent:
         action = policy.sample(typed_key(key))
         return action, policy.log_prob(action), {"value": params.value(seen)}
 
-    def act_greedy(self, params: PPONetwork, obs: Float[Array, " obs"]) -> Array:
+    def act_greedy(self, params: PPONetwork, obs: AnyArray) -> Array:
         """The likeliest action of a policy at an observation, int32."""
         return params.policy(standardize_obs(self.state.obs_statistics, obs)).mode()
 

@@ -67,8 +67,7 @@ def preferences(agent: PPOAgent, episode: Mapping[str, Any]) -> Any:
     grid = jnp.stack([rest, rest, theta, theta_dot], -1).astype(jnp.float32)
 
     def probability(obs: jax.Array) -> jax.Array:
-        seen = standardize_obs(agent.state.obs_statistics, obs)
-        return jax.nn.softmax(agent.network.policy(seen).logits)[1]
+        return jax.nn.softmax(agent.actor(standardize_obs(agent.state.obs_statistics, obs)))[1]
 
     pushes_right = np.asarray(jax.jit(jax.vmap(jax.vmap(probability)))(grid), np.float64)
     counts = np.bincount(np.asarray(episode["actions"]), minlength=2)
