@@ -20,14 +20,17 @@ COMMANDS = {
     "export": "Write a saved policy for use elsewhere: vibe-rl export RUN [--best] [--to DIR].",
     "publish": "Register a saved policy with MLflow: vibe-rl publish RUN [--best] [--name NAME].",
     "track": "Send finished runs to a tracker: vibe-rl track RUN [RUN ...] --to mlflow.",
+    "ppo-cartpole": "Train PPO on CartPole by episodes, until it converges: see its --help.",
     "envs": "List the environments that have a name.",
 }
 """What each command does; its function is `vibe_rl.cli.NAME.NAME`, imported when it runs."""
+NOT_OF_PRESETS = ("track", "ppo-cartpole")
+"""Commands for which `--track`, if they know it, is no field of a config."""
 
 
 def usage() -> str:
     """The usage, with a line for each command."""
-    lines = [f"  {name:10s}{does}" for name, does in COMMANDS.items()]
+    lines = [f"  {name:14s}{does}" for name, does in COMMANDS.items()]
     return "\n".join(["usage: vibe-rl COMMAND ...", "", *lines])
 
 
@@ -35,7 +38,8 @@ def command(name: str) -> Callable[[Sequence[str]], None]:
     """The function of a command; ConfigError if there is none of this name."""
     if name not in COMMANDS:
         raise unknown("command", name, COMMANDS)
-    return getattr(import_module(f"vibe_rl.cli.{name}"), name)
+    module = name.replace("-", "_")
+    return getattr(import_module(f"vibe_rl.cli.{module}"), module)
 
 
 def end_at_ctrl_c() -> None:
@@ -61,7 +65,8 @@ def main(args: Sequence[str] | None = None) -> None:
         print(usage())
         return
     try:
-        command(words[0])(words[1:] if words[0] == "track" else with_trackers(words[1:]))
+        own = words[0] in NOT_OF_PRESETS
+        command(words[0])(words[1:] if own else with_trackers(words[1:]))
     except (ConfigError, NonFiniteLossError) as error:
         print(f"vibe-rl: {error}", file=sys.stderr)
         raise SystemExit(2 if isinstance(error, ConfigError) else 1) from None

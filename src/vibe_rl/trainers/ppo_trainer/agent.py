@@ -176,14 +176,18 @@ class PPOAgent:
         """The likeliest action of a policy at an observation, int32."""
         return params.policy(standardize_obs(self.state.obs_statistics, obs)).mode()
 
-    def save(self, path: str | os.PathLike[str]) -> Path:
+    def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
         """Writes `agent.json` and `agent.npz`, of plain numbers, into a folder.
+
+        Args:
+            path: of the folder, which is made if there is none.
+            overwrite: whether an agent that is there is replaced.
 
         Raises:
             ConfigError: there is an agent already, or it cannot be written.
         """
         folder = Path(path)
-        if (folder / CONFIG_FILE).exists():
+        if (folder / CONFIG_FILE).exists() and not overwrite:
             raise ConfigError(f"{shown(folder)} holds an agent already: name another folder.")
         folder.mkdir(parents=True, exist_ok=True)
         about = {"format": FORMAT_NAME, "version": FORMAT, "config": plain(asdict(self.config))}

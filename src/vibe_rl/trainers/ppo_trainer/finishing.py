@@ -18,6 +18,8 @@ from vibe_rl.trainers.ppo_trainer.training import Training
 if TYPE_CHECKING:
     from vibe_rl.trainers.ppo_trainer.trainer import PPOTrainer
 
+AGENT = "agent"
+"""The folder, among a run's artifacts, of the agent that its training returned."""
 FINAL = (
     "final_avg_reward",
     "final_std_reward",
@@ -47,6 +49,7 @@ def finish(trainer: "PPOTrainer", training: Training, state: PPOState, signal: i
     if not signal:
         evaluate_at_the_end(trainer, run_dir, results)
         files += illustrate(trainer, results, run_dir)
+    trainer.agent.save(run_dir.artifact_path(AGENT), overwrite=True)
     write_results(run_dir, results)
     tell(training.tracker, results, files)
     return results

@@ -1,6 +1,7 @@
 """The figures and reports that a training leaves in its run directory."""
 
 import json
+import os
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -52,8 +53,9 @@ def illustrate(trainer: "PPOTrainer", results: Mapping[str, Any], run_dir: RunDi
     return [*files, *save_figures(results, settings, folder), path]
 
 
-def write_json(path: Path, record: Mapping[str, Any]) -> Path:
+def write_json(path: str | os.PathLike[str], record: Mapping[str, Any]) -> Path:
     """Writes plain values, in place of an earlier file."""
+    path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with write_atomically(path) as file:
         file.write(f"{json.dumps(finite(record), indent=2)}\n".encode())

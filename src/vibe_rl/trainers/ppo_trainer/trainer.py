@@ -21,7 +21,6 @@ from vibe_rl.configs.train_config import TrainConfig
 from vibe_rl.errors import ConfigError, TrainingInterrupted
 from vibe_rl.experiment.build import build, build_for_run_dir, check_new, resumed
 from vibe_rl.experiment.config_files import new_run_dir, write_run_files
-from vibe_rl.experiment.single import best_step
 from vibe_rl.run_dir.directory import RunDir
 from vibe_rl.runner.evaluation import results_of as episodes_of
 from vibe_rl.runner.resuming import agent_part
@@ -33,7 +32,7 @@ from vibe_rl.tracking.jsonl import read_metrics
 from vibe_rl.tracking.named import check_names
 from vibe_rl.tracking.opening import Destinations, open_named
 from vibe_rl.trainers.ppo_trainer import rollouts
-from vibe_rl.trainers.ppo_trainer.agent import PPOAgent, describe
+from vibe_rl.trainers.ppo_trainer.agent import CONFIG_FILE, PPOAgent, describe
 from vibe_rl.trainers.ppo_trainer.arguments import (
     check_sizes,
     monitor_of,
@@ -48,7 +47,7 @@ from vibe_rl.trainers.ppo_trainer.callbacks import (
     ProgressPrinter,
 )
 from vibe_rl.trainers.ppo_trainer.cartpole import CartPoleWrapper
-from vibe_rl.trainers.ppo_trainer.finishing import finish, publish
+from vibe_rl.trainers.ppo_trainer.finishing import AGENT, finish, publish
 from vibe_rl.trainers.ppo_trainer.monitors import Monitor
 from vibe_rl.trainers.ppo_trainer.progress import Progress
 from vibe_rl.trainers.ppo_trainer.publication import save_model
@@ -122,8 +121,8 @@ class PPOTrainer(Watched):
         self.trackers, self.name = tuple(trackers), mlflow_experiment_name
         self.callbacks, self.csv = CallbackList(callbacks), csv
         self.plot, self.verbose = plot, verbose
-        self.base_dir, self._given = base_dir, None if run_dir is None else Path(run_dir)
-        self.run_dir = None if self._given is None else self._given
+        self.base_dir = base_dir
+        self.run_dir = self._given = None if run_dir is None else Path(run_dir)
         self.results: TrainResults | None = None
         self.progress = Progress(copy.deepcopy(self.monitor))
         self._first: PPOState | None = None  # the agent before its first training here
@@ -144,6 +143,10 @@ class PPOTrainer(Watched):
             run = build(self.config)
             self._run = run_of(run, self.agent.fitted(run.shapes().agent_state))
         return self._run
+
+    def place(self, run_dir: str | os.PathLike[str]) -> None:
+        """Gives the next training this directory, new unless it is resumed."""
+        self._given = self.run_dir = Path(run_dir)
 
     def fitted_state(self) -> PPOState:
         """The agent's state as the run's algorithm takes it."""
@@ -349,9 +352,9 @@ class PPOTrainer(Watched):
 
     @classmethod
     def restore(cls, run_dir: str | os.PathLike[str], **changes: Any) -> "PPOTrainer":
-        """The trainer of a run directory, with its best agent, or the last if none was evaluated.
+        """The trainer of a run directory, with the agent that its training returned.
 
-        `train(resume=True)` goes on.
+        `train(resume=True)` goes on. After a kill, it is the agent of the last checkpoint.
 
         Args:
             run_dir: what `PPOTrainer.train` left.
@@ -370,6 +373,9 @@ class PPOTrainer(Watched):
         )
         arguments = {**about["settings"], "run_dir": run_dir, **changes}
         trainer = cls(agent, CartPoleWrapper(**about["env"]), **arguments)
-        step = best_step(opened, opened.checkpoints) if opened.best_checkpoint else None
-        agent.take(agent_part(opened.checkpoints, trainer.run.agent_state, step))
+        folder = opened.artifact_path(AGENT)
+        if (folder / CONFIG_FILE).exists():
+            agent.take(PPOAgent.load(folder).state)
+        else:
+            agent.take(agent_part(opened.checkpoints, trainer.run.agent_state))
         return trainer

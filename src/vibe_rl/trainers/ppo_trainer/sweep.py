@@ -1,0 +1,172 @@
+"""A `PPOTrainer` for every setting of a grid and every seed, one after the other, in one group."""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import fields
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from vibe_rl.algorithms.ppo import PPOConfig
+from vibe_rl.errors import ConfigError, TrainingInterrupted, unknown
+from vibe_rl.experiment.config_files import write_run_files
+from vibe_rl.experiment.group import write_table
+from vibe_rl.plotting.canvas import save
+from vibe_rl.run_dir.directory import RunDir
+from vibe_rl.tracking.base import Tee
+from vibe_rl.tracking.opening import Destinations, open_named
+from vibe_rl.trainers.ppo_trainer.agent import PPOAgent
+from vibe_rl.trainers.ppo_trainer.agent_config import SAME, AgentConfig
+from vibe_rl.trainers.ppo_trainer.cartpole import CartPoleWrapper
+from vibe_rl.trainers.ppo_trainer.heat_maps import hyperparameter_heatmap
+from vibe_rl.trainers.ppo_trainer.results import TrainResults
+from vibe_rl.trainers.ppo_trainer.settings import TrainerSettings
+from vibe_rl.trainers.ppo_trainer.trainer import PPOTrainer
+
+Grid = Mapping[str, Sequence[Any]]
+"""Values of arguments of `PPOAgent` and `PPOTrainer`, by their names."""
+SCORE = "final_avg_reward"
+COLUMNS = (
+    *(SCORE, "final_std_reward", "best_avg_reward", "converged", "convergence_episode"),
+    *("total_episodes", "total_steps", "training_time"),
+)
+OF_TRAINER = ("enable_mlflow", "mlflow_experiment_name", "track", "csv", "plot", "verbose")
+"""Arguments of `PPOTrainer` that are no settings."""
+ITS_OWN = ("seed", "run_dir", "base_dir", "key", "observation_dim", "action_dim")
+OURS = {ours: name for name, ours in SAME.items()}
+"""The library's names of an agent's arguments, such as lr."""
+
+
+def sweep(
+    seeds: Sequence[int],
+    grid: Grid,
+    *,
+    arguments: Mapping[str, Any] | None = None,
+    base_dir: str | Path = "runs",
+    show: Callable[[str], object] = print,
+) -> tuple[RunDir, list[dict[str, Any]]]:
+    """Trains every setting of the grid with every seed.
+
+    Args:
+        seeds: of each setting; they seed the agent too.
+        grid: what varies.
+        arguments: of `PPOAgent` and `PPOTrainer`, for all.
+        base_dir: of the group's directory, which holds `sweep.csv` and, of a grid, a heat map.
+        show: gets a line about each training.
+
+    Returns:
+        The group's directory, and a row for each training.
+
+    Raises:
+        ConfigError: a setting cannot work; nothing is trained then.
+        TrainingInterrupted: Ctrl-C or SIGTERM ended it; what was trained is in the directory.
+    """
+    grid = {OURS.get(name, name): list(values) for name, values in grid.items()}
+    settings = [dict(zip(grid, values, strict=True)) for values in product(*grid.values())]
+    given = dict(arguments or {})
+    plans = [(setting, seed) for setting in settings for seed in seeds]
+    if not plans:
+        raise ConfigError("a sweep of no seed or no value trains nothing: give one or more.")
+    trainers = [trainer_of({**given, **setting}, seed) for setting, seed in plans]
+    group = RunDir(f"{trainers[0].name}_sweep", base_dir)
+    write_run_files(group, trainers[0].config, {"grid": grid, "seeds": list(seeds)})
+    (group.root / "members").mkdir()
+    rows, interrupted = [], None
+    for (setting, seed), trainer in zip(plans, trainers, strict=True):
+        trainer.place(group.root / "members" / member_name(setting, seed))
+        try:
+            results = trainer.train()
+        except TrainingInterrupted as stop:
+            interrupted = stop
+            break
+        rows.append(row_of(setting, seed, results))
+        show(line_of(rows[-1], grid))
+    if rows:
+        write_group(group, rows, grid, trainers[0].track)
+    if interrupted is not None:
+        raise TrainingInterrupted((group, rows), interrupted.signal)
+    return group, rows
+
+
+def trainer_of(arguments: Mapping[str, Any], seed: int) -> PPOTrainer:
+    """The trainer with these arguments of its agent and of its own."""
+    of_trainer = names_of(TrainerSettings) | set(OF_TRAINER)
+    known = of_trainer | names_of(AgentConfig) | names_of(PPOConfig)
+    for name in arguments:
+        if name in ITS_OWN:
+            raise ConfigError(f"{name} of a sweep: each training has its own, leave it out.")
+        if name not in known:
+            raise unknown("argument of a sweep", name, known)
+    env = CartPoleWrapper()
+    sizes = env.observation_dim, env.action_dim
+    rest = {name: x for name, x in arguments.items() if name not in of_trainer}
+    own = {name: x for name, x in arguments.items() if name in of_trainer}
+    agent = PPOAgent(*sizes, key=jax.random.key(seed), **rest)
+    return PPOTrainer(agent, env, seed=seed, **{"verbose": False, "plot": False, **own})
+
+
+def names_of(kind: Any) -> set[str]:
+    """The fields of a dataclass."""
+    return {f.name for f in fields(kind)}
+
+
+def member_name(setting: Mapping[str, Any], seed: int) -> str:
+    """The name of a training's directory."""
+    parts = [f"{name}={value}" for name, value in setting.items()]
+    return "_".join([*parts, f"seed_{seed}"]).replace("/", "-")
+
+
+def row_of(setting: Mapping[str, Any], seed: int, results: TrainResults) -> dict[str, Any]:
+    """What the table has of a training."""
+    return {**setting, "seed": seed, **{name: results[name] for name in COLUMNS}}  # type: ignore[literal-required]
+
+
+def line_of(row: Mapping[str, Any], grid: Grid) -> str:
+    """A training in one line."""
+    setting = "".join(f"{name} {row[name]} | " for name in grid)
+    end = "did not converge"
+    if row["converged"]:
+        end = f"converged after {row['convergence_episode']} episodes"
+    return f"{setting}seed {row['seed']} | {end} | return {row[SCORE]:.1f}"
+
+
+def write_group(
+    group: RunDir, rows: Sequence[Mapping[str, Any]], grid: Grid, track: Sequence[str]
+) -> None:
+    """Writes the table and the heat map, and tells the group's own run in MLflow of them."""
+    table = group.artifact_path("sweep.csv")
+    write_table(table, rows)
+    files = [table, *draw(group, rows, grid)]
+    scores = [row[SCORE] for row in rows if row[SCORE] is not None]
+    converged = float(np.mean([row["converged"] for row in rows]))
+    numbers = {
+        f"{SCORE}_mean": float(np.mean(scores)),
+        f"{SCORE}_std": float(np.std(scores)),
+        "converged_share": converged,
+    }
+    with Destinations() as destinations, Tee(*open_named(track, group, 0, destinations)) as tee:
+        tee.log_config({"grid": {name: str(list(values)) for name, values in grid.items()}})
+        tee.log(numbers, len(rows))
+        for path in files:
+            tee.log_file(path)
+
+
+def draw(group: RunDir, rows: Sequence[Mapping[str, Any]], grid: Grid) -> list[Path]:
+    """The heat map of the mean scores over two arguments, or one and the seeds; none without."""
+    if not grid:
+        return []
+    names = [*grid, "seed"][:2]
+    axes = [list(dict.fromkeys(row[name] for row in rows)) for name in names]
+    means = np.full((len(axes[0]), len(axes[1])), np.nan)
+    for i, j in np.ndindex(*means.shape):
+        here = [r[SCORE] for r in rows if r[names[0]] == axes[0][i] and r[names[1]] == axes[1][j]]
+        if here:
+            means[i, j] = np.mean(here)
+    path = group.artifact_path(f"hyperparameter_analysis/hyperparameter_heatmap_{SCORE}.png")
+    with suppress(ConfigError):  # matplotlib is not installed
+        save(hyperparameter_heatmap((names[0], names[1]), (axes[0], axes[1]), means), path)
+        return [path]
+    return []
