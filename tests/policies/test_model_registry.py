@@ -230,6 +230,10 @@ def test_the_command_publishes_a_run_as_a_model_of_its_mlflow_run(track, capsys,
     assert run.info.status == "FINISHED"
     assert float(version.tags["eval_return"]) == run.data.metrics["eval_return"]
     assert version.tags["run"] == run_dir.root.name
+    history = client.get_metric_history(ids["run_id"], "eval_return")
+    assert [each.step for each in history] == sorted({each.step for each in history})
+    (model,) = client.search_logged_models([run.info.experiment_id])
+    assert [(each.key, each.step) for each in model.metrics] == [("eval_return", 512)]
     obs = np.random.default_rng(0).normal(size=(64, 4)).astype(np.float32)
     np.testing.assert_array_equal(load("models:/CartPole-v1_ppo@champion")(obs), load(run_dir)(obs))
     cli.main(

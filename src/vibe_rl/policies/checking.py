@@ -53,7 +53,9 @@ def original(algorithm: Algorithm, state: PyTree, obs: PyTree) -> Original:
     outputs = jax.tree.map(np.asarray, jax.jit(jax.vmap(everything))(obs))
     for name, x in outputs.items():
         if not np.isfinite(x).all():
-            raise ConfigError(f"the policy's {name} are not finite: export an earlier checkpoint.")
+            raise ConfigError(
+                f"the policy's {name} is NaN or infinite: export an earlier checkpoint."
+            )
     if not isinstance(algorithm.action_space, Box):
         return Original(outputs, outputs["action"], outputs["action"])
     squash = kind_of(algorithm).parts(algorithm, state).squash

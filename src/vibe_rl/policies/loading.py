@@ -19,6 +19,7 @@ from vibe_rl.policies.folder import SAMPLED
 from vibe_rl.policies.network import network_of
 from vibe_rl.policies.numpy_runner import DESCRIPTION, Array, NumpyPolicy, PolicyError
 from vibe_rl.policies.numpy_runner import load as load_numpy
+from vibe_rl.policies.registered import downloaded
 from vibe_rl.policies.runs import about_run
 from vibe_rl.run_dir.directory import RunDir
 from vibe_rl.run_dir.plain import plain
@@ -111,8 +112,6 @@ def find(source: str, best: bool, tracking_uri: str | None) -> Policy:
     if best:
         raise ConfigError(f"best True: {source} is no run directory, leave it out.")
     if registered:
-        from vibe_rl.policies.registered import downloaded  # noqa: PLC0415 - needs mlflow
-
         with downloaded(source, tracking_uri) as copied:
             return load_folder(copied)
     if (folder / DESCRIPTION).is_file():

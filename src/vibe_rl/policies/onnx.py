@@ -12,7 +12,7 @@ from vibe_rl.extras import require
 from vibe_rl.policies.network import Network
 
 OPSET, IR_VERSION = 17, 8
-"""Understood by ONNX Runtime from 1.12 on, of 2022."""
+"""Of 2022, so that older readers understand them; tried with ONNX Runtime 1.32."""
 LOWEST = np.finfo(np.float32).min
 
 

@@ -179,12 +179,22 @@ def fill(
     for path in files:
         client.log_model_artifact(model.model_id, str(path))
     client.finalize_logged_model(model.model_id, "READY")
-    now, about = int(1000 * time.time()), {"model_id": model.model_id, "run_id": run.info.run_id}
+    about = {"model_id": model.model_id, "run_id": run.info.run_id}
     metrics = [
-        entities.Metric(name, float(value), now, figures.step, **about)
+        entities.Metric(
+            name, float(value), stamp(client, figures, name, run), figures.step, **about
+        )
         for name, value in figures.metrics.items()
     ]
     client.log_batch(run.info.run_id, metrics=metrics)
+
+
+def stamp(client: Any, figures: Figures, name: str, run: Any) -> int:
+    """The time of a figure: that which the run has of it already, so that it stays there once."""
+    wanted = figures.step, figures.metrics[name]
+    history = client.get_metric_history(run.info.run_id, name)
+    known = [each.timestamp for each in history if (each.step, each.value) == wanted]
+    return known[0] if known else int(1000 * time.time())
 
 
 def register(attempt: Attempt, run_id: str, tags: Mapping[str, Any]) -> None:
