@@ -58,6 +58,7 @@ NOT_RUN = (
     "python bench/devices.py",
     "python bench/seeds.py",
     "python bench/tracking.py",
+    "python bench/ppo_trainer.py",
     "git clone",
     "pip install",
     "cd",
@@ -75,8 +76,14 @@ FEW = {
 }
 """Options of each command that trains which take the place of the page's own and of its defaults:
 groups of two or four runs, of which each size is one program, whatever the page and the command."""
-BUDGET = re.compile(r"total_timesteps=(\d[\d_]*)")
-MOST_STEPS = 4096
+FEW_EPISODES = {
+    "train": {"--episodes": "12", "--convergence-window": "3", "--target-reward": "5"},
+    "sweep": {"--episodes": "4", "--convergence-window": "2", "--seeds": "0:2"},
+    "benchmark": {"--episodes": "20"},
+}
+"""The same of `ppo-cartpole`."""
+BUDGET = re.compile(r"(total_timesteps|max_episodes)=(\d[\d_]*)")
+MOST = {"total_timesteps": 4096, "max_episodes": 12}
 """Of the Python on a page."""
 OF_DEVICES = ("multi-gpu",)
 TO_BE_COMPLETED = re.compile(r"runs/(.+)_\.\.\.")
@@ -158,7 +165,7 @@ def run_page(page: Path, module: ModuleType) -> None:
 
 
 def at_most_few_steps(budget: re.Match[str]) -> str:
-    return f"total_timesteps={min(int(budget[1]), MOST_STEPS)}"
+    return f"{budget[1]}={min(int(budget[2]), MOST[budget[1]])}"
 
 
 def run_lines(code: str) -> None:
@@ -197,6 +204,10 @@ def completed(word: str) -> list[str]:
 
 def with_tiny_budget(args: list[str]) -> list[str]:
     """The last of two equal flags counts, so this takes the place of the page's own budget."""
+    if args[0] == "ppo-cartpole":
+        for name, value in FEW_EPISODES[args[1]].items():
+            args = [*pop_option(name, args)[1], name, value]
+        return args
     command, options = args[0], FEW.get(args[0])
     if options is None or "--help" in args:
         return args

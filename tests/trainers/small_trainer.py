@@ -12,6 +12,7 @@ SETTINGS = {
     "log_frequency": 2,
     "target_reward": 1000.0,
     "video_record_frequency": 0,
+    "plot": False,
     "verbose": False,
 }
 

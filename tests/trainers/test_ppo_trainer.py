@@ -17,6 +17,7 @@ from vibe_rl.runner.loop import run_chunk
 from vibe_rl.tracking.jsonl import read_metrics
 from vibe_rl.trainers import CartPoleWrapper, PlateauMonitor, PPOAgent, PPOTrainer
 
+QUIET = {"plot": False, "verbose": False}
 TIMES = ("training_time", "run_dir")
 
 
@@ -32,7 +33,7 @@ def assert_same(a, b):
 def trained(tmp_path_factory):
     """A complete training, its payloads and its trainer."""
     payloads = []
-    trainer = small_trainer(tmp_path_factory.mktemp("trained"))
+    trainer = small_trainer(tmp_path_factory.mktemp("trained"), plot=True)
     results = trainer.train(callback=payloads.append)
     return trainer, results, payloads
 
@@ -113,6 +114,19 @@ def test_the_monitor_has_seen_the_episode_that_a_callback_is_told_of(trained):
         mean = None if i < 2 else pytest.approx(np.mean(rewards[i - 2 : i + 1]))
         assert payload["convergence"]["rolling"] == mean
         assert payload["step_metrics"]["rolling_reward"] == mean
+
+
+def test_figures_and_a_report_are_left(trained):
+    trainer, results, _ = trained
+    artifacts = trainer.run_dir / "artifacts"
+    assert len(list(artifacts.rglob("*.png"))) == 9
+    path = artifacts / "performance_analysis" / "performance_report.json"
+    report = json.loads(path.read_text())
+    assert report["basic_stats"]["total_episodes"] == 12
+    assert report["convergence_analysis"]["target"] == 1000.0
+    assert report["convergence_analysis"]["converged"] is False
+    summary = json.loads((artifacts / "dashboard" / "training_summary.json").read_text())
+    assert summary["final_avg_reward"] == results["final_avg_reward"]
 
 
 def test_the_run_directory_is_that_of_any_run(trained):
@@ -259,7 +273,7 @@ def test_ctrl_c_returns_results_and_resuming_makes_them_whole(trained, tmp_path,
     assert partial["final_eval"] is None
     assert tracker.events[-1] == ("close", "interrupted")
 
-    resumed = PPOTrainer.restore(trainer.run_dir, trackers=[tracker], verbose=False)
+    resumed = PPOTrainer.restore(trainer.run_dir, trackers=[tracker], **QUIET)
     payloads = []
     again = resumed.train(callback=payloads.append, resume=True)
     assert timeless(again) == timeless(results)
@@ -271,14 +285,14 @@ def test_ctrl_c_returns_results_and_resuming_makes_them_whole(trained, tmp_path,
 
 def test_resuming_what_is_complete_changes_nothing(trained):
     trainer, results, _ = trained
-    resumed = PPOTrainer.restore(trainer.run_dir, verbose=False)
+    resumed = PPOTrainer.restore(trainer.run_dir, **QUIET)
     assert timeless(resumed.train(resume=True)) == timeless(results)
 
 
 def test_a_longer_training_goes_on_where_a_complete_one_ended(tmp_path):
     short = small_trainer(tmp_path, max_episodes=6, save_frequency=4)
     short.train()
-    longer = PPOTrainer.restore(short.run_dir, max_episodes=9, verbose=False)
+    longer = PPOTrainer.restore(short.run_dir, max_episodes=9, **QUIET)
     results = longer.train(resume=True)
     straight = small_trainer(tmp_path, max_episodes=9, save_frequency=4).train()
     assert results["episode_rewards"] == straight["episode_rewards"]
@@ -314,7 +328,7 @@ def test_the_best_evaluated_agent_is_returned_if_the_last_is_worse(tmp_path):
     best, last = results["best_eval_reward"], results["last_eval"]["avg_reward"]
     assert results["best_eval_episode"] < 12
     assert last < best
-    restored = PPOTrainer.restore(trainer.run_dir, verbose=False)
+    restored = PPOTrainer.restore(trainer.run_dir, **QUIET)
     assert_same(restored.agent.state, trainer.agent.state)
     kept = small_trainer(tmp_path, agent=small_agent(learning_rate=1.0), seed=2, restore_best=False)
     assert kept.train()["final_avg_reward"] == last
@@ -325,7 +339,7 @@ def test_an_evaluation_before_training_is_of_the_first_agent_and_survives_resumi
     with pytest.raises(TrainingInterrupted):
         trainer.train(callback=interrupting_at(4))
     assert trainer.results["eval_episodes_at"] == [0, 4]
-    again = PPOTrainer.restore(trainer.run_dir, verbose=False).train(resume=True)
+    again = PPOTrainer.restore(trainer.run_dir, **QUIET).train(resume=True)
     assert again["eval_episodes_at"] == [0, 4, 8, 12]
     assert again["eval_rewards"][0] == trainer.results["eval_rewards"][0]
 
@@ -341,7 +355,7 @@ def test_several_episodes_in_an_update(tmp_path):
     assert rewards == results["episode_rewards"]
     with pytest.raises(TrainingInterrupted) as raised:
         small_trainer(tmp_path, episodes_per_update=3).train(callback=interrupting_at(5))
-    restored = PPOTrainer.restore(raised.value.result["run_dir"], verbose=False)
+    restored = PPOTrainer.restore(raised.value.result["run_dir"], **QUIET)
     assert timeless(restored.train(resume=True)) == timeless(results)
 
 

@@ -44,7 +44,7 @@ def _patient():
 def registered(tmp_path_factory):
     """A training that converged, and the client of its store."""
     base = tmp_path_factory.mktemp("registered")
-    trainer = small_trainer(base, enable_mlflow=True, **EASY)
+    trainer = small_trainer(base, enable_mlflow=True, plot=True, **EASY)
     results = trainer.train()
     ids = read_ids(RunDir.open(results["run_dir"]))
     return trainer, results, MlflowClient(ids["tracking_uri"])
@@ -120,7 +120,7 @@ def test_the_registered_files_make_an_agent_again(registered):
 
 
 def test_what_did_not_converge_is_not_registered():
-    trainer = small_trainer("runs", enable_mlflow=True, max_episodes=4, plot=False)
+    trainer = small_trainer("runs", enable_mlflow=True, max_episodes=4)
     results = trainer.train()
     assert results["run_id"] is not None
     assert results["model_version"] is None
@@ -130,7 +130,7 @@ def test_what_did_not_converge_is_not_registered():
 
 
 def test_a_resumed_training_continues_its_run_without_a_doubled_row():
-    trainer = small_trainer("runs", track=["mlflow"], max_episodes=4, plot=False)
+    trainer = small_trainer("runs", track=["mlflow"], max_episodes=4)
     first = trainer.train()
     longer = PPOTrainer.restore(
         trainer.run_dir, max_episodes=8, track=["mlflow"], plot=False, verbose=False
@@ -147,10 +147,10 @@ def test_a_resumed_training_continues_its_run_without_a_doubled_row():
 
 
 def test_a_dead_server_costs_a_warning_and_seconds(monkeypatch):
-    small_trainer("runs", max_episodes=3, plot=False).train()  # compiles
+    small_trainer("runs", max_episodes=3).train()  # compiles
     monkeypatch.setattr("vibe_rl.tracking.background.PATIENCE", 7.0)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
-    trainer = small_trainer("runs", max_episodes=3, plot=False, enable_mlflow=True)
+    trainer = small_trainer("runs", max_episodes=3, enable_mlflow=True)
     began = time.monotonic()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -170,6 +170,6 @@ def test_a_folder_as_address_is_refused_before_anything_is_made(monkeypatch, tmp
 
 def test_without_mlflow_a_line_says_what_to_install(monkeypatch, caplog):
     monkeypatch.setattr("vibe_rl.tracking.opening.find_spec", lambda name: None)
-    trainer = small_trainer("runs", max_episodes=3, plot=False, enable_mlflow=True)
+    trainer = small_trainer("runs", max_episodes=3, enable_mlflow=True)
     assert trainer.train()["total_episodes"] == 3
     assert (trainer.run_dir / "logs" / "metrics.csv").exists()

@@ -98,7 +98,11 @@ def play_episodes(
 
 
 def measure_speed(mode: str, episodes: int) -> Mapping[str, Any]:
-    """How fast a mode trains without evaluations, and how long its first update takes."""
+    """How fast a mode trains without evaluations, and how long its first update takes.
+
+    Raises:
+        ConfigError: the episodes are over before there is anything to measure.
+    """
     times = []
     with tempfile.TemporaryDirectory(prefix="vibe_rl_") as folder:
         trainer = PPOTrainer(
@@ -118,6 +122,8 @@ def measure_speed(mode: str, episodes: int) -> Mapping[str, Any]:
         )
         began = time.perf_counter()
         trainer.train(lambda payload: times.append((time.perf_counter(), payload)))
+    if len(times) < 2:
+        raise ConfigError(f"episodes {episodes} are over within an update: give 100 or more.")
     (first, before), (last, after) = times[0], times[-1]
     steps = after["results_so_far"]["total_steps"] - before["results_so_far"]["total_steps"]
     seconds = last - first
@@ -126,5 +132,5 @@ def measure_speed(mode: str, episodes: int) -> Mapping[str, Any]:
         "episodes": after["episode"] + 1,
         "seconds": seconds,
         "first_seconds": first - began,
-        "steps_per_second": steps / seconds if seconds > 0 else None,
+        "steps_per_second": steps / seconds,
     }

@@ -14,24 +14,17 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import jax
-
 from vibe_rl.algorithms.ppo import PPOState
-from vibe_rl.configs.train_config import TrainConfig
 from vibe_rl.errors import ConfigError, TrainingInterrupted
-from vibe_rl.experiment.build import build, build_for_run_dir, check_new, resumed
+from vibe_rl.experiment.build import build_for_run_dir, check_new, resumed
 from vibe_rl.experiment.config_files import new_run_dir, write_run_files
 from vibe_rl.run_dir.directory import RunDir
-from vibe_rl.runner.evaluation import results_of as episodes_of
 from vibe_rl.runner.resuming import agent_part
 from vibe_rl.runner.session import Session, open_session
-from vibe_rl.runner.streams import evaluation_key
-from vibe_rl.system.programs import enable_compilation_cache
 from vibe_rl.tracking.base import LogBackend, Tee
 from vibe_rl.tracking.jsonl import read_metrics
 from vibe_rl.tracking.named import check_names
 from vibe_rl.tracking.opening import Destinations, open_named
-from vibe_rl.trainers.ppo_trainer import rollouts
 from vibe_rl.trainers.ppo_trainer.agent import CONFIG_FILE, PPOAgent, describe
 from vibe_rl.trainers.ppo_trainer.arguments import (
     check_sizes,
@@ -49,26 +42,22 @@ from vibe_rl.trainers.ppo_trainer.callbacks import (
 from vibe_rl.trainers.ppo_trainer.cartpole import CartPoleWrapper
 from vibe_rl.trainers.ppo_trainer.finishing import AGENT, finish, publish
 from vibe_rl.trainers.ppo_trainer.monitors import Monitor
+from vibe_rl.trainers.ppo_trainer.playing import Playing
 from vibe_rl.trainers.ppo_trainer.progress import Progress
 from vibe_rl.trainers.ppo_trainer.publication import save_model
 from vibe_rl.trainers.ppo_trainer.results import TrainResults
-from vibe_rl.trainers.ppo_trainer.settings import TrainerSettings, train_config
+from vibe_rl.trainers.ppo_trainer.settings import TrainerSettings
 from vibe_rl.trainers.ppo_trainer.training import (
     RunOfAgent,
-    Scores,
     Training,
-    gif_path,
     run_of,
-    scores_of,
-    write_episode,
 )
-from vibe_rl.trainers.ppo_trainer.watched import Watched
-from vibe_rl.types import EitherKey, typed_key
+from vibe_rl.types import EitherKey
 
 LOGGER = logging.getLogger("vibe_rl")
 
 
-class PPOTrainer(Watched):
+class PPOTrainer(Playing):
     """Trains an agent in an env, watches for convergence, evaluates and tracks.
 
     Args:
@@ -128,29 +117,9 @@ class PPOTrainer(Watched):
         self._first: PPOState | None = None  # the agent before its first training here
         self._run: RunOfAgent | None = None
 
-    @property
-    def config(self) -> TrainConfig:
-        """The library's description of what `train` runs."""
-        env = self.env
-        limit = min(self.settings.max_steps_per_episode, env.max_episode_steps)
-        named = env.env_id, env.env_kwargs(limit)
-        return train_config(self.settings, self.agent.config, named, env.normalize_observations)
-
-    @property
-    def run(self) -> RunOfAgent:
-        """The run that `train` makes, with the agent as it is."""
-        if self._run is None:
-            run = build(self.config)
-            self._run = run_of(run, self.agent.fitted(run.shapes().agent_state))
-        return self._run
-
     def place(self, run_dir: str | os.PathLike[str]) -> None:
         """Gives the next training this directory, new unless it is resumed."""
         self._given = self.run_dir = Path(run_dir)
-
-    def fitted_state(self) -> PPOState:
-        """The agent's state as the run's algorithm takes it."""
-        return self.agent.fitted(self.run.agent_state)
 
     def train(self, callback: Callback | None = None, *, resume: bool = False) -> TrainResults:
         """Trains until the agent converges, `max_episodes` are over, or a callback returns False.
@@ -263,67 +232,6 @@ class PPOTrainer(Watched):
         if path.exists():
             scores = json.loads(path.read_text())
             self.progress.evaluated(scores["avg_reward"], scores["std_reward"])
-
-    def evaluate(
-        self,
-        num_episodes: int | None = None,
-        record_gif: bool = False,
-        episode_id: int | None = None,
-    ) -> Scores:
-        """Greedy episodes of the agent as it is; nothing of a training changes.
-
-        Args:
-            num_episodes: how many; None: `eval_episodes`.
-            record_gif: whether the first of them is written as a GIF.
-            episode_id: a number that the episodes, and the GIF's name, follow from; None: that of
-                the episodes that were trained.
-
-        Raises:
-            ConfigError: the agent has not learned anything.
-        """
-        episodes = self.settings.eval_episodes if num_episodes is None else num_episodes
-        if episodes < 1:
-            raise ConfigError(f"num_episodes {episodes}: give at least 1.")
-        if not self.agent.trained:
-            raise ConfigError(
-                "evaluate comes before train: train first, or give an agent of PPOAgent.load."
-            )
-        number = self.progress.episode_count if episode_id is None else episode_id
-        agent_state = self.fitted_state()
-        scores = self._scores(agent_state, episodes, number)
-        if record_gif:
-            folder = self.env.video_dir or Path(self.run_dir or "", "videos")
-            folder.mkdir(parents=True, exist_ok=True)
-            path = gif_path(folder, number)
-            write_episode(self.run, agent_state, path, self._key_of_evaluation(number))
-            scores["gif_path"] = str(path)
-        return scores
-
-    def _key_of_evaluation(self, number: int) -> Any:
-        """Another one than those of evaluations during a training."""
-        return jax.random.fold_in(evaluation_key(self.settings.seed, number), 1)
-
-    def _scores(self, agent_state: Any, episodes: int, number: int) -> Scores:
-        run = self.run
-        enable_compilation_cache()
-        with jax.default_matmul_precision(run.config.matmul_precision):
-            key = self._key_of_evaluation(number)
-            evaluation = episodes_of(run.evaluate(agent_state, key, episodes))
-        return scores_of(evaluation, self.settings.target_reward)
-
-    def collect_episode(self, key: EitherKey) -> rollouts.EpisodeData:
-        """A whole episode, sampled from the policy; see `rollouts.EpisodeData`."""
-        return self.collect_batch(key, 1)[0]
-
-    def collect_batch(self, key: EitherKey, n: int) -> list[rollouts.EpisodeData]:
-        """`n` whole episodes, sampled side by side."""
-        return rollouts.play(self.run, self.fitted_state(), typed_key(key), n)
-
-    def train_step(self, key: EitherKey) -> dict[str, Any]:
-        """One update of the agent, outside of any run: nothing is written; its `step_metrics`."""
-        new, row, episodes = rollouts.update_once(self.run, self.fitted_state(), typed_key(key))
-        self.agent.take(new)
-        return self.progress.add(episodes, row)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Writes the agent as a folder that needs no vibe_rl, and that `PPOAgent.load` reads.
