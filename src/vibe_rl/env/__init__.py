@@ -10,6 +10,7 @@ from vibe_rl.env.adapters.gymnasium import GymnasiumWrapper
 from vibe_rl.env.base import Environment, EnvParams, EnvState, Step
 from vibe_rl.env.cart_pole import CartPole, CartPoleParams, CartPoleState
 from vibe_rl.env.checker import check_env, problems
+from vibe_rl.env.drawing import can_draw, draw
 from vibe_rl.env.grid_world import (
     GridWorld,
     GridWorldParams,
@@ -105,7 +106,9 @@ __all__ = [
     "TimeLimitWrapper",
     "Wrapper",
     "auto_resets",
+    "can_draw",
     "check_env",
+    "draw",
     "make",
     "names",
     "problems",

@@ -14,9 +14,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.typing import ArrayLike
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, UInt8
 
 from vibe_rl.env.base import Step
+from vibe_rl.env.canvas import BLUE, GRAY, INK, ORANGE, Canvas
 from vibe_rl.env.pendulum import wrap_angle
 from vibe_rl.spaces import Box, Discrete, static_bound
 from vibe_rl.types import Key, f32, i32
@@ -152,3 +153,19 @@ class Acrobot:
         terminated = tip_height(obs, params) > params.target_height
         reward = jnp.where(terminated, jnp.float32(0.0), jnp.float32(-1.0))
         return Step(obs, state, reward, terminated, state.time >= params.max_steps, {})
+
+    def draw(self, state: AcrobotState, params: AcrobotParams) -> UInt8[np.ndarray, "h w 3"]:
+        """The bar, both links to scale, and the height to be reached."""
+        theta1, theta2 = np.asarray(state.physics)[:2].tolist()
+        length1, length2 = float(params.link_length_1), float(params.link_length_2)
+        reach, target = length1 + length2, float(params.target_height)
+        canvas = Canvas(-1.15 * reach, 1.15 * reach, -1.15 * reach, 1.15 * reach)
+        canvas.line([(-1.15 * reach, target), (1.15 * reach, target)], 0.01 * reach, GRAY)
+        elbow = length1 * np.array([np.sin(theta1), -np.cos(theta1)])
+        both = theta1 + theta2
+        tip = elbow + length2 * np.array([np.sin(both), -np.cos(both)])
+        canvas.line([(0.0, 0.0), elbow], 0.06 * reach, BLUE)
+        canvas.line([elbow, tip], 0.06 * reach, ORANGE)
+        for joint in ((0.0, 0.0), elbow):
+            canvas.circle(joint, 0.04 * reach, INK)
+        return canvas.image()

@@ -11,9 +11,10 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float, Int, UInt8
 
 from vibe_rl.env.base import Step
+from vibe_rl.env.canvas import BLUE, GRAY, INK, ORANGE, Canvas
 from vibe_rl.spaces import Box, Discrete, static_bound
 from vibe_rl.types import Key, f32, i32
 
@@ -99,6 +100,23 @@ class CartPole:
         terminated = fallen(state.physics, params)
         truncated = state.time >= params.max_steps
         return Step(state.physics, state, jnp.ones((), jnp.float32), terminated, truncated, {})
+
+    def draw(self, state: CartPoleState, params: CartPoleParams) -> UInt8[np.ndarray, "h w 3"]:
+        """The track with its ends, the cart and the pole, to scale."""
+        x, _, theta, _ = np.asarray(state.physics).tolist()
+        end, length = float(params.x_threshold), 2 * float(params.length)
+        cart = end / 9  # m, half its width
+        canvas = Canvas(-1.15 * end, 1.15 * end, -0.25 * end, 1.28 * end)
+        canvas.line([(-1.15 * end, -cart), (1.15 * end, -cart)], 0.01 * end, GRAY)
+        for limit in (-end, end):
+            canvas.line([(limit, -1.7 * cart), (limit, -0.3 * cart)], 0.02 * end, GRAY)
+        canvas.box((x - cart, -cart / 2), (x + cart, cart / 2), INK)
+        for wheel in (x - cart / 2, x + cart / 2):
+            canvas.circle((wheel, -0.7 * cart), 0.3 * cart, INK)
+        tip = x + length * np.sin(theta), length * np.cos(theta)
+        canvas.line([(x, 0.0), tip], 0.35 * cart, ORANGE)
+        canvas.circle((x, 0.0), 0.2 * cart, BLUE)
+        return canvas.image()
 
 
 def fallen(physics: Float[Array, "4"], params: CartPoleParams) -> Bool[Array, ""]:

@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, UInt8
 
 from vibe_rl.env.base import Step
+from vibe_rl.env.canvas import BLUE, GRAY, GREEN, Canvas
 from vibe_rl.errors import ConfigError
 from vibe_rl.spaces import Box, Discrete, Image
 from vibe_rl.types import Key, PyTree, i32
@@ -78,6 +79,17 @@ class GridWorld:
         truncated = state.time >= params.max_steps
         reward = reward_at_goal(terminated)
         return Step(self.observe(position), state, reward, terminated, truncated, {})
+
+    def draw(self, state: GridWorldState, params: GridWorldParams) -> UInt8[np.ndarray, "h w 3"]:
+        """The room from above: its cells, the goal and the agent."""
+        n, (row, column) = self.size, np.asarray(state.position).tolist()
+        canvas = Canvas(0.0, n, 0.0, n)
+        canvas.box((n - 1, 0.0), (n, 1.0), GREEN)
+        for edge in range(n + 1):
+            canvas.line([(edge, 0.0), (edge, n)], 0.03, GRAY)
+            canvas.line([(0.0, edge), (n, edge)], 0.03, GRAY)
+        canvas.circle((column + 0.5, n - row - 0.5), 0.32, BLUE)
+        return canvas.image()
 
 
 def reward_at_goal(at_goal: Array) -> Float[Array, ""]:

@@ -143,6 +143,10 @@ class FrameStackWrapper(Wrapper):
         if self.n_frames < 1:
             raise ConfigError(f"n_frames {self.n_frames} of FrameStackWrapper: give at least 1.")
 
+    def inner_state(self, state: FrameStackState) -> PyTree:
+        """Without the frames."""
+        return state.inner
+
     def observation_space(self, params: PyTree) -> Space:
         """Every part of the observation, `n_frames` times."""
         return map_spaces(self._stacked_space, super().observation_space(params))

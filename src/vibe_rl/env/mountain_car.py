@@ -7,14 +7,15 @@ time is a step.
 """
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float, Int, UInt8
 
 from vibe_rl.env.base import Step
+from vibe_rl.env.canvas import GRAY, GREEN, INK, ORANGE, Canvas
 from vibe_rl.spaces import Box, Discrete, static_bound
 from vibe_rl.types import Key, f32, i32
 
@@ -64,6 +65,11 @@ def at_goal(state: MountainCarState, params: MountainCarParams) -> Bool[Array, "
 def observe(state: MountainCarState) -> Float[Array, "2"]:
     """Position and velocity."""
     return jnp.stack([state.position, state.velocity])
+
+
+def height(position: Any) -> Any:
+    """Of the valley in a picture, as Gymnasium draws it; its slope is `1.35 cos(3 position)`."""
+    return 0.45 * np.sin(3 * position) + 0.55
 
 
 @dataclass(frozen=True)
@@ -118,6 +124,33 @@ class MountainCar:
         terminated = at_goal(state, params)
         reward, truncated = self.reward(action, terminated), state.time >= params.max_steps
         return Step(observe(state), state, reward, terminated, truncated, {})
+
+    def draw(
+        self, state: MountainCarState, params: MountainCarParams
+    ) -> UInt8[np.ndarray, "h w 3"]:
+        """The valley, the car on its slope and the flag at the goal."""
+        left, right = float(params.min_position), float(params.max_position)
+        canvas = Canvas(left - 0.05, right + 0.05, 0.0, 1.25)
+        goal, x = float(params.goal_position), float(state.position)
+        foot = height(goal)
+        canvas.line([(goal, foot), (goal, foot + 0.2)], 0.012, INK)
+        canvas.polygon([(goal, foot + 0.2), (goal + 0.1, foot + 0.165), (goal, foot + 0.13)], GREEN)
+        canvas.ground(height, GRAY)
+        along = np.array([1.0, 1.35 * np.cos(3 * x)]) / np.hypot(1.0, 1.35 * np.cos(3 * x))
+        up = np.array([-along[1], along[0]])
+        base = np.array([x, height(x)]) + 0.035 * up
+        body = [
+            (-0.07, 0.0),
+            (0.07, 0.0),
+            (0.06, 0.04),
+            (0.03, 0.07),
+            (-0.04, 0.07),
+            (-0.065, 0.04),
+        ]
+        canvas.polygon([base + a * along + b * up for a, b in body], ORANGE)
+        for wheel in (-0.04, 0.04):
+            canvas.circle(base + wheel * along - 0.01 * up, 0.025, INK)
+        return canvas.image()
 
 
 @dataclass(frozen=True)

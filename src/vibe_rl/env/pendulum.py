@@ -10,9 +10,10 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, UInt8
 
 from vibe_rl.env.base import Step
+from vibe_rl.env.canvas import GRAY, INK, ORANGE, Canvas
 from vibe_rl.spaces import Box, static_bound
 from vibe_rl.types import Key, f32, i32
 
@@ -102,3 +103,14 @@ class Pendulum:
         after = PendulumState(theta, theta_dot, state.time + 1)
         truncated = after.time >= params.max_steps
         return Step(observe(after), after, -cost(state, torque), jnp.array(False), truncated, {})
+
+    def draw(self, state: PendulumState, params: PendulumParams) -> UInt8[np.ndarray, "h w 3"]:
+        """The rod, to scale, within the circle of its end."""
+        theta, length = float(state.theta), float(params.l)
+        canvas = Canvas(-1.2 * length, 1.2 * length, -1.2 * length, 1.2 * length)
+        circle = np.linspace(0.0, 2 * np.pi, 49)
+        canvas.line(length * np.stack([np.sin(circle), np.cos(circle)], 1), 0.01 * length, GRAY)
+        end = length * np.array([-np.sin(theta), np.cos(theta)])  # angles turn to the left
+        canvas.line([(0.0, 0.0), end], 0.16 * length, ORANGE)
+        canvas.circle((0.0, 0.0), 0.05 * length, INK)
+        return canvas.image()

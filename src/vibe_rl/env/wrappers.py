@@ -7,7 +7,7 @@ is transformed; for a few lines of reward shaping, pass a function to `HookWrapp
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import jax
@@ -19,7 +19,7 @@ from vibe_rl.env.base import Environment, Step, checked
 from vibe_rl.env.host import HostEnvironment
 from vibe_rl.errors import ConfigError
 from vibe_rl.spaces import Box, Image, Space
-from vibe_rl.types import Key, PyTree, narrow
+from vibe_rl.types import AnyArray, Key, PyTree, narrow
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,10 @@ class Wrapper:
     def inner_params(self, params: PyTree) -> PyTree:
         """The part of `params` that belongs to `env`: all of it, unless a layer adds its own."""
         return params
+
+    def inner_state(self, state: PyTree) -> PyTree:
+        """The part of `state` that belongs to `env`: all of it, unless a layer adds its own."""
+        return state
 
     def default_params(self) -> PyTree:
         """The constants of `env`."""
@@ -51,6 +55,10 @@ class Wrapper:
     def step(self, key: Key, state: PyTree, action: PyTree, params: PyTree) -> Step:
         """One step of `env`."""
         return checked(self.env.step(key, state, action, self.inner_params(params)))
+
+    def draw(self, state: PyTree, params: PyTree) -> AnyArray:
+        """What `env` draws of the state, if it does; see `vibe_rl.env.drawing`."""
+        return self.env.draw(self.inner_state(state), self.inner_params(params))  # type: ignore[attr-defined]
 
 
 def layers(env: Any) -> Iterator[Any]:
@@ -95,6 +103,29 @@ class AutoResetWrapper(Wrapper):
         return step._replace(obs=obs, state=state, info=step.info | {"final_obs": step.obs})
 
 
+@dataclass(frozen=True)
+class EndingWrapper(Wrapper):
+    """Stands where `AutoResetWrapper` stood and lets episodes end, on the same random numbers.
+
+    What an `AutoResetWrapper` would have thrown away, the state after the last step, is kept.
+    """
+
+    def step(self, key: Key, state: PyTree, action: PyTree, params: PyTree) -> Step:
+        """One step of `env`, its observation in `info["final_obs"]` too."""
+        step_key, _ = jax.random.split(key)
+        step = super().step(step_key, state, action, params)
+        return step._replace(info=step.info | {"final_obs": step.obs})
+
+
+def without_auto_reset(env: Any) -> Any:
+    """`env` with an `EndingWrapper` in place of its `AutoResetWrapper`, if it has one."""
+    if isinstance(env, AutoResetWrapper):
+        return EndingWrapper(env.env)
+    if not isinstance(env, Wrapper):
+        return env
+    return replace(env, env=without_auto_reset(env.env))
+
+
 class EpisodeStatisticsState(NamedTuple):
     """The state below and the sums of the running episode."""
 
@@ -111,6 +142,10 @@ class EpisodeStatisticsWrapper(Wrapper):
     inside and outside `AutoResetWrapper` alike. Put it below layers that change the reward if the
     statistics are to be in the task's own unit.
     """
+
+    def inner_state(self, state: EpisodeStatisticsState) -> PyTree:
+        """Without the sums."""
+        return state.inner
 
     def reset(self, key: Key, params: PyTree) -> tuple[PyTree, EpisodeStatisticsState]:
         """A reset of `env` with empty sums."""
@@ -186,6 +221,10 @@ class TimeLimitWrapper(Wrapper):
             raise ConfigError("TimeLimitWrapper is outside AutoResetWrapper: put it inside.")
         if self.max_steps < 1:
             raise ConfigError(f"max_steps {self.max_steps} of TimeLimitWrapper: give at least 1.")
+
+    def inner_state(self, state: TimeLimitState) -> PyTree:
+        """Without the age."""
+        return state.inner
 
     def reset(self, key: Key, params: PyTree) -> tuple[PyTree, TimeLimitState]:
         """A reset of `env` at time 0."""

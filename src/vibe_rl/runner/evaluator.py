@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array
 
-from vibe_rl.env.base import Environment
+from vibe_rl.env.base import Environment, Step
 from vibe_rl.env.precision import fit_for_loop
 from vibe_rl.types import AnyArray, EitherKey, Key, Number, PyTree, narrow, typed_key
 
@@ -50,9 +50,10 @@ class Running(NamedTuple):
     episodes: Episodes  # so far
 
 
-def _begin_episode(
+def begin_episode(
     value: Callable[[PyTree], Array | None], env: Environment, env_params: PyTree, key: Key
 ) -> Running:
+    """One episode at its first observation; `value` estimates that."""
     key, reset_key = jax.random.split(key)
     obs, state = env.reset(reset_key, env_params)
     zero, one = jnp.float32(0.0), jnp.float32(1.0)
@@ -75,19 +76,27 @@ def _continue_episode(
         return ~running.episodes.finished & (running.episodes.length < until)
 
     def step(running: Running) -> Running:
-        key, step_key = jax.random.split(running.key)
-        after = env.step(step_key, running.state, policy(running.obs), env_params)
-        before, discount = running.episodes, running.discount
-        episodes = Episodes(
-            episode_return=after.info["episode_return"],
-            length=before.length + 1,
-            finished=after.terminated | after.truncated,
-            discounted_return=before.discounted_return + discount * after.reward,
-            first_value=before.first_value,
-        )
-        return Running(key, after.obs, after.state, discount * gamma, episodes)
+        action = policy(running.obs)
+        return one_step(action, env, env_params, gamma, running)[0]
 
     return jax.lax.while_loop(unfinished, step, running)
+
+
+def one_step(
+    action: PyTree, env: Environment, env_params: PyTree, gamma: Number, running: Running
+) -> tuple[Running, Step]:
+    """One episode a step later, and the step."""
+    key, step_key = jax.random.split(running.key)
+    after = env.step(step_key, running.state, action, env_params)
+    before, discount = running.episodes, running.discount
+    episodes = Episodes(
+        episode_return=after.info["episode_return"],
+        length=before.length + 1,
+        finished=after.terminated | after.truncated,
+        discounted_return=before.discounted_return + discount * after.reward,
+        first_value=before.first_value,
+    )
+    return Running(key, after.obs, after.state, discount * gamma, episodes), after
 
 
 def evaluate(
@@ -114,7 +123,7 @@ def evaluate(
     env, policy = fit_for_loop(env), partial(act_fn, agent_state)
 
     def run_episode(key: Key) -> Running:
-        first = _begin_episode(_no_value, env, env_params, key)
+        first = begin_episode(no_value, env, env_params, key)
         return _continue_episode(policy, env, env_params, 1.0, max_steps, first)
 
     keys = jax.random.split(typed_key(rng), n_episodes)
@@ -127,7 +136,7 @@ def begin_evaluation(
     """The first observations of `n_episodes` episodes of `(algorithm, agent_state)`."""
     algorithm, agent_state = narrow(agent)
     value = partial(algorithm.value, agent_state)
-    begin = partial(_begin_episode, value, fit_for_loop(env), env_params)
+    begin = partial(begin_episode, value, fit_for_loop(env), env_params)
     return jax.vmap(begin)(jax.random.split(rng, n_episodes))
 
 
@@ -146,7 +155,8 @@ def continue_evaluation(
     return running, summary(running.episodes)
 
 
-def _no_value(obs: PyTree) -> None:
+def no_value(obs: PyTree) -> None:
+    """For those who estimate none."""
     return None
 
 
