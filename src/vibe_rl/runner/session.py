@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from vibe_rl.checkpoint import saved_steps, settle_replaced
-from vibe_rl.errors import ConfigError, check_kind
+from vibe_rl.errors import ConfigError, check_kind, reason
 from vibe_rl.plotting.groups import try_to_draw_curve
 from vibe_rl.run_dir.directory import RunDir
 from vibe_rl.run_dir.files import absolute
 from vibe_rl.run_dir.manifest import commit, versions
+from vibe_rl.run_dir.notes import SESSIONS, SessionNote, add_note
 from vibe_rl.run_dir.plain import plain
 from vibe_rl.runner.config import RunnerConfig, check_checkpoints_used
 from vibe_rl.runner.fit import Callback, FitResult, fit
@@ -84,8 +85,10 @@ class Session:
             own = own_trackers(run, self.run_dir, found, saver, destinations) if is_first() else []
             tee = stack.enter_context(Tee(*trackers, *own))
             begin_tracking(run, found, tee)
-            result = fit(run, tee, callback, keep_history, saver, self.stop, found)
+            with noted_failure(self.run_dir, found_step(run, found)):
+                result = fit(run, tee, callback, keep_history, saver, self.stop, found)
             tee.status = how_ended(result)
+            note_session(self.run_dir, found_step(run, found), result)
             if self.run_dir is not None and is_first() and not result.interrupted:
                 log_files(run, self.run_dir, tee)
             return result
@@ -200,6 +203,38 @@ def begin_tracking(run: Run, found: Found | None, tracker: Tracker) -> None:
     if found is not None:
         tracker.rewind(found.update * run.steps_per_update)
     tracker.log_config({**plain(run.description), "versions": versions(), "commit": commit()})
+
+
+def found_step(run: Run, found: Found | None) -> int:
+    """The env step where a run begins or resumes."""
+    return 0 if found is None else found.update * run.steps_per_update
+
+
+def note_session(run_dir: RunDir | None, began: int, result: FitResult, members: int = 1) -> None:
+    """Writes down in a run's directory how its session ended, and where the time went.
+
+    Args:
+        run_dir: of the run; nothing is written where there is none.
+        began: the env step where the session began.
+        result: of the run.
+        members: how many runs were trained side by side.
+    """
+    if run_dir is not None and is_first():
+        how = how_ended(result), result.seconds, members, result.diverged
+        add_note(run_dir, SESSIONS, SessionNote(began, result.step, *how))
+
+
+@contextmanager
+def noted_failure(run_dir: RunDir | None, began: int) -> Iterator[None]:
+    """Writes down what ended its block, if rows were logged before; see `note_session`."""
+    try:
+        yield
+    except Exception as error:
+        log = None if run_dir is None else run_dir.log_path()
+        if log is not None and is_first() and log.exists() and log.stat().st_size:
+            why = reason(error)
+            add_note(run_dir, SESSIONS, SessionNote(began, None, "failed", None, reason=why))  # type: ignore[arg-type]
+        raise
 
 
 def how_ended(result: FitResult) -> Status:

@@ -18,6 +18,7 @@ from vibe_rl.runner.session import (
     check_not_past,
     how_ended,
     make_saver,
+    note_session,
     own_trackers,
     take_directory,
 )
@@ -66,6 +67,8 @@ def run_many(
             shown = member if i == 0 else without_progress(member)
             files.append(open_files(shown, run_dir, common, stack, destinations))
         results = fit(many, files, stopping, partial(_mark, run_dirs))
+        for run_dir, result in zip(run_dirs, results, strict=True):
+            note_session(run_dir, resumes_at, result, len(run_dirs))
         tell_endings(files, run_dirs, results)
         return results
 
