@@ -8,15 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from vibe_rl.checkpoint import saved_steps, settle_replaced
-from vibe_rl.errors import ConfigError, check_kind, reason
+from vibe_rl.errors import ConfigError, NonFiniteLossError, check_kind, reason
 from vibe_rl.plotting.groups import try_to_draw_curve
 from vibe_rl.run_dir.directory import RunDir
 from vibe_rl.run_dir.files import absolute
+from vibe_rl.run_dir.group import group_of
 from vibe_rl.run_dir.manifest import commit, versions
-from vibe_rl.run_dir.notes import SESSIONS, SessionNote, add_note
+from vibe_rl.run_dir.notes import HEALTH, SESSIONS, SessionNote, add_note
 from vibe_rl.run_dir.plain import plain
 from vibe_rl.runner.config import RunnerConfig, check_checkpoints_used
 from vibe_rl.runner.fit import Callback, FitResult, fit
+from vibe_rl.runner.health import Health, HealthTracker, largest_entropy, note_non_finite
 from vibe_rl.runner.resuming import Found, check_checkpoints, latest
 from vibe_rl.runner.run import Run
 from vibe_rl.runner.saving import Saver
@@ -34,7 +36,7 @@ from vibe_rl.system.programs import enable_compilation_cache
 from vibe_rl.system.signals import StopRequest
 from vibe_rl.tracking.base import LogBackend, Status, Tee, Tracker
 from vibe_rl.tracking.console import ConsoleTracker
-from vibe_rl.tracking.jsonl import MetricsLogger, rewind
+from vibe_rl.tracking.jsonl import MetricsLogger, read_metrics, rewind
 from vibe_rl.tracking.named import check_names
 from vibe_rl.tracking.opening import Destinations, open_named
 
@@ -230,10 +232,12 @@ def noted_failure(run_dir: RunDir | None, began: int) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        log = None if run_dir is None else run_dir.log_path()
-        if log is not None and is_first() and log.exists() and log.stat().st_size:
-            why = reason(error)
-            add_note(run_dir, SESSIONS, SessionNote(began, None, "failed", None, reason=why))  # type: ignore[arg-type]
+        rows = [] if run_dir is None or not is_first() else read_metrics(run_dir)
+        if run_dir is not None and rows:
+            note = SessionNote(began, None, "failed", None, reason=reason(error))
+            add_note(run_dir, SESSIONS, note)
+            if isinstance(error, NonFiniteLossError):
+                note_non_finite(run_dir, int(rows[-1].get("step", 0)) + 1, str(error))
         raise
 
 
@@ -253,10 +257,11 @@ def own_trackers(
 ) -> list[Any]:
     """The run's log, which passes rows on to the trackers that the config names, and its progress.
 
-    The line of progress tells what the saver says.
+    The line of progress tells what the saver says. What is unhealthy is said and written down.
     """
-    step = None if found is None else found.update * run.steps_per_update
-    logs = [] if run_dir is None else [open_log(run, run_dir, step, destinations)]
+    step = None if found is None else found_step(run, found)
+    logs: list[Any] = [] if run_dir is None else [open_log(run, run_dir, step, destinations)]
+    logs.append(watch_health(run, run_dir))
     if not run.config.progress_bar:
         return logs
     console = ConsoleTracker(run.n_updates * run.steps_per_update)
@@ -266,6 +271,19 @@ def own_trackers(
     if saver is not None:
         saver.say = console.status
     return [*logs, console]
+
+
+def watch_health(run: Run, run_dir: RunDir | None) -> HealthTracker:
+    """What says once what is unhealthy; it has seen the rows that the run's log has already."""
+    health = Health(run.config, largest_entropy(run.algorithm.action_space))
+    if run_dir is None:
+        return HealthTracker(health)
+    rows = [row for row in read_metrics(run_dir.log_path()) if "update" in row]
+    rewind(run_dir.log_path(HEALTH), max((row["step"] for row in rows), default=0))
+    for row in rows:
+        health(row)
+    name = "" if group_of(run_dir) is None else run_dir.root.name
+    return HealthTracker(health, run_dir, name)
 
 
 def open_log(

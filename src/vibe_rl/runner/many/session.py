@@ -9,6 +9,7 @@ from vibe_rl.checkpoint import saved_steps
 from vibe_rl.run_dir.directory import RunDir
 from vibe_rl.run_dir.divergence import Divergence, mark_diverged
 from vibe_rl.runner.fit import FitResult
+from vibe_rl.runner.health import note_non_finite
 from vibe_rl.runner.many.fit import MemberFiles, fit_many
 from vibe_rl.runner.many.runs import ManyRuns
 from vibe_rl.runner.resuming import check_checkpoints, latest, set_later_aside
@@ -98,6 +99,7 @@ def open_files(
 
 def _mark(run_dirs: Sequence[RunDir], member: int, step: int, reason: str) -> None:
     mark_diverged(run_dirs[member], Divergence(step, reason))
+    note_non_finite(run_dirs[member], step, reason)
 
 
 def keeping_two(run: Run) -> Run:
