@@ -18,6 +18,7 @@ COMMANDS = {
     "plot": "Draw reward curves: vibe-rl plot RUN [RUN ...] [--output FILE].",
     "compare": "Compare methods by all their seeds: vibe-rl compare A B [C ...] [--best].",
     "track": "Send finished runs to a tracker: vibe-rl track RUN [RUN ...] --to mlflow.",
+    "report": "Write a page about runs: vibe-rl report RUN [RUN ...] [--out FILE].",
     "envs": "List the environments that have a name.",
 }
 """What each command does; its function is `vibe_rl.cli.NAME.NAME`, imported when it runs."""

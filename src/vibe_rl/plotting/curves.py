@@ -14,6 +14,7 @@ from vibe_rl.analysis.aggregate import bootstrap_interval, iqm
 from vibe_rl.errors import ConfigError, shown
 from vibe_rl.plotting.config import PlotConfig
 from vibe_rl.plotting.smooth import smooth_ema, smooth_window
+from vibe_rl.run_dir.group import group_of
 from vibe_rl.tracking.jsonl import read_metrics
 
 _TIMESTAMP = re.compile(r"_\d{8}_\d{6}(_\d+)?$")
@@ -41,6 +42,7 @@ class Curves(NamedTuple):
     """The curves of one run, and what they are called."""
 
     name: str  # of its directory or file
+    group: str  # the name of the directory of its group, or its own
     label: str  # of its algorithm
     env_id: str  # "" if unknown
     curve: Curve
@@ -63,6 +65,7 @@ def read_curves(path: str | os.PathLike[str], x_key: str, y_key: str) -> Curves:
     env_id = config.get("env_id")
     return Curves(
         name=root.name,
+        group=(group_of(root) or root).name,
         label=algorithm_of(config) or _TIMESTAMP.sub("", root.name).removesuffix(".jsonl"),
         env_id=env_id if isinstance(env_id, str) else "",
         curve=curve,

@@ -89,8 +89,8 @@ def entropy_collapse(health: Health, row: Mapping[str, Any]) -> str | None:
         return None
     remedy = "ent_coef" if "approx_kl" in row else "target_entropy_scale"
     return (
-        f"entropy {entropy:.3g} nats is below {share:g} of a uniform policy's {most:.3g}, so little "
-        f"is explored: try a larger {remedy} or a smaller lr"
+        f"entropy {entropy:.3g} nats is below {share:g} of a uniform policy's {most:.3g}, so little"
+        f" is explored: try a larger {remedy} or a smaller lr"
     )
 
 
