@@ -67,8 +67,8 @@ class Health:
         if value is not None:
             self.first = value if self.first is None else self.first
             self.latest, self.best = value, max(self.best, value)
-        found = {name: rule(self, row) for name, rule in RULES.items()}  # all remember the row
-        new = {name: text for name, text in found.items() if text and name not in self.said}
+        found = {name: rule(self, row) for name, rule in RULES.items() if name not in self.said}
+        new = {name: text for name, text in found.items() if text}
         self.said |= set(new)
         return [HealthNote(int(row["step"]), name, text) for name, text in new.items()]
 
@@ -155,12 +155,13 @@ def stalled(health: Health, row: Mapping[str, Any]) -> str | None:
     """For a good part of the run the return is no better than at its beginning."""
     share, value = health.limits.health_stall, figure(row, "episode_return_mean")
     period = int(PERIODS * row["step"] / health.limits.total_timesteps)
-    complete = [x for x in health.returns if x < period]
-    if value is not None:
-        total, count = health.returns.get(period, (0.0, 0))
-        health.returns[period] = (total + value, count + 1)
-    if share is None or not complete or period - min(complete) <= share * PERIODS:
+    if value is None:
         return None
+    total, count = health.returns.get(period, (0.0, 0))
+    health.returns[period] = (total + value, count + 1)
+    *complete, _ = health.returns
+    if share is None or count or not complete or period - complete[0] <= share * PERIODS:
+        return None  # or it is not the first row of its period, after which the others are complete
     lately = [x for x in complete if x >= period - round(share * PERIODS)]
     if sum(health.returns[x][1] for x in lately) < LEAST_ROWS:
         return None
