@@ -55,8 +55,14 @@ def read_curves(path: str | os.PathLike[str], x_key: str, y_key: str) -> Curves:
     Raises:
         ConfigError: It has no row with both keys.
     """
+    return curves_in(path, read_metrics(path), x_key, y_key)
+
+
+def curves_in(
+    path: str | os.PathLike[str], rows: list[dict[str, Any]], x_key: str, y_key: str
+) -> Curves:
+    """The curves of a run directory or a JSONL file whose rows were read; see `read_curves`."""
     path = Path(path)
-    rows = read_metrics(path)
     curve = curve_of(rows, x_key, y_key)
     if len(curve.x) == 0:
         raise ConfigError(_no_rows(path, rows, x_key, y_key))

@@ -25,32 +25,28 @@ IQM = PlotConfig(shaded="iqm")
 
 def plot_curves_of(
     runs: Sequence[AnyPath],
-    save_path: AnyPath | None,
+    save_path: AnyPath,
     config: PlotConfig = IQM,
     keys: Mapping[str, Any] | None = None,
     compare: bool = True,
-    merge: bool = True,
-) -> Any:
-    """The reward curves of runs and groups, as a figure of matplotlib that is written too.
+) -> None:
+    """Writes the reward curves of runs and groups.
 
     Args:
         runs: directories of runs and groups.
-        save_path: the file; None writes none.
+        save_path: the file.
         config: how it looks.
         keys: `x_key` and `y_key` of `plot_reward_curve`.
         compare: whether seeds of one algorithm are one curve.
-        merge: whether all runs of one algorithm are seeds; else only the members of a group are.
 
     Raises:
         ConfigError: see `plot_reward_curve`.
     """
     each = [x for run in runs for x in (finite_members(run) if is_group(run) else [run])]
-    apart = "auto" if merge else "directory"
-    group_by = "setting" if any(map(is_sweep, runs)) and merge else apart
-    if not compare or (any(map(is_population, runs)) and merge):  # whose members are not seeds
+    group_by = "setting" if any(map(is_sweep, runs)) else "auto"
+    if not compare or any(map(is_population, runs)):  # whose members are not seeds
         group_by = "none"
-    how = {"group_by": group_by, "config": config, "save_path": save_path, **(keys or {})}
-    return plot_reward_curve(each, **how)
+    plot_reward_curve(each, group_by=group_by, config=config, save_path=save_path, **(keys or {}))
 
 
 def finite_members(path: AnyPath) -> list[RunDir]:

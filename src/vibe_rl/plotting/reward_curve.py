@@ -67,11 +67,31 @@ def plot_reward_curve(
     paths = [run_dirs] if isinstance(run_dirs, str | os.PathLike) else list(run_dirs)
     if not paths:
         raise ConfigError("run_dirs is empty: give at least one run directory.")
-    groups = _groups([read_curves(path, x_key, y_key) for path in paths], group_by)
+    runs = [read_curves(path, x_key, y_key) for path in paths]
+    return plot_curves(runs, (x_key, y_key), group_by, config, save_path)
+
+
+def plot_curves(
+    runs: list[Curves],
+    keys: tuple[str, str],
+    group_by: str,
+    config: PlotConfig,
+    save_path: AnyPath | None = None,
+) -> "matplotlib.figure.Figure":
+    """Draw curves that have been read; see `plot_reward_curve`.
+
+    Args:
+        runs: The curves of each run.
+        keys: Names of the horizontal and the vertical quantity.
+        group_by: See `plot_reward_curve`.
+        config: How the plot looks.
+        save_path: Where to write it too.
+    """
+    groups = _groups(runs, group_by)
     with styled_figure(config, save_path) as figure:
         axes = figure.subplots()
-        _draw(axes, groups, y_key, config)
-        _annotate(figure, axes, groups, (x_key, y_key), config)
+        _draw(axes, groups, keys[1], config)
+        _annotate(figure, axes, groups, keys, config)
     return figure
 
 

@@ -3,20 +3,24 @@
 import re
 from collections.abc import Callable, Sequence
 from io import StringIO
-from typing import Any
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from vibe_rl.errors import ConfigError, reason
 from vibe_rl.extras import require
 from vibe_rl.plotting.canvas import GRID, INK, SOFT_INK
 from vibe_rl.plotting.config import PlotConfig
-from vibe_rl.plotting.groups import plot_curves_of
+from vibe_rl.plotting.curves import curve_of, curves_in
 from vibe_rl.plotting.palette import get_colors
+from vibe_rl.plotting.reward_curve import plot_curves
+from vibe_rl.report.facts import RunFacts
 from vibe_rl.report.html import Html, note, tag
-from vibe_rl.run_dir.group import AnyPath
 
 SMALL, WIDE = (4.6, 3.0), (11.0, 4.2)  # inches
-MOST_CORNERS = 3000
-"""Of an area that is drawn as such; a larger one becomes a picture inside the figure."""
+MOST_POINTS = 1200
+"""Of a line, and corners of an area; a larger area becomes a picture inside the figure."""
 _FONT = re.compile(r"font-family:[^;\"]*;?\s*")
 _ID = re.compile(r'(id="|url\(#|xlink:href="#|href="#)([\w.-]+)')
 
@@ -30,9 +34,11 @@ def to_svg(figure: Any, name: str, alt: str) -> Html:
         alt: what it shows, for those who do not see it.
     """
     for axes in figure.axes:
+        for line in axes.lines:
+            line.set_data(*thinned(*line.get_data()))
         for area in axes.collections:
             corners = sum(len(path.vertices) for path in area.get_paths())
-            area.set_rasterized(corners > MOST_CORNERS)
+            area.set_rasterized(corners > MOST_POINTS)
     text = StringIO()
     matplotlib = require("matplotlib", "plot", "figures of a report")
     settings = {"svg.fonttype": "none", "svg.hashsalt": name, "path.simplify_threshold": 0.3}
@@ -40,6 +46,17 @@ def to_svg(figure: Any, name: str, alt: str) -> Html:
         figure.savefig(text, format="svg", transparent=True, metadata={"Date": None})
     svg = text.getvalue()
     return Html(in_theme(svg[svg.index("<svg") :], name).replace("<svg ", tag_of(alt), 1))
+
+
+def thinned(x: Any, y: Any) -> tuple[Any, Any]:
+    """A line that looks the same with few points: the least and the greatest of each stretch."""
+    x, y = np.asarray(x), np.asarray(y)
+    if len(x) <= MOST_POINTS:
+        return x, y
+    ends = np.linspace(0, len(x), MOST_POINTS // 2 + 1).astype(int)
+    pairs = ((a + y[a:b].argmin(), a + y[a:b].argmax()) for a, b in pairwise(ends))
+    kept = sorted({0, len(x) - 1, *(i for pair in pairs for i in pair)})
+    return x[kept], y[kept]
 
 
 def tag_of(alt: str) -> str:
@@ -60,43 +77,53 @@ def in_theme(svg: str, name: str) -> str:
     return _ID.sub(rf"\g<1>{name}-\2", _FONT.sub("", svg))
 
 
-def curves(runs: Sequence[AnyPath], name: str, y_key: str, alt: str, **how: Any) -> Html:
-    """A metric of runs and groups over env steps, with 95 % intervals where there are seeds."""
-    figsize, merge = how.get("figsize", SMALL), how.get("merge", True)
-    config = PlotConfig(shaded="iqm", figsize=figsize, title="", ylabel=how.get("ylabel"))
-    figure = plot_curves_of(runs, None, config, {"y_key": y_key}, merge=merge)
-    return to_svg(figure, name, alt)
+class Drawn(NamedTuple):
+    """What the curves of a figure are of."""
+
+    runs: Sequence[RunFacts]
+    group_by: str = "auto"  # which of them share a curve, see `plot_reward_curve`
 
 
-def learning_curve(runs: Sequence[AnyPath], what: str, prefix: str, merge: bool = True) -> Html:
+def curves(drawn: Drawn, name: str, y_key: str, alt: str, config: PlotConfig) -> Html:
+    """A metric over env steps, with 95 % intervals where there are seeds."""
+    some = [facts for facts in drawn.runs if len(drawn.runs) == 1 or _has(facts, y_key)]
+    read = [curves_in(facts.run_dir, facts.rows, "step", y_key) for facts in some]
+    return to_svg(plot_curves(read, ("step", y_key), drawn.group_by, config), name, alt)
+
+
+def _has(facts: RunFacts, y_key: str) -> bool:
+    """Whether a run among several has a metric, so that the others can be drawn without it."""
+    return len(curve_of(facts.rows, "step", y_key).x) > 0
+
+
+def learning_curve(drawn: Drawn, prefix: str) -> Html:
     """The returns, in a shape for wide and in one for narrow windows.
 
     Args:
-        runs: of directories.
-        what: they are.
+        drawn: the runs.
         prefix: of the names of these figures.
-        merge: see `plot_curves_of`.
     """
-    alt = f"Episode return over env steps of {what}."
+    alt = f"Episode return over env steps of {', '.join(facts.name for facts in drawn.runs)}."
 
     def draw(shape: str, figsize: tuple[float, float]) -> Html:
-        how = {"figsize": figsize, "merge": merge}
-        figure = curves(runs, f"{prefix}-{shape}", "episode_return", alt, **how)
+        config = PlotConfig(shaded="iqm", figsize=figsize, title="")
+        figure = curves(drawn, f"{prefix}-{shape}", "episode_return", alt, config)
         return tag("div", figure, class_=f"for-{shape}")
 
     return shown(lambda: tag("figure", draw("wide", WIDE), draw("narrow", SMALL)))
 
 
-def small_curves(runs: Sequence[AnyPath], metrics: Sequence[str], prefix: str) -> Html:
+def small_curves(drawn: Drawn, metrics: Sequence[str], prefix: str) -> Html:
     """A small figure for each metric, side by side as there is room."""
-    figures = [_small(runs, metric, f"{prefix}-{i}") for i, metric in enumerate(metrics)]
+    figures = [_small(drawn, metric, f"{prefix}-{i}") for i, metric in enumerate(metrics)]
     return tag("div", *figures, class_="figures")
 
 
-def _small(runs: Sequence[AnyPath], metric: str, name: str) -> Html:
-    caption = tag("figcaption", metric.replace("_", " "))
-    alt = f"{metric} over env steps."
-    return tag("figure", caption, shown(lambda: curves(runs, name, metric, alt, ylabel="")))
+def _small(drawn: Drawn, metric: str, name: str) -> Html:
+    config = PlotConfig(shaded="iqm", figsize=SMALL, title="", ylabel="")
+    caption, alt = metric.replace("_", " "), f"{metric} over env steps."
+    figure = shown(lambda: curves(drawn, name, metric, alt, config))
+    return tag("figure", tag("figcaption", caption), figure)
 
 
 def shown(draw: Callable[[], Html]) -> Html:

@@ -16,10 +16,18 @@ from vibe_rl.report import sections
 from vibe_rl.report.command import flat
 from vibe_rl.report.episode import episode
 from vibe_rl.report.facts import RunFacts
-from vibe_rl.report.figures import learning_curve, shown, small_curves, to_svg
+from vibe_rl.report.figures import Drawn, learning_curve, shown, small_curves, to_svg
 from vibe_rl.report.html import Html, join, note, number, section, table, tag
 from vibe_rl.run_dir.directory import RunDir
-from vibe_rl.run_dir.group import AnyPath, by_setting, is_group, is_population, members, setting_of
+from vibe_rl.run_dir.group import (
+    AnyPath,
+    by_setting,
+    is_group,
+    is_population,
+    is_sweep,
+    members,
+    setting_of,
+)
 from vibe_rl.run_dir.notes import SessionNote
 
 COMMANDS = ("train", "sweep", "evolve", "search")
@@ -41,27 +49,50 @@ class Page(NamedTuple):
     parts: list[Html]
 
 
-def page_of(path: AnyPath, detail: Detail, prefix: str = "m") -> Page:
+class Subject(NamedTuple):
+    """A run, or a group with its members."""
+
+    path: AnyPath
+    facts: RunFacts
+    members: list[RunFacts]  # in the order of their settings; none of a run
+
+    @property
+    def drawn(self) -> Drawn:
+        """What its curves are of: members that diverged are left out."""
+        if not is_group(self.path):
+            return Drawn([self.facts])
+        finite = [run for run in self.members if run.rows and run.divergence is None]
+        if is_population(self.path):  # whose members are not seeds
+            return Drawn(finite, "none")
+        return Drawn(finite, "setting" if is_sweep(self.path) else "auto")
+
+
+def read_subject(path: AnyPath) -> Subject:
+    """All that the files of a run or a group say."""
+    return Subject(path, RunFacts(path), [RunFacts(run) for run in by_setting(members(path))])
+
+
+def page_of(subject: Subject, detail: Detail, prefix: str = "m") -> Page:
     """The page about one run or group; `prefix` makes the names of its figures its own."""
-    page = group_page if is_group(path) else run_page
-    return page(path, detail, prefix)
+    page = group_page if is_group(subject.path) else run_page
+    return page(subject, detail, prefix)
 
 
-def run_page(path: AnyPath, detail: Detail, prefix: str) -> Page:
+def run_page(subject: Subject, detail: Detail, prefix: str) -> Page:
     """Everything about a run."""
-    facts = RunFacts(path)
+    facts, drawn = subject.facts, subject.drawn
     under = join([facts.name, sections.badge(facts)])
     parts = [note(facts.status[1]), sections.cards(facts)]
     if facts.rows:
-        parts.append(section("Learning curve", learning_curve([path], facts.title, prefix)))
+        parts.append(section("Learning curve", learning_curve(drawn, prefix)))
     parts.append(sections.health([facts]))
     if facts.rows:
-        parts.append(section("Evaluation", *_evaluation(facts, detail, prefix)))
-        parts += metrics(facts, [path], detail, prefix)
+        parts.append(section("Evaluation", *_evaluation(facts, drawn, detail, prefix)))
+        parts += metrics(facts, drawn, detail, prefix)
     parts.append(_pair(facts.run_dir, sections.timing(facts.sessions), detail))
-    parts.append(sections.settings(facts))
-    parts += [sections.reproduce(facts), section("Sessions", sections.history(facts))]
-    return Page(facts.title, under, [*parts, sections.machine(facts)])
+    parts += [sections.settings(facts), sections.reproduce(facts)]
+    parts += [section("Sessions", sections.history(facts)), sections.machine(facts)]
+    return Page(facts.title, under, parts)
 
 
 def _pair(run_dir: RunDir, timing: Html, detail: Detail, of: str = "") -> Html:
@@ -72,41 +103,47 @@ def _pair(run_dir: RunDir, timing: Html, detail: Detail, of: str = "") -> Html:
     return tag("div", section("Episode", of_whom, episode(run_dir)), timing, class_="pair")
 
 
-def _evaluation(facts: RunFacts, detail: Detail, prefix: str) -> list[Html]:
+def _evaluation(facts: RunFacts, drawn: Drawn, detail: Detail, prefix: str) -> list[Html]:
     names = [name for name in ("eval_return", "q_start", "return_start") if name in facts.metrics]
-    figures = small_curves([facts.run_dir], names, f"{prefix}-e") if detail.metrics else Html()
+    figures = small_curves(drawn, names, f"{prefix}-e") if detail.metrics else Html()
     return [sections.evaluations(facts), figures]
 
 
-def metrics(facts: RunFacts, paths: Sequence[AnyPath], detail: Detail, prefix: str) -> list[Html]:
+def metrics(facts: RunFacts, drawn: Drawn, detail: Detail, prefix: str) -> list[Html]:
     """The losses and the other metrics of a run, or of the group that it is a member of."""
     if not detail.metrics:
         return [section("Losses", note("Left out, as the page would be too large."))]
     apart = {*facts.losses, *sections.OF_EVALUATIONS, "episode_return_mean"}
-    others = [x for x in facts.metrics if x not in apart]
-    losses = small_curves(paths, facts.losses, f"{prefix}-l")
+    others = [name for name in facts.metrics if name not in apart]
+    losses = small_curves(drawn, facts.losses, f"{prefix}-l")
     found = [section("Losses", losses)] if facts.losses else []
-    return [*found, section("Other metrics", small_curves(paths, others, f"{prefix}-o"))]
+    return [*found, section("Other metrics", small_curves(drawn, others, f"{prefix}-o"))]
 
 
-def group_page(path: AnyPath, detail: Detail, prefix: str) -> Page:
+def group_page(subject: Subject, detail: Detail, prefix: str) -> Page:
     """Everything about seeds, a sweep, a population or a search."""
-    facts, runs = RunFacts(path), [RunFacts(run) for run in by_setting(members(path))]
-    logged = [run for run in runs if run.rows and run.divergence is None]
+    path, facts, runs = subject
+    drawn = subject.drawn
     parts = [standings(path, runs)]
-    if logged:
-        parts.insert(0, section("Learning curves", learning_curve([path], facts.title, prefix)))
+    if drawn.runs:
+        parts.insert(0, section("Learning curves", learning_curve(drawn, prefix)))
     parts.append(sections.health(runs))
-    parts += metrics(logged[0], [path], detail, prefix) if logged else []
+    parts += metrics(drawn.runs[0], drawn, detail, prefix) if drawn.runs else []
     timing = sections.timing(shared_sessions(runs))
-    best = max(logged, key=lambda run: max(run.column("eval_return"), default=-inf), default=None)
+    best = max(drawn.runs, key=_best_evaluation, default=None)
     parts.append(timing if best is None else _pair(best.run_dir, timing, detail, best.name))
     parts.append(sections.settings(facts))
     seeds = [run.config["runner"]["seed"] for run in runs if run.configs]
-    command = None if _are_seeds(runs) else recorded_command(facts)
-    parts += [sections.reproduce(facts, seeds, command) if _are_seeds(runs) or command else Html()]
+    if _are_seeds(runs):
+        parts.append(sections.reproduce(facts, seeds))
+    elif recorded_command(facts):
+        parts.append(sections.reproduce(facts, command=recorded_command(facts)))
     parts += [section("Sessions", sections.history(facts)), sections.machine(facts)]
     return Page(facts.title, tag("span", f"{facts.name}, {len(runs)} runs"), parts)
+
+
+def _best_evaluation(facts: RunFacts) -> float:
+    return max(facts.column("eval_return"), default=-inf)
 
 
 def _are_seeds(runs: Sequence[RunFacts]) -> bool:
@@ -163,19 +200,20 @@ def interval(low: float, high: float) -> str:
     return f"[{number(low)}, {number(high)}]"
 
 
-def comparison_page(paths: Sequence[AnyPath], detail: Detail) -> Page:
+def comparison_page(subjects: Sequence[Subject], detail: Detail) -> Page:
     """Several runs or groups beside each other, then each of them."""
-    facts = [RunFacts(path) for path in paths]
-    names = ", ".join(each.name for each in facts)
+    facts = [subject.facts for subject in subjects]
+    runs = [run for subject in subjects for run in subject.drawn.runs]
     parts = [
-        section("Learning curves", learning_curve(paths, names, "all", merge=False)),
-        section("Scores", *scores(paths)),
+        section("Learning curves", learning_curve(Drawn(runs, "directory"), "all")),
+        section("Scores", *scores([subject.path for subject in subjects])),
         section("Settings that differ", differing(facts)),
     ]
-    for i, path in enumerate(paths):
-        page = page_of(path, detail, f"r{i}")
+    for i, subject in enumerate(subjects):
+        page = page_of(subject, detail, f"r{i}")
         title = tag("summary", page.title, " · ", page.under)
         parts.append(tag("details", title, *page.parts, class_="run"))
+    names = ", ".join(each.name for each in facts)
     return Page(f"{len(facts)} runs compared", tag("span", names), parts)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from vibe_rl.errors import ConfigError, writing
 from vibe_rl.report.html import Html, join, tag
-from vibe_rl.report.pages import Detail, Page, comparison_page, page_of
+from vibe_rl.report.pages import Detail, Page, comparison_page, page_of, read_subject
 from vibe_rl.run_dir.directory import RunDir
 from vibe_rl.run_dir.files import write_atomically
 from vibe_rl.run_dir.group import AnyPath
@@ -51,10 +51,10 @@ def write_report(paths: Sequence[AnyPath], out: AnyPath | None = None) -> Path:
 
 def make_report(paths: Sequence[AnyPath]) -> bytes:
     """The whole file, with as much detail as is not too much."""
-    content = b""
+    content, subjects = b"", [read_subject(path) for path in paths]
     for detail in DETAILS:
-        one = len(paths) == 1
-        page = page_of(paths[0], detail) if one else comparison_page(paths, detail)
+        one = len(subjects) == 1
+        page = page_of(subjects[0], detail) if one else comparison_page(subjects, detail)
         content = document(page).encode(errors="backslashreplace")
         if len(content) <= MOST_BYTES:
             return content
