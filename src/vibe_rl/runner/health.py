@@ -79,6 +79,11 @@ def figure(row: Mapping[str, Any], name: str) -> float | None:
     return value if isinstance(value, int | float) and math.isfinite(value) else None
 
 
+def exceeds(value: float | None, limit: float | None) -> bool:
+    """Whether both are there, and the value is above the limit."""
+    return value is not None and limit is not None and value > limit
+
+
 def entropy_collapse(health: Health, row: Mapping[str, Any]) -> str | None:
     """The policy has nearly ceased to explore, and it is not because it has found what is best."""
     share, most = health.limits.health_entropy, health.largest_entropy
@@ -97,7 +102,7 @@ def entropy_collapse(health: Health, row: Mapping[str, Any]) -> str | None:
 def kl_spike(health: Health, row: Mapping[str, Any]) -> str | None:
     """Updates move the policy too far at once."""
     limit, kl = health.limits.health_kl, figure(row, "approx_kl")
-    if limit is None or kl is None or kl <= limit:
+    if not exceeds(kl, limit):
         return None
     return (
         f"approx_kl {kl:.3g} is above {limit:g}, so updates change the policy a lot at once: try a "
@@ -108,7 +113,7 @@ def kl_spike(health: Health, row: Mapping[str, Any]) -> str | None:
 def clipping(health: Health, row: Mapping[str, Any]) -> str | None:
     """Most of what updates ask for is clipped."""
     limit, clipped = health.limits.health_clip, figure(row, "clip_fraction")
-    if limit is None or clipped is None or clipped <= limit:
+    if not exceeds(clipped, limit):
         return None
     return (
         f"clip_fraction {clipped:.3g} is above {limit:g}, so many examples teach nothing more: try "

@@ -8,17 +8,21 @@ from pathlib import Path
 from typing import Any
 
 from vibe_rl.checkpoint import saved_steps, settle_replaced
-from vibe_rl.errors import ConfigError, NonFiniteLossError, check_kind, reason
+from vibe_rl.errors import ConfigError, check_kind
 from vibe_rl.plotting.groups import try_to_draw_curve
 from vibe_rl.run_dir.directory import RunDir
 from vibe_rl.run_dir.files import absolute
-from vibe_rl.run_dir.group import group_of
 from vibe_rl.run_dir.manifest import commit, versions
-from vibe_rl.run_dir.notes import HEALTH, SESSIONS, SessionNote, add_note
 from vibe_rl.run_dir.plain import plain
 from vibe_rl.runner.config import RunnerConfig, check_checkpoints_used
 from vibe_rl.runner.fit import Callback, FitResult, fit
-from vibe_rl.runner.health import Health, HealthTracker, largest_entropy, note_non_finite
+from vibe_rl.runner.noting import (
+    found_step,
+    how_ended,
+    note_session,
+    noted_failure,
+    watch_health,
+)
 from vibe_rl.runner.resuming import Found, check_checkpoints, latest
 from vibe_rl.runner.run import Run
 from vibe_rl.runner.saving import Saver
@@ -34,9 +38,9 @@ from vibe_rl.system.processes import (
 )
 from vibe_rl.system.programs import enable_compilation_cache
 from vibe_rl.system.signals import StopRequest
-from vibe_rl.tracking.base import LogBackend, Status, Tee, Tracker
+from vibe_rl.tracking.base import LogBackend, Tee, Tracker
 from vibe_rl.tracking.console import ConsoleTracker
-from vibe_rl.tracking.jsonl import MetricsLogger, read_metrics, rewind
+from vibe_rl.tracking.jsonl import MetricsLogger, rewind
 from vibe_rl.tracking.named import check_names
 from vibe_rl.tracking.opening import Destinations, open_named
 
@@ -207,47 +211,6 @@ def begin_tracking(run: Run, found: Found | None, tracker: Tracker) -> None:
     tracker.log_config({**plain(run.description), "versions": versions(), "commit": commit()})
 
 
-def found_step(run: Run, found: Found | None) -> int:
-    """The env step where a run begins or resumes."""
-    return 0 if found is None else found.update * run.steps_per_update
-
-
-def note_session(run_dir: RunDir | None, began: int, result: FitResult, members: int = 1) -> None:
-    """Writes down in a run's directory how its session ended, and where the time went.
-
-    Args:
-        run_dir: of the run; nothing is written where there is none.
-        began: the env step where the session began.
-        result: of the run.
-        members: how many runs were trained side by side.
-    """
-    if run_dir is not None and is_first():
-        how = how_ended(result), result.seconds, members, result.diverged
-        add_note(run_dir, SESSIONS, SessionNote(began, result.step, *how))
-
-
-@contextmanager
-def noted_failure(run_dir: RunDir | None, began: int) -> Iterator[None]:
-    """Writes down what ended its block, if rows were logged before; see `note_session`."""
-    try:
-        yield
-    except Exception as error:
-        rows = [] if run_dir is None or not is_first() else read_metrics(run_dir)
-        if run_dir is not None and rows:
-            note = SessionNote(began, None, "failed", None, reason=reason(error))
-            add_note(run_dir, SESSIONS, note)
-            if isinstance(error, NonFiniteLossError):
-                note_non_finite(run_dir, int(rows[-1].get("step", 0)) + 1, str(error))
-        raise
-
-
-def how_ended(result: FitResult) -> Status:
-    """How a run ended, as trackers call it."""
-    if result.diverged is not None:
-        return "failed"
-    return "interrupted" if result.interrupted else "finished"
-
-
 def own_trackers(
     run: Run,
     run_dir: RunDir | None,
@@ -271,19 +234,6 @@ def own_trackers(
     if saver is not None:
         saver.say = console.status
     return [*logs, console]
-
-
-def watch_health(run: Run, run_dir: RunDir | None) -> HealthTracker:
-    """What says once what is unhealthy; it has seen the rows that the run's log has already."""
-    health = Health(run.config, largest_entropy(run.algorithm.action_space))
-    if run_dir is None:
-        return HealthTracker(health)
-    rows = [row for row in read_metrics(run_dir.log_path()) if "update" in row]
-    rewind(run_dir.log_path(HEALTH), max((row["step"] for row in rows), default=0))
-    for row in rows:
-        health(row)
-    name = "" if group_of(run_dir) is None else run_dir.root.name
-    return HealthTracker(health, run_dir, name)
 
 
 def open_log(

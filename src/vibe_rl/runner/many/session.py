@@ -12,14 +12,13 @@ from vibe_rl.runner.fit import FitResult
 from vibe_rl.runner.health import note_non_finite
 from vibe_rl.runner.many.fit import MemberFiles, fit_many
 from vibe_rl.runner.many.runs import ManyRuns
+from vibe_rl.runner.noting import how_ended, note_session
 from vibe_rl.runner.resuming import check_checkpoints, latest, set_later_aside
 from vibe_rl.runner.run import Run
 from vibe_rl.runner.session import (
     begin_tracking,
     check_not_past,
-    how_ended,
     make_saver,
-    note_session,
     own_trackers,
     take_directory,
 )
