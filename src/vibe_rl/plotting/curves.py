@@ -20,6 +20,7 @@ from vibe_rl.tracking.jsonl import read_metrics
 _TIMESTAMP = re.compile(r"_\d{8}_\d{6}(_\d+)?$")
 _LONGEST_LABEL = 48  # characters
 _RESAMPLES = 1000  # for each of thousands of points
+_MOST_POINTS = 2000  # of a band
 
 
 class Curve(NamedTuple):
@@ -141,9 +142,12 @@ def band(curves: Sequence[Curve], shaded: str = "std") -> Band:
 
 
 def common_x(curves: Sequence[Curve]) -> np.ndarray:
-    """The curves' own x if they share it, else as many even points as the longest has."""
+    """The curves' own x if they share it, else as many even points as the longest has.
+
+    No more than can be seen, as each is resampled a thousand times.
+    """
     first = curves[0].x
-    if all(np.array_equal(curve.x, first) for curve in curves):
+    if len(first) <= _MOST_POINTS and all(np.array_equal(curve.x, first) for curve in curves):
         return first
     low, high = max(curve.x[0] for curve in curves), min(curve.x[-1] for curve in curves)
     if low > high:
@@ -151,7 +155,7 @@ def common_x(curves: Sequence[Curve]) -> np.ndarray:
             f"runs of one algorithm share no x (one starts at {low:g}, one ends at {high:g}): "
             'plot them apart with group_by="none".'
         )
-    return np.linspace(low, high, max(len(curve.x) for curve in curves))
+    return np.linspace(low, high, min(max(len(curve.x) for curve in curves), _MOST_POINTS))
 
 
 def shorten(text: str) -> str:
