@@ -127,7 +127,7 @@ def test_a_group_has_intervals_members_and_the_command_with_its_seeds(seeds):
     assert "seed_0" in words
     assert "seed_1" in words
     assert "--seeds 0:2" in words
-    assert "2 runs were trained side by side" in words
+    assert "in 1 session. 2 runs were trained side by side" in words
     assert "IQM, 95 % interval" in words  # of the curve itself
     assert "Episode" in outline.headings
 

@@ -91,7 +91,8 @@ def run_page(subject: Subject, detail: Detail, prefix: str) -> Page:
         parts += metrics(facts, drawn, detail, prefix)
     parts.append(_pair(facts.run_dir, sections.timing(facts.sessions), detail))
     parts += [sections.settings(facts), sections.reproduce(facts)]
-    parts += [section("Sessions", sections.history(facts)), sections.machine(facts)]
+    history = sections.history(facts, facts.sessions)
+    parts += [section("Sessions", history), sections.machine(facts)]
     return Page(facts.title, under, parts)
 
 
@@ -129,7 +130,8 @@ def group_page(subject: Subject, detail: Detail, prefix: str) -> Page:
         parts.insert(0, section("Learning curves", learning_curve(drawn, prefix)))
     parts.append(sections.health(runs))
     parts += metrics(drawn.runs[0], drawn, detail, prefix) if drawn.runs else []
-    timing = sections.timing(shared_sessions(runs))
+    shared = shared_sessions(runs)
+    timing = sections.timing(shared)
     best = max(drawn.runs, key=_best_evaluation, default=None)
     parts.append(timing if best is None else _pair(best.run_dir, timing, detail, best.name))
     parts.append(sections.settings(facts))
@@ -138,7 +140,7 @@ def group_page(subject: Subject, detail: Detail, prefix: str) -> Page:
         parts.append(sections.reproduce(facts, seeds))
     elif recorded_command(facts):
         parts.append(sections.reproduce(facts, command=recorded_command(facts)))
-    parts += [section("Sessions", sections.history(facts)), sections.machine(facts)]
+    parts += [section("Sessions", sections.history(facts, shared)), sections.machine(facts)]
     return Page(facts.title, tag("span", f"{facts.name}, {len(runs)} runs"), parts)
 
 

@@ -106,13 +106,13 @@ def _key(i: int, name: str) -> Html:
     return join([tag("i", class_=f"key p{i}"), " ", name])
 
 
-def history(facts: RunFacts) -> Html:
-    """Its sessions: what began them, on what, and how they ended."""
+def history(facts: RunFacts, sessions: Sequence[SessionNote]) -> Html:
+    """Its sessions: what began them, and how they ended."""
     header = ["began (UTC)", "env steps", "ended", "time", "command"]
     rows = []
-    for i in range(max(len(facts.manifests), len(facts.sessions))):
+    for i in range(max(len(facts.manifests), len(sessions))):
         manifest = facts.manifests[i] if i < len(facts.manifests) else {}
-        ended = facts.sessions[i] if i < len(facts.sessions) else None
+        ended = sessions[i] if i < len(sessions) else None
         span = (
             f"{ended.from_step:,} to {'…' if ended.step is None else f'{ended.step:,}'}"
             if ended
@@ -160,6 +160,12 @@ def settings(facts: RunFacts) -> Html:
     return section("Config", *parts, tag("details", tag("summary", "All fields"), whole))
 
 
+def _unbroken(command: str) -> Html:
+    """A command that is broken between words only, and not after their hyphens."""
+    words = [tag("span", word, class_="word") for word in command.split(" ")]
+    return join([*(part for word in words for part in (word, " ")), "\n"])
+
+
 def text(value: Any) -> str:
     """A value of a config, for people."""
     return "None" if value is None else str(tuple(value) if isinstance(value, list) else value)
@@ -183,7 +189,7 @@ def reproduce(facts: RunFacts, seeds: Sequence[int] = (), command: str | None = 
     first = normal(facts.configs[0])
     again = command or command_of(first, str(facts.run_dir), _preset(facts), seeds)
     lines = [again, *resume_commands([normal(x) for x in facts.configs], str(facts.run_dir))]
-    parts = [tag("pre", tag("code", "\n".join(lines)), tabindex="0")]
+    parts = [tag("pre", tag("code", *map(_unbroken, lines)), tabindex="0")]
     commit = facts.manifests[0].get("commit") if facts.manifests else None
     if commit:
         parts.append(note(f"At the commit {commit} of the directory in which it was trained."))

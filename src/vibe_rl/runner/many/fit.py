@@ -208,7 +208,10 @@ class Hosts:
 
     def end(self, update: int, state: TrainState, signal: int) -> list[FitResult]:
         """Handles what is left of every agent."""
-        return [self._result(i, update, entry(state, i), signal) for i in range(len(self.hosts))]
+        each = range(len(self.hosts))
+        results = [self._result(i, update, entry(state, i), signal) for i in each]
+        seconds = self.timing.totals()  # of all together, at one moment
+        return [result._replace(seconds=seconds) for result in results]
 
     def _result(self, i: int, update: int, state: TrainState, signal: int) -> FitResult:
         host = self.hosts[i]
@@ -226,7 +229,6 @@ class Hosts:
             interrupted=False,
             diverged=self.diverged[i],
             signal=signal,
-            seconds=self.timing.totals(),
         )
 
     @contextmanager
