@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import sys
 from dataclasses import dataclass, replace
 from html.parser import HTMLParser
 
@@ -282,6 +283,15 @@ def test_an_environment_that_cannot_be_drawn_is_named(tmp_path, monkeypatch, few
     run_dir, _ = train(replace(HALF, env_id="Unseen-v0"), tmp_path)
     _, words = page(run_dir)
     assert "No episode: Unseen has no picture" in words
+
+
+def test_without_matplotlib_a_page_says_what_to_install(run_dir, monkeypatch):
+    monkeypatch.setattr("vibe_rl.report.pages.episode", lambda run_dir: html.note("-"))
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    outline, words = page(run_dir)
+    assert "No figures: figures need matplotlib: pip install 'vibe-rl[plot]'" in words
+    assert words.count("pip install") <= 4
+    assert "svg" not in outline.tags
 
 
 def test_a_page_that_would_be_too_large_holds_less(trained, tmp_path, monkeypatch, quick):

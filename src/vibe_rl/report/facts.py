@@ -1,11 +1,9 @@
 """What the files of a run say, read once."""
 
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 from vibe_rl.configs.train_config import ALGORITHMS
-from vibe_rl.errors import ConfigError
 from vibe_rl.run_dir.directory import RunDir
 from vibe_rl.run_dir.divergence import divergence_of
 from vibe_rl.run_dir.files import numbered_names
@@ -100,11 +98,8 @@ class RunFacts:
         if not self.rows:
             return "empty", "Nothing was logged: it ended before its first row, or is compiling."
         last = self.sessions[-1] if self.sessions else None
-        of_all = (
-            f"{self.step:,} of {self.total:,} env steps"
-            if self.total
-            else f"{self.step:,} env steps"
-        )
+        of_total = f" of {self.total:,}" if self.total else ""
+        of_all = f"{self.step:,}{of_total} env steps"
         if last is not None and last.status == "failed" and self.step < (self.total or 0):
             return "failed", f"It failed after {of_all}: {last.reason}"
         if last is None or (last.step is not None and last.step < self.step):
@@ -114,10 +109,3 @@ class RunFacts:
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def read_facts(path: AnyPath) -> RunFacts:
-    """The facts of a run; ConfigError names what is wrong with it."""
-    if not Path(path).is_dir():
-        raise ConfigError(f"{path} is not a directory: name a run or a group.")
-    return RunFacts(path)

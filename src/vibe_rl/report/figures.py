@@ -115,6 +115,10 @@ def learning_curve(drawn: Drawn, prefix: str) -> Html:
 
 def small_curves(drawn: Drawn, metrics: Sequence[str], prefix: str) -> Html:
     """A small figure for each metric, side by side as there is room."""
+    try:
+        require("matplotlib", "plot", "figures")
+    except ConfigError as error:
+        return note(f"No figures: {error}")
     figures = [_small(drawn, metric, f"{prefix}-{i}") for i, metric in enumerate(metrics)]
     return tag("div", *figures, class_="figures")
 

@@ -1,9 +1,10 @@
 """What a session writes into its run's directory beside rows: its end, and what was unhealthy."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from typing import Any
 
-from vibe_rl.errors import NonFiniteLossError, reason
+from vibe_rl.errors import ConfigError, NonFiniteLossError, reason
 from vibe_rl.run_dir.directory import RunDir
 from vibe_rl.run_dir.group import group_of
 from vibe_rl.run_dir.notes import HEALTH, SESSIONS, SessionNote, add_note
@@ -41,13 +42,20 @@ def noted_failure(run_dir: RunDir | None, began: int) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        rows = [] if run_dir is None or not is_first() else read_metrics(run_dir)
+        rows = logged_rows(run_dir)
         if run_dir is not None and rows:
             note = SessionNote(began, None, "failed", None, reason=reason(error))
             add_note(run_dir, SESSIONS, note)
             if isinstance(error, NonFiniteLossError):
                 note_non_finite(run_dir, int(rows[-1].get("step", 0)) + 1, str(error))
         raise
+
+
+def logged_rows(run_dir: RunDir | None) -> list[dict[str, Any]]:
+    """The rows in a run's log, for the process that writes there; none if they cannot be read."""
+    with suppress(ConfigError):
+        return [] if run_dir is None or not is_first() else read_metrics(run_dir)
+    return []
 
 
 def how_ended(result: FitResult) -> Status:
