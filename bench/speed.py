@@ -16,8 +16,9 @@ import time
 from pathlib import Path
 
 import numpy as np
-from report import conditions, table
 from workloads import CONTESTANTS, NAMES, WORKLOADS, settings_of
+
+from report import conditions, table
 
 HERE = Path(__file__).parent
 SPIN_DOWN = 0.1  # s, BLAS threads spin for a while after the probe

@@ -132,3 +132,11 @@ def test_a_loose_file_is_named_after_itself(tmp_path):
 def test_a_plot_config_refuses_unknown_words(setting):
     with pytest.raises(ConfigError, match="choose"):
         PlotConfig(**setting)
+
+
+def test_a_band_of_long_curves_has_no_more_points_than_can_be_seen():
+    x = np.arange(5000.0)
+    found = band([Curve(x, x), Curve(x, x + 2)], "std")
+    assert len(found.x) == 2000
+    np.testing.assert_allclose(found.x[[0, -1]], [0.0, 4999.0])
+    np.testing.assert_allclose(found.middle, found.x + 1)

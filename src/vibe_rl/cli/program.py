@@ -21,6 +21,7 @@ COMMANDS = {
     "publish": "Register a saved policy with MLflow: vibe-rl publish RUN [--best] [--name NAME].",
     "track": "Send finished runs to a tracker: vibe-rl track RUN [RUN ...] --to mlflow.",
     "ppo-cartpole": "Train PPO on CartPole by episodes, until it converges: see its --help.",
+    "report": "Write a page about runs: vibe-rl report RUN [RUN ...] [--out FILE].",
     "envs": "List the environments that have a name.",
 }
 """What each command does; its function is `vibe_rl.cli.NAME.NAME`, imported when it runs."""

@@ -7,7 +7,7 @@ is transformed; for a few lines of reward shaping, pass a function to `HookWrapp
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import jax
@@ -101,29 +101,6 @@ class AutoResetWrapper(Wrapper):
         fresh = self.env.reset(reset_key, params)
         obs, state = select(step.terminated | step.truncated, fresh, (step.obs, step.state))
         return step._replace(obs=obs, state=state, info=step.info | {"final_obs": step.obs})
-
-
-@dataclass(frozen=True)
-class EndingWrapper(Wrapper):
-    """Stands where `AutoResetWrapper` stood and lets episodes end, on the same random numbers.
-
-    What an `AutoResetWrapper` would have thrown away, the state after the last step, is kept.
-    """
-
-    def step(self, key: Key, state: PyTree, action: PyTree, params: PyTree) -> Step:
-        """One step of `env`, its observation in `info["final_obs"]` too."""
-        step_key, _ = jax.random.split(key)
-        step = super().step(step_key, state, action, params)
-        return step._replace(info=step.info | {"final_obs": step.obs})
-
-
-def without_auto_reset(env: Any) -> Any:
-    """`env` with an `EndingWrapper` in place of its `AutoResetWrapper`, if it has one."""
-    if isinstance(env, AutoResetWrapper):
-        return EndingWrapper(env.env)
-    if not isinstance(env, Wrapper):
-        return env
-    return replace(env, env=without_auto_reset(env.env))
 
 
 class EpisodeStatisticsState(NamedTuple):

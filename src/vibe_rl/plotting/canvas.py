@@ -14,29 +14,29 @@ from vibe_rl.run_dir.files import write_atomically
 
 _MINUS = "\N{MINUS SIGN}"
 _OF_CACHE = ("temporary cache directory", "mkdir -p failed", "is not a writable directory")
-_INK, _SOFT_INK, _GRID = "#1F2430", "#5B6472", "#E4E8EE"
+INK, SOFT_INK, GRID = "#1F2430", "#5B6472", "#E4E8EE"
 _STYLE = {
     "axes.axisbelow": True,
-    "axes.edgecolor": _SOFT_INK,
+    "axes.edgecolor": SOFT_INK,
     "axes.grid": True,
-    "axes.labelcolor": _INK,
+    "axes.labelcolor": INK,
     "axes.labelsize": 11,
     "axes.spines.right": False,
     "axes.spines.top": False,
-    "axes.titlecolor": _INK,
+    "axes.titlecolor": INK,
     "axes.titlelocation": "left",
     "axes.titlepad": 12,
     "axes.titlesize": 13,
     "axes.titleweight": "bold",
     "axes.unicode_minus": True,
-    "grid.color": _GRID,
+    "grid.color": GRID,
     "legend.fontsize": 10,
     "legend.frameon": False,
-    "legend.labelcolor": _INK,
+    "legend.labelcolor": INK,
     "lines.linewidth": 2,
     "lines.solid_capstyle": "round",
-    "xtick.color": _SOFT_INK,
-    "ytick.color": _SOFT_INK,
+    "xtick.color": SOFT_INK,
+    "ytick.color": SOFT_INK,
 }
 
 

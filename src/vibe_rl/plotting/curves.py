@@ -14,11 +14,13 @@ from vibe_rl.analysis.aggregate import bootstrap_interval, iqm
 from vibe_rl.errors import ConfigError, shown
 from vibe_rl.plotting.config import PlotConfig
 from vibe_rl.plotting.smooth import smooth_ema, smooth_window
+from vibe_rl.run_dir.group import group_of
 from vibe_rl.tracking.jsonl import read_metrics
 
 _TIMESTAMP = re.compile(r"_\d{8}_\d{6}(_\d+)?$")
 _LONGEST_LABEL = 48  # characters
 _RESAMPLES = 1000  # for each of thousands of points
+_MOST_POINTS = 2000  # of a band
 
 
 class Curve(NamedTuple):
@@ -41,6 +43,7 @@ class Curves(NamedTuple):
     """The curves of one run, and what they are called."""
 
     name: str  # of its directory or file
+    group: str  # the name of the directory of its group, or its own
     label: str  # of its algorithm
     env_id: str  # "" if unknown
     curve: Curve
@@ -53,8 +56,14 @@ def read_curves(path: str | os.PathLike[str], x_key: str, y_key: str) -> Curves:
     Raises:
         ConfigError: It has no row with both keys.
     """
+    return curves_in(path, read_metrics(path), x_key, y_key)
+
+
+def curves_in(
+    path: str | os.PathLike[str], rows: list[dict[str, Any]], x_key: str, y_key: str
+) -> Curves:
+    """The curves of a run directory or a JSONL file whose rows were read; see `read_curves`."""
     path = Path(path)
-    rows = read_metrics(path)
     curve = curve_of(rows, x_key, y_key)
     if len(curve.x) == 0:
         raise ConfigError(_no_rows(path, rows, x_key, y_key))
@@ -63,6 +72,7 @@ def read_curves(path: str | os.PathLike[str], x_key: str, y_key: str) -> Curves:
     env_id = config.get("env_id")
     return Curves(
         name=root.name,
+        group=(group_of(root) or root).name,
         label=algorithm_of(config) or _TIMESTAMP.sub("", root.name).removesuffix(".jsonl"),
         env_id=env_id if isinstance(env_id, str) else "",
         curve=curve,
@@ -132,9 +142,12 @@ def band(curves: Sequence[Curve], shaded: str = "std") -> Band:
 
 
 def common_x(curves: Sequence[Curve]) -> np.ndarray:
-    """The curves' own x if they share it, else as many even points as the longest has."""
+    """The curves' own x if they share it, else as many even points as the longest has.
+
+    No more than can be seen, as each is resampled a thousand times.
+    """
     first = curves[0].x
-    if all(np.array_equal(curve.x, first) for curve in curves):
+    if len(first) <= _MOST_POINTS and all(np.array_equal(curve.x, first) for curve in curves):
         return first
     low, high = max(curve.x[0] for curve in curves), min(curve.x[-1] for curve in curves)
     if low > high:
@@ -142,7 +155,7 @@ def common_x(curves: Sequence[Curve]) -> np.ndarray:
             f"runs of one algorithm share no x (one starts at {low:g}, one ends at {high:g}): "
             'plot them apart with group_by="none".'
         )
-    return np.linspace(low, high, max(len(curve.x) for curve in curves))
+    return np.linspace(low, high, min(max(len(curve.x) for curve in curves), _MOST_POINTS))
 
 
 def shorten(text: str) -> str:

@@ -24,7 +24,7 @@ from vibe_rl.run_dir.group import AnyPath
 if TYPE_CHECKING:
     import matplotlib.figure
 
-GROUPS = ("auto", "none", "setting")
+GROUPS = ("auto", "none", "setting", "directory")
 _NAMES = {"wall_time": "Wall time [s]"}
 
 
@@ -52,7 +52,8 @@ def plot_reward_curve(
         smooth: Takes the place of `config.smooth_radius`, in rows.
         style: Takes the place of `config.style`.
         group_by: "auto"; "none" draws every run apart, named by its directory; "setting" groups the
-            members of a sweep by the part of their names before the seed.
+            members of a sweep by the part of their names before the seed; "directory" the members
+            of each group, named by its directory.
         config: How the plot looks.
         save_path: Where to write it too; folders are made.
 
@@ -66,11 +67,31 @@ def plot_reward_curve(
     paths = [run_dirs] if isinstance(run_dirs, str | os.PathLike) else list(run_dirs)
     if not paths:
         raise ConfigError("run_dirs is empty: give at least one run directory.")
-    groups = _groups([read_curves(path, x_key, y_key) for path in paths], group_by)
+    runs = [read_curves(path, x_key, y_key) for path in paths]
+    return plot_curves(runs, (x_key, y_key), group_by, config, save_path)
+
+
+def plot_curves(
+    runs: list[Curves],
+    keys: tuple[str, str],
+    group_by: str,
+    config: PlotConfig,
+    save_path: AnyPath | None = None,
+) -> "matplotlib.figure.Figure":
+    """Draw curves that have been read; see `plot_reward_curve`.
+
+    Args:
+        runs: The curves of each run.
+        keys: Names of the horizontal and the vertical quantity.
+        group_by: See `plot_reward_curve`.
+        config: How the plot looks.
+        save_path: Where to write it too.
+    """
+    groups = _groups(runs, group_by)
     with styled_figure(config, save_path) as figure:
         axes = figure.subplots()
-        _draw(axes, groups, y_key, config)
-        _annotate(figure, axes, groups, (x_key, y_key), config)
+        _draw(axes, groups, keys[1], config)
+        _annotate(figure, axes, groups, keys, config)
     return figure
 
 
@@ -86,6 +107,8 @@ def _groups(runs: list[Curves], group_by: str) -> dict[str, list[Curves]]:
         raise unknown("group_by", group_by, GROUPS)
     if group_by == "setting":
         return _by_label(r._replace(label=r.name.rpartition("_seed_")[0] or r.label) for r in runs)
+    if group_by == "directory":
+        return _by_label(run._replace(label=run.group) for run in runs)
     if group_by == "none":
         return _by_label(run._replace(label=run.name) for run in runs)
     if len({run.env_id for run in runs}) > 1:
@@ -117,7 +140,7 @@ def _draw_run(axes: Any, run: Curves, y_key: str, config: PlotConfig) -> None:
         axes.plot(*run.curve, color=color, alpha=0.25, linewidth=1)
     label = "training" if y_key == "episode_return" else _name(y_key).lower()
     axes.plot(*smooth_curve(run.curve, config), color=color, label=label, **_dot(run.curve.x))
-    if len(run.evaluation.x) and y_key != "eval_return":
+    if len(run.evaluation.x) and y_key in ("episode_return", "episode_return_mean"):
         axes.plot(*run.evaluation, "o-", color=color_for(1), markersize=5, label="evaluation")
 
 
@@ -155,7 +178,7 @@ def _annotate(
     if axes.dataLim.x0 >= 0:
         axes.set_xlim(left=0)
     if len(axes.get_legend_handles_labels()[0]) > 1:
-        legend_below(figure, axes, letters=96)
+        legend_below(figure, axes, letters=round(12 * config.figsize[0]))
 
 
 def _title(groups: dict[str, list[Curves]]) -> str:

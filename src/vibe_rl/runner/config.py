@@ -96,6 +96,22 @@ class RunnerConfig(Typed):
     """Whether checkpoints hold the replay; without it, a resumed run learns from an empty one."""
     track: tuple[str, ...] = ()
     """Trackers that get the run besides its log: tensorboard, wandb, mlflow."""
+    health_entropy: float | None = number(0.3, least=0, most=1)
+    """Share of a uniform policy's entropy below which a line says so; None never does. Not of
+    continuous actions."""
+    health_kl: float | None = number(0.06, least=0)
+    """The approx_kl of a row above which a line says so; None never does."""
+    health_clip: float | None = number(0.3, least=0, most=1)
+    """The clip_fraction of a row above which a line says so; None never does."""
+    health_value: int | None = number(20, least=1)
+    """Rows in a row with an explained_variance below 0 after which a line says so, the first 20
+    rows apart; None never does."""
+    health_q: float | None = number(2.0, least=1)
+    """How many times what episodes pay their values may be in three evaluations in a row before a
+    line says so; None never does."""
+    health_stall: float | None = number(1 / 3, above=0)
+    """Share of the run without a better return than at its beginning after which a line says so;
+    None never does."""
 
 
 def check_runner(config: RunnerConfig) -> None:

@@ -7,8 +7,8 @@ step, and where something is saved.
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
-from dataclasses import dataclass
+from contextlib import ExitStack, nullcontext
+from dataclasses import dataclass, field
 from signal import Signals
 from typing import NamedTuple, Protocol, TypeVar, runtime_checkable
 
@@ -24,6 +24,7 @@ from vibe_rl.runner.rows import Pending, Row, RowWriter, Speedometer
 from vibe_rl.runner.run import Run
 from vibe_rl.runner.saving import Saver
 from vibe_rl.runner.schedule import Stops
+from vibe_rl.runner.timing import Timing
 from vibe_rl.system.processes import greatest
 from vibe_rl.system.signals import StopRequest, unless_interrupted
 from vibe_rl.tracking.base import LogBackend, Tee
@@ -62,6 +63,7 @@ class FitResult(NamedTuple):
     interrupted: bool  # whether it was asked to stop before its budget or its last evaluation
     diverged: str | None = None  # of one among many: what was not finite; nothing is evaluated then
     signal: int = 0  # the number of the one that asked it to stop, if one did
+    seconds: dict[str, float] | None = None  # by what the host was doing; see `Timing`
 
 
 @dataclass
@@ -75,6 +77,7 @@ class Host:
     found: Found | None = None  # where the run resumes
     pending: Pending | None = None
     ended: bool = False  # whether the callback ended the run
+    timing: Timing = field(default_factory=Timing)  # of many agents, the same for all
 
     def begin(self) -> tuple[TrainState | None, int]:
         """The state to resume with, if there is one, and the updates made before."""
@@ -118,7 +121,7 @@ class Host:
         if not run.due.evaluates_after(update):
             return None
         self.flush()
-        return evaluate_apart(run, chunk, update, [self.rows.speedometer], stop)
+        return evaluate_apart(run, chunk, update, [self.rows.speedometer], self.timing, stop)
 
     def stops(self) -> Stops:
         """What a chunk may not cross, besides evaluations."""
@@ -151,11 +154,15 @@ class Host:
         self.flush()
         assert self.saver is not None
         replace = not chunk.n_updates
-        self.saver.save(update, chunk.state, self.rows.unfinished, scores, replace)
+        with self.timing.within("save"):
+            self.saver.save(update, chunk.state, self.rows.unfinished, scores, replace)
 
     def flush(self) -> Row:
         """Waits for the chunk whose metrics are not logged yet; its last row, or nothing."""
         pending, self.pending = self.pending, None
+        if pending is not None:
+            with self.timing.within("chunks"):
+                jax.block_until_ready(pending.metrics)
         return self.rows(pending)
 
     def end(self, update: int, state: TrainState, signal: int) -> FitResult:
@@ -171,7 +178,8 @@ class Host:
         if self.saver is not None:
             if signal:
                 self.saver.say(f"{Signals(signal).name}: saving step {step:,} ...")
-            self.saver.finish(update, state, rows.unfinished, scores)
+            with self.timing.within("save"):
+                self.saver.finish(update, state, rows.unfinished, scores)
         return FitResult(
             state=state,
             step=step,
@@ -180,12 +188,18 @@ class Host:
             evaluation=rows.evaluation,
             interrupted=not (complete or self.ended),
             signal=signal,
+            seconds=self.timing.totals(),
         )
 
 
 @runtime_checkable
 class AnyHost(Protocol[Result_co]):
     """The host's part in a run, or in many side by side."""
+
+    @property
+    def timing(self) -> Timing:
+        """Where the time goes."""
+        ...
 
     def begin(self) -> tuple[TrainState | None, int]:
         """The state to resume with, if there is one, and the updates made before."""
@@ -211,14 +225,21 @@ class AnyHost(Protocol[Result_co]):
 
 
 def evaluate_apart(
-    run: Run, chunk: Chunk, update: int, speedometers: Sequence[Speedometer], stop: StopRequest
+    run: Run,
+    chunk: Chunk,
+    update: int,
+    speedometers: Sequence[Speedometer],
+    timing: Timing,
+    stop: StopRequest,
 ) -> EvalMetrics | None:
     """The evaluation of a chunk's state, whose time no speedometer counts; None if it is cut."""
-    jax.block_until_ready(chunk.metrics)
+    with timing.within("chunks"):
+        jax.block_until_ready(chunk.metrics)
     for speedometer in speedometers:
         speedometer(update * run.steps_per_update)
     began = time.perf_counter()
-    scores = unless_stopped(run.evaluation(chunk.state.agent_state, update), stop)
+    evaluation = run.evaluation(chunk.state.agent_state, update)
+    scores = unless_stopped(timing.evaluation(evaluation), stop)
     for speedometer in speedometers:
         speedometer.pause(time.perf_counter() - began)
     return scores
@@ -272,9 +293,11 @@ def drive(run: Run, host: AnyHost[Result], stop: StopRequest | None = None) -> R
     requested = StopRequest() if stop is None else nullcontext(stop)
     with jax.default_matmul_precision(run.config.matmul_precision), requested as stopping:
         restored, update = host.begin()
-        with run.start(restored) as first:
+        with ExitStack() as stack:
+            with host.timing.within("compile"):
+                first = stack.enter_context(run.start(restored))
             state, restored = first, None  # whose memory is the run's now
-            for current, chunk in host.chunks(run, state, update):
+            for current, chunk in host.timing.chunks(host.chunks(run, state, update)):
                 update, state = update + chunk.n_updates, chunk.state
                 scores = host.evaluate(current, chunk, update, stopping)
                 may_continue = host.after(chunk, update, scores)

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain, islice
 from pathlib import Path
@@ -13,12 +14,12 @@ import numpy as np
 from jaxtyping import Array, UInt8
 
 from vibe_rl.algorithms.base import Algorithm
-from vibe_rl.env.base import Environment
+from vibe_rl.env.base import Environment, Step
 from vibe_rl.env.drawing import check_draws, draw
 from vibe_rl.env.host import AnyEnvironment, HostEnvironment
 from vibe_rl.env.precision import fit_for_loop
 from vibe_rl.env.traced import auto_resets
-from vibe_rl.env.wrappers import EndingWrapper, has_layer, without_auto_reset
+from vibe_rl.env.wrappers import AutoResetWrapper, Wrapper, has_layer
 from vibe_rl.errors import ConfigError
 from vibe_rl.extras import require
 from vibe_rl.run_dir.files import write_atomically
@@ -38,6 +39,29 @@ N_FOR_COLOURS = 64  # pictures
 
 Frame = UInt8[np.ndarray, "h w 3"]
 """A picture."""
+
+
+@dataclass(frozen=True)
+class EndingWrapper(Wrapper):
+    """Stands where `AutoResetWrapper` stood and lets episodes end, on the same random numbers.
+
+    What an `AutoResetWrapper` would have thrown away, the state after the last step, is kept.
+    """
+
+    def step(self, key: Key, state: PyTree, action: PyTree, params: PyTree) -> Step:
+        """One step of `env`, its observation in `info["final_obs"]` too."""
+        step_key, _ = jax.random.split(key)
+        step = super().step(step_key, state, action, params)
+        return step._replace(info=step.info | {"final_obs": step.obs})
+
+
+def without_auto_reset(env: Any) -> Any:
+    """`env` with an `EndingWrapper` in place of its `AutoResetWrapper`, if it has one."""
+    if isinstance(env, AutoResetWrapper):
+        return EndingWrapper(env.env)
+    if not isinstance(env, Wrapper):
+        return env
+    return replace(env, env=without_auto_reset(env.env))
 
 
 class Tape(NamedTuple):

@@ -16,6 +16,13 @@ from vibe_rl.run_dir.manifest import commit, versions
 from vibe_rl.run_dir.plain import plain
 from vibe_rl.runner.config import RunnerConfig, check_checkpoints_used
 from vibe_rl.runner.fit import Callback, FitResult, fit
+from vibe_rl.runner.noting import (
+    found_step,
+    how_ended,
+    note_session,
+    noted_failure,
+    watch_health,
+)
 from vibe_rl.runner.resuming import Found, check_checkpoints, latest
 from vibe_rl.runner.run import Run
 from vibe_rl.runner.saving import Saver
@@ -31,7 +38,7 @@ from vibe_rl.system.processes import (
 )
 from vibe_rl.system.programs import enable_compilation_cache
 from vibe_rl.system.signals import StopRequest
-from vibe_rl.tracking.base import LogBackend, Status, Tee, Tracker
+from vibe_rl.tracking.base import LogBackend, Tee, Tracker
 from vibe_rl.tracking.console import ConsoleTracker
 from vibe_rl.tracking.jsonl import MetricsLogger, rewind
 from vibe_rl.tracking.named import check_names
@@ -84,8 +91,10 @@ class Session:
             own = own_trackers(run, self.run_dir, found, saver, destinations) if is_first() else []
             tee = stack.enter_context(Tee(*trackers, *own))
             begin_tracking(run, found, tee)
-            result = fit(run, tee, callback, keep_history, saver, self.stop, found)
+            with noted_failure(self.run_dir, found_step(run, found)):
+                result = fit(run, tee, callback, keep_history, saver, self.stop, found)
             tee.status = how_ended(result)
+            note_session(self.run_dir, found_step(run, found), result)
             if self.run_dir is not None and is_first() and not result.interrupted:
                 log_files(run, self.run_dir, tee)
             return result
@@ -202,13 +211,6 @@ def begin_tracking(run: Run, found: Found | None, tracker: Tracker) -> None:
     tracker.log_config({**plain(run.description), "versions": versions(), "commit": commit()})
 
 
-def how_ended(result: FitResult) -> Status:
-    """How a run ended, as trackers call it."""
-    if result.diverged is not None:
-        return "failed"
-    return "interrupted" if result.interrupted else "finished"
-
-
 def own_trackers(
     run: Run,
     run_dir: RunDir | None,
@@ -218,10 +220,11 @@ def own_trackers(
 ) -> list[Any]:
     """The run's log, which passes rows on to the trackers that the config names, and its progress.
 
-    The line of progress tells what the saver says.
+    The line of progress tells what the saver says. What is unhealthy is said and written down.
     """
-    step = None if found is None else found.update * run.steps_per_update
-    logs = [] if run_dir is None else [open_log(run, run_dir, step, destinations)]
+    step = None if found is None else found_step(run, found)
+    logs: list[Any] = [] if run_dir is None else [open_log(run, run_dir, step, destinations)]
+    logs.append(watch_health(run, run_dir))
     if not run.config.progress_bar:
         return logs
     console = ConsoleTracker(run.n_updates * run.steps_per_update)

@@ -22,6 +22,7 @@ from vibe_rl.runner.resuming import Found
 from vibe_rl.runner.run import Run
 from vibe_rl.runner.saving import Saver
 from vibe_rl.runner.schedule import Stops, next_due
+from vibe_rl.runner.timing import Timing
 from vibe_rl.system.signals import StopRequest, unless_interrupted
 from vibe_rl.tracking.base import LogBackend
 
@@ -58,6 +59,11 @@ class Hosts:
     def sound(self) -> list[tuple[int, Host]]:
         """Those that have not diverged, with their places."""
         return [(i, host) for i, host in enumerate(self.hosts) if i not in self.diverged]
+
+    @property
+    def timing(self) -> Timing:
+        """Where the time of all of them together goes."""
+        return self.hosts[0].timing
 
     @property
     def steps_per_update(self) -> int:
@@ -110,7 +116,7 @@ class Hosts:
             return None
         self.flush(update)
         speedometers = [host.rows.speedometer for host in self.hosts]
-        return evaluate_apart(run, chunk, update, speedometers, stop)
+        return evaluate_apart(run, chunk, update, speedometers, self.timing, stop)
 
     def stops(self) -> Stops:
         """What a chunk may not cross, besides evaluations."""
@@ -202,7 +208,10 @@ class Hosts:
 
     def end(self, update: int, state: TrainState, signal: int) -> list[FitResult]:
         """Handles what is left of every agent."""
-        return [self._result(i, update, entry(state, i), signal) for i in range(len(self.hosts))]
+        each = range(len(self.hosts))
+        results = [self._result(i, update, entry(state, i), signal) for i in each]
+        seconds = self.timing.totals()  # of all together, at one moment
+        return [result._replace(seconds=seconds) for result in results]
 
     def _result(self, i: int, update: int, state: TrainState, signal: int) -> FitResult:
         host = self.hosts[i]
@@ -262,8 +271,9 @@ def fit_many(
         TrainingInterrupted: at Ctrl-C or SIGTERM, if there is no `stop`.
     """
     pairs = zip(many.members, files or [MemberFiles()] * len(many.members), strict=True)
+    timing = Timing()
     hosts = [
-        Host(run, row_writer(run, tracker), saver=saver, found=found)
+        Host(run, row_writer(run, tracker), saver=saver, found=found, timing=timing)
         for run, (tracker, saver, found) in pairs
     ]
     results = drive(many.run, Hosts(hosts, exchanger, on_divergence, on_evaluation), stop)

@@ -9,14 +9,15 @@ from vibe_rl.checkpoint import saved_steps
 from vibe_rl.run_dir.directory import RunDir
 from vibe_rl.run_dir.divergence import Divergence, mark_diverged
 from vibe_rl.runner.fit import FitResult
+from vibe_rl.runner.health import note_non_finite
 from vibe_rl.runner.many.fit import MemberFiles, fit_many
 from vibe_rl.runner.many.runs import ManyRuns
+from vibe_rl.runner.noting import how_ended, note_session
 from vibe_rl.runner.resuming import check_checkpoints, latest, set_later_aside
 from vibe_rl.runner.run import Run
 from vibe_rl.runner.session import (
     begin_tracking,
     check_not_past,
-    how_ended,
     make_saver,
     own_trackers,
     take_directory,
@@ -66,6 +67,8 @@ def run_many(
             shown = member if i == 0 else without_progress(member)
             files.append(open_files(shown, run_dir, common, stack, destinations))
         results = fit(many, files, stopping, partial(_mark, run_dirs))
+        for run_dir, result in zip(run_dirs, results, strict=True):
+            note_session(run_dir, resumes_at, result, len(run_dirs))
         tell_endings(files, run_dirs, results)
         return results
 
@@ -95,6 +98,7 @@ def open_files(
 
 def _mark(run_dirs: Sequence[RunDir], member: int, step: int, reason: str) -> None:
     mark_diverged(run_dirs[member], Divergence(step, reason))
+    note_non_finite(run_dirs[member], step, reason)
 
 
 def keeping_two(run: Run) -> Run:
