@@ -19,8 +19,8 @@ from jaxtyping import install_import_hook
 
 import vibe_rl
 
-ROOMS = {module.name for module in iter_modules(vibe_rl.__path__)} - {"tracking"}
-"""Where shapes are checked; rows of metrics have none, and are many."""
+ROOMS = {module.name for module in iter_modules(vibe_rl.__path__)} - {"tracking", "errors"}
+"""Where shapes are checked; rows of metrics and fields of configs have none, and are many."""
 install_import_hook([f"vibe_rl.{room}" for room in ROOMS], "beartype.beartype")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
