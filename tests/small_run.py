@@ -1,8 +1,9 @@
 """A PPO run of CartPole that takes a moment: what tests of many runs share."""
 
 from dataclasses import replace
+from itertools import count
 
-from vibe_rl.configs import PRESETS
+from vibe_rl.configs import PRESETS, TrainConfig
 
 PRESET = PRESETS["cartpole_ppo"][1]
 CONFIG = replace(
@@ -18,4 +19,10 @@ CONFIG = replace(
         plot=False,
     ),
 )
+SIZES = count(33)
 DRAWN = replace(CONFIG, runner=replace(CONFIG.runner, plot=True))
+
+
+def of_its_own(config: TrainConfig) -> TrainConfig:
+    """The run with a network that no other has, so that its programs have not been compiled yet."""
+    return replace(config, algo=replace(config.algo, hidden_sizes=(next(SIZES),)))

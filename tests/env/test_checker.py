@@ -23,6 +23,7 @@ from vibe_rl.env import (
     problems,
 )
 from vibe_rl.env.checker import examine
+from vibe_rl.env.traced import trace
 from vibe_rl.errors import ConfigError
 from vibe_rl.runner.env_checks import fit_for_training
 from vibe_rl.types import MaskedObs
@@ -292,6 +293,26 @@ def test_a_final_obs_that_an_outer_layer_lost_or_left_raw_is_reported():
     assert ['but float32[1] in info["final_obs"]' in p for p in problems(RawFinalObs(env))] == [
         True
     ]
+
+
+@dataclass(frozen=True)
+class Counted(Walk):
+    """Counts how often its step is traced, in a list that all equal ones share."""
+
+    length: int = 10
+    steps: list = field(default_factory=list, compare=False)
+
+    def step(self, key, state, action, params):
+        self.steps.append(self.length)
+        return super().step(key, state, action, params)
+
+
+def test_equal_environments_are_traced_once_and_others_again():
+    steps = []
+    for length in (10, 10, 11):
+        env = Counted(length, steps)
+        trace(env, env.default_params())
+    assert steps == [10, 11]
 
 
 def test_check_env_raises_with_all_problems():

@@ -13,6 +13,7 @@ import pytest
 
 from compiling import one_device
 from small_run import CONFIG as SMALL
+from small_run import of_its_own
 from vibe_rl.checkpoint import load_metadata, saved_steps
 from vibe_rl.cli import main
 from vibe_rl.configs import PRESETS, from_dict
@@ -225,8 +226,8 @@ def test_a_loser_continues_from_the_state_of_its_winner_on_another_device(tmp_pa
 
 
 def test_exchanges_compile_nothing(tmp_path, caplog):
-    jax.clear_caches()
-    config = replace(CONFIG, runner=replace(CONFIG.runner, checkpoint_interval=0, plot=True))
+    config = of_its_own(CONFIG)
+    config = replace(config, runner=replace(config.runner, checkpoint_interval=0, plot=True))
     with jax.log_compiles():
         group, _ = evolve(config, RANGES, 4, 256, base_dir=tmp_path)
     assert group.artifact_path("reward_curve.png").exists()

@@ -10,7 +10,7 @@ import jax
 import pytest
 
 from compiling import one_device
-from small_run import CONFIG
+from small_run import CONFIG, of_its_own
 from vibe_rl.experiment import trials
 from vibe_rl.experiment.build import build
 from vibe_rl.experiment.grid import expand_grid
@@ -24,14 +24,13 @@ from vibe_rl.runner.many.runs import side_by_side
 from vibe_rl.system.signals import StopRequest
 
 
-def runs_on(axes):
-    return [build(setting.config) for setting in expand_grid(CONFIG, axes)]
+def runs_on(axes, config=CONFIG):
+    return [build(setting.config) for setting in expand_grid(config, axes)]
 
 
 def test_many_learning_rates_are_one_program(caplog):
-    runs = runs_on({"algo.lr": [1e-4, 1e-3, 3e-3, 1e-2]})
+    runs = runs_on({"algo.lr": [1e-4, 1e-3, 3e-3, 1e-2]}, of_its_own(CONFIG))
     (group,) = by_program(runs, runs)
-    jax.clear_caches()
     with jax.log_compiles(), one_device():
         fit_many(side_by_side(group))
     compiled = [r for r in caplog.records if "Finished XLA compilation of jit(run_chunk)" in r.msg]

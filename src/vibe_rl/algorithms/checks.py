@@ -1,10 +1,29 @@
 """What every algorithm checks of its config, before anything is compiled."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
+
+import jax
 
 from vibe_rl.errors import ConfigError, check_bounds
 from vibe_rl.networks.encoder import array_spaces
 from vibe_rl.spaces import Box, Space
+
+
+@partial(jax.jit, static_argnums=0)
+def _built(build: Callable[..., Any], algorithm: Any) -> Any:
+    return build(algorithm, jax.random.key(0))
+
+
+def check_networks(build: Callable[..., Any], algorithm: Any) -> None:
+    """Raises what building an algorithm's networks raises; tried once for all of equal shapes.
+
+    Args:
+        build: a function of the algorithm and a key, such as `PPO.network`.
+        algorithm: whose numbers do not matter.
+    """
+    _built.eval_shape(build, algorithm)
 
 
 def check_common(config: Any, obs_space: Space) -> None:

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 from typing_extensions import override
 
+from vibe_rl.algorithms.checks import check_networks
 from vibe_rl.algorithms.off_policy import Memory, OffPolicy, OffPolicyConfig
 from vibe_rl.errors import ConfigError
 from vibe_rl.networks.distributions import mask_logits
@@ -131,7 +132,7 @@ class DQN(OffPolicy):
         if self.config.dueling and not self.config.hidden_sizes:
             raise ConfigError("dueling True needs a dense layer: give hidden_sizes.")
         super().check(num_envs)
-        jax.eval_shape(self.network, jax.random.key(0))  # so that its errors are raised here
+        check_networks(type(self).network, self)
 
     @override
     def init(self, key: Key) -> DQNState:

@@ -17,7 +17,7 @@ from jaxtyping import Array, Bool, Float
 from typing_extensions import override
 
 from vibe_rl.algorithms.base import Algorithm, Setup, with_schedule_steps
-from vibe_rl.algorithms.checks import check_common
+from vibe_rl.algorithms.checks import check_common, check_networks
 from vibe_rl.env.whole_episodes import first_episodes
 from vibe_rl.errors import ConfigError, Typed
 from vibe_rl.networks.actor_critic import ActorCritic, PolicyHead, check_policy
@@ -294,7 +294,7 @@ class PPO(Algorithm):
         """Raises ConfigError for unsupported spaces and batches that do not divide."""
         check_policy(self.obs_space, self.action_space, self.config.squash)
         check_common(self.config, self.obs_space)
-        jax.eval_shape(self.network, jax.random.key(0))  # so that its errors are raised here
+        check_networks(type(self).network, self)
         self._check_batch(self.config.n_steps, num_envs, self.config.n_minibatches)
 
     def _check_batch(self, n_steps: int, num_envs: int, n_minibatches: int) -> None:

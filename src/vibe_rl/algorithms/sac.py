@@ -17,6 +17,7 @@ import optax
 from jaxtyping import Array
 from typing_extensions import override
 
+from vibe_rl.algorithms.checks import check_networks
 from vibe_rl.algorithms.off_policy import Memory, OffPolicy, OffPolicyConfig
 from vibe_rl.errors import ConfigError
 from vibe_rl.networks.encoder import Encoder
@@ -163,7 +164,7 @@ class SAC(OffPolicy):
                 f"{self.config.log_std_max}: give a smaller one."
             )
         super().check(num_envs)
-        jax.eval_shape(self.networks, jax.random.key(0))  # so that its errors are raised here
+        check_networks(type(self).networks, self)
 
     @property
     def target_entropy(self) -> Array:

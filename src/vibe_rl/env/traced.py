@@ -31,6 +31,22 @@ IN_PYTHON = (jax.errors.ConcretizationTypeError, jax.errors.TracerArrayConversio
 """What JAX raises where Python needs a number that is traced."""
 
 
+def _call(owner: Any, method: str, *args: PyTree) -> PyTree:
+    return getattr(owner, method)(*args)
+
+
+_call_equals_once = jax.jit(_call, static_argnums=(0, 1))
+
+
+def result_shapes(owner: Any, method: str, *args: PyTree) -> PyTree:
+    """What `jax.eval_shape` says of a method; it is traced once for owners that are equal."""
+    try:
+        hash(owner)
+    except TypeError:
+        return jax.eval_shape(getattr(owner, method), *args)
+    return _call_equals_once.eval_shape(owner, method, *args)
+
+
 def trace(env: Environment, params: PyTree) -> Traced:
     """The shapes of everything that `env` returns, as the library sees it.
 
@@ -38,11 +54,11 @@ def trace(env: Environment, params: PyTree) -> Traced:
         ConfigError: a method raises something, or returns another number of values.
     """
     env, key = in_single_precision(env), jax.random.key(0)
-    action = jax.eval_shape(env.action_space(params).sample, key)
+    action = result_shapes(env.action_space(params), "sample", key)
     with told_of("reset", "mend it there"):
-        first = checked_first(jax.eval_shape(env.reset, key, params))
+        first = checked_first(result_shapes(env, "reset", key, params))
     with told_of("step", "mend it there; its state is the second value of reset"):
-        after = checked(jax.eval_shape(env.step, key, first[1], action, params))
+        after = checked(result_shapes(env, "step", key, first[1], action, params))
     return Traced(env, params, first, after)
 
 
@@ -121,7 +137,7 @@ def _drift(traced: Traced, weak: bool) -> Iterator[str]:
 
 def _obs_unlike_space(traced: Traced, weak: bool) -> Iterator[str]:
     space = traced.env.observation_space(traced.params)
-    sample = jax.eval_shape(space.sample, jax.random.key(0))
+    sample = result_shapes(space, "sample", jax.random.key(0))
     here, there = ("in observation_space", sample), ("after reset", traced.first[0])
     yield from _differences("obs", here, there, weak)
 

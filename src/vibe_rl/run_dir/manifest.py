@@ -36,7 +36,12 @@ def describe_environment() -> dict[str, Any]:
 
 def versions() -> dict[str, str]:
     """Versions of the packages that decide what a run computes."""
-    return {"vibe_rl": __version__, **{name: version(name) for name in _PACKAGES}}
+    return {"vibe_rl": __version__, **{name: _version_of(name) for name in _PACKAGES}}
+
+
+@cache
+def _version_of(package: str) -> str:
+    return version(package)
 
 
 def commit() -> str | None:

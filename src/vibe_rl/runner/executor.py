@@ -9,13 +9,11 @@ from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Any, NamedTuple
 
-import jax
-
 from vibe_rl.algorithms.base import Algorithm
 from vibe_rl.env.base import Environment
 from vibe_rl.runner.evaluation import Evaluation, in_pieces
 from vibe_rl.runner.evaluator import jit_begin_evaluation, jit_continue_evaluation
-from vibe_rl.runner.loop import MetricTable, TrainState, jit_start, run_chunk, start
+from vibe_rl.runner.loop import MetricTable, TrainState, jit_start, run_chunk
 from vibe_rl.types import Key, PyTree
 
 
@@ -83,8 +81,7 @@ def evaluate_on_device(
 
 def shapes_on_device(beginning: Beginning) -> TrainState:
     """See `Executor.shapes`."""
-    algorithm, env, env_params, key, num_envs = beginning
-    return jax.eval_shape(partial(start, algorithm, env, num_envs=num_envs), env_params, key)
+    return beginning.make(jit_start.eval_shape)  # traced once with the program
 
 
 ON_DEVICE = Executor(start_on_device, run_chunk, evaluate_on_device, shapes_on_device)

@@ -165,7 +165,7 @@ def start_with_host_envs(beginning: Beginning, restored: TrainState | None) -> I
 def shapes_with_host_envs(beginning: Beginning) -> TrainState:
     """See `Executor.shapes`; without the envs."""
     algorithm, key = beginning.algorithm, beginning.key
-    agent_state = with_host_ring(algorithm, jax.eval_shape(algorithm.init, key))
+    agent_state = with_host_ring(algorithm, jit_init.eval_shape(algorithm, key))
     return TrainState(agent_state, (), (), key)
 
 

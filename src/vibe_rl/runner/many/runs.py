@@ -120,9 +120,7 @@ def start_all(
 
 def shapes_of_all(beginning: Beginning) -> TrainState:
     """See `Executor.shapes`."""
-    algorithm, env, env_params, keys, num_envs = beginning
-    begin = partial(_start, env=env, num_envs=num_envs)
-    return jax.eval_shape(begin, algorithm, env_params=env_params, keys=keys)
+    return beginning.make(_start.eval_shape)
 
 
 def evaluate_all(
