@@ -205,9 +205,7 @@ def completed(word: str) -> list[str]:
 def with_tiny_budget(args: list[str]) -> list[str]:
     """The last of two equal flags counts, so this takes the place of the page's own budget."""
     if args[0] == "ppo-cartpole":
-        for name, value in FEW_EPISODES[args[1]].items():
-            args = [*pop_option(name, args)[1], name, value]
-        return args
+        return with_options(args, FEW_EPISODES[args[1]])
     command, options = args[0], FEW.get(args[0])
     if options is None or "--help" in args:
         return args
@@ -215,12 +213,18 @@ def with_tiny_budget(args: list[str]) -> list[str]:
         options = {"--seeds": "0:2"}
     if command == "sweep":
         args = [with_two_values(word) for word in args]
-    for name, value in options.items():
-        args = [*pop_option(name, args)[1], name, value]
+    args = with_options(args, options)
     if command == "evolve":
         args = [*args, "--runner.eval_every", "1024"]
     with_replay = command == "train" and args[1].endswith(("_dqn", "_sac"))
     return [*args, *(TINY_WITH_REPLAY if with_replay else TINY)]
+
+
+def with_options(args: list[str], options: dict[str, str]) -> list[str]:
+    """The words with these values of options, whatever they had."""
+    for name, value in options.items():
+        args = [*pop_option(name, args)[1], name, value]
+    return args
 
 
 def with_two_values(word: str) -> str:
