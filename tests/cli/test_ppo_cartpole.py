@@ -134,7 +134,7 @@ def test_help_names_the_commands_and_options(capsys):
         (["train", "--resume", "--run-dir", "nowhere"], "nowhere is not a run directory"),
         (["train", "--batch-size", "32", "--minibatch-size", "16"], "give one"),
         (["train", "--track", "mlfow"], "unknown tracker 'mlfow'"),
-        (["evaluate"], "needs one of --checkpoint, --run-id and --model-uri"),
+        (["evaluate"], "evaluate needs an agent: give --checkpoint, --run-id or"),
         (["evaluate", "--checkpoint", "nowhere"], "nowhere holds no agent"),
         (["sweep", "--grid", "lr"], "--grid lr: write NAME=VALUE,VALUE."),
         (["sweep", "--grid", "learning_rat=1"], "did you mean learning_rate"),

@@ -48,7 +48,7 @@ def test_figures_import_no_jax(command):
 
 @pytest.mark.parametrize("name", program.COMMANDS)
 def test_every_command_of_the_table_has_its_function(name):
-    assert program.command(name).__module__ == f"vibe_rl.cli.{name}"
+    assert program.command(name).__module__ == f"vibe_rl.cli.{name.replace('-', '_')}"
 
 
 @pytest.mark.parametrize("name", vibe_rl.__all__)

@@ -150,7 +150,7 @@ def test_the_wrapper_draws_and_films(tmp_path):
     [
         (lambda: CartPoleWrapper(render_mode="human"), "render_mode 'human': no window is opened"),
         (lambda: CartPoleWrapper(max_episode_steps=0), "max_episode_steps 0: give at least 1."),
-        (lambda: CartPoleWrapper().render(), "render needs CartPoleWrapper"),
+        (lambda: CartPoleWrapper().render(), "render_mode None draws nothing"),
     ],
 )
 def test_what_the_wrapper_cannot_do_is_refused_in_one_sentence(act, message):

@@ -121,7 +121,7 @@ def evaluate(words: Sequence[str]) -> None:
     set_address(options.mlflow_uri)
     given = [x for x in (options.checkpoint, options.run_id, options.model_uri) if x is not None]
     if len(given) != 1:
-        raise ConfigError("evaluate needs one of --checkpoint, --run-id and --model-uri.")
+        raise ConfigError("evaluate needs an agent: give --checkpoint, --run-id or --model-uri.")
     with agent_of(options)() as agent:
         scores = play_episodes(
             agent,

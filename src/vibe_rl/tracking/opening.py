@@ -8,8 +8,10 @@ from importlib.util import find_spec
 from vibe_rl.run_dir.directory import RunDir
 from vibe_rl.system.notices import say_once
 from vibe_rl.tracking.background import Background, Deadline, Worker
+from vibe_rl.tracking.base import Tracker
 from vibe_rl.tracking.named import TRACKERS, caught_up
 from vibe_rl.tracking.process import RemoteTracker, TrackerProcess
+from vibe_rl.tracking.thinning import Thinned
 
 
 class Destinations(ExitStack):
@@ -38,10 +40,11 @@ class Destinations(ExitStack):
 
 def open_named(
     names: Sequence[str], run_dir: RunDir, step: int | None, destinations: Destinations
-) -> list[Background]:
+) -> list[Tracker]:
     """The trackers of a run, which are opened while it trains.
 
-    One whose package is not installed is left out, and a line says what to install.
+    One whose package is not installed is left out, and a line says what to install. Those that take
+    long over a row get fewer.
 
     Args:
         names: in TRACKERS.
@@ -51,13 +54,14 @@ def open_named(
     """
     log = run_dir.log_path()
     where = run_dir, step, log.stat().st_size if log.exists() else 0
-    trackers = []
+    trackers: list[Tracker] = []
     for name in filter(is_installed, names):
+        worker = destinations.worker(name)
         if TRACKERS[name].apart:
             open_it = partial(RemoteTracker, destinations.process(name), *where)
+            trackers.append(Thinned(Background(open_it, worker)))
         else:
-            open_it = partial(caught_up, name, *where)
-        trackers.append(Background(open_it, destinations.worker(name)))
+            trackers.append(Background(partial(caught_up, name, *where), worker))
     return trackers
 
 

@@ -109,7 +109,7 @@ class CartPoleWrapper:
     def render(self) -> np.ndarray:
         """A picture of the present state, uint8 `[height, width, 3]`."""
         if self.render_mode is None:
-            raise ConfigError('render needs CartPoleWrapper(render_mode="rgb_array").')
+            raise ConfigError('render_mode None draws nothing: give render_mode="rgb_array".')
         if self._state is None:
             raise ConfigError("render of CartPoleWrapper comes before reset: call reset first.")
         return draw(self.env, self._state, self.env_params)

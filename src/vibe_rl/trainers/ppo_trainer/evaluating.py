@@ -15,6 +15,7 @@ from vibe_rl.tracking.mlflow import load_mlflow
 from vibe_rl.tracking.mlflow_store import check_address, given_address
 from vibe_rl.trainers.ppo_trainer.agent import CONFIG_FILE, PPOAgent
 from vibe_rl.trainers.ppo_trainer.cartpole import CartPoleWrapper
+from vibe_rl.trainers.ppo_trainer.settings import TrainerSettings
 from vibe_rl.trainers.ppo_trainer.trainer import PPOTrainer
 from vibe_rl.trainers.ppo_trainer.training import plain_scores
 
@@ -100,17 +101,19 @@ def play_episodes(
 def measure_speed(mode: str, episodes: int) -> Mapping[str, Any]:
     """How fast a mode trains without evaluations, and how long its first update takes.
 
+    Envs side by side get as many episodes each.
+
     Raises:
         ConfigError: the episodes are over before there is anything to measure.
     """
-    times = []
+    times, n = [], episodes * (1 if mode == "episodic" else TrainerSettings.num_envs)
     with tempfile.TemporaryDirectory(prefix="vibe_rl_") as folder:
         trainer = PPOTrainer(
             PPOAgent(4, 2),
             CartPoleWrapper(),
             mode=mode,
-            max_episodes=episodes,
-            convergence_window=min(100, episodes),
+            max_episodes=n,
+            convergence_window=min(100, n),
             early_stop=False,
             eval_frequency=0,
             save_frequency=10**6,
