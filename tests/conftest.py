@@ -40,6 +40,16 @@ def pytest_xdist_auto_num_workers() -> int:
     return max(1, min(cores or 1, int(free_on_host() // WORKER_BYTES)))
 
 
+@pytest.fixture
+def own_mlflow(monkeypatch, tmp_path):
+    """A working directory, and no address of MLflow: nothing is left beside the runs' folder."""
+    monkeypatch.chdir(tmp_path)
+    for name in [name for name in os.environ if name.startswith("MLFLOW_")]:
+        monkeypatch.delenv(name)
+    yield
+    assert not {"mlruns", "mlflow.db"} & {path.name for path in tmp_path.iterdir()}
+
+
 @pytest.fixture(autouse=True, scope="module")
 def _unload_programs():
     """Drops what modules compiled before it is too much.

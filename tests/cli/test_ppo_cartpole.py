@@ -17,12 +17,10 @@ TINY = [
 
 
 @pytest.fixture(autouse=True)
-def _in_a_folder_of_its_own(monkeypatch, tmp_path):
-    monkeypatch.chdir(tmp_path)
+def _patient(monkeypatch, own_mlflow):
+    """Tests of what arrives wait on a busy machine too."""
     monkeypatch.setattr("vibe_rl.tracking.background.PATIENCE", 60.0)
     monkeypatch.setattr(os, "environ", os.environ.copy())
-    for name in [name for name in os.environ if name.startswith("MLFLOW_")]:
-        monkeypatch.delenv(name)
 
 
 def run(*words):

@@ -1,6 +1,5 @@
 """MLflow's registry: versions, aliases, figures, and the same actions in a process of its own."""
 
-import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -25,13 +24,7 @@ SMALL = replace(CONFIG, runner=replace(CONFIG.runner, total_timesteps=512))
 OBS = np.random.default_rng(0).normal(size=(40, 3)).astype(np.float32)
 
 
-@pytest.fixture(autouse=True)
-def _in_a_folder_of_its_own(monkeypatch, tmp_path):
-    monkeypatch.chdir(tmp_path)
-    for name in [name for name in os.environ if name.startswith("MLFLOW_")]:
-        monkeypatch.delenv(name)
-    yield
-    assert not {"mlruns", "mlflow.db"} & {path.name for path in tmp_path.iterdir()}
+pytestmark = pytest.mark.usefixtures("own_mlflow")
 
 
 @pytest.fixture(scope="module")

@@ -35,13 +35,7 @@ def _patient(monkeypatch):
     monkeypatch.setattr("vibe_rl.tracking.background.PATIENCE", 60.0)
 
 
-@pytest.fixture(autouse=True)
-def _in_a_folder_of_its_own(monkeypatch, tmp_path):
-    monkeypatch.chdir(tmp_path)
-    for name in [name for name in os.environ if name.startswith("MLFLOW_")]:
-        monkeypatch.delenv(name)
-    yield
-    assert not {"mlruns", "mlflow.db"} & {path.name for path in tmp_path.iterdir()}
+pytestmark = pytest.mark.usefixtures("own_mlflow")
 
 
 def tracked(config, **runner):

@@ -1,6 +1,5 @@
 """Trainings of a `PPOTrainer` in MLflow: runs, artifacts, registered models, dead servers."""
 
-import os
 import subprocess
 import sys
 import time
@@ -23,13 +22,7 @@ EASY = {"target_reward": 5.0, "convergence_window": 2, "early_stopping_patience"
 OBS = np.random.default_rng(0).normal(size=(100, 4)).astype(np.float32)
 
 
-@pytest.fixture(autouse=True)
-def _in_a_folder_of_its_own(monkeypatch, tmp_path):
-    monkeypatch.chdir(tmp_path)
-    for name in [name for name in os.environ if name.startswith("MLFLOW_")]:
-        monkeypatch.delenv(name)
-    yield
-    assert not {"mlruns", "mlflow.db"} & {path.name for path in tmp_path.iterdir()}
+pytestmark = pytest.mark.usefixtures("own_mlflow")
 
 
 @pytest.fixture(scope="module", autouse=True)

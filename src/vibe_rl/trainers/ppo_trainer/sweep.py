@@ -5,10 +5,11 @@ from contextlib import suppress
 from dataclasses import fields
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+from jaxtyping import Float
 
 from vibe_rl.algorithms.ppo import PPOConfig
 from vibe_rl.errors import ConfigError, TrainingInterrupted, unknown
@@ -65,30 +66,64 @@ def sweep(
         TrainingInterrupted: Ctrl-C or SIGTERM ended it; what was trained is in the directory.
     """
     grid = {OURS.get(name, name): list(values) for name, values in grid.items()}
+    plans = planned(seeds, grid, arguments or {})
+    first = plans[0].trainer
+    group = RunDir(f"{first.name}_sweep", base_dir)
+    write_run_files(group, first.config, {"grid": grid, "seeds": list(seeds)})
+    (group.root / "members").mkdir()
+    rows, signal = train_all(plans, group, lambda row: show(line_of(row, grid)))
+    if rows:
+        write_group(group, rows, grid, first.track)
+    if signal:
+        raise TrainingInterrupted((group, rows), signal)
+    return group, rows
+
+
+class Plan(NamedTuple):
+    """One training of a sweep."""
+
+    setting: dict[str, Any]
+    seed: int
+    trainer: PPOTrainer
+
+    @property
+    def name(self) -> str:
+        """Of its directory."""
+        parts = [f"{name}={value}" for name, value in self.setting.items()]
+        return "_".join([*parts, f"seed_{self.seed}"]).replace("/", "-")
+
+
+def planned(seeds: Sequence[int], grid: Grid, arguments: Mapping[str, Any]) -> list[Plan]:
+    """Every training, with a trainer that nothing refuses.
+
+    Raises:
+        ConfigError: one cannot work, or there are none.
+    """
     settings = [dict(zip(grid, values, strict=True)) for values in product(*grid.values())]
-    given = dict(arguments or {})
-    plans = [(setting, seed) for setting in settings for seed in seeds]
+    plans = [
+        Plan(setting, seed, trainer_of({**arguments, **setting}, seed))
+        for setting in settings
+        for seed in seeds
+    ]
     if not plans:
         raise ConfigError("a sweep of no seed or no value trains nothing: give one or more.")
-    trainers = [trainer_of({**given, **setting}, seed) for setting, seed in plans]
-    group = RunDir(f"{trainers[0].name}_sweep", base_dir)
-    write_run_files(group, trainers[0].config, {"grid": grid, "seeds": list(seeds)})
-    (group.root / "members").mkdir()
-    rows, interrupted = [], None
-    for (setting, seed), trainer in zip(plans, trainers, strict=True):
-        trainer.place(group.root / "members" / member_name(setting, seed))
+    return plans
+
+
+def train_all(
+    plans: Sequence[Plan], group: RunDir, show: Callable[[dict[str, Any]], object]
+) -> tuple[list[dict[str, Any]], int]:
+    """Trains one after the other; their rows, and the number of a signal that ended it, or 0."""
+    rows = []
+    for plan in plans:
+        plan.trainer.place(group.root / "members" / plan.name)
         try:
-            results = trainer.train()
-        except TrainingInterrupted as stop:
-            interrupted = stop
-            break
-        rows.append(row_of(setting, seed, results))
-        show(line_of(rows[-1], grid))
-    if rows:
-        write_group(group, rows, grid, trainers[0].track)
-    if interrupted is not None:
-        raise TrainingInterrupted((group, rows), interrupted.signal)
-    return group, rows
+            results = plan.trainer.train()
+        except TrainingInterrupted as interrupted:
+            return rows, interrupted.signal
+        rows.append(row_of(plan.setting, plan.seed, results))
+        show(rows[-1])
+    return rows, 0
 
 
 def trainer_of(arguments: Mapping[str, Any], seed: int) -> PPOTrainer:
@@ -111,12 +146,6 @@ def trainer_of(arguments: Mapping[str, Any], seed: int) -> PPOTrainer:
 def names_of(kind: Any) -> set[str]:
     """The fields of a dataclass."""
     return {f.name for f in fields(kind)}
-
-
-def member_name(setting: Mapping[str, Any], seed: int) -> str:
-    """The name of a training's directory."""
-    parts = [f"{name}={value}" for name, value in setting.items()]
-    return "_".join([*parts, f"seed_{seed}"]).replace("/", "-")
 
 
 def row_of(setting: Mapping[str, Any], seed: int, results: TrainResults) -> dict[str, Any]:
@@ -158,15 +187,27 @@ def draw(group: RunDir, rows: Sequence[Mapping[str, Any]], grid: Grid) -> list[P
     """The heat map of the mean scores over two arguments, or one and the seeds; none without."""
     if not grid:
         return []
-    names = [*grid, "seed"][:2]
-    axes = [list(dict.fromkeys(row[name] for row in rows)) for name in names]
-    means = np.full((len(axes[0]), len(axes[1])), np.nan)
-    for i, j in np.ndindex(*means.shape):
-        here = [r[SCORE] for r in rows if r[names[0]] == axes[0][i] and r[names[1]] == axes[1][j]]
-        if here:
-            means[i, j] = np.mean(here)
+    first, second = [*grid, "seed"][:2]
+    names, values = (first, second), (values_of(rows, first), values_of(rows, second))
     path = group.artifact_path(f"hyperparameter_analysis/hyperparameter_heatmap_{SCORE}.png")
     with suppress(ConfigError):  # matplotlib is not installed
-        save(hyperparameter_heatmap((names[0], names[1]), (axes[0], axes[1]), means), path)
+        save(hyperparameter_heatmap(names, values, mean_scores(rows, names, values)), path)
         return [path]
     return []
+
+
+def values_of(rows: Sequence[Mapping[str, Any]], name: str) -> list[Any]:
+    """The different values of an argument, in the order in which they were trained."""
+    return list(dict.fromkeys(row[name] for row in rows))
+
+
+def mean_scores(
+    rows: Sequence[Mapping[str, Any]], names: Sequence[str], values: Sequence[Sequence[Any]]
+) -> Float[np.ndarray, "n m"]:
+    """The mean score of every pair of values of two arguments; NaN where there is none."""
+    means = np.full((len(values[0]), len(values[1])), np.nan)
+    for i, j in np.ndindex(*means.shape):
+        pair = values[0][i], values[1][j]
+        scores = [row[SCORE] for row in rows if (row[names[0]], row[names[1]]) == pair]
+        means[i, j] = np.mean(scores) if scores else np.nan
+    return means
