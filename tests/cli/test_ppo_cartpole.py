@@ -50,20 +50,21 @@ def test_training_evaluating_and_resuming(tmp_path, capsys):
     report = json.loads((tmp_path / "r.json").read_text())
     assert len(report["episode_rewards"]) == 5
     assert (tmp_path / report["gifs"][0]).read_bytes().startswith(b"GIF")
+    assert report["gifs"][0].startswith("one/videos/")
     run("evaluate", "--checkpoint", "one/artifacts/agent", "--episodes", "5", "--out", "s.json")
     again = json.loads((tmp_path / "s.json").read_text())
     assert again["episode_rewards"] == report["episode_rewards"]
     run("evaluate", "--checkpoint", "one", "--stochastic", "--episodes", "4")
 
-    run("train", "--resume", "--run-dir", "one", "--episodes", "8")
+    run("train", "--resume", "--run-dir", "one", "--episodes", "1000", "--target-reward", "5")
     results = json.loads((tmp_path / "one" / "results.json").read_text())
-    assert results["total_episodes"] == 8  # with the small settings that it was begun with
+    assert results["stop_reason"] == "converged"  # options that are given count, as defaults too
     assert max(results["episode_lengths"]) <= 20
 
 
 def test_a_sweep_has_a_table_a_heat_map_and_nested_runs(tmp_path, capsys):
     run(
-        *("sweep", "--seeds", "0:2", "--grid", "learning_rate=1e-3,3e-3", *TINY),
+        *("sweep", "--seeds", "0-1", "--grid", "learning_rate=1e-3,3e-3", *TINY),
         *(
             "--episodes",
             "4",
@@ -134,6 +135,8 @@ def test_help_names_the_commands_and_options(capsys):
         (["train", "--track", "mlfow"], "unknown tracker 'mlfow'"),
         (["evaluate"], "evaluate needs an agent: give --checkpoint, --run-id or"),
         (["evaluate", "--checkpoint", "nowhere"], "nowhere holds no agent"),
+        (["evaluate", "--checkpoint", "x", "--episodes", "0"], "--episodes 0: give at least 1."),
+        (["evaluate", "--checkpoint", "x", "--gif", "-1"], "--gif -1: give at least 0."),
         (["sweep", "--grid", "lr"], "--grid lr: write NAME=VALUE,VALUE."),
         (["sweep", "--grid", "learning_rat=1"], "did you mean learning_rate"),
         (["sweep", "--seed", "1"], "--seed is of a single training: leave it out of a sweep."),
@@ -150,5 +153,6 @@ def test_bad_input_gets_one_sentence_and_leaves_nothing(tmp_path, capsys, words,
 def test_a_resumed_training_keeps_its_agent(tmp_path, capsys):
     run("train", *TINY, "--episodes", "2", "--run-dir", "one", "--tracker", "none")
     assert not (tmp_path / "one" / "logs" / "metrics.csv").exists()
-    said = refused(capsys, "train", "--resume", "--run-dir", "one", "--learning-rate", "1")
-    assert "--learning-rate of a resumed training stays as it was: leave it out." in said
+    for value in ("1", "3e-4"):  # another one, and the default
+        said = refused(capsys, "train", "--resume", "--run-dir", "one", "--learning-rate", value)
+        assert "--learning-rate of a resumed training stays as it was: leave it out." in said

@@ -6,8 +6,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from small_trainer import small_agent
+from small_trainer import small_agent, small_trainer
 
+from compiling import as_users_do
 from vibe_rl.errors import ConfigError
 from vibe_rl.trainers import ActorNetwork, CartPoleWrapper, CriticNetwork, PPOAgent, PPONetwork
 from vibe_rl.trainers.ppo_trainer import evaluate_action, get_entropy
@@ -160,3 +161,43 @@ def test_what_the_wrapper_cannot_do_is_refused_in_one_sentence(act, message):
     env.reset()
     with pytest.raises(ConfigError, match="action 2: give one of 0 to 1"):
         env.step(2)
+
+
+def test_arrays_are_told_apart_by_their_names(tmp_path):
+    agent = small_agent(key=jax.random.key(3))
+    folder = agent.save(tmp_path / "model")
+    with np.load(folder / "agent.npz") as file:
+        arrays = {name: file[name] for name in reversed(file.files)}
+    np.savez(folder / "agent.npz", **arrays)
+    jax.tree.map(np.testing.assert_array_equal, PPOAgent.load(folder).state, agent.state)
+
+
+@pytest.mark.parametrize("content", [None, b"junk"])
+def test_damaged_files_are_refused_in_one_sentence(tmp_path, content):
+    folder = small_agent().save(tmp_path / "model")
+    (folder / "agent.npz").unlink()
+    if content:
+        (folder / "agent.npz").write_bytes(content)
+    with pytest.raises(ConfigError, match=r"agent\.npz is missing or damaged: save the agent again"):
+        PPOAgent.load(folder)
+    (folder / "agent.json").write_text("[]")
+    with pytest.raises(ConfigError, match="is no saved agent"):
+        PPOAgent.load(folder)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigError, match="cannot be written"):
+        small_agent().save(tmp_path / "file")
+
+
+def test_a_number_is_no_key():
+    with as_users_do(), pytest.raises(ConfigError, match="key 42: give one key, such as"):
+        PPOAgent(4, 2, key=42)
+
+
+def test_an_agent_trained_on_raw_observations_forgets_its_statistics(tmp_path):
+    agent = small_agent()
+    small_trainer(tmp_path, agent=agent, max_episodes=3).train()
+    assert agent.observation_stats["count"] > 0
+    raw = CartPoleWrapper(normalize_observations=False)
+    small_trainer(tmp_path, agent=agent, env=raw, max_episodes=3).train()
+    assert agent.observation_stats["count"] == 0
+    np.testing.assert_allclose(agent.actor(OBS), agent.actor(agent_view(agent, OBS)), atol=1e-6)

@@ -15,9 +15,16 @@ from compiling import as_users_do
 from vibe_rl.errors import ConfigError, TrainingInterrupted
 from vibe_rl.runner.loop import run_chunk
 from vibe_rl.tracking.jsonl import read_metrics
-from vibe_rl.trainers import CartPoleWrapper, PlateauMonitor, PPOAgent, PPOTrainer
+from vibe_rl.trainers import (
+    CartPoleWrapper,
+    ConvergenceMonitor,
+    PlateauMonitor,
+    PPOAgent,
+    PPOTrainer,
+)
+from vibe_rl.trainers.ppo_trainer.monitors import Status
+from vibe_rl.trainers.ppo_trainer.progress import Episode, Progress
 
-QUIET = {"plot": False, "verbose": False}
 TIMES = ("training_time", "run_dir")
 
 
@@ -273,26 +280,31 @@ def test_ctrl_c_returns_results_and_resuming_makes_them_whole(trained, tmp_path,
     assert partial["final_eval"] is None
     assert tracker.events[-1] == ("close", "interrupted")
 
-    resumed = PPOTrainer.restore(trainer.run_dir, trackers=[tracker], **QUIET)
+    tracker.rows.clear()
+    resumed = PPOTrainer.restore(trainer.run_dir, trackers=[tracker])
     payloads = []
     again = resumed.train(callback=payloads.append, resume=True)
     assert timeless(again) == timeless(results)
     assert_same(resumed.agent.state, complete.agent.state)
     assert [payload["episode"] for payload in payloads] == list(range(episode + 1, 12))
+    told = [
+        (step, row["eval_max_reward"]) for step, row in tracker.rows if "eval_max_reward" in row
+    ]
+    assert [step for step, _ in told] == [3, 7, 11], "those of before in full"
     with (trainer.run_dir / "logs" / "metrics.csv").open(newline="") as file:
         assert [int(row["episode"]) for row in csv.DictReader(file)] == list(range(12))
 
 
 def test_resuming_what_is_complete_changes_nothing(trained):
     trainer, results, _ = trained
-    resumed = PPOTrainer.restore(trainer.run_dir, **QUIET)
+    resumed = PPOTrainer.restore(trainer.run_dir)
     assert timeless(resumed.train(resume=True)) == timeless(results)
 
 
 def test_a_longer_training_goes_on_where_a_complete_one_ended(tmp_path):
     short = small_trainer(tmp_path, max_episodes=6, save_frequency=4)
     short.train()
-    longer = PPOTrainer.restore(short.run_dir, max_episodes=9, **QUIET)
+    longer = PPOTrainer.restore(short.run_dir, max_episodes=9)
     results = longer.train(resume=True)
     straight = small_trainer(tmp_path, max_episodes=9, save_frequency=4).train()
     assert results["episode_rewards"] == straight["episode_rewards"]
@@ -328,10 +340,13 @@ def test_the_best_evaluated_agent_is_returned_if_the_last_is_worse(tmp_path):
     best, last = results["best_eval_reward"], results["last_eval"]["avg_reward"]
     assert results["best_eval_episode"] < 12
     assert last < best
-    restored = PPOTrainer.restore(trainer.run_dir, **QUIET)
+    restored = PPOTrainer.restore(trainer.run_dir)
     assert_same(restored.agent.state, trainer.agent.state)
+    assert results["final_avg_reward"] > last
+    assert trainer.agent.state.step == results["best_eval_episode"]
     kept = small_trainer(tmp_path, agent=small_agent(learning_rate=1.0), seed=2, restore_best=False)
     assert kept.train()["final_avg_reward"] == last
+    assert kept.agent.state.step == 12
 
 
 def test_an_evaluation_before_training_is_of_the_first_agent_and_survives_resuming(tmp_path):
@@ -339,7 +354,7 @@ def test_an_evaluation_before_training_is_of_the_first_agent_and_survives_resumi
     with pytest.raises(TrainingInterrupted):
         trainer.train(callback=interrupting_at(4))
     assert trainer.results["eval_episodes_at"] == [0, 4]
-    again = PPOTrainer.restore(trainer.run_dir, **QUIET).train(resume=True)
+    again = PPOTrainer.restore(trainer.run_dir).train(resume=True)
     assert again["eval_episodes_at"] == [0, 4, 8, 12]
     assert again["eval_rewards"][0] == trainer.results["eval_rewards"][0]
 
@@ -355,7 +370,7 @@ def test_several_episodes_in_an_update(tmp_path):
     assert rewards == results["episode_rewards"]
     with pytest.raises(TrainingInterrupted) as raised:
         small_trainer(tmp_path, episodes_per_update=3).train(callback=interrupting_at(5))
-    restored = PPOTrainer.restore(raised.value.result["run_dir"], **QUIET)
+    restored = PPOTrainer.restore(raised.value.result["run_dir"])
     assert timeless(restored.train(resume=True)) == timeless(results)
 
 
@@ -455,8 +470,7 @@ def test_lines_are_printed(tmp_path, capsys):
         ({"episodes_per_update": 5}, "episodes_per_update 5 does not divide max_episodes 12"),
         ({"track": ["mlfow"]}, "unknown tracker 'mlfow': did you mean mlflow"),
         ({"agent": small_agent}, "agent is a function: give a PPOAgent."),
-        ({"callbacks": [3]}, "callback 3: give a function, or None."),
-        ({"key": jax.random.split(jax.random.key(0))}, "give one key, or seed"),
+        ({"key": jax.random.split(jax.random.key(0))}, "key of 4 words: give one of"),
     ],
 )
 def test_what_cannot_work_is_refused_in_one_sentence(tmp_path, changes, message):
@@ -483,11 +497,16 @@ def test_what_cannot_work_is_refused_before_anything_is_written(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_existing_run_directory_is_not_written_over(trained, tmp_path):
-    trainer, _, _ = trained
-    again = small_trainer(tmp_path, run_dir=trainer.run_dir)
+def test_an_existing_run_directory_is_not_written_over(tmp_path):
+    trainer = small_trainer(tmp_path, run_dir=tmp_path / "one", max_episodes=3)
+    (tmp_path / "one").mkdir()  # an empty folder is as good as none
+    trainer.train()
+    learned = trainer.agent.state
+    before = {path: path.read_bytes() for path in (tmp_path / "one").rglob("*") if path.is_file()}
     with pytest.raises(ConfigError, match="exists"):
-        again.train()
+        trainer.train()
+    assert_same(trainer.agent.state, learned)
+    assert before == {p: p.read_bytes() for p in (tmp_path / "one").rglob("*") if p.is_file()}
 
 
 def test_a_resumed_training_of_another_shape_is_refused(trained, tmp_path):
@@ -501,3 +520,160 @@ def test_a_default_window_longer_than_the_training_is_only_named(tmp_path, caplo
     with warnings.catch_warnings(), caplog.at_level(logging.WARNING, "vibe_rl"):
         PPOTrainer(small_agent(), CartPoleWrapper(), max_episodes=7)
     assert "convergence_window 100 is longer than max_episodes 7" in caplog.text
+
+
+def test_another_agent_of_the_trainer_is_trained_from_where_it_is(tmp_path):
+    trainer = small_trainer(tmp_path, max_episodes=3, restore_best=False)
+    trainer.train()
+    other = small_agent(key=jax.random.key(9))
+    trainer.agent = other
+    seen = []
+    trainer.train(lambda payload: seen.append(trainer.agent.state.step))
+    assert seen == [1, 2, 3]
+    alone = small_trainer(
+        tmp_path, agent=small_agent(key=jax.random.key(9)), max_episodes=3, restore_best=False
+    )
+    alone.train()
+    assert_same(other.state, alone.agent.state)
+
+
+def test_a_callback_may_evaluate_the_agent_as_it_is(tmp_path):
+    scores = []
+
+    def callback(payload):
+        if payload["episode"] in (0, 2):
+            scores.append(trainer.evaluate(2)["episode_rewards"])
+
+    trainer = small_trainer(tmp_path, max_episodes=3)
+    results = trainer.train(callback)
+    assert len(scores) == 2
+    assert results["stop_reason"] == "max_episodes"
+
+
+def test_convergence_within_an_update_ends_the_training(tmp_path):
+    progress = Progress(ConvergenceMonitor(10.0, window=2, patience=2))
+    row = dict.fromkeys(
+        ("actor_loss", "critic_loss", "entropy", "total_loss", "approx_kl", "kl_k1"), 0.0
+    ) | dict.fromkeys(("clip_fraction", "grad_norm", "explained_variance", "lr"), 0.0)
+    progress.add([Episode(x, 1) for x in (12.0, 12.0, 12.0, 1.0)], row)
+    assert progress.stop
+    assert not progress.status.stop
+
+
+def test_a_training_killed_before_its_first_checkpoint_begins_anew(trained, tmp_path):
+    complete, results, _ = trained
+
+    def fail(payload):
+        if payload["episode"] == 1:
+            raise RuntimeError("as a kill")
+
+    agent = small_agent(key=jax.random.key(0))
+    trainer = small_trainer(tmp_path, agent=agent, save_frequency=12, eval_frequency=4)
+    with pytest.raises(RuntimeError):
+        trainer.train(fail)
+    assert not list(tmp_path.glob("*/checkpoints/step_*"))
+    (run_dir,) = tmp_path.iterdir()
+    restored = PPOTrainer.restore(run_dir)
+    again = restored.train(resume=True)
+    assert timeless(again) == timeless(results)
+    assert_same(restored.agent.state, complete.agent.state)
+
+
+def test_a_restored_trainer_has_its_monitor_name_and_places(tmp_path):
+    monitor = PlateauMonitor(min_delta=1000.0, patience=2, window=2)
+    trainer = small_trainer(tmp_path, monitor=monitor, mlflow_experiment_name="mine", csv=False)
+    with pytest.raises(TrainingInterrupted):
+        trainer.train(interrupting_at(2))
+    assert trainer.run_dir.name.startswith("mine_")
+    restored = PPOTrainer.restore(trainer.run_dir)
+    assert restored.name == "mine"
+    assert restored.train(resume=True)["stop_reason"] == "plateau"
+    assert not (trainer.run_dir / "logs" / "metrics.csv").exists()
+
+
+class OfMine:
+    reason, best, reached_episode, convergence_episode = "mine", None, None, None
+
+    def update(self, episode_return):
+        return Status(None, 0, reached=False, converged=False, stop=False)
+
+
+def test_a_monitor_of_ones_own_has_to_be_given_again(tmp_path):
+    trainer = small_trainer(tmp_path, monitor=OfMine(), max_episodes=3)
+    trainer.train()
+    with pytest.raises(ConfigError, match="had a monitor of its own, OfMine: give monitor"):
+        PPOTrainer.restore(trainer.run_dir)
+    assert PPOTrainer.restore(trainer.run_dir, monitor=OfMine()).agent.trained
+
+
+@pytest.mark.parametrize("name", ["seed", "key", "mode", "eval_at_start", "log_gradient_flow"])
+def test_what_a_training_began_with_stays(trained, name):
+    trainer, _, _ = trained
+    with pytest.raises(ConfigError, match=f"{name} of a resumed training stays as it was"):
+        PPOTrainer.restore(trainer.run_dir, **{name: 5})
+
+
+def test_an_evaluation_before_the_training_is_no_agent_to_return(tmp_path):
+    agent = small_agent(learning_rate=1.0)
+    trainer = small_trainer(tmp_path, agent=agent, seed=1, eval_at_start=True)
+    results = trainer.train()  # which only ruins it
+    assert results["eval_rewards"][0] > max(results["eval_rewards"][1:])
+    last, best = results["last_eval"]["avg_reward"], max(results["eval_rewards"][1:])
+    assert (results["final_avg_reward"] == last) == (last >= best)
+
+
+def test_episodes_are_collected_whole_in_vectorized_mode_too(tmp_path):
+    how = {"mode": "vectorized", "num_envs": 4, "rollout_steps": 16}
+    trainer = small_trainer(tmp_path, agent=small_agent(minibatch_size=16), **how)
+    data = trainer.collect_episode(jax.random.key(0))
+    assert data["dones"][-1]
+    assert not data["dones"][:-1].any()
+
+
+def test_films_never_replace_one_another(trained):
+    trainer, _, _ = trained
+    paths = [trainer.evaluate(2, record_gif=True, episode_id=12)["gif_path"] for _ in range(2)]
+    assert len(set(paths)) == 2
+
+
+def test_pictures_that_cannot_be_made_end_nothing(tmp_path, monkeypatch, caplog):
+    def fail(*_):
+        raise OSError("no space left")
+
+    monkeypatch.setattr("vibe_rl.trainers.ppo_trainer.finishing.illustrate", fail)
+    (tmp_path / "films").write_text("a file")
+    env = CartPoleWrapper(video_dir=tmp_path / "films", video_record_freq=1)
+    trainer = small_trainer(tmp_path, env=env, max_episodes=4)
+    with caplog.at_level(logging.WARNING, "vibe_rl"):
+        results = trainer.train()
+    assert "figures and reports are not complete: no space left" in caplog.text
+    assert "no GIF of an evaluation" in caplog.text
+    assert json.loads((trainer.run_dir / "results.json").read_text())["total_episodes"] == 4
+    assert results["final_eval"] is not None
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"callbacks": 3}, "callback 3: give objects with a method __call__"),
+        ({"trackers": [3]}, "trackers 3: give objects with a method log"),
+        ({"target_reward": float("nan")}, "target_reward nan: give a number"),
+        ({"seed": 1, "key": jax.random.key(1)}, "seed 1 and a key: give one of them"),
+        ({"key": jax.random.key(0, impl="rbg")}, "key of 4 words: give one of jax.random.key"),
+    ],
+)
+def test_odd_arguments_are_refused_in_one_sentence(tmp_path, changes, message):
+    with as_users_do(), pytest.raises(ConfigError, match=message):
+        small_trainer(tmp_path, **changes)
+
+
+def test_one_callback_one_tracker_and_names_with_commas_are_taken(tmp_path):
+    called, tracker = [], Recorder()
+    with as_users_do():
+        trainer = small_trainer(
+            tmp_path, max_episodes=3, callbacks=called.append, trackers=tracker, track="tensorboard"
+        )
+    trainer.train()
+    assert len(called) == 3
+    assert tracker.rows
+    assert trainer.track == ("tensorboard",)

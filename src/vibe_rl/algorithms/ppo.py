@@ -294,6 +294,8 @@ class PPO(Algorithm):
         """Raises ConfigError for unsupported spaces and batches that do not divide."""
         check_policy(self.obs_space, self.action_space, self.config.squash)
         check_common(self.config, self.obs_space)
+        if self.config.even_minibatches and not self.config.whole_episodes:
+            raise ConfigError("even_minibatches True is of whole_episodes: turn one on or one off.")
         check_networks(type(self).network, self)
         self._check_batch(self.config.n_steps, num_envs, self.config.n_minibatches)
 

@@ -1,8 +1,11 @@
 """`vibe-rl ppo-cartpole train | evaluate | sweep | benchmark`: `PPOTrainer` on the command line."""
 
 import os
+import re
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vibe_rl.cli.options import asks_help, parse_words, pop_option, split_names
@@ -13,7 +16,7 @@ from vibe_rl.cli.ppo_cartpole_options import (
     TrainOptions,
     arguments_of_agent,
     arguments_of_trainer,
-    changed,
+    given_of,
 )
 from vibe_rl.errors import ConfigError, shown, unknown
 
@@ -27,6 +30,8 @@ COMMANDS = {
     "sweep": "Train many: vibe-rl ppo-cartpole sweep --seeds 0:5 --grid learning_rate=1e-4,3e-4.",
     "benchmark": "Measure steps per second: vibe-rl ppo-cartpole benchmark.",
 }
+FIXED = ("batch_size", "seed", "max_steps", "experiment_name", "mode", "num_envs")
+"""Options that a resumed training keeps, as those of the agent."""
 
 
 def ppo_cartpole(args: Sequence[str]) -> None:
@@ -43,15 +48,14 @@ def ppo_cartpole(args: Sequence[str]) -> None:
 
 def train(words: Sequence[str]) -> None:
     """Trains, and prints how it ended."""
-    named, words = pop_option("--track", words)
-    options = parse_words(TrainOptions, words, "vibe-rl ppo-cartpole train")
-    track = split_names(named) if named else []
+    known = pop_option("--track", words)[1]
+    options = parse_words(TrainOptions, known, "vibe-rl ppo-cartpole train")
     set_address(options.mlflow_uri)
-    trainer = trainer_of(options, track)
+    trainer = trainer_of(options, words)
     print_result(lambda: (trainer.train(resume=options.resume),), print_results)
 
 
-def trainer_of(options: TrainOptions, track: Sequence[str]) -> "PPOTrainer":
+def trainer_of(options: TrainOptions, words: Sequence[str]) -> "PPOTrainer":
     """The trainer that the options describe, or that of a run with what they change."""
     import jax  # noqa: PLC0415 - each command imports what it needs
 
@@ -61,9 +65,9 @@ def trainer_of(options: TrainOptions, track: Sequence[str]) -> "PPOTrainer":
         PPOTrainer,
     )
 
-    arguments = arguments_of_trainer(options, track)
+    arguments = arguments_of_trainer(options, words)
     if options.resume:
-        check_resumes(options)
+        check_resumes(options, words)
         return PPOTrainer.restore(str(options.run_dir), **arguments)
     agent = PPOAgent(4, 2, key=jax.random.key(options.seed), **arguments_of_agent(options))
     env = CartPoleWrapper(max_episode_steps=options.max_steps)
@@ -71,11 +75,11 @@ def trainer_of(options: TrainOptions, track: Sequence[str]) -> "PPOTrainer":
     return PPOTrainer(agent, env, **own, **arguments)
 
 
-def check_resumes(options: TrainOptions) -> None:
+def check_resumes(options: TrainOptions, words: Sequence[str]) -> None:
     """Raises ConfigError if the run to resume is not named, or its agent would be another."""
     if options.run_dir is None:
         raise ConfigError("--resume needs the run: --resume --run-dir RUN.")
-    for name in changed(options, (*AGENTS, "batch_size", "seed", "max_steps", "experiment_name")):
+    for name in given_of(options, words, (*AGENTS, *FIXED)):
         option = f"--{name.replace('_', '-')}"
         raise ConfigError(f"{option} of a resumed training stays as it was: leave it out.")
 
@@ -102,7 +106,8 @@ def print_results(results: Mapping[str, Any]) -> None:
     if results["model_version"] is not None:
         print(f"Registered | version {results['model_version']} of the model")
     if interrupted:
-        print("Resume with | the same command and --resume --run-dir " + shown(results["run_dir"]))
+        words = ["vibe-rl", "ppo-cartpole", "train", "--resume", "--run-dir"]
+        print(f"Resume with | {shlex.join([*words, shown(results['run_dir'])])}")
 
 
 def scores_line(scores: Mapping[str, Any]) -> str:
@@ -122,6 +127,9 @@ def evaluate(words: Sequence[str]) -> None:
     given = [x for x in (options.checkpoint, options.run_id, options.model_uri) if x is not None]
     if len(given) != 1:
         raise ConfigError("evaluate needs an agent: give --checkpoint, --run-id or --model-uri.")
+    for name, least in (("episodes", 1), ("gif", 0)):
+        if getattr(options, name) < least:
+            raise ConfigError(f"--{name} {getattr(options, name)}: give at least {least}.")
     with agent_of(options)() as agent:
         scores = play_episodes(
             agent,
@@ -129,6 +137,7 @@ def evaluate(words: Sequence[str]) -> None:
             seed=options.seed,
             target_reward=options.target_reward,
             n_gifs=options.gif,
+            video_dir=videos_of(options.checkpoint),
             stochastic=options.stochastic,
         )
     print(f"Evaluation | {scores_line(scores)}")
@@ -139,6 +148,12 @@ def evaluate(words: Sequence[str]) -> None:
         from vibe_rl.trainers.ppo_trainer.illustrations import write_json  # noqa: PLC0415
 
         print(f"Report | {write_json(options.out, scores)}")
+
+
+def videos_of(checkpoint: str | None) -> Path:
+    """Where GIFs go: into the run, if it is one that is evaluated."""
+    is_run = checkpoint is not None and Path(checkpoint, "logs").is_dir()
+    return Path(str(checkpoint), "videos") if is_run else Path("videos")
 
 
 def agent_of(options: EvaluateOptions) -> Callable[[], Any]:
@@ -160,15 +175,14 @@ def sweep(words: Sequence[str]) -> None:
     from vibe_rl.configs import parse_seeds  # noqa: PLC0415
     from vibe_rl.trainers.ppo_trainer.sweep import sweep as train_all  # noqa: PLC0415
 
-    named, words = pop_option("--track", words)
     seeds, words = pop_option("--seeds", words)
     grid, words = pop_grid(words)
-    options = parse_words(TrainOptions, words, "vibe-rl ppo-cartpole sweep")
-    refuse_of_single(options)
+    known = pop_option("--track", words)[1]
+    options = parse_words(TrainOptions, known, "vibe-rl ppo-cartpole sweep")
+    refuse_of_single(options, words)
     set_address(options.mlflow_uri)
-    arguments = arguments_of_trainer(options, split_names(named) if named else [])
-    arguments |= changed(options, AGENTS)
-    listed = parse_seeds((seeds or "0:5").replace("-", ":"))
+    arguments = arguments_of_trainer(options, words) | given_of(options, words, AGENTS)
+    listed = parse_seeds(INCLUSIVE.sub(half_open, seeds or "0:5"))
     print_result(lambda: train_all(listed, grid, arguments=arguments), print_group)
 
 
@@ -177,12 +191,18 @@ SWEEP_HELP = """usage: vibe-rl ppo-cartpole sweep [--seeds 0:5] [--grid NAME=VAL
 Trains every combination of the values with every seed, one after the other, into one directory with
 a table, a heat map and, with --tracker mlflow, a run of MLflow that has them all.
 Other options: vibe-rl ppo-cartpole train --help."""
+INCLUSIVE = re.compile(r"(\d+)-(\d+)")
 SINGLE = ("seed", "run_dir", "resume", "batch_size")
 
 
-def refuse_of_single(options: TrainOptions) -> None:
+def half_open(seeds: re.Match[str]) -> str:
+    """Seeds such as 0-4, the last included, as 0:5."""
+    return f"{seeds[1]}:{int(seeds[2]) + 1}"
+
+
+def refuse_of_single(options: TrainOptions, words: Sequence[str]) -> None:
     """Raises ConfigError for what is of one training."""
-    for name in changed(options, SINGLE):
+    for name in given_of(options, words, SINGLE):
         option = f"--{name.replace('_', '-')}"
         raise ConfigError(f"{option} is of a single training: leave it out of a sweep.")
 

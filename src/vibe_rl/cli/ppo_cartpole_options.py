@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from vibe_rl.cli.options import pop_option, split_names
 from vibe_rl.errors import ConfigError
 from vibe_rl.system.notices import say_once
 
@@ -111,7 +112,7 @@ class EvaluateOptions:
     seed: int = 42
     """Of the episodes."""
     gif: int = 0
-    """Episodes that are written as GIFs."""
+    """Further greedy episodes, written as GIFs."""
     stochastic: bool = False
     """Draws actions from the policy instead of taking the likeliest."""
     out: str | None = None
@@ -126,24 +127,31 @@ def arguments_of_agent(options: TrainOptions) -> dict[str, Any]:
     return given | {"minibatch_size": minibatch_size(options)}
 
 
-def arguments_of_trainer(options: TrainOptions, track: Sequence[str]) -> dict[str, Any]:
-    """The arguments of the trainer, as far as they are no defaults, and where numbers go.
+def arguments_of_trainer(options: TrainOptions, words: Sequence[str]) -> dict[str, Any]:
+    """The arguments of the trainer that are given.
 
     Args:
         options: of the command line.
-        track: further names of trackers.
+        words: of the command line, `--track` among them if it is given.
     """
-    given = {NAMES.get(name, name): x for name, x in changed(options, TRAINERS).items()}
+    named, words = pop_option("--track", words)
+    given = given_of(options, words, TRAINERS)
+    arguments = {NAMES.get(name, name): x for name, x in given.items()}
+    if options.no_early_stop:
+        arguments["early_stop"] = False
+    if named is None and not given_of(options, words, ("tracker", "disable_mlflow")):
+        return arguments
     tracker = "csv" if options.disable_mlflow else options.tracker
+    track = split_names(named) if named else []
     own = [tracker] if tracker in ("mlflow", "tensorboard") else []
-    how = {"track": list(dict.fromkeys([*track, *own])), "csv": tracker != "none"}
-    return given | how | ({"early_stop": False} if options.no_early_stop else {})
+    return arguments | {"track": list(dict.fromkeys([*track, *own])), "csv": tracker != "none"}
 
 
-def changed(options: TrainOptions, names: Sequence[str]) -> dict[str, Any]:
-    """Those of the options that are not their defaults."""
-    given = {name: getattr(options, name) for name in names}
-    return {name: x for name, x in given.items() if x != getattr(TrainOptions, name)}
+def given_of(options: TrainOptions, words: Sequence[str], names: Sequence[str]) -> dict[str, Any]:
+    """Those of the options that the words give, be it with their defaults."""
+    flags = [word.partition("=")[0] for word in words if word.startswith("--")]
+    given = {flag[2:].replace("-", "_") for flag in flags}
+    return {name: getattr(options, name) for name in names if name in given}
 
 
 def minibatch_size(options: TrainOptions) -> int:

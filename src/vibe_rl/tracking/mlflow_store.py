@@ -1,5 +1,6 @@
 """Where MLflow keeps runs: a database in the folder of the runs, or what the environment names."""
 
+import json
 import logging
 import os
 import re
@@ -54,12 +55,14 @@ def folder_of_runs(run_dir: RunDir) -> Path:
 
 
 def experiment_of(run_dir: RunDir | None) -> str:
-    """The name of a run directory, or of its group's, without the time."""
+    """What the manifest of a run, or of its group, says; else its directory's name without time."""
     if run_dir is None:
         return "vibe_rl"
-    name = (group_of(run_dir) or run_dir.root).name
-    stamped = STAMPED.fullmatch(name)
-    return stamped[1] if stamped else name
+    folder = group_of(run_dir) or run_dir.root
+    manifest = folder / "manifest.json"
+    named = json.loads(manifest.read_text()).get("experiment") if manifest.exists() else None
+    stamped = STAMPED.fullmatch(folder.name)
+    return named or (stamped[1] if stamped else folder.name)
 
 
 def find_experiment(client: Any, name: str, artifacts: Path) -> str:

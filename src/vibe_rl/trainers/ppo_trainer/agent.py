@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
+from zipfile import BadZipFile
 
 import jax
 import jax.numpy as jnp
@@ -13,13 +14,13 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float
 
-from vibe_rl.algorithms.ppo import PPO, PPOState
-from vibe_rl.errors import ConfigError, shown
+from vibe_rl.algorithms.ppo import PPO, PPOConfig, PPOState
+from vibe_rl.errors import ConfigError, shown, writing
 from vibe_rl.networks.actor_critic import ActorCritic, PolicyHead
 from vibe_rl.networks.distributions import Categorical
 from vibe_rl.networks.encoder import Encoder
 from vibe_rl.networks.layers import Linear
-from vibe_rl.ops.normalization import standardize_obs
+from vibe_rl.ops.normalization import initial_statistics, standardize_obs
 from vibe_rl.run_dir.files import write_atomically
 from vibe_rl.run_dir.plain import plain
 from vibe_rl.spaces import Box, Discrete
@@ -92,7 +93,7 @@ class PPOAgent:
             name: value for name, value in locals().items() if name in AgentConfig.__annotations__
         }
         self.config = AgentConfig(**given)
-        self.state = self._first_state(jax.random.key(0) if key is None else typed_key(key))
+        self.state = self._first_state(jax.random.key(0) if key is None else checked_key(key))
         self.trained = False  # whether it has learned, or was loaded
 
     def _first_state(self, key: Any) -> PPOState:
@@ -106,23 +107,24 @@ class PPOAgent:
         shape = (self.config.observation_dim,)
         return PPO(config, Box(-np.inf, np.inf, shape), Discrete(self.config.action_dim))
 
-    def fitted(self, like: PyTree) -> PPOState:
-        """The state as that of an env's own algorithm, whose spaces may have bounds.
+    def fitted(self, like: PyTree, state: PPOState | None = None) -> PPOState:
+        """A state as that of an env's own algorithm, whose spaces may have bounds.
 
         Args:
             like: such a state, or its shapes.
+            state: of this agent; None: the present one.
         """
-        state = self.state
+        held: Any = self.state if state is None else state
         if like.obs_statistics is None:
-            state = state._replace(obs_statistics=None)
-        return jax.tree.unflatten(jax.tree.structure(like), jax.tree.leaves(state))
+            held = held._replace(obs_statistics=None)
+        return jax.tree.unflatten(jax.tree.structure(like), jax.tree.leaves(held))
 
     def take(self, state: PPOState) -> None:
         """Holds a state that was learned for this agent from now on."""
-        if state.obs_statistics is None:
-            state = state._replace(obs_statistics=self.state.obs_statistics)
-        leaves = [jnp.asarray(leaf) for leaf in jax.tree.leaves(state)]
-        self.state = jax.tree.unflatten(jax.tree.structure(self.state), leaves)
+        if state.obs_statistics is None:  # it observes what there is
+            like = jax.ShapeDtypeStruct((self.config.observation_dim,), jnp.float32)
+            state = state._replace(obs_statistics=initial_statistics(like))
+        self.state = jax.tree.unflatten(jax.tree.structure(self.state), jax.tree.leaves(state))
         self.trained = True
 
     @property
@@ -132,7 +134,7 @@ class PPOAgent:
 
     @property
     def network_params(self) -> PPONetwork:
-        """The same: a network is the tree of its parameters."""
+        """The networks: they are the tree of their parameters."""
         return self.state.params
 
     @property
@@ -189,7 +191,8 @@ class PPOAgent:
         folder = Path(path)
         if (folder / CONFIG_FILE).exists() and not overwrite:
             raise ConfigError(f"{shown(folder)} holds an agent already: name another folder.")
-        folder.mkdir(parents=True, exist_ok=True)
+        with writing(folder):
+            folder.mkdir(parents=True, exist_ok=True)
         about = {"format": FORMAT_NAME, "version": FORMAT, "config": plain(asdict(self.config))}
         with write_atomically(folder / STATE_FILE) as file:
             np.savez(file, **arrays_by_name(self.state))  # type: ignore[arg-type]
@@ -207,13 +210,29 @@ class PPOAgent:
         folder = Path(path)
         agent = cls(**read_config(folder / CONFIG_FILE))
         like = arrays_by_name(agent.state)
-        with np.load(folder / STATE_FILE, allow_pickle=False) as file:
-            saved = {name: file[name] for name in file.files}
+        saved = read_arrays(folder / STATE_FILE)
         shapes = {name: x.shape for name, x in saved.items()}
         if shapes != {name: x.shape for name, x in like.items()}:
             raise ConfigError(f"{shown(folder)}: agent.npz is not of agent.json: save it again.")
-        agent.take(jax.tree.unflatten(jax.tree.structure(agent.state), list(saved.values())))
+        leaves = [jnp.asarray(saved[name]) for name in like]
+        agent.take(jax.tree.unflatten(jax.tree.structure(agent.state), leaves))
         return agent
+
+
+def read_arrays(path: Path) -> dict[str, np.ndarray]:
+    """The arrays of a file, by their names; ConfigError if it is damaged."""
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return {name: file[name] for name in file.files}
+    except (OSError, ValueError, BadZipFile) as error:
+        raise ConfigError(f"{shown(path)} is missing or damaged: save the agent again.") from error
+
+
+def checked_key(key: Any) -> Any:
+    """A typed key; ConfigError for what is none, such as a number."""
+    if not hasattr(key, "dtype") or np.ndim(key) > 1:
+        raise ConfigError(f"PPOAgent key {key!r}: give one key, such as jax.random.key(0).")
+    return typed_key(key)
 
 
 def read_config(path: Path) -> dict[str, Any]:
@@ -222,7 +241,9 @@ def read_config(path: Path) -> dict[str, Any]:
         about = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, json.JSONDecodeError) as error:
         raise ConfigError(f"{shown(path)} is no saved agent: name a folder of save().") from error
-    if about.get("format") != FORMAT_NAME or about.get("version", 0) > FORMAT:
+    if not isinstance(about, dict) or about.get("format") != FORMAT_NAME:
+        raise ConfigError(f"{shown(path)} is no saved agent: name a folder of save().")
+    if about.get("version", 0) > FORMAT:
         raise ConfigError(
             f"{shown(path)} is of format {about.get('format')} {about.get('version')}, and this "
             f"version reads {FORMAT_NAME} up to {FORMAT}: upgrade vibe_rl, or save it again."
@@ -250,4 +271,5 @@ def get_entropy(logits: Float[Array, " A"]) -> Float[Array, ""]:
 
 def describe(agent: PPOAgent) -> Mapping[str, Any]:
     """The agent's settings, for logs."""
-    return plain({**asdict(agent.config), **agent.config.more})
+    own = asdict(agent.config)
+    return plain({"hidden_sizes": PPOConfig.hidden_sizes, **own.pop("more"), **own})

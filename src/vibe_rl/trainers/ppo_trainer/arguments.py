@@ -1,14 +1,12 @@
 """What a `PPOTrainer` makes of its arguments."""
 
-import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
 import numpy as np
 
 from vibe_rl.errors import ConfigError, check_kind
-from vibe_rl.run_dir.directory import RunDir
 from vibe_rl.trainers.ppo_trainer.agent import PPOAgent
 from vibe_rl.trainers.ppo_trainer.cartpole import CartPoleWrapper
 from vibe_rl.trainers.ppo_trainer.monitors import ConvergenceMonitor
@@ -30,12 +28,13 @@ def seed_of(key: EitherKey) -> dict[str, int]:
     """The seed that a key was made of, such as 42 of `PRNGKey(42)`."""
     data = np.asarray(jax.random.key_data(typed_key(key)))
     if data.shape != (2,):
-        raise ConfigError(f"key of shape {data.shape}: give one key, or seed.")
+        raise ConfigError(f"key of {data.size} words: give one of jax.random.key, or seed.")
     return {"seed": int(data[0]) << 32 | int(data[1])}
 
 
 def monitor_of(settings: TrainerSettings) -> ConvergenceMonitor:
     """The rule that the settings describe."""
+    settings.check_window()
     return ConvergenceMonitor(
         target=settings.target_reward,
         window=settings.convergence_window,
@@ -44,12 +43,40 @@ def monitor_of(settings: TrainerSettings) -> ConvergenceMonitor:
     )
 
 
-def with_mlflow(track: Sequence[str]) -> tuple[str, ...]:
-    """The names of trackers, MLflow's among them."""
-    return tuple(track) if "mlflow" in track else (*track, "mlflow")
+def names_of(track: Sequence[str] | str, mlflow: bool) -> tuple[str, ...]:
+    """The names of trackers, of which a text has several with commas; MLflow's if it is wanted."""
+    named = track.split(",") if isinstance(track, str) else track
+    names = [name.strip() for name in named]
+    return tuple(dict.fromkeys([*names, "mlflow"] if mlflow else names))
 
 
-def newest_manifest(run_dir: RunDir) -> dict[str, Any]:
-    """The manifest of a run's last session."""
-    found = sorted(run_dir.root.glob("manifest*.json"), key=lambda path: path.stat().st_mtime)
-    return json.loads(found[-1].read_text()) if found else {}
+def as_list(name: str, given: Any, method: str) -> list[Any]:
+    """One or several objects that have a method; ConfigError for anything else."""
+    several = given if isinstance(given, list | tuple) else [given]
+    for each in several:
+        if not hasattr(each, method):
+            raise ConfigError(f"{name} {each!r}: give objects with a method {method}, in a list.")
+    return list(several)
+
+
+def seed_given(key: EitherKey | None, settings: Mapping[str, Any]) -> dict[str, int]:
+    """The seed of a key, if one is given; ConfigError if a seed is given too."""
+    if key is None:
+        return {}
+    if "seed" in settings:
+        raise ConfigError(f"seed {settings['seed']} and a key: give one of them.")
+    return seed_of(key)
+
+
+FIXED = (
+    *("seed", "key", "eval_at_start", "mode", "episodes_per_update", "num_envs", "rollout_steps"),
+    *("max_steps_per_episode", "log_gradient_flow", "mlflow_experiment_name", "run_dir"),
+)
+"""Arguments that a training keeps when it is resumed."""
+
+
+def check_changes(changes: Mapping[str, Any]) -> None:
+    """Raises ConfigError for what a resumed training cannot have otherwise."""
+    for name in changes:
+        if name in FIXED:
+            raise ConfigError(f"{name} of a resumed training stays as it was: leave it out.")

@@ -54,6 +54,8 @@ class CartPoleWrapper:
             )
         if max_episode_steps < 1:
             raise ConfigError(f"max_episode_steps {max_episode_steps}: give at least 1.")
+        if not (video_record_freq is None or video_record_freq >= 0):
+            raise ConfigError(f"video_record_freq {video_record_freq}: give at least 0, or None.")
         self.render_mode, self.max_episode_steps = render_mode, max_episode_steps
         self.normalize_observations = normalize_observations
         self.video_record_freq = video_record_freq

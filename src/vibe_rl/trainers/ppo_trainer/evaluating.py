@@ -22,7 +22,7 @@ from vibe_rl.trainers.ppo_trainer.training import plain_scores
 
 @contextmanager
 def saved_agent(path: str) -> Iterator[PPOAgent]:
-    """The best agent of a run directory, or that of a folder that holds one.
+    """The agent that a training returned, by its run directory, or that of a folder of `save`.
 
     Raises:
         ConfigError: there is none.
@@ -75,6 +75,7 @@ def play_episodes(
     seed: int,
     target_reward: float,
     n_gifs: int = 0,
+    video_dir: Path = Path("videos"),
     stochastic: bool = False,
 ) -> dict[str, Any]:
     """Episodes of an agent, as `PPOTrainer.evaluate` tells them, and `gifs`, the files.
@@ -84,11 +85,13 @@ def play_episodes(
         episodes: how many.
         seed: of the episodes.
         target_reward: what a successful one returns at least.
-        n_gifs: greedy episodes that are written as GIFs, in `videos`.
+        n_gifs: further greedy episodes that are written as GIFs.
+        video_dir: where.
         stochastic: whether actions are drawn, instead of the likeliest taken.
     """
     settings = {"seed": seed, "target_reward": target_reward, "verbose": False}
-    trainer = PPOTrainer(agent, CartPoleWrapper(), eval_episodes=max(episodes, 1), **settings)
+    env = CartPoleWrapper(video_dir=video_dir)
+    trainer = PPOTrainer(agent, env, eval_episodes=episodes, **settings)
     if stochastic:
         batch = trainer.collect_batch(jax.random.key(seed), episodes)
         scores = plain_scores([float(data["rewards"].sum()) for data in batch], target_reward)

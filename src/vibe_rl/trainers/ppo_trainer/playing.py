@@ -1,5 +1,6 @@
 """What a `PPOTrainer` does with its agent outside of a training: episodes, and single updates."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,9 @@ from vibe_rl.algorithms.ppo import PPOState
 from vibe_rl.configs.train_config import TrainConfig
 from vibe_rl.errors import ConfigError
 from vibe_rl.experiment.build import build
+from vibe_rl.run_dir.files import first_free, numbered_names
 from vibe_rl.runner.evaluation import results_of as episodes_of
+from vibe_rl.runner.run import Run
 from vibe_rl.runner.streams import evaluation_key
 from vibe_rl.system.programs import enable_compilation_cache
 from vibe_rl.trainers.ppo_trainer import rollouts
@@ -19,7 +22,6 @@ from vibe_rl.trainers.ppo_trainer.settings import TrainerSettings, train_config
 from vibe_rl.trainers.ppo_trainer.training import (
     RunOfAgent,
     Scores,
-    gif_path,
     run_of,
     scores_of,
     write_episode,
@@ -40,10 +42,13 @@ class Playing(Watched):
     @property
     def config(self) -> TrainConfig:
         """The library's description of what `train` runs."""
+        return self._config_with(self.settings)
+
+    def _config_with(self, settings: TrainerSettings) -> TrainConfig:
         env = self.env
-        limit = min(self.settings.max_steps_per_episode, env.max_episode_steps)
+        limit = min(settings.max_steps_per_episode, env.max_episode_steps)
         named = env.env_id, env.env_kwargs(limit)
-        return train_config(self.settings, self.agent.config, named, env.normalize_observations)
+        return train_config(settings, self.agent.config, named, env.normalize_observations)
 
     @property
     def run(self) -> RunOfAgent:
@@ -75,8 +80,7 @@ class Playing(Watched):
             ConfigError: the agent has not learned anything.
         """
         episodes = self.settings.eval_episodes if num_episodes is None else num_episodes
-        if episodes < 1:
-            raise ConfigError(f"num_episodes {episodes}: give at least 1.")
+        check_number("num_episodes", episodes)
         if not self.agent.trained:
             raise ConfigError(
                 "evaluate comes before train: train first, or give an agent of PPOAgent.load."
@@ -87,7 +91,7 @@ class Playing(Watched):
         if record_gif:
             folder = self.env.video_dir or Path(self.run_dir or "", "videos")
             folder.mkdir(parents=True, exist_ok=True)
-            path = gif_path(folder, number)
+            path = first_free(folder, numbered_names(f"episode_{number:05d}", ".gif"))
             write_episode(self.run, agent_state, path, self._key_of_evaluation(number))
             scores["gif_path"] = str(path)
         return scores
@@ -110,10 +114,26 @@ class Playing(Watched):
 
     def collect_batch(self, key: EitherKey, n: int) -> list[rollouts.EpisodeData]:
         """`n` whole episodes, sampled side by side."""
-        return rollouts.play(self.run, self.fitted_state(), typed_key(key), n)
+        check_number("n", n)
+        return rollouts.play(self._episodic_run(), self.fitted_state(), typed_key(key), n)
+
+    def _episodic_run(self) -> Run:
+        """A run of whole episodes, which in vectorized mode is not that of the training."""
+        if self.settings.mode == "episodic":
+            return self.run
+        of_rollouts = {"num_envs": TrainerSettings.num_envs}
+        of_rollouts["rollout_steps"] = TrainerSettings.rollout_steps
+        settings = replace(self.settings, mode="episodic", **of_rollouts)
+        return build(self._config_with(settings))
 
     def train_step(self, key: EitherKey) -> dict[str, Any]:
         """One update of the agent, outside of any run: nothing is written; its `step_metrics`."""
         new, row, episodes = rollouts.update_once(self.run, self.fitted_state(), typed_key(key))
         self.agent.take(new)
         return self.progress.add(episodes, row)
+
+
+def check_number(name: str, number: Any) -> None:
+    """Raises ConfigError for what is no whole number of at least 1."""
+    if int(number) != number or number < 1:
+        raise ConfigError(f"{name} {number}: give a whole number of at least 1.")

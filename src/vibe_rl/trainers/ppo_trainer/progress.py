@@ -43,6 +43,7 @@ class Progress:
     step_count: int = 0  # env steps of episodes that have ended
     updates: int = 0
     status: Status = NOTHING_YET
+    stop: bool = False  # whether the monitor has ever said so
     began: float = field(default_factory=time.perf_counter)
 
     @property
@@ -80,6 +81,7 @@ class Progress:
             self.evaluated(row["eval_return"], row["eval_return_std"])
         for episode in episodes:
             self.status = self.monitor.update(episode.episode_return)
+            self.stop = self.stop or self.status.stop
         return metrics | {"rolling_reward": self.status.rolling}
 
     def evaluated(self, mean: float, std: float) -> None:
@@ -116,12 +118,15 @@ class Progress:
             **({"grad_norms": norms} if norms else {}),
         }
 
-    def best_evaluation(self) -> tuple[float | None, int | None]:
-        """The best mean return of an evaluation, and after how many episodes it was first seen."""
-        if not self.eval_rewards:
-            return None, None
-        best = int(np.argmax(self.eval_rewards))
-        return self.eval_rewards[best], self.eval_episodes_at[best]
+    def best_evaluation(self, trained: bool = False) -> tuple[float | None, int | None]:
+        """The best mean return of an evaluation, and after how many episodes it was first seen.
+
+        Args:
+            trained: leaves out the evaluation before the training.
+        """
+        pairs = list(zip(self.eval_rewards, self.eval_episodes_at, strict=True))
+        pairs = [(reward, episode) for reward, episode in pairs if episode or not trained]
+        return max(pairs, key=lambda pair: pair[0], default=(None, None))
 
     def convergence(self) -> dict[str, Any]:
         """What callbacks are told of the monitor."""

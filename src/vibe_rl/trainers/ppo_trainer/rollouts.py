@@ -50,7 +50,7 @@ jit_iteration = jax.jit(iteration, static_argnames="env")
 
 def play(run: Run, agent_state: PPOState, key: Key, num_envs: int) -> list[EpisodeData]:
     """Whole episodes, sampled from the policy, with all that PPO learns from."""
-    env, params = run.env, run.first_params
+    env, params = run.env, run.first_params  # which plays whole episodes
     state = begin(env, params, agent_state, key, num_envs)
     experience, values = jax.device_get(collected(run.algorithm, env, params, state))  # type: ignore[arg-type]
     return [episode_data(experience, values, i) for i in range(num_envs)]

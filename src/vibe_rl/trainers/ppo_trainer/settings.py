@@ -1,5 +1,6 @@
 """The settings of a `PPOTrainer`, and the run of the library that they describe."""
 
+import math
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
@@ -73,7 +74,8 @@ class TrainerSettings(Typed):
         super().__post_init__()
         check_bounds(self, self.section)
         self._check_mode()
-        self._check_window()
+        if math.isnan(self.target_reward):
+            raise ConfigError("PPOTrainer target_reward nan: give a number.")
 
     def _check_mode(self) -> None:
         """Raises ConfigError for what the mode would ignore."""
@@ -91,7 +93,7 @@ class TrainerSettings(Typed):
                 f"max_episodes {self.max_episodes}: choose a divisor."
             )
 
-    def _check_window(self) -> None:
+    def check_window(self) -> None:
         """Raises ConfigError for a window that no training fills; the default is only named."""
         if self.convergence_window <= self.max_episodes:
             return

@@ -69,7 +69,8 @@ def sweep(
     plans = planned(seeds, grid, arguments or {})
     first = plans[0].trainer
     group = RunDir(f"{first.name}_sweep", base_dir)
-    write_run_files(group, first.config, {"grid": grid, "seeds": list(seeds)})
+    about = {"grid": grid, "seeds": list(seeds), "experiment": first.name}
+    write_run_files(group, first.config, about)
     (group.root / "members").mkdir()
     rows, signal = train_all(plans, group, lambda row: show(line_of(row, grid)))
     if rows:

@@ -5,7 +5,6 @@ like any other, and `vibe-rl evaluate`, `plot` and `track` read it.
 """
 
 import copy
-import json
 import logging
 import os
 from collections.abc import Iterator, Sequence
@@ -19,19 +18,21 @@ from vibe_rl.errors import ConfigError, TrainingInterrupted
 from vibe_rl.experiment.build import build_for_run_dir, check_new, resumed
 from vibe_rl.experiment.config_files import new_run_dir, write_run_files
 from vibe_rl.run_dir.directory import RunDir
+from vibe_rl.run_dir.manifest import commit, versions
 from vibe_rl.runner.resuming import agent_part
 from vibe_rl.runner.session import Session, open_session
 from vibe_rl.tracking.base import LogBackend, Tee
 from vibe_rl.tracking.jsonl import read_metrics
 from vibe_rl.tracking.named import check_names
 from vibe_rl.tracking.opening import Destinations, open_named
-from vibe_rl.trainers.ppo_trainer.agent import CONFIG_FILE, PPOAgent, describe
+from vibe_rl.trainers.ppo_trainer.agent import PPOAgent, describe
 from vibe_rl.trainers.ppo_trainer.arguments import (
+    as_list,
+    check_changes,
     check_sizes,
     monitor_of,
-    newest_manifest,
-    seed_of,
-    with_mlflow,
+    names_of,
+    seed_given,
 )
 from vibe_rl.trainers.ppo_trainer.callbacks import (
     Callback,
@@ -40,11 +41,19 @@ from vibe_rl.trainers.ppo_trainer.callbacks import (
     ProgressPrinter,
 )
 from vibe_rl.trainers.ppo_trainer.cartpole import CartPoleWrapper
-from vibe_rl.trainers.ppo_trainer.finishing import AGENT, finish, publish
+from vibe_rl.trainers.ppo_trainer.evaluations import EvaluationLog
+from vibe_rl.trainers.ppo_trainer.finishing import finish, publish
 from vibe_rl.trainers.ppo_trainer.monitors import Monitor
 from vibe_rl.trainers.ppo_trainer.playing import Playing
 from vibe_rl.trainers.ppo_trainer.progress import Progress
 from vibe_rl.trainers.ppo_trainer.publication import save_model
+from vibe_rl.trainers.ppo_trainer.restoring import (
+    FIRST_AGENT,
+    describe_monitor,
+    newest_manifest,
+    newest_state,
+    restored_monitor,
+)
 from vibe_rl.trainers.ppo_trainer.results import TrainResults
 from vibe_rl.trainers.ppo_trainer.settings import TrainerSettings
 from vibe_rl.trainers.ppo_trainer.training import (
@@ -103,18 +112,20 @@ class PPOTrainer(Playing):
     ):
         check_sizes(agent, env)
         self.agent, self.env = agent, env
-        self.settings = TrainerSettings.of(**settings, **({} if key is None else seed_of(key)))
+        self.settings = TrainerSettings.of(**settings, **seed_given(key, settings))
+        self.given_monitor = monitor
         self.monitor = monitor or monitor_of(self.settings)
-        self.track = with_mlflow(track) if enable_mlflow else tuple(track)
+        self.track = names_of(track, enable_mlflow)
         check_names(self.track)
-        self.trackers, self.name = tuple(trackers), mlflow_experiment_name
-        self.callbacks, self.csv = CallbackList(callbacks), csv
+        self.trackers = as_list("trackers", trackers, "log")
+        self.callbacks = CallbackList(as_list("callback", callbacks, "__call__"))
+        self.name, self.csv = mlflow_experiment_name, csv
         self.plot, self.verbose = plot, verbose
         self.base_dir = base_dir
         self.run_dir = self._given = None if run_dir is None else Path(run_dir)
         self.results: TrainResults | None = None
         self.progress = Progress(copy.deepcopy(self.monitor))
-        self._first: PPOState | None = None  # the agent before its first training here
+        self._first: tuple[PPOAgent, PPOState] | None = None  # as it was before a training here
         self._run: RunOfAgent | None = None
 
     def place(self, run_dir: str | os.PathLike[str]) -> None:
@@ -136,29 +147,32 @@ class PPOTrainer(Playing):
             TrainingInterrupted: Ctrl-C or SIGTERM ended it; the results are in the exception.
         """
         called = CallbackList([self.callbacks, callback])
-        self._set_out(resume)
-        config = self.config
+        first, config = self._beginning(resume), self.config
         run = build_for_run_dir(config, resumed if resume else check_new)
-        self._run = run = run_of(run, self.agent.fitted(run.shapes().agent_state))
+        run = run_of(run, self.agent.fitted(run.shapes().agent_state, first))
         with self._directory(resume) as run_dir, open_session(run, run_dir) as session:
-            write_run_files(run_dir, config, {"trainer": self.describe()})
-            self.run_dir = run_dir.root
+            extra = {"trainer": self.describe(), "experiment": self.name}
+            write_run_files(run_dir, config, extra)
+            self._run, self.run_dir, self.agent.state = run, run_dir.root, first
+            if session.found is None:
+                self.agent.save(run_dir.artifact_path(FIRST_AGENT), overwrite=True)
             self.results = self._train(session, run_dir, called)
             signal = session.signal
         if signal:
             raise TrainingInterrupted(self.results, signal)
         return self.results
 
-    def _set_out(self, resume: bool) -> None:
-        """Lets a second training begin where the first did."""
+    def _beginning(self, resume: bool) -> PPOState:
+        """The agent's state that a training begins with: a second one's where the first began."""
         if resume:
             if self.run_dir is None:
                 raise ConfigError("train(resume=True) has nothing to resume: give run_dir.")
-        elif self._first is None:
-            self._first = self.agent.state
+            return self.agent.state
+        if self._first is None or self._first[0] is not self.agent:
+            self._first = self.agent, self.agent.state
         else:
             LOGGER.warning("train begins anew, with the agent as it was: resume=True goes on.")
-            self.agent.state = self._first
+        return self._first[1]
 
     @contextmanager
     def _directory(self, resume: bool) -> Iterator[RunDir]:
@@ -166,16 +180,17 @@ class PPOTrainer(Playing):
         if resume:
             yield RunDir.open(self.run_dir)  # type: ignore[arg-type]
             return
-        base, name = (self.base_dir, None)
-        if self._given is not None:
-            base, name = self._given.parent, self._given.name
-        with new_run_dir(self.name, base, run_id=name) as run_dir:
+        given = self._given
+        if given is not None and given.is_dir() and not any(given.iterdir()):
+            given.rmdir()  # an empty folder is as good as none
+        where = (self.base_dir, None) if given is None else (given.parent, given.name)
+        with new_run_dir(self.name, where[0], run_id=where[1]) as run_dir:
             yield run_dir
 
     def _train(self, session: Session, run_dir: RunDir, called: CallbackList) -> TrainResults:
         """One training, with its trackers around it."""
         self.progress = Progress(copy.deepcopy(self.monitor))
-        step = None if session.found is None else 0  # all rows are told again
+        step = None if session.found is None else -1  # all rows are told again
         with ExitStack() as stack:
             destinations = stack.enter_context(Destinations())
             named = open_named(self.track, run_dir, step, destinations)
@@ -184,12 +199,14 @@ class PPOTrainer(Playing):
                 tee.rewind(step)
             tee.log_config(self.flat_description())
             training = Training(
+                self.agent,
                 self.settings,
                 self.run,
                 self._videos(run_dir),
                 self.progress,
                 CallbackList([*self._own_callbacks(run_dir), called]),
                 tee,
+                EvaluationLog(run_dir.log_path("evaluations.jsonl")),
             )
             state = self._learned(session, training)
             tee.status = "interrupted" if session.signal else "finished"
@@ -214,8 +231,11 @@ class PPOTrainer(Playing):
         """Trains; what was learned."""
         run_dir = session.run_dir
         assert run_dir is not None
-        self._evaluate_first(run_dir, resumes=session.found is not None)
-        if session.found is not None:
+        if session.found is None:
+            training.evaluations.rewind(-1)
+            self._evaluate_first(training)
+        else:
+            training.recall_first()
             last = session.found.update * self.run.steps_per_update
             log = read_metrics(run_dir.log_path())
             training.catch_up([row for row in log if row["step"] <= last])
@@ -223,15 +243,12 @@ class PPOTrainer(Playing):
             return agent_part(run_dir.checkpoints, self.run.agent_state)
         return session.train(training.after_update, [training]).state.agent_state
 
-    def _evaluate_first(self, run_dir: RunDir, resumes: bool) -> None:
-        """Takes note of the evaluation before the training, which a resumed one reads again."""
-        path = run_dir.artifact_path("first_evaluation.json")
-        if not resumes and self.settings.eval_at_start:
+    def _evaluate_first(self, training: Training) -> None:
+        """Makes the evaluation before the training, if it is wanted."""
+        if self.settings.eval_at_start:
             scores = self._scores(self.run.agent_state, self.settings.eval_episodes, 0)
-            path.write_text(json.dumps(scores))
-        if path.exists():
-            scores = json.loads(path.read_text())
-            self.progress.evaluated(scores["avg_reward"], scores["std_reward"])
+            training.evaluations.add(0, scores)
+            training.recall_first()
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Writes the agent as a folder that needs no vibe_rl, and that `PPOAgent.load` reads.
@@ -242,48 +259,59 @@ class PPOTrainer(Playing):
         return save_model(self, path)
 
     def describe(self) -> dict[str, Any]:
-        """All settings, as the run's manifest has them."""
+        """All that `restore` needs, as the run's manifest has it."""
+        env = self.env
+        monitor = self.given_monitor
         return {
             "agent": asdict(self.agent.config),
             "env": {
-                "max_episode_steps": self.env.max_episode_steps,
-                "normalize_observations": self.env.normalize_observations,
+                "max_episode_steps": env.max_episode_steps,
+                "normalize_observations": env.normalize_observations,
+                "video_record_freq": env.video_record_freq,
+                "video_dir": None if env.video_dir is None else str(env.video_dir),
             },
             "settings": asdict(self.settings),
+            "monitor": None if monitor is None else describe_monitor(monitor),
+            "arguments": {
+                "mlflow_experiment_name": self.name,
+                "track": list(self.track),
+                "csv": self.csv,
+                "plot": self.plot,
+                "verbose": self.verbose,
+            },
         }
 
     def flat_description(self) -> dict[str, Any]:
-        """The same as names and numbers, as trackers get it."""
+        """The settings as names and numbers, with versions, as trackers get them."""
         settings = asdict(self.settings)
         env = {"env_id": self.env.env_id, "normalize": self.env.normalize_observations}
-        return {**settings, **describe(self.agent), **env, "algo": "ppo"}
+        about = {"algo": "ppo", "versions": versions(), "commit": commit()}
+        return {**settings, **describe(self.agent), **env, **about}
 
     @classmethod
     def restore(cls, run_dir: str | os.PathLike[str], **changes: Any) -> "PPOTrainer":
         """The trainer of a run directory, with the agent that its training returned.
 
-        `train(resume=True)` goes on. After a kill, it is the agent of the last checkpoint.
+        `train(resume=True)` goes on. After a kill, it is the agent of the last checkpoint, or the
+        first agent if there was none.
 
         Args:
             run_dir: what `PPOTrainer.train` left.
             **changes: arguments that are to be others than before.
 
         Raises:
-            ConfigError: it is no such directory, or holds no agent.
+            ConfigError: it is no such directory, or an argument cannot change.
         """
+        check_changes(changes)
         opened = RunDir.open(run_dir)
         about = newest_manifest(opened).get("trainer")
         if about is None:
             raise ConfigError(f"{run_dir} is not of a PPOTrainer: use vibe_rl.experiment.resume.")
-        config = about["agent"]
-        agent = PPOAgent(
-            **{name: x for name, x in config.items() if name != "more"}, **config["more"]
-        )
-        arguments = {**about["settings"], "run_dir": run_dir, **changes}
-        trainer = cls(agent, CartPoleWrapper(**about["env"]), **arguments)
-        folder = opened.artifact_path(AGENT)
-        if (folder / CONFIG_FILE).exists():
-            agent.take(PPOAgent.load(folder).state)
-        else:
-            agent.take(agent_part(opened.checkpoints, trainer.run.agent_state))
+        config = dict(about["agent"])
+        agent = PPOAgent(**config.pop("more"), **config)
+        if "monitor" not in changes:
+            changes["monitor"] = restored_monitor(about["monitor"])
+        arguments = {**about["settings"], **about["arguments"], **changes}
+        trainer = cls(agent, CartPoleWrapper(**about["env"]), run_dir=run_dir, **arguments)
+        agent.take(newest_state(trainer, opened))
         return trainer

@@ -20,8 +20,10 @@ from vibe_rl.runner.run import Run
 from vibe_rl.runner.streams import evaluation_key
 from vibe_rl.system.notices import say_once
 from vibe_rl.tracking.base import Tracker
+from vibe_rl.trainers.ppo_trainer.agent import PPOAgent
 from vibe_rl.trainers.ppo_trainer.callbacks import CallbackList
 from vibe_rl.trainers.ppo_trainer.cartpole import FPS
+from vibe_rl.trainers.ppo_trainer.evaluations import EvaluationLog
 from vibe_rl.trainers.ppo_trainer.progress import (
     Episode,
     Progress,
@@ -74,13 +76,16 @@ class Training:
     It is a backend of the run's log, from which it learns of single episodes.
     """
 
+    agent: PPOAgent  # holds what was learned, as far as it is
     settings: TrainerSettings
     run: RunOfAgent
     videos: tuple[Path, int]  # where GIFs are written, and episodes between two; 0 makes none
     progress: Progress
     callbacks: CallbackList
     tracker: Tracker
+    evaluations: EvaluationLog
     pending: list[Episode] = field(default_factory=list)  # of the update that is not reported yet
+    made: int = 0  # updates of this call
     stop_reason: str | None = None  # None while nothing but the budget ends it
     filmed: int = 0  # the number of GIFs that are due already
 
@@ -94,9 +99,11 @@ class Training:
 
     def after_update(self, step: int, agent_state: PyTree, row: Mapping[str, Any]) -> bool:
         """Whether the training may go on."""
+        self.agent.take(agent_state)
+        self.made += 1
         episodes, self.pending = self.pending or episodes_of(row), []
         metrics = self._added(episodes, row)
-        scores = self._scores(agent_state) if "eval_return" in row else None
+        scores = self._scores() if "eval_return" in row else None
         if self._is_tracked(scores):
             self.report(metrics, scores)
         may_go_on = self.callbacks(self._payload(metrics, scores)) if episodes else True
@@ -111,17 +118,27 @@ class Training:
             metrics["steps_per_second"] *= share
         return metrics
 
+    def recall_first(self) -> None:
+        """Takes note of the evaluation before the training, if there was one, and tells of it."""
+        scores = self.evaluations.rows().get(0)
+        if scores is not None:
+            self.progress.evaluated(scores["avg_reward"], scores["std_reward"])
+            self.tracker.log(named_scores(scores), 0)
+
     def catch_up(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Takes note of the rows of a log, and tells the trackers what they would have got."""
+        evaluated = self.evaluations.rows()
         for row in rows:
             self.log(row, row["step"])
             if "update" not in row:
                 continue
             episodes, self.pending = self.pending or episodes_of(row), []
             metrics = self._added(episodes, row)
-            scores = scores_of_row(row) if "eval_return" in row else None
+            count = self.progress.episode_count
+            scores = evaluated.get(count) if "eval_return" in row else None
             if self._is_tracked(scores):
                 self.report({**metrics, "wall_time": row["wall_time"]}, scores)
+        self.evaluations.rewind(self.progress.episode_count)
         self.filmed = self._due_films()
         self.stop_reason = self._why_stop(may_go_on=True)
 
@@ -132,7 +149,7 @@ class Training:
 
     def _why_stop(self, may_go_on: bool) -> str | None:
         progress, settings = self.progress, self.settings
-        if progress.status.stop and settings.early_stop:
+        if progress.stop and settings.early_stop:
             return progress.monitor.reason
         if progress.episode_count >= settings.max_episodes:
             return "max_episodes"
@@ -159,25 +176,26 @@ class Training:
         """Tells the trackers of an update."""
         self.tracker.log(tracked(self.progress, metrics, scores), self.progress.episode_count - 1)
 
-    def _scores(self, agent_state: PyTree) -> Scores:
+    def _scores(self) -> Scores:
         """The evaluation that was just made, with a GIF if one is due."""
         scores = scores_of(self.run.scores[-1], self.settings.target_reward)
         if self._due_films() > self.filmed:
             self.filmed = self._due_films()
-            scores["gif_path"] = self.film(agent_state, self.progress.episode_count)
+            scores["gif_path"] = self.film(self.progress.episode_count)
+        self.evaluations.add(self.progress.episode_count, scores)
         return scores
 
     def _due_films(self) -> int:
         every = self.videos[1]
         return self.progress.episode_count // every if every else 0
 
-    def film(self, agent_state: PyTree, episode: int) -> str | None:
+    def film(self, episode: int) -> str | None:
         """Writes a GIF of a greedy episode; its path, or None if that cannot be done here."""
         path = gif_path(self.videos[0], episode)
         key = evaluation_key(self.settings.seed, self.progress.updates)
         try:
-            write_episode(self.run, agent_state, path, key)
-        except ConfigError as error:
+            write_episode(self.run, self.agent.fitted(self.run.agent_state), path, key)
+        except (ConfigError, OSError) as error:
             say_once(f"no GIF of an evaluation: {error}")
             return None
         self.tracker.log_file(path)
@@ -221,16 +239,6 @@ def plain_scores(returns: Sequence[float], target: float) -> Scores:
     }
 
 
-def scores_of_row(row: Mapping[str, Any]) -> Scores:
-    """What a log says of an evaluation."""
-    names = {
-        "avg_reward": "eval_return",
-        "std_reward": "eval_return_std",
-        "avg_length": "eval_length",
-    }
-    return {name: row[column] for name, column in names.items()}
-
-
 def tracked(
     progress: Progress, metrics: Mapping[str, Any], scores: Scores | None
 ) -> dict[str, float]:
@@ -244,6 +252,12 @@ def tracked(
         "avg_length_10": mean_of(lengths[-10:]),
         "convergence_count": progress.status.count,
         "env_steps": progress.step_count,
-        **{f"eval_{name}": x for name, x in (scores or {}).items()},
+        **named_scores(scores or {}),
     }
     return {name: x for name, x in named.items() if isinstance(x, int | float)}
+
+
+def named_scores(scores: Mapping[str, Any]) -> dict[str, float]:
+    """The single numbers of an evaluation under the names that trackers get."""
+    numbers = {name: x for name, x in scores.items() if isinstance(x, int | float)}
+    return {f"eval_{name}": x for name, x in numbers.items()}

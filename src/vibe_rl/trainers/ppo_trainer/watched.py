@@ -60,9 +60,9 @@ class Watched:
 
     @property
     def should_stop(self) -> bool:
-        """Whether the monitor says that the training has done enough."""
-        return self.progress.status.stop
+        """Whether the monitor has said that the training has done enough."""
+        return self.progress.stop
 
     def check_convergence(self) -> bool:
-        """The same."""
+        """Whether the monitor has said that the training has done enough."""
         return self.should_stop
