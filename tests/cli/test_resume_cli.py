@@ -233,7 +233,7 @@ for expected in (130, 143):
 def test_a_signal_ends_with_a_checkpoint_and_says_how_to_resume(tmp_path):
     process, logs = begun(tmp_path, "-c", TWICE), tmp_path / "runs"
     for i, number in enumerate((signal.SIGINT, signal.SIGTERM)):
-        until(lambda: sum(p.stat().st_size > 0 for p in logs.glob("*/logs/*")) > i)  # noqa: B023
+        until(lambda: sum(p.stat().st_size > 0 for p in logs.glob("*/logs/metrics.jsonl")) > i)  # noqa: B023
         process.send_signal(number)
     said, shown = process.communicate(timeout=120)
     assert re.findall(r"(SIG\w+): saving step [\d,]+ \.\.\.", shown) == ["SIGINT", "SIGTERM"]

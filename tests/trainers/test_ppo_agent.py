@@ -178,7 +178,9 @@ def test_damaged_files_are_refused_in_one_sentence(tmp_path, content):
     (folder / "agent.npz").unlink()
     if content:
         (folder / "agent.npz").write_bytes(content)
-    with pytest.raises(ConfigError, match=r"agent\.npz is missing or damaged: save the agent again"):
+    with pytest.raises(
+        ConfigError, match=r"agent\.npz is missing or damaged: save the agent again"
+    ):
         PPOAgent.load(folder)
     (folder / "agent.json").write_text("[]")
     with pytest.raises(ConfigError, match="is no saved agent"):

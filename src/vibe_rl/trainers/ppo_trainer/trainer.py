@@ -75,7 +75,8 @@ class PPOTrainer(Playing):
         enable_mlflow: whether MLflow gets the training, as with `track=["mlflow"]`.
         mlflow_experiment_name: of the experiment, and the first part of the run directory's name.
         key: of everything random but the agent's first parameters, instead of `seed`.
-        monitor: ends the training early, instead of a `ConvergenceMonitor` of the settings.
+        monitor: ends the training early, instead of a `ConvergenceMonitor` of the settings; each
+            training has a copy of it, `progress.monitor`.
         callbacks: called after every update, before that of `train`.
         track: names of trackers: tensorboard, wandb, mlflow.
         trackers: objects that get a row every `log_frequency` updates and at each evaluation, at
