@@ -2,6 +2,7 @@
 
 import os
 import tempfile
+from functools import partial
 from pkgutil import iter_modules
 
 from processes import COMPILER
@@ -48,6 +49,15 @@ def own_mlflow(monkeypatch, tmp_path):
         monkeypatch.delenv(name)
     yield
     assert not {"mlruns", "mlflow.db"} & {path.name for path in tmp_path.iterdir()}
+
+
+@pytest.fixture
+def few_figures(monkeypatch):
+    """A training of `PPOTrainer` draws one figure instead of nine, which take seconds."""
+    from vibe_rl.trainers.ppo_trainer import illustrations  # noqa: PLC0415
+
+    few = partial(illustrations.save_figures, names=["training_progress"])
+    monkeypatch.setattr(illustrations, "save_figures", few)
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -78,7 +78,7 @@ FEW = {
 groups of two or four runs, of which each size is one program, whatever the page and the command."""
 FEW_EPISODES = {
     "train": {"--episodes": "12", "--convergence-window": "3", "--target-reward": "5"},
-    "sweep": {"--episodes": "4", "--convergence-window": "2", "--seeds": "0:2"},
+    "sweep": {"--episodes": "4", "--convergence-window": "2", "--seeds": "0:1"},
     "benchmark": {"--episodes": "20"},
 }
 """The same of `ppo-cartpole`."""
@@ -141,7 +141,7 @@ def clean_tables() -> Iterator[None]:
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("clean_tables")
+@pytest.mark.usefixtures("clean_tables", "few_figures")
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: f"{page.parent.name}-{page.stem}")
 def test_every_code_block_of_the_page_runs(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

@@ -17,7 +17,7 @@ TINY = [
 
 
 @pytest.fixture(autouse=True)
-def _patient(monkeypatch, own_mlflow):
+def _patient(monkeypatch, own_mlflow, few_figures):
     """Tests of what arrives wait on a busy machine too."""
     monkeypatch.setattr("vibe_rl.tracking.background.PATIENCE", 60.0)
     monkeypatch.setattr(os, "environ", os.environ.copy())
@@ -54,7 +54,7 @@ def test_training_evaluating_and_resuming(tmp_path, capsys):
     run("evaluate", "--checkpoint", "one/artifacts/agent", "--episodes", "5", "--out", "s.json")
     again = json.loads((tmp_path / "s.json").read_text())
     assert again["episode_rewards"] == report["episode_rewards"]
-    run("evaluate", "--checkpoint", "one", "--stochastic", "--episodes", "4")
+    run("evaluate", "--checkpoint", "one", "--stochastic", "--episodes", "1")
 
     run("train", "--resume", "--run-dir", "one", "--episodes", "1000", "--target-reward", "5")
     results = json.loads((tmp_path / "one" / "results.json").read_text())
@@ -63,19 +63,8 @@ def test_training_evaluating_and_resuming(tmp_path, capsys):
 
 
 def test_a_sweep_has_a_table_a_heat_map_and_nested_runs(tmp_path, capsys):
-    run(
-        *("sweep", "--seeds", "0-1", "--grid", "learning_rate=1e-3,3e-3", *TINY),
-        *(
-            "--episodes",
-            "4",
-            "--target-reward",
-            "5",
-            "--tracker",
-            "mlflow",
-            "--early-stopping-patience",
-            "1",
-        ),
-    )
+    budget = ["--episodes", "3", "--target-reward", "1000", "--tracker", "mlflow"]
+    run("sweep", "--seeds", "0-1", "--grid", "learning_rate=1e-3,3e-3", *TINY, *budget)
     assert "Sweep | 4 trainings" in capsys.readouterr().out
     (group,) = [p for p in (tmp_path / "runs").iterdir() if p.name.startswith("cartpole-ppo_sweep")]
     with (group / "artifacts" / "sweep.csv").open(newline="") as file:
@@ -95,11 +84,20 @@ def test_a_sweep_has_a_table_a_heat_map_and_nested_runs(tmp_path, capsys):
     children = client.search_runs([experiment], f"tags.mlflow.parentRunId = '{parent}'")
     assert len(children) == 4
     assert {run.info.status for run in children} == {"FINISHED"}
-    versions = client.search_model_versions("name='cartpole-ppo-model'")
-    assert len(versions) == 4
 
+
+def test_what_has_converged_is_evaluated_by_its_run_and_by_its_alias(tmp_path, capsys):
+    how = ["--episodes", "3", "--target-reward", "5", "--early-stopping-patience", "1"]
+    run("train", *TINY, *how, "--run-dir", "runs/one", "--tracker", "mlflow")
+    said = capsys.readouterr().out
+    assert "Registered | version 1 of the model" in said
+    run_id = json.loads((tmp_path / "runs" / "one" / "results.json").read_text())["run_id"]
     run("evaluate", "--model-uri", "models:/cartpole-ppo-model@champion", "--episodes", "3")
-    run("evaluate", "--run-id", children[0].info.run_id, "--episodes", "3")
+    run("evaluate", "--run-id", run_id, "--episodes", "3")
+    first, second = capsys.readouterr().out.split("Evaluation | ")[1:]
+    assert first == second
+    said = refused(capsys, "evaluate", "--model-uri", "models:/cartpole-ppo-model@champoin")
+    assert "did you mean champion?" in said
 
 
 def test_speed_is_measured_in_both_modes(tmp_path, capsys):

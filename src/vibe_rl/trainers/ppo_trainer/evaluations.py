@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from vibe_rl.run_dir.files import write_atomically
+from vibe_rl.tracking.jsonl import read_metrics, rewind
 
 
 class EvaluationLog:
-    """A file of evaluations, each after so many episodes.
+    """A file of evaluations, of which each came after so many episodes, its `step`.
 
     Args:
         path: of the file.
@@ -18,23 +18,15 @@ class EvaluationLog:
     def __init__(self, path: Path):
         self.path = path
 
-    def add(self, episode: int, scores: Mapping[str, Any]) -> None:
+    def add(self, episodes: int, scores: Mapping[str, Any]) -> None:
         """Writes one down."""
         with self.path.open("a", encoding="utf-8") as file:
-            file.write(f"{json.dumps({'episodes_before': episode, **scores})}\n")
+            file.write(f"{json.dumps({'step': episodes, **scores})}\n")
 
     def rows(self) -> dict[int, dict[str, Any]]:
         """The scores, by the episodes before them."""
-        if not self.path.exists():
-            return {}
-        rows = [json.loads(line) for line in self.path.read_text(encoding="utf-8").splitlines()]
-        return {row.pop("episodes_before"): row for row in rows}
+        return {row.pop("step"): row for row in read_metrics(self.path)}
 
-    def rewind(self, episode: int) -> None:
-        """Forgets those after more episodes, which will come again; before the first: -1."""
-        kept = {n: scores for n, scores in self.rows().items() if n <= episode}
-        if self.path.exists():
-            with write_atomically(self.path) as file:
-                file.write(b"")
-            for n, scores in kept.items():
-                self.add(n, scores)
+    def rewind(self, episodes: int) -> None:
+        """Sets those aside that came after more episodes, for they will come again."""
+        rewind(self.path, episodes)
