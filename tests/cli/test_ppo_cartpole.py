@@ -1,6 +1,7 @@
 """`vibe-rl ppo-cartpole`: its four commands with tiny budgets, and the files that they leave."""
 
 import csv
+import inspect
 import json
 import os
 
@@ -8,6 +9,9 @@ import pytest
 from mlflow import MlflowClient
 
 from vibe_rl import cli
+from vibe_rl.cli.ppo_cartpole_options import AGENTS, NAMES, TRAINERS, TrainOptions
+from vibe_rl.trainers.ppo_trainer import PPOTrainer, TrainerSettings
+from vibe_rl.trainers.ppo_trainer.agent_config import AgentConfig
 
 TINY = [
     *("--max-steps", "20", "--minibatch-size", "16", "--epochs-per-update", "2"),
@@ -146,6 +150,16 @@ def test_bad_input_gets_one_sentence_and_leaves_nothing(tmp_path, capsys, words,
     assert message in said
     assert len(said.strip().splitlines()) == 1 + ("--batch-size" in words)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", [*AGENTS, *TRAINERS, "seed"])
+def test_options_have_the_defaults_of_what_they_set(name):
+    argument = NAMES.get(name, name)
+    if argument == "mlflow_experiment_name":
+        expected = inspect.signature(PPOTrainer).parameters[argument].default
+    else:
+        expected = getattr(AgentConfig if name in AGENTS else TrainerSettings, argument)
+    assert getattr(TrainOptions, name) == expected
 
 
 def test_a_resumed_training_keeps_its_agent(tmp_path, capsys):

@@ -15,6 +15,7 @@ from processes import environ
 from vibe_rl.errors import ConfigError
 from vibe_rl.policies import load
 from vibe_rl.run_dir import RunDir
+from vibe_rl.system.notices import say_once
 from vibe_rl.tracking.mlflow import read_ids
 from vibe_rl.trainers import PPOAgent, PPOTrainer
 
@@ -163,6 +164,8 @@ def test_a_folder_as_address_is_refused_before_anything_is_made(monkeypatch, tmp
 
 def test_without_mlflow_a_line_says_what_to_install(monkeypatch, caplog):
     monkeypatch.setattr("vibe_rl.tracking.opening.find_spec", lambda name: None)
+    say_once.cache_clear()
     trainer = small_trainer("runs", max_episodes=3, enable_mlflow=True)
     assert trainer.train()["total_episodes"] == 3
+    assert "pip install 'vibe-rl[mlflow]'" in caplog.text
     assert (trainer.run_dir / "logs" / "metrics.csv").exists()

@@ -8,6 +8,7 @@ import numpy as np
 
 from vibe_rl.runner.evaluator import EvalMetrics, Running
 from vibe_rl.system.processes import greatest
+from vibe_rl.system.signals import StopRequest
 
 PIECE_SECONDS = 0.25
 
@@ -47,3 +48,12 @@ def results_of(evaluation: Evaluation) -> EvalMetrics:
     *_, scores = evaluation
     assert scores is not None
     return scores
+
+
+def unless_stopped(evaluation: Evaluation, stop: StopRequest) -> EvalMetrics | None:
+    """The results, or None if a stop is requested before they are there."""
+    while not greatest(stop.requested):
+        scores = next(evaluation)
+        if scores is not None:
+            return scores
+    return None

@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vibe_rl.runner.evaluation import Evaluation
+from vibe_rl.runner.evaluation import unless_stopped
 from vibe_rl.runner.evaluator import EvalMetrics
 from vibe_rl.runner.loop import Chunk, TrainState, empty_chunk
 from vibe_rl.runner.resuming import Found
@@ -243,15 +243,6 @@ def evaluate_apart(
     for speedometer in speedometers:
         speedometer.pause(time.perf_counter() - began)
     return scores
-
-
-def unless_stopped(evaluation: Evaluation, stop: StopRequest) -> EvalMetrics | None:
-    """The results, or None if a stop is requested before they are there."""
-    while not greatest(stop.requested):
-        scores = next(evaluation)
-        if scores is not None:
-            return scores
-    return None
 
 
 def fit(

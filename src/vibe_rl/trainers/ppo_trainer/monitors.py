@@ -5,9 +5,12 @@ feeds it those of before.
 """
 
 import math
+from abc import ABC, abstractmethod
 from collections import deque
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol, runtime_checkable
+
+from typing_extensions import override
 
 from vibe_rl.errors import ConfigError, unknown
 
@@ -62,8 +65,47 @@ class Window:
         return math.fsum(self.last) / len(self.last) if len(self.last) == self.last.maxlen else None
 
 
+NOTHING_YET = Status(None, 0, reached=False, converged=False, stop=False)
+"""Before there is a whole window."""
+
+
 @dataclass
-class ConvergenceMonitor:
+class WindowMonitor(ABC):
+    """The base of rules over the mean return of the last `window` episodes."""
+
+    best: float | None = field(default=None, init=False)
+    reached_episode: int | None = field(default=None, init=False)
+    convergence_episode: int | None = field(default=None, init=False)
+    reason: str = field(default="", init=False)
+
+    def watch(self, window: int) -> None:
+        """Begins to take means over so many episodes."""
+        self._returns, self._count = Window(window), 0
+
+    def update(self, episode_return: float) -> Status:
+        """Takes note of the next episode.
+
+        Raises:
+            ValueError: its return is NaN.
+        """
+        rolling = self._returns.add(episode_return)
+        if rolling is None:
+            return NOTHING_YET
+        status = self.judge(rolling)
+        self.best = rolling if self.best is None else max(self.best, rolling)
+        if status.reached and self.reached_episode is None:
+            self.reached_episode = self._returns.seen
+        if (status.converged or status.stop) and self.convergence_episode is None:
+            self.convergence_episode = self._returns.seen
+        return status
+
+    @abstractmethod
+    def judge(self, rolling: float) -> Status:
+        """What is said of a mean; `best` is still that of the means before."""
+
+
+@dataclass
+class ConvergenceMonitor(WindowMonitor):
     """Stops once the mean return of a window has been at the target, `patience` times in a row.
 
     Args:
@@ -83,9 +125,6 @@ class ConvergenceMonitor:
     window: int = 100
     patience: int = 10
     mode: str = "sustained"
-    best: float | None = field(default=None, init=False)
-    reached_episode: int | None = field(default=None, init=False)
-    convergence_episode: int | None = field(default=None, init=False)
     reason: str = field(default="converged", init=False)
 
     def __post_init__(self):
@@ -93,22 +132,12 @@ class ConvergenceMonitor:
             raise ConfigError(f"convergence_window {self.window}: give at least 1.")
         if self.mode not in MODES:
             raise unknown("mode of a ConvergenceMonitor", self.mode, MODES)
-        self._returns, self._count = Window(self.window), 0
+        self.watch(self.window)
 
-    def update(self, episode_return: float) -> Status:
-        """Takes note of the next episode.
-
-        Raises:
-            ValueError: its return is NaN.
-        """
-        rolling = self._returns.add(episode_return)
-        if rolling is None:
-            return Status(None, 0, reached=False, converged=False, stop=False)
+    @override
+    def judge(self, rolling: float) -> Status:
         at_target, is_best = rolling >= self.target, self.best is None or rolling > self.best
         self._count = self._counted(at_target, is_best)
-        self.best = rolling if is_best else self.best
-        if at_target and self.reached_episode is None:
-            self.reached_episode = self._returns.seen
         return self._status(rolling, at_target)
 
     def _counted(self, at_target: bool, is_best: bool) -> int:
@@ -120,20 +149,18 @@ class ConvergenceMonitor:
         return 0 if is_best else self._count + 1
 
     def _status(self, rolling: float, at_target: bool) -> Status:
-        reached = self.reached_episode is not None
+        reached = at_target or self.reached_episode is not None
         if self.mode == "sustained":
             stop = at_target and self._count >= max(1, self.patience)
             converged = stop
         else:
             stop = at_target and self._count >= self.patience
             converged = reached
-        if converged and self.convergence_episode is None:
-            self.convergence_episode = self._returns.seen
         return Status(rolling, self._count, reached, converged, stop)
 
 
 @dataclass
-class PlateauMonitor:
+class PlateauMonitor(WindowMonitor):
     """Stops once the mean return of a window has not risen for `patience` episodes.
 
     Args:
@@ -148,9 +175,6 @@ class PlateauMonitor:
     min_delta: float = 1.0
     patience: int = 200
     window: int = 100
-    best: float | None = field(default=None, init=False)
-    reached_episode: int | None = field(default=None, init=False)
-    convergence_episode: int | None = field(default=None, init=False)
     reason: str = field(default="plateau", init=False)
 
     def __post_init__(self):
@@ -159,23 +183,14 @@ class PlateauMonitor:
                 raise ConfigError(
                     f"{name} {getattr(self, name)} of PlateauMonitor: give at least {least}."
                 )
-        self._returns, self._count, self._level = Window(self.window), 0, -math.inf
+        self.watch(self.window)
+        self._level = -math.inf
 
-    def update(self, episode_return: float) -> Status:
-        """Takes note of the next episode.
-
-        Raises:
-            ValueError: its return is NaN.
-        """
-        rolling = self._returns.add(episode_return)
-        if rolling is None:
-            return Status(None, 0, reached=False, converged=False, stop=False)
-        self.best = rolling if self.best is None else max(self.best, rolling)
+    @override
+    def judge(self, rolling: float) -> Status:
         if rolling > self._level + self.min_delta:
             self._level, self._count = rolling, 0
         else:
             self._count += 1
         stop = self._count >= self.patience
-        if stop and self.convergence_episode is None:
-            self.convergence_episode = self._returns.seen
         return Status(rolling, self._count, reached=False, converged=False, stop=stop)

@@ -10,14 +10,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from vibe_rl.trainers.ppo_trainer.monitors import Monitor, Status
+from vibe_rl.trainers.ppo_trainer.monitors import NOTHING_YET, Monitor, Status
 
 GRAD_NORM = "grad_norm."
 """What the names of single arrays' norms begin with."""
 LOSSES = ("policy_loss", "value_loss", "entropy_loss", "total_loss")
-
-
-NOTHING_YET = Status(None, 0, reached=False, converged=False, stop=False)
 
 
 class Episode(NamedTuple):

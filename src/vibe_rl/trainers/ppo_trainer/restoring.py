@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import asdict, fields
 from itertools import islice, takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,29 @@ if TYPE_CHECKING:
 FIRST_AGENT = "first_agent"
 """The folder, among a run's artifacts, of the agent that its training began with."""
 KINDS = {kind.__name__: kind for kind in (ConvergenceMonitor, PlateauMonitor)}
+
+
+def describe_trainer(trainer: "PPOTrainer") -> dict[str, Any]:
+    """All that `PPOTrainer.restore` needs, as the run's manifest has it."""
+    env, monitor = trainer.env, trainer.given_monitor
+    return {
+        "agent": asdict(trainer.agent.config),
+        "env": {
+            "max_episode_steps": env.max_episode_steps,
+            "normalize_observations": env.normalize_observations,
+            "video_record_freq": env.video_record_freq,
+            "video_dir": None if env.video_dir is None else str(env.video_dir),
+        },
+        "settings": asdict(trainer.settings),
+        "monitor": None if monitor is None else describe_monitor(monitor),
+        "arguments": {
+            "mlflow_experiment_name": trainer.name,
+            "track": list(trainer.track),
+            "csv": trainer.csv,
+            "plot": trainer.plot,
+            "verbose": trainer.verbose,
+        },
+    }
 
 
 def describe_monitor(monitor: Monitor) -> dict[str, Any]:

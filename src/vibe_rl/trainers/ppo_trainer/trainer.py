@@ -19,10 +19,10 @@ from vibe_rl.experiment.build import build_for_run_dir, check_new, resumed
 from vibe_rl.experiment.config_files import new_run_dir, write_run_files
 from vibe_rl.run_dir.directory import RunDir
 from vibe_rl.run_dir.manifest import commit, versions
+from vibe_rl.runner.history import earlier_rows
 from vibe_rl.runner.resuming import agent_part
 from vibe_rl.runner.session import Session, open_session
 from vibe_rl.tracking.base import LogBackend, Tee
-from vibe_rl.tracking.jsonl import read_metrics
 from vibe_rl.tracking.named import check_names
 from vibe_rl.tracking.opening import Destinations, open_named
 from vibe_rl.trainers.ppo_trainer.agent import PPOAgent, describe
@@ -49,7 +49,7 @@ from vibe_rl.trainers.ppo_trainer.progress import Progress
 from vibe_rl.trainers.ppo_trainer.publication import save_model
 from vibe_rl.trainers.ppo_trainer.restoring import (
     FIRST_AGENT,
-    describe_monitor,
+    describe_trainer,
     newest_manifest,
     newest_state,
     restored_monitor,
@@ -152,7 +152,7 @@ class PPOTrainer(Playing):
         run = build_for_run_dir(config, resumed if resume else check_new)
         run = run_of(run, self.agent.fitted(run.shapes().agent_state, first))
         with self._directory(resume) as run_dir, open_session(run, run_dir) as session:
-            extra = {"trainer": self.describe(), "experiment": self.name}
+            extra = {"trainer": describe_trainer(self), "experiment": self.name}
             write_run_files(run_dir, config, extra)
             self._run, self.run_dir, self.agent.state = run, run_dir.root, first
             if session.found is None:
@@ -237,9 +237,7 @@ class PPOTrainer(Playing):
             self._evaluate_first(training)
         else:
             training.recall_first()
-            last = session.found.update * self.run.steps_per_update
-            log = read_metrics(run_dir.log_path())
-            training.catch_up([row for row in log if row["step"] <= last])
+            training.catch_up(earlier_rows(session))
         if training.stop_reason is not None:  # nothing is left to do
             return agent_part(run_dir.checkpoints, self.run.agent_state)
         return session.train(training.after_update, [training]).state.agent_state
@@ -258,29 +256,6 @@ class PPOTrainer(Playing):
             ConfigError: the folder exists.
         """
         return save_model(self, path)
-
-    def describe(self) -> dict[str, Any]:
-        """All that `restore` needs, as the run's manifest has it."""
-        env = self.env
-        monitor = self.given_monitor
-        return {
-            "agent": asdict(self.agent.config),
-            "env": {
-                "max_episode_steps": env.max_episode_steps,
-                "normalize_observations": env.normalize_observations,
-                "video_record_freq": env.video_record_freq,
-                "video_dir": None if env.video_dir is None else str(env.video_dir),
-            },
-            "settings": asdict(self.settings),
-            "monitor": None if monitor is None else describe_monitor(monitor),
-            "arguments": {
-                "mlflow_experiment_name": self.name,
-                "track": list(self.track),
-                "csv": self.csv,
-                "plot": self.plot,
-                "verbose": self.verbose,
-            },
-        }
 
     def flat_description(self) -> dict[str, Any]:
         """The settings as names and numbers, with versions, as trackers get them."""
