@@ -24,6 +24,7 @@ BUILT_IN = (
     "Acrobot-v1",
     "CartPole-v1",
     "GridWorld-v0",
+    "HackMatrix-v0",
     "MountainCar-v0",
     "MountainCarContinuous-v0",
     "Pendulum-v1",

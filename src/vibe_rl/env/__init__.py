@@ -18,6 +18,7 @@ from vibe_rl.env.grid_world import (
     PixelGridWorld,
     PixelGridWorldParams,
 )
+from vibe_rl.env.hackmatrix.env import HackMatrix, HackMatrixParams, HackMatrixState
 from vibe_rl.env.host import HostEnvironment, HostEnvs, HostStep
 from vibe_rl.env.image_wrappers import (
     FrameStackState,
@@ -76,6 +77,9 @@ __all__ = [
     "GridWorldParams",
     "GridWorldState",
     "GymnasiumWrapper",
+    "HackMatrix",
+    "HackMatrixParams",
+    "HackMatrixState",
     "HookWrapper",
     "HostEnvironment",
     "HostEnvs",

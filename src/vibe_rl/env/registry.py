@@ -12,6 +12,7 @@ from vibe_rl.env.adapters.gymnasium import from_gymnasium
 from vibe_rl.env.base import Environment
 from vibe_rl.env.cart_pole import CartPole
 from vibe_rl.env.grid_world import GridWorld, PixelGridWorld
+from vibe_rl.env.hackmatrix.env import HackMatrix
 from vibe_rl.env.host import AnyEnvironment
 from vibe_rl.env.mountain_car import MountainCar, MountainCarContinuous
 from vibe_rl.env.pendulum import Pendulum
@@ -25,6 +26,7 @@ _registry: dict[str, Callable[..., Environment]] = {
     "Acrobot-v1": Acrobot,
     "CartPole-v1": CartPole,
     "GridWorld-v0": GridWorld,
+    "HackMatrix-v0": HackMatrix,
     "MountainCar-v0": MountainCar,
     "MountainCarContinuous-v0": MountainCarContinuous,
     "Pendulum-v1": Pendulum,

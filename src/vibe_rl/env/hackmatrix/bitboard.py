@@ -1,0 +1,181 @@
+"""Sets of cells as bits: two words of three rows each, so that a set costs a few operations."""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool
+
+from vibe_rl.env.hackmatrix.rules import CORNERS, N_CELLS, SIDE
+
+HALF = N_CELLS // 2
+"""Cells in a word."""
+WORD = np.uint32(2**HALF - 1)
+FIRST_ROW = np.uint32(2**SIDE - 1)
+FIRST_COLUMN = np.uint32(sum(1 << SIDE * row for row in range(HALF // SIDE)))
+LAST_COLUMN = np.uint32(FIRST_COLUMN << (SIDE - 1))
+ONE = np.uint32(1)
+
+
+class Bitboard(NamedTuple):
+    """A set of cells; its words may be scalars, arrays, or NumPy's."""
+
+    low: Any  # uint32, rows 0 to 2, a bit for each cell in their order
+    high: Any  # uint32, rows 3 to 5
+
+    def __or__(self, other: "Bitboard") -> "Bitboard":
+        return Bitboard(self.low | other.low, self.high | other.high)
+
+    def __and__(self, other: "Bitboard") -> "Bitboard":
+        return Bitboard(self.low & other.low, self.high & other.high)
+
+    def __sub__(self, other: "Bitboard") -> "Bitboard":
+        return Bitboard(self.low & ~other.low, self.high & ~other.high)
+
+    def __invert__(self) -> "Bitboard":
+        return Bitboard(~self.low & WORD, ~self.high & WORD)
+
+    def up(self) -> "Bitboard":
+        """Every cell one row up; what leaves the board is gone."""
+        carried = self.low >> (HALF - SIDE)
+        return Bitboard((self.low << SIDE) & WORD, ((self.high << SIDE) & WORD) | carried)
+
+    def down(self) -> "Bitboard":
+        """Every cell one row down."""
+        carried = (self.high & FIRST_ROW) << (HALF - SIDE)
+        return Bitboard((self.low >> SIDE) | carried, self.high >> SIDE)
+
+    def left(self) -> "Bitboard":
+        """Every cell one column to the left."""
+        return Bitboard((self.low & ~FIRST_COLUMN) >> 1, (self.high & ~FIRST_COLUMN) >> 1)
+
+    def right(self) -> "Bitboard":
+        """Every cell one column to the right."""
+        return Bitboard((self.low & ~LAST_COLUMN) << 1, (self.high & ~LAST_COLUMN) << 1)
+
+    def neighbours(self) -> "Bitboard":
+        """The cells beside a member: up, down, left or right of it."""
+        return self.up() | self.down() | self.left() | self.right()
+
+    def any(self) -> Any:
+        """Whether there is a member."""
+        return (self.low | self.high) != 0
+
+    def size(self) -> Any:
+        """How many members there are, int32."""
+        count = jax.lax.population_count
+        return (count(self.low) + count(self.high)).astype(jnp.int32)
+
+    def has(self, cell: Any) -> Any:
+        """Whether a cell is a member; False for a cell beyond the board."""
+        cell = jnp.asarray(cell, jnp.int32)
+        word = jnp.where(cell < HALF, self.low, self.high)
+        shift = jnp.where(cell < HALF, cell, cell - HALF).astype(jnp.uint32) & 31
+        inside = (cell >= 0) & (cell < N_CELLS)
+        return inside & ((word >> shift) & ONE != 0)
+
+    def nth(self, n: Any) -> Array:
+        """The cell of the n-th member in the cells' order, int32; any cell if there is none."""
+        in_low = jax.lax.population_count(self.low).astype(jnp.int32)
+        n = jnp.asarray(n, jnp.int32)
+        high = n >= in_low
+        word = jnp.where(high, self.high, self.low)
+        return jnp.where(high, HALF, 0) + nth_bit(word, jnp.where(high, n - in_low, n))
+
+    def mask(self) -> Bool[Array, " cells"]:
+        """Whether each cell is a member, as an array."""
+        shifts = jnp.arange(HALF, dtype=jnp.uint32)
+        words = jnp.stack([self.low, self.high])[:, None]
+        return ((words >> shifts) & ONE != 0).ravel()
+
+
+def nth_bit(word: Array, n: Array) -> Array:
+    """The place of the n-th bit that is set in a word."""
+    place = jnp.int32(0)
+    for width in (16, 8, 4, 2, 1):
+        below = word & np.uint32(2**width - 1)
+        count = jax.lax.population_count(below).astype(jnp.int32)
+        beyond = n >= count
+        word = jnp.where(beyond, word >> width, word)
+        n = jnp.where(beyond, n - count, n)
+        place = place + jnp.where(beyond, width, 0)
+    return place
+
+
+def single(cell: Any) -> Bitboard:
+    """One cell, or none for a cell beyond the board."""
+    cell = jnp.asarray(cell, jnp.int32)
+    bit = ONE << (jnp.where(cell < HALF, cell, cell - HALF).astype(jnp.uint32) & 31)
+    low = jnp.where((cell >= 0) & (cell < HALF), bit, np.uint32(0))
+    return Bitboard(low, jnp.where((cell >= HALF) & (cell < N_CELLS), bit, np.uint32(0)))
+
+
+def of_mask(mask: Bool[Array, " cells"]) -> Bitboard:
+    """The cells where a mask holds."""
+    bits = mask.reshape(2, HALF).astype(jnp.uint32) << jnp.arange(HALF, dtype=jnp.uint32)
+    words = bits.sum(1, dtype=jnp.uint32)
+    return Bitboard(words[0], words[1])
+
+
+def of_cells(cells: Array, present: Bool[Array, " n"]) -> Bitboard:
+    """The cells of those that are present; several may share one."""
+    each = single(cells)
+    none = np.uint32(0)
+    low = jnp.where(present, each.low, none)
+    high = jnp.where(present, each.high, none)
+    union = lambda words: jax.lax.reduce(words, none, jax.lax.bitwise_or, (0,))  # noqa: E731
+    return Bitboard(union(low), union(high))
+
+
+def of(*cells: int) -> Bitboard:
+    """A constant set."""
+    bits = sum(1 << cell for cell in set(cells))
+    return Bitboard(np.uint32(bits & int(WORD)), np.uint32(bits >> HALF))
+
+
+NONE, ALL = of(), of(*range(N_CELLS))
+CORNER_CELLS = tuple(row * SIDE + column for row, column in CORNERS)
+AT_CORNERS = of(*CORNER_CELLS)
+ROWS = tuple(of(*range(row * SIDE, row * SIDE + SIDE)) for row in range(SIDE))
+COLUMNS = tuple(of(*range(column, N_CELLS, SIDE)) for column in range(SIDE))
+
+
+def choose(condition: Any, yes: Bitboard, no: Bitboard) -> Bitboard:
+    """One of two sets."""
+    return Bitboard(jnp.where(condition, yes.low, no.low), jnp.where(condition, yes.high, no.high))
+
+
+def around(cells: Bitboard) -> Bitboard:
+    """The eight neighbours of every member, corners included, and members beside others."""
+    beside = cells.left() | cells.right()
+    row = beside | cells
+    return beside | row.up() | row.down()
+
+
+class Flood(NamedTuple):
+    """Cells reached so far from a beginning, one step more in every round."""
+
+    reached: Bitboard
+    rounds: Array  # int32
+    growing: Array  # bool
+
+
+def flood(start: Bitboard, open_cells: Bitboard, until: Bitboard) -> Flood:
+    """Spreads from `start` over `open_cells` until beside a cell of `until`, or no further.
+
+    Where it ends beside one, the cells of `reached` next to it are `rounds` steps from `start`, and
+    no cell next to it is nearer.
+    """
+    wanted = until.neighbours()
+
+    def unfinished(f: Flood) -> Array:
+        return f.growing & ~(f.reached & wanted).any()
+
+    def spread(f: Flood) -> Flood:
+        reached = f.reached | (f.reached.neighbours() & open_cells)
+        grown = (reached.low != f.reached.low) | (reached.high != f.reached.high)
+        return Flood(reached, f.rounds + grown, grown)
+
+    start = Bitboard(jnp.asarray(start.low), jnp.asarray(start.high))
+    return jax.lax.while_loop(unfinished, spread, Flood(start, jnp.int32(0), jnp.array(True)))

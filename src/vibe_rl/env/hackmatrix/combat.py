@@ -1,0 +1,55 @@
+"""Hitting enemies and removing what has died, for attacks and programs alike."""
+
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool
+
+from vibe_rl.env.hackmatrix.state import Game
+
+
+class Deed(NamedTuple):
+    """What an action made of a game."""
+
+    game: Game
+    kills: Any  # int32, those that count
+    exits: Any  # bool, whether the player has reached the exit
+
+
+NO_KILLS, STAYS = np.int32(0), np.bool_(False)
+
+
+def deed(game: Game, kills: Any = NO_KILLS, exits: Any = STAYS) -> Deed:
+    """A deed; nothing is killed and the exit not reached unless it says so."""
+    return Deed(game, kills, exits)
+
+
+def damage(game: Game, hit: Bool[Array, " enemies"], amount: Array | int) -> Deed:
+    """Every living enemy that is hit loses hp; it is stunned if any are left, else removed."""
+    enemies = game.enemies
+    hit = hit & enemies.alive
+    hp = jnp.where(hit, jnp.maximum(enemies.hp - amount, 0).astype(jnp.int8), enemies.hp)
+    wounded = enemies._replace(hp=hp, stunned=enemies.stunned | (hit & (hp > 0)))
+    return remove_enemies(game._replace(enemies=wounded), hit & (hp == 0))
+
+
+def remove_enemies(game: Game, gone: Bool[Array, " enemies"]) -> Deed:
+    """Without some of the living enemies; each is a kill unless it came by schedule."""
+    gone = gone & game.enemies.alive
+    kills = (gone & ~game.enemies.from_schedule).sum(dtype=jnp.int32)
+    enemies = game.enemies._replace(alive=game.enemies.alive & ~gone)
+    return deed(game._replace(enemies=enemies), kills)
+
+
+def remove_transmissions(game: Game, gone: Bool[Array, " transmissions"]) -> Deed:
+    """Without some of the transmissions; each is a kill unless it came by schedule."""
+    gone = gone & game.transmissions.alive
+    kills = (gone & ~game.transmissions.from_schedule).sum(dtype=jnp.int32)
+    left = game.transmissions._replace(alive=game.transmissions.alive & ~gone)
+    return deed(game._replace(transmissions=left), kills)
+
+
+def oldest(of: Bool[Array, " n"]) -> Bool[Array, " n"]:
+    """Only the first that holds."""
+    return of & (jnp.cumsum(of, dtype=jnp.int32) == 1)

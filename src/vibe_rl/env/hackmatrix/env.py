@@ -1,0 +1,255 @@
+"""HackMatrix as an environment: the game, seen by a player and rewarded, with a time limit."""
+
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+
+from vibe_rl.env.base import Step
+from vibe_rl.env.hackmatrix import observe
+from vibe_rl.env.hackmatrix.bank import from_bank
+from vibe_rl.env.hackmatrix.chance import BEGIN, STEP, BeginChance, Chance, draw
+from vibe_rl.env.hackmatrix.game import Events, Gifts, begin, is_move, legal_actions, play
+from vibe_rl.env.hackmatrix.programs import facts
+from vibe_rl.env.hackmatrix.reward import Transit, nearer, parts, path_length
+from vibe_rl.env.hackmatrix.rules import (
+    FIRST_PROGRAM,
+    N_ACTIONS,
+    N_CHANNELS,
+    N_PLAYER,
+    N_PROGRAMS,
+    OBSERVATION_SIZE,
+    PARTS,
+    SIDE,
+    SIPHON,
+    TIME_LIMIT,
+    WON,
+)
+from vibe_rl.env.hackmatrix.siphon import missed
+from vibe_rl.env.hackmatrix.stage import Layouts
+from vibe_rl.env.hackmatrix.state import Game
+from vibe_rl.errors import ConfigError
+from vibe_rl.spaces import Box, Dict, Discrete, Masked, Space
+from vibe_rl.types import Key, MaskedObs, PyTree, f32, i32
+
+
+class HackMatrixParams(NamedTuple):
+    """Constants of the game: what the reward's parts are worth, and what makes it easier."""
+
+    step_penalty: Any = f32(-0.01)  # a step
+    stage_completion: Any = f32(1.0)  # of the stage's 1, 2, 4, ..., 100
+    score_gain: Any = f32(0.5)  # a point
+    kills: Any = f32(0.3)  # a kill
+    data_siphon: Any = f32(1.0)  # a data siphon walked onto
+    distance_shaping: Any = f32(0.05)  # a cell nearer to the exit
+    damage_penalty: Any = f32(-1.0)  # a lost hp
+    hp_recovery: Any = f32(1.0)  # a regained hp
+    victory: Any = f32(1.0)  # of 500 and 100 a point
+    death_penalty: Any = f32(-0.5)  # of what the completed stages have paid
+    siphon_death_penalty: Any = f32(-10.0)  # a death beside an enemy that siphoning released
+    resource_gain: Any = f32(0.05)  # a credit or energy
+    resource_holding: Any = f32(0.01)  # a credit or energy held when a stage is completed
+    program_waste: Any = f32(-0.3)  # a RESET for a single hp
+    siphon_quality: Any = f32(-0.025)  # a credit or energy that siphoning elsewhere would yield
+    starting_siphons: Any = i32(0)  # besides the bonus that every game begins with
+    starting_credits: Any = i32(0)
+    starting_energy: Any = i32(0)
+    transmission_scale: Any = f32(1.0)  # of the transmissions with which a stage begins
+    max_steps: Any = i32(TIME_LIMIT)  # env steps, after which an episode is truncated
+
+
+class Totals(NamedTuple):
+    """Sums over an episode so far."""
+
+    steps: Array  # int32
+    parts: Array  # float32 [15]
+    moves: Array  # int32, and so on
+    siphons: Array
+    programs: Array
+    used: Array  # bool [programs], which were executed at all
+    collected: Array
+    kills: Array
+
+
+class HackMatrixState(NamedTuple):
+    """The game, and what the environment keeps beside it."""
+
+    game: Game
+    distance: Array  # int32, steps to the exit
+    totals: Totals
+
+
+def no_totals() -> Totals:
+    """Those of an episode that begins."""
+    zero = jnp.int32(0)
+    nothing = jnp.zeros(len(PARTS), jnp.float32), jnp.zeros(N_PROGRAMS, bool)
+    return Totals(zero, nothing[0], zero, zero, zero, nothing[1], zero, zero)
+
+
+@dataclass(frozen=True)
+class HackMatrix:
+    """Eight stages on a board of 6 x 6 cells; reach the exit of each, alive.
+
+    Observations are masked by the legal actions: float32 `[1545]`, or, with `observation="parts"`,
+    their parts `player` `[10]`, `programs` `[23]` and `grid` `[6, 6, 42]`. Actions are 0 to 3: move
+    or attack up, down, left, right; 4: siphon; from 5: the programs. An illegal one ends the
+    episode. The reward of a step is the sum of 15 parts, each in `info["metrics"]`.
+    """
+
+    shaping: str = "published"  # or "signed": moving away from the exit costs what nearing it pays
+    observation: str = "flat"  # or "parts"
+    undo_depth: int = 1  # turns that UNDO can take back
+    layouts: Layouts = field(default=from_bank, repr=False)
+
+    def __post_init__(self):
+        check_choice("shaping", self.shaping, ("published", "signed"))
+        check_choice("observation", self.observation, ("flat", "parts"))
+        if self.undo_depth < 1:
+            raise ConfigError(f"undo_depth {self.undo_depth}: give at least 1.")
+
+    def default_params(self) -> HackMatrixParams:
+        """The rewards as published, the whole game, and a limit of 1,000 steps."""
+        return HackMatrixParams()
+
+    def observation_space(self, params: PyTree) -> Space:
+        """Masked; see the class."""
+        high = np.ones(N_PLAYER, np.float32)
+        high[6:8] = np.inf  # data siphons and attack have no bound
+        grid = Box(0.0, 1.0, (SIDE, SIDE, N_CHANNELS))
+        if self.observation == "flat":
+            rest = np.ones(OBSERVATION_SIZE - N_PLAYER, np.float32)
+            return Masked(Box(0.0, np.concatenate([high, rest])), N_ACTIONS)
+        programs = Box(0, 1, (N_PROGRAMS,), jnp.int32)
+        return Masked(
+            Dict({"player": Box(0.0, high), "programs": programs, "grid": grid}), N_ACTIONS
+        )
+
+    def action_space(self, params: PyTree) -> Space:
+        """28 actions."""
+        return Discrete(N_ACTIONS)
+
+    def reset(self, key: Key, params: PyTree) -> tuple[MaskedObs, HackMatrixState]:
+        """A new game on its first stage, at a random corner."""
+        return self.begin(draw(key, BEGIN), params)
+
+    def begin(
+        self, chance: BeginChance, params: HackMatrixParams
+    ) -> tuple[MaskedObs, HackMatrixState]:
+        """`reset`, with given random numbers."""
+        gifts = Gifts(
+            params.starting_siphons,
+            params.starting_credits,
+            params.starting_energy,
+            params.transmission_scale,
+        )
+        game = begin(chance, self.layouts, self.undo_depth, gifts)
+        return self.observe(game), HackMatrixState(game, path_length(game), no_totals())
+
+    def step(
+        self, key: Key, state: HackMatrixState, action: Array, params: HackMatrixParams
+    ) -> Step:
+        """One action, and the enemies' turn if it ends the player's."""
+        return self.advance(draw(key, STEP), state, action, params)
+
+    def advance(
+        self, chance: Chance, state: HackMatrixState, action: Array, params: HackMatrixParams
+    ) -> Step:
+        """`step`, with given random numbers."""
+        before = state.game
+        after, events = play(before, action, chance, self.layouts, params.transmission_scale)
+        distance = path_length(after)
+        transit = Transit(
+            before=before,
+            after=after,
+            events=events,
+            action=action,
+            nearer=nearer(state.distance, distance, events, self.shaping == "signed"),
+            missed=jnp.where(action == SIPHON, missed(before), 0),
+        )
+        rewards = parts(transit, params)
+        totals = added(state.totals, transit, rewards)
+        won = events.exited & (after.stage == WON)
+        terminated = events.died | won | ~events.legal
+        truncated = ~terminated & (totals.steps >= params.max_steps)
+        return Step(
+            obs=self.observe(after),
+            state=HackMatrixState(after, distance, totals),
+            reward=jnp.stack([rewards[name] for name in PARTS]).sum(),
+            terminated=terminated,
+            truncated=truncated,
+            info={
+                "metrics": step_metrics(rewards, action, after),
+                "episode": episode_metrics(totals, transit, truncated),
+                "hp": after.player.hp,
+                "score": after.player.score,
+                "invalid": ~events.legal,
+                "stage_complete": events.exited,
+                "death": events.died,
+                "won": won,
+            },
+        )
+
+    def observe(self, game: Game) -> MaskedObs:
+        """What the player sees, and which actions are legal."""
+        legal = legal_actions(game, facts(game))
+        parts = observe.seen(game)
+        return MaskedObs(
+            observe.flat(parts) if self.observation == "flat" else parts._asdict(), legal
+        )
+
+
+def check_choice(name: str, value: str, options: tuple[str, ...]) -> None:
+    """Raises ConfigError for anything else than one of some words."""
+    if value not in options:
+        raise ConfigError(f"{name} {value!r} of HackMatrix: give {' or '.join(options)}.")
+
+
+def added(totals: Totals, transit: Transit, rewards: dict[str, Array]) -> Totals:
+    """The sums with one more step."""
+    action, events = transit.action, transit.events
+    program = action - FIRST_PROGRAM
+    return Totals(
+        steps=totals.steps + 1,
+        parts=totals.parts + jnp.stack([rewards[name] for name in PARTS]),
+        moves=totals.moves + is_move(action),
+        siphons=totals.siphons + (action == SIPHON),
+        programs=totals.programs + (program >= 0),
+        used=totals.used | (jnp.arange(N_PROGRAMS) == program),
+        collected=totals.collected + events.collected,
+        kills=totals.kills + events.kills,
+    )
+
+
+def step_metrics(rewards: dict[str, Array], action: Array, after: Game) -> dict[str, Array]:
+    """The parts of the reward, the class of the action and the stage."""
+    return rewards | {
+        "move_frac": jnp.float32(is_move(action)),
+        "siphon_frac": jnp.float32(action == SIPHON),
+        "program_frac": jnp.float32(action >= FIRST_PROGRAM),
+        "stage": after.stage.astype(jnp.float32),
+    }
+
+
+def episode_metrics(totals: Totals, transit: Transit, truncated: Array) -> dict[str, Array]:
+    """What is told of an episode that has ended; sums are over its steps."""
+    events: Events = transit.events
+    stage = transit.after.stage
+    sums = {f"total_{name}": totals.parts[i] for i, name in enumerate(PARTS)}
+    numbers = {
+        "highest_stage": stage,
+        "score": transit.after.player.score,
+        "won": stage == WON,
+        "died": events.died,
+        "siphon_death": events.siphon_death,
+        "illegal": ~events.legal,
+        "truncated": truncated,
+        "moves": totals.moves,
+        "siphons_used": totals.siphons,
+        "siphons_collected": totals.collected,
+        "programs_executed": totals.programs,
+        "programs_used": totals.used.sum(dtype=jnp.int32),
+        "enemies_killed": totals.kills,
+    }
+    return sums | {name: jnp.asarray(x, jnp.float32) for name, x in numbers.items()}

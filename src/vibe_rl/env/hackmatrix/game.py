@@ -1,0 +1,247 @@
+"""The game: its beginning, which actions are legal, and what one does. No word of rewards."""
+
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool
+
+from vibe_rl.env.hackmatrix import bitboard
+from vibe_rl.env.hackmatrix.bitboard import CORNER_CELLS
+from vibe_rl.env.hackmatrix.chance import BeginChance, Chance, pick
+from vibe_rl.env.hackmatrix.combat import (
+    NO_KILLS,
+    Deed,
+    damage,
+    deed,
+    oldest,
+    remove_transmissions,
+)
+from vibe_rl.env.hackmatrix.enemies import enemy_turn
+from vibe_rl.env.hackmatrix.programs import Facts, affordable, applicable, execute, facts
+from vibe_rl.env.hackmatrix.rules import (
+    DIRECTIONS,
+    FIRST_PROGRAM,
+    LONGEST_INTERVAL,
+    MAX_HP,
+    SIDE,
+    SIPHON,
+    STAGES,
+    STARTING_BONUS,
+    WAIT,
+    WON,
+)
+from vibe_rl.env.hackmatrix.siphon import siphon
+from vibe_rl.env.hackmatrix.spawning import RAYS
+from vibe_rl.env.hackmatrix.stage import Layouts, enter_stage
+from vibe_rl.env.hackmatrix.state import (
+    DATA_SIPHON,
+    EMPTY,
+    EXIT,
+    Game,
+    changed,
+    choose,
+    closed_up,
+    empty_board,
+    no_enemies,
+    no_history,
+    no_player,
+    no_transmissions,
+)
+
+NO_ACTION = -1
+
+
+class Gifts(NamedTuple):
+    """What every game begins with besides its bonus; int32, and a share."""
+
+    data_siphons: Any = np.int32(0)
+    credits: Any = np.int32(0)
+    energy: Any = np.int32(0)
+    transmission_scale: Any = np.float32(1.0)  # of each stage's new transmissions
+
+
+NO_GIFTS = Gifts()
+
+
+class Events(NamedTuple):
+    """What happened in a step."""
+
+    legal: Array  # bool; nothing happens where it is not
+    kills: Array  # int32, those of the player's that count
+    collected: Array  # bool, whether a data siphon was walked onto
+    exited: Array  # bool, whether the stage was completed
+    died: Array
+    siphon_death: Array  # bool, whether a siphon's enemy was beside the player who died
+
+
+def begin(chance: BeginChance, layouts: Layouts, undo_depth: int, gifts: Gifts = NO_GIFTS) -> Game:
+    """A new game on its first stage."""
+    player = no_player()
+    bonus = pick(chance.bonus, len(STARTING_BONUS))
+    given = {
+        field: (bonus == i) * amount + getattr(gifts, field)
+        for i, (field, amount) in enumerate(STARTING_BONUS)
+    }
+    corner = jnp.asarray(CORNER_CELLS, jnp.int32)[pick(chance.corner, len(CORNER_CELLS))]
+    player = player._replace(cell=corner, hp=jnp.int32(MAX_HP), attack=jnp.int32(1), **given)
+    zero, off, one = jnp.int32(0), jnp.array(False), jnp.int32(1)
+    fresh = Game(
+        player=player,
+        board=empty_board(),
+        enemies=no_enemies(),
+        transmissions=no_transmissions(),
+        stage=one,
+        turn=zero,
+        interval=LONGEST_INTERVAL - one,
+        next_spawn_turn=LONGEST_INTERVAL - one,
+        pending=zero,
+        show=off,
+        calm=off,
+        step_armed=off,
+        atk_uses=zero,
+        exit=zero,
+        history=no_history(undo_depth),
+    )
+    return enter_stage(fresh, chance.stage, layouts, jnp.array(True), gifts.transmission_scale)
+
+
+def legal_actions(game: Game, known: Facts) -> Bool[Array, " actions"]:
+    """Which actions may be taken."""
+    here, enemies = bitboard.single(game.player.cell), game.enemies.where()
+    passable = ~known.blocks | enemies
+    moves = [(step(here) & passable).any() for step in RAYS]
+    programs = affordable(game) & applicable(game, known)
+    return jnp.concatenate([jnp.stack([*moves, game.player.data_siphons > 0]), programs])
+
+
+def play(
+    game: Game,
+    action: Array,
+    chance: Chance,
+    layouts: Layouts,
+    transmission_scale: Any = 1.0,
+) -> tuple[Game, Events]:
+    """One action and all that follows from it; an illegal one changes nothing.
+
+    Args:
+        game: not over.
+        action: int32, from 0 up to `N_ACTIONS`.
+        chance: the random numbers of this step.
+        layouts: chooses where the blocks of a stage are.
+        transmission_scale: of the new transmissions of a stage.
+    """
+    known = facts(game)
+    legal = legal_actions(game, known)[action]
+    action = jnp.where(legal, action, NO_ACTION)
+    done, collected = act(game, action, known, chance)
+    acted, exited = closed_up_game(done.game), jnp.asarray(done.exits)
+    ends_turn = is_move(action) | (action == SIPHON) | (action == FIRST_PROGRAM + WAIT)
+    turned = enemy_turn(acted, chance.turn, ends_turn & ~exited)
+    left = leave_stage(acted)
+    entering = exited & (left.stage < WON)
+    entered = enter_stage(left, chance.stage, layouts, entering, transmission_scale)
+    after = choose(exited, choose(entering, entered, left), turned)
+    died = after.player.hp == 0
+    events = Events(
+        legal=legal,
+        kills=jnp.asarray(done.kills, jnp.int32),
+        collected=collected,
+        exited=exited,
+        died=died,
+        siphon_death=died & beside_siphoned(after),
+    )
+    return after, events
+
+
+def is_move(action: Array) -> Array:
+    """Whether an action is one of the four directions."""
+    return (action >= 0) & (action < SIPHON)
+
+
+def act(game: Game, action: Array, known: Facts, chance: Chance) -> tuple[Deed, Array]:
+    """The player's part of a step, and whether it has walked onto a data siphon."""
+    nothing = deed(game)
+    result = execute(game, action - FIRST_PROGRAM, known, chance)
+    result = changed(action == SIPHON, deed(siphon(game)), nothing, result)
+    moved, collected = move_or_attack(game, action, known)
+    moving = is_move(action)
+    return changed(moving, moved, nothing, result), collected & moving
+
+
+def move_or_attack(game: Game, direction: Array, known: Facts) -> tuple[Deed, Array]:
+    """Attacks the nearest in a direction; if there is none in sight, moves a cell.
+
+    Also whether a data siphon was walked onto.
+    """
+    target = first_in_sight(game, direction, known)
+    hits_egg = (game.transmissions.where() & target).any()
+    after, egg_kills, _ = remove_transmissions(game, target.has(game.transmissions.cell))
+    on_cell = game.enemies.alive & target.has(game.enemies.cell)
+    after, kills, _ = damage(after, oldest(on_cell) & ~hits_egg, game.player.attack)
+    attacks = target.any()
+    walked, collected, exits = walk(game, direction)
+    moved = choose(attacks, after, walked)
+    attacked_kills = jnp.where(attacks, egg_kills + kills, NO_KILLS)
+    return Deed(moved, attacked_kills, exits & ~attacks), collected & ~attacks
+
+
+def first_in_sight(game: Game, direction: Array, known: Facts) -> bitboard.Bitboard:
+    """The nearest cell in a direction with somebody on it, if no empty block comes before it."""
+    stops = known.blocks | known.entities
+    ray, first = bitboard.single(game.player.cell), bitboard.NONE
+    going = jnp.array(True)
+    for _ in range(SIDE - 1):
+        ray = ahead(ray, direction)
+        found = (ray & stops).any()
+        first = bitboard.choose(going & found, ray & known.entities, first)
+        going = going & ~found
+    return first
+
+
+def ahead(cells: bitboard.Bitboard, direction: Array) -> bitboard.Bitboard:
+    """The cells one step in a direction."""
+    result = bitboard.NONE
+    for i, step in enumerate(RAYS):
+        result = bitboard.choose(direction == i, step(cells), result)
+    return result
+
+
+STRIDES = np.array([row * SIDE + column for row, column in DIRECTIONS], np.int32)
+
+
+def walk(game: Game, direction: Array) -> tuple[Game, Array, Array]:
+    """One cell on; whether a data siphon was collected, and whether the exit was reached."""
+    stride = jnp.where(jnp.arange(len(STRIDES)) == direction, STRIDES, 0).sum(dtype=jnp.int32)
+    player, board = game.player, game.board
+    cell = player.cell + stride
+    content = board.content[cell]
+    collected = content == DATA_SIPHON
+    here = (jnp.arange(board.content.shape[0]) == cell) & collected
+    moved = game._replace(
+        player=player._replace(cell=cell, data_siphons=player.data_siphons + collected),
+        board=board._replace(content=jnp.where(here, jnp.int8(EMPTY), board.content)),
+    )
+    return moved, collected, content == EXIT
+
+
+def closed_up_game(game: Game) -> Game:
+    """Without gaps between the living."""
+    return game._replace(
+        enemies=closed_up(game.enemies), transmissions=closed_up(game.transmissions)
+    )
+
+
+def leave_stage(game: Game) -> Game:
+    """A little healthier, on to the next stage; after the last one the game is won."""
+    player = game.player._replace(hp=jnp.minimum(MAX_HP, game.player.hp + 1))
+    stage = jnp.minimum(game.stage + 1, WON)
+    interval = jnp.where(game.stage < STAGES, LONGEST_INTERVAL - stage, game.interval)
+    return game._replace(player=player, stage=stage, interval=interval)
+
+
+def beside_siphoned(game: Game) -> Array:
+    """Whether an enemy that a siphon has released stands beside the player."""
+    enemies = game.enemies
+    beside = bitboard.single(game.player.cell).neighbours().has(enemies.cell)
+    return (enemies.alive & enemies.from_siphon & beside).any()

@@ -1,0 +1,134 @@
+"""Siphoning: what the player's cell and its four neighbours yield, and what others would have."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Int
+
+from vibe_rl.env.hackmatrix import bitboard
+from vibe_rl.env.hackmatrix.bitboard import Bitboard
+from vibe_rl.env.hackmatrix.rules import N_CELLS, N_PROGRAMS, SHORTEST_INTERVAL, SIDE, SIPHON_DELAY
+from vibe_rl.env.hackmatrix.spawning import RAYS
+from vibe_rl.env.hackmatrix.state import DATA, PROGRAM, Game
+
+ROOM = 3
+"""Bits in which a number of blocks with the same points is counted: five at most lie in a cross."""
+
+
+def cross(cells: Bitboard) -> Bitboard:
+    """The cells and their neighbours."""
+    return cells | cells.neighbours()
+
+
+def siphon(game: Game) -> Game:
+    """Takes what lies in the player's cross and has not been siphoned; the turn ends."""
+    board, player = game.board, game.player
+    here = jnp.arange(N_CELLS) == player.cell
+    taken = cross(bitboard.single(player.cell)).mask() & ~board.siphoned
+    block = taken & board.is_block()
+    data, program, free = (
+        block & (board.content == DATA),
+        block & (board.content == PROGRAM),
+        taken & ~block,
+    )
+    total = lambda amount, where: jnp.where(where, amount, 0).sum(dtype=jnp.int32)  # noqa: E731
+    zero = jnp.int8(0)
+    gained = (program & (board.value == jnp.arange(N_PROGRAMS)[:, None])).any(1)
+    return game._replace(
+        player=player._replace(
+            score=player.score + total(board.value, data),
+            credits=player.credits + total(board.credits, free),
+            energy=player.energy + total(board.energy, free),
+            data_siphons=player.data_siphons - 1,
+            owned=player.owned | gained,
+        ),
+        board=board._replace(
+            spawn=jnp.where(block, zero, board.spawn),
+            hidden=board.hidden & ~block,
+            credits=jnp.where(free, zero, board.credits),
+            energy=jnp.where(free, zero, board.energy),
+            siphoned=board.siphoned | taken,
+            siphon_center=board.siphon_center | here,
+        ),
+        pending=game.pending + total(board.spawn, block),
+        interval=jnp.maximum(SHORTEST_INTERVAL, game.interval - 1),
+        next_spawn_turn=game.next_spawn_turn + SIPHON_DELAY,
+    )
+
+
+class Yield(NamedTuple):
+    """What siphoning on each cell would yield; int32 `[cells]`."""
+
+    credits: Array
+    energy: Array
+    data: Array  # how many blocks of each number of points, in `ROOM` bits each
+    programs: Array  # those not owned, a bit each
+
+
+def yields(game: Game) -> Yield:
+    """They, of every cell; hidden contents count, and standing on a block yields nothing."""
+    board = game.board
+    block, fresh = board.is_block(), ~board.siphoned
+    owned = (game.player.owned.astype(jnp.uint32) << jnp.arange(N_PROGRAMS, dtype=jnp.uint32)).sum(
+        dtype=jnp.uint32
+    )
+    value = board.value.astype(jnp.uint32)
+    data = jnp.where(fresh & (board.content == DATA), jnp.uint32(1) << ROOM * (value - 1), 0)
+    program = jnp.where(fresh & (board.content == PROGRAM), jnp.uint32(1) << value, 0) & ~owned
+    free = fresh & ~block
+    planes = jnp.stack(
+        [
+            jnp.where(free, board.credits, 0).astype(jnp.uint32),
+            jnp.where(free, board.energy, 0).astype(jnp.uint32),
+            data.astype(jnp.uint32),
+        ]
+    )
+    sums = _over_cross(planes, jax.lax.add)
+    programs = _over_cross(program.astype(jnp.uint32)[None], jax.lax.bitwise_or)
+    return Yield(*[jnp.where(block, np.uint32(0), x) for x in (*sums, *programs)])
+
+
+def _over_cross(planes: Int[Array, " planes cells"], join) -> Int[Array, " planes cells"]:
+    """Every cell's value joined with those of its neighbours."""
+    boards = planes.reshape(-1, SIDE, SIDE)
+    padded = jnp.pad(boards, ((0, 0), (1, 1), (1, 1)))
+    shifts = ((2, 1), (0, 1), (1, 0), (1, 2))
+    joined = boards
+    for row, column in shifts:
+        joined = join(joined, padded[:, row : row + SIDE, column : column + SIDE])
+    return joined.reshape(-1, N_CELLS)
+
+
+def comparable(game: Game) -> Bitboard:
+    """The cells with which the player's is compared if it yields data or programs.
+
+    Those without a block, in whose cross lies every fresh block of the player's cross.
+    """
+    blocks = game.board.blocks()
+    fresh = blocks - bitboard.of_mask(game.board.siphoned)
+    here = bitboard.single(game.player.cell)
+    cells = ~blocks
+    for member in (here, *(step(here) for step in RAYS)):
+        holds = (member & fresh).any()
+        cells = bitboard.choose(holds, cells & cross(member), cells)
+    return cells
+
+
+def missed(game: Game) -> Array:
+    """Credits and energy that a dominating cell would have yielded more than the player's; int32.
+
+    A cell dominates if it yields the same data and programs, no less of both resources, and more of
+    one. The most credits and the most energy may be those of different cells.
+    """
+    y = yields(game)
+    own = jax.tree.map(lambda x: x[game.player.cell], y)
+    blocks = game.board.blocks()
+    candidates = bitboard.choose((own.data | own.programs) != 0, comparable(game), ~blocks)
+    same = (y.data == own.data) & (y.programs == own.programs)
+    least = (y.credits >= own.credits) & (y.energy >= own.energy)
+    dominates: Bool[Array, " cells"] = candidates.mask() & same & least
+    best = [jnp.where(dominates, x, 0).max() for x in (y.credits, y.energy)]
+    more = [jnp.maximum(b, o) - o for b, o in zip(best, (own.credits, own.energy), strict=True)]
+    return (more[0] + more[1]).astype(jnp.int32)
