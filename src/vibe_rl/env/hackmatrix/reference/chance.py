@@ -2,15 +2,15 @@
 
 Each place that draws has slots of its own, so that a place that draws more shifts no other:
 
-    ("reset", "corner"), ("reset", "bonus")               the player's corner and what it starts with
-    ("gen", "exit"), ("gen", "count")                     of a stage: its exit, its number of blocks
-    ("gen", "att", a, "blk", j, "cell" | "data" | "q" | "val")   block j of attempt a at a layout
-    ("gen", "res", cell, "amount" | "kind")               what lies on a cell, numbered row by row
-    ("gen", "tx", i, "cell" | "type")                     transmission i that comes with a stage
-    ("turn", "order", s, i)                               rank of the i-th enemy in sub-step s
-    ("turn", "sched", "cell" | "type")                    the scheduled transmission
-    ("turn", "siph", i, "cell" | "type")                  transmission i that siphoning released
-    ("prog", "warp"), ("prog", "poly", i)                 WARP's target, the i-th enemy's new type
+    ("reset", "corner"), ("reset", "bonus")    the player's corner, what the player starts with
+    ("gen", "exit"), ("gen", "count")          of a stage: its exit, its number of blocks
+    ("gen", "att", a, "blk", j, "cell" | "data" | "q" | "val")    block j of layout attempt a
+    ("gen", "res", cell, "amount" | "kind")    what lies on a cell, numbered row by row
+    ("gen", "tx", i, "cell" | "type")          transmission i that comes with a stage
+    ("turn", "order", s, i)                    rank of the i-th enemy in sub-step s
+    ("turn", "sched", "cell" | "type")         the scheduled transmission
+    ("turn", "siph", i, "cell" | "type")       transmission i that siphoning released
+    ("prog", "warp"), ("prog", "poly", i)      WARP's target, the i-th enemy's new type
 """
 
 from collections.abc import Callable, Sequence

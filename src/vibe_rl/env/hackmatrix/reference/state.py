@@ -117,6 +117,16 @@ class Transmission:
 Cells = list[list[Cell]]
 
 
+def empty_cells() -> Cells:
+    """A board with nothing on it."""
+    return [[Cell() for _ in range(rules.SIDE)] for _ in range(rules.SIDE)]
+
+
+def copied(cells: Cells) -> Cells:
+    """A board that shares nothing with the other."""
+    return [[replace(cell) for cell in row] for row in cells]
+
+
 @dataclass(slots=True)
 class Snapshot:
     """What UNDO brings back; nobody in it knows where it came from."""
@@ -150,7 +160,7 @@ class State:
     exit_pos: Place = rules.CORNERS[-1]
     undo_depth: int = UNDO_DEPTH
     history: list[Snapshot] = field(default_factory=list)
-    cells: Cells = field(default_factory=lambda: empty_cells())
+    cells: Cells = field(default_factory=empty_cells)
     enemies: list[Enemy] = field(default_factory=list)
     transmissions: list[Transmission] = field(default_factory=list)
 
@@ -176,13 +186,3 @@ class State:
         ids = {id(each) for each in gone}
         self.enemies = [each for each in self.enemies if id(each) not in ids]
         self.transmissions = [each for each in self.transmissions if id(each) not in ids]
-
-
-def empty_cells() -> Cells:
-    """A board with nothing on it."""
-    return [[Cell() for _ in range(rules.SIDE)] for _ in range(rules.SIDE)]
-
-
-def copied(cells: Cells) -> Cells:
-    """A board that shares nothing with the other."""
-    return [[replace(cell) for cell in row] for row in cells]
