@@ -1,7 +1,6 @@
 """The game in JAX and the reference, side by side: the same states, and the same random numbers."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -9,7 +8,7 @@ import jax
 import numpy as np
 
 from vibe_rl.env.hackmatrix import rules
-from vibe_rl.env.hackmatrix.chance import BLOCKS, Attempt, is_shape
+from vibe_rl.env.hackmatrix.chance import Attempt, numbers
 from vibe_rl.env.hackmatrix.env import HackMatrix, HackMatrixState, no_totals
 from vibe_rl.env.hackmatrix.reference import state as reference
 from vibe_rl.env.hackmatrix.reward import path_length
@@ -25,7 +24,7 @@ from vibe_rl.env.hackmatrix.state import (
 )
 
 UNDO_DEPTH = 3
-TAPE = Attempt(*[(rules.LAYOUT_ATTEMPTS, *BLOCKS.cell)] * 4)
+TAPE = Attempt(*[numbers((rules.LAYOUT_ATTEMPTS, rules.MOST_BLOCKS))] * 4)
 
 
 def env(**options) -> HackMatrix:
@@ -36,8 +35,8 @@ def env(**options) -> HackMatrix:
 def random_numbers(generator: np.random.Generator, shapes: Any, n: int) -> Any:
     """A tree of numbers `[n, ...]` for `STEP` or `BEGIN`, those of layouts included."""
     shapes = shapes._replace(stage=shapes.stage._replace(layouts=TAPE))
-    draw = lambda shape: generator.integers(0, rules.DRAWS, (n, *shape), np.uint32)  # noqa: E731
-    return jax.tree.map(draw, shapes, is_leaf=is_shape)
+    draw = lambda x: generator.integers(0, rules.DRAWS, (n, *x.shape), np.uint32)  # noqa: E731
+    return jax.tree.map(draw, shapes)
 
 
 def chance_of(numbers: Any) -> Callable[[tuple], int]:
@@ -111,13 +110,22 @@ def _player(player: Player) -> reference.Player:
 
 
 def _owned(player: Player) -> set[int]:
-    return set(np.flatnonzero(player.owned).tolist())
+    return {program for program in range(rules.N_PROGRAMS) if int(player.owned) >> program & 1}
+
+
+CELL = ("content", "value", "spawn", "hidden", "credits", "energy", "siphoned", "siphon_center")
+ENEMY = ("kind", "cell", "hp", "disabled", "stunned", "from_schedule", "from_siphon")
+EGG = ("kind", "cell", "timer", "from_schedule", "from_siphon")
 
 
 def _cells(board: Board) -> reference.Cells:
-    columns = [np.asarray(x).tolist() for x in board]
-    cells = [_cell(*values) for values in zip(*columns, strict=True)]
+    cells = [_cell(*values) for values in _columns(board, CELL, rules.N_CELLS)]
     return [cells[row * rules.SIDE :][: rules.SIDE] for row in range(rules.SIDE)]
+
+
+def _columns(packed: Any, names: tuple[str, ...], n: int) -> list[tuple]:
+    columns = [np.asarray(getattr(packed, name))[:n].tolist() for name in names]
+    return list(zip(*columns, strict=True))
 
 
 def _cell(content, value, spawn, hidden, credits, energy, siphoned, center) -> reference.Cell:
@@ -136,22 +144,22 @@ def _cell(content, value, spawn, hidden, credits, energy, siphoned, center) -> r
     )
 
 
-def _slots(slots: Any) -> list[tuple]:
+def _slots(slots: Any, names: tuple[str, ...]) -> list[tuple]:
     """The living, which must have the first slots; the others must be all zeros."""
-    n = int(slots.alive.sum())
-    assert all(not np.asarray(x)[n:].any() for x in slots)
-    assert slots.alive[:n].all()
-    return list(zip(*[np.asarray(x)[:n].tolist() for x in slots[1:]], strict=True))
+    n = int(np.asarray(slots.alive).sum())
+    assert np.asarray(slots.alive)[:n].all()
+    assert not np.asarray(slots.word)[n:].any()
+    return _columns(slots, names, n)
 
 
 def _enemies(enemies: Enemies) -> list[reference.Enemy]:
-    return [reference.Enemy(kind, *place(c), *rest) for kind, c, *rest in _slots(enemies)]
+    return [reference.Enemy(kind, *place(c), *rest) for kind, c, *rest in _slots(enemies, ENEMY)]
 
 
 def _transmissions(eggs: Transmissions) -> list[reference.Transmission]:
     return [
         reference.Transmission(*place(c), timer, kind, *rest)
-        for kind, c, timer, *rest in _slots(eggs)
+        for kind, c, timer, *rest in _slots(eggs, EGG)
     ]
 
 
@@ -209,16 +217,13 @@ def _snapshot_arrays(s: reference.Snapshot) -> Snapshot:
 
 def _player_arrays(player: reference.Player, owned: set[int]) -> Player:
     numbers = (player.hp, player.credits, player.energy, player.data_siphons, player.score)
-    has = np.isin(np.arange(rules.N_PROGRAMS), list(owned))
     cell = player.row * rules.SIDE + player.col
+    has = np.uint32(sum(1 << program for program in owned))
     return Player(np.int32(cell), *map(np.int32, numbers), np.int32(player.attack), has)
 
 
 def _board_arrays(cells: reference.Cells) -> Board:
-    rows = [_cell_row(cell) for row in cells for cell in row]
-    kinds = (np.int8, np.int8, np.int8, bool, np.int8, np.int8, bool, bool)
-    columns = zip(*rows, strict=True)
-    return Board(*[np.array(x, kind) for x, kind in zip(columns, kinds, strict=True)])
+    return _packed(Board, CELL, [_cell_row(cell) for row in cells for cell in row], rules.N_CELLS)
 
 
 def _cell_row(cell: reference.Cell) -> tuple:
@@ -227,12 +232,13 @@ def _cell_row(cell: reference.Cell) -> tuple:
     return (*what, cell.credits, cell.energy, cell.siphoned, cell.siphon_center)
 
 
-def _in_slots(rows: list[tuple], size: int, kinds: tuple) -> list[np.ndarray]:
-    columns = [np.zeros(size, kind) for kind in kinds]
+def _packed(kind: Any, names: tuple[str, ...], rows: list[tuple], size: int) -> Any:
+    """Records of such fields in the first slots."""
+    words = np.zeros(size, np.uint32)
     for i, row in enumerate(rows):
-        for column, value in zip(columns, row, strict=True):
-            column[i] = value
-    return columns
+        for name, value in zip(names, row, strict=True):
+            words[i] |= np.uint32(int(value) << int(getattr(kind, name).shift))
+    return kind(words)
 
 
 def _enemy_arrays(enemies: list[reference.Enemy]) -> Enemies:
@@ -241,8 +247,7 @@ def _enemy_arrays(enemies: list[reference.Enemy]) -> Enemies:
         + (e.from_schedule, e.from_siphon)
         for e in enemies
     ]
-    kinds = (bool, np.int8, np.int8, np.int8, np.int8, bool, bool, bool)
-    return Enemies(*_in_slots(rows, rules.MOST_ENEMIES, kinds))
+    return _packed(Enemies, ("alive", *ENEMY), rows, rules.MOST_ENEMIES)
 
 
 def _transmission_arrays(eggs: list[reference.Transmission]) -> Transmissions:
@@ -250,8 +255,7 @@ def _transmission_arrays(eggs: list[reference.Transmission]) -> Transmissions:
         (True, t.type, t.row * rules.SIDE + t.col, t.timer, t.from_schedule, t.from_siphon)
         for t in eggs
     ]
-    kinds = (bool, np.int8, np.int8, np.int16, bool, bool)
-    return Transmissions(*_in_slots(rows, rules.MOST_TRANSMISSIONS, kinds))
+    return _packed(Transmissions, ("alive", *EGG), rows, rules.MOST_TRANSMISSIONS)
 
 
 class Both(NamedTuple):

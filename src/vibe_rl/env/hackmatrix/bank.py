@@ -16,9 +16,16 @@ from jaxtyping import Array
 
 from vibe_rl.env.hackmatrix import bitboard
 from vibe_rl.env.hackmatrix.bitboard import CORNER_CELLS, HALF, WORD, Bitboard
-from vibe_rl.env.hackmatrix.chance import BLOCKS, Attempt, draw
+from vibe_rl.env.hackmatrix.chance import BLOCKS, drawn
 from vibe_rl.env.hackmatrix.rules import FEWEST_BLOCKS, MOST_BLOCKS, N_CELLS
-from vibe_rl.env.hackmatrix.stage import Layout, Site, place_one_after_another
+from vibe_rl.env.hackmatrix.slots import before
+from vibe_rl.env.hackmatrix.stage import (
+    NOWHERE,
+    Layout,
+    Site,
+    numbered,
+    place_one_after_another,
+)
 from vibe_rl.types import Key
 
 SETS = 8192
@@ -83,17 +90,13 @@ def from_bank(key: Key, site: Site) -> Layout:
     bank_key, place_key, contents_key = jax.random.split(key, 3)
     search = _searched(bank_key, site)
     placed = place_one_after_another(
-        lambda i: draw(jax.random.fold_in(place_key, i), BLOCKS),
+        lambda i: drawn(jax.random.fold_in(place_key, i), BLOCKS),
         site._replace(wanted=site.wanted & ~search.fits),
     )
-    cells = jnp.stack([search.blocks.nth(j) for j in range(MOST_BLOCKS)])
-    contents: Attempt = draw(contents_key, BLOCKS)
-    fits = search.fits
-    return Layout(
-        jnp.where(fits, cells, placed.cells),
-        jnp.where(fits, site.count, placed.count),
-        contents,
-    )
+    mask = search.blocks.mask()
+    found = jnp.where(mask, before(mask), NOWHERE)
+    block = jnp.where(search.fits, found, numbered(placed.cells))
+    return Layout(block, drawn(contents_key, BLOCKS))
 
 
 def _searched(key: Key, site: Site) -> Search:

@@ -77,17 +77,21 @@ class Bitboard(NamedTuple):
 
     def nth(self, n: Any) -> Array:
         """The cell of the n-th member in the cells' order, int32; any cell if there is none."""
-        in_low = jax.lax.population_count(self.low).astype(jnp.int32)
-        n = jnp.asarray(n, jnp.int32)
-        high = n >= in_low
-        word = jnp.where(high, self.high, self.low)
-        return jnp.where(high, HALF, 0) + nth_bit(word, jnp.where(high, n - in_low, n))
+        return nth_of_pair(self.low, self.high, HALF, n)
 
     def mask(self) -> Bool[Array, " cells"]:
         """Whether each cell is a member, as an array."""
         shifts = jnp.arange(HALF, dtype=jnp.uint32)
         words = jnp.stack([self.low, self.high])[:, None]
         return ((words >> shifts) & ONE != 0).ravel()
+
+
+def nth_of_pair(low: Any, high: Any, half: int, n: Any) -> Array:
+    """The place of the n-th bit in two words of `half` bits each, int32; any if there is none."""
+    in_low = jax.lax.population_count(low).astype(jnp.int32)
+    beyond = n >= in_low
+    word = jnp.where(beyond, high, low)
+    return jnp.where(beyond, half, 0) + nth_bit(word, jnp.where(beyond, n - in_low, n))
 
 
 def nth_bit(word: Array, n: Array) -> Array:
@@ -153,12 +157,20 @@ def around(cells: Bitboard) -> Bitboard:
     return beside | row.up() | row.down()
 
 
+RAYS = (Bitboard.up, Bitboard.down, Bitboard.left, Bitboard.right)
+"""A step in each direction, in their order."""
+
+
 class Flood(NamedTuple):
     """Cells reached so far from a beginning, one step more in every round."""
 
     reached: Bitboard
     rounds: Array  # int32
     growing: Array  # bool
+
+
+ROUNDS = 4
+"""Of a flood at a time: checking whether to go on costs as much as a few rounds."""
 
 
 def flood(start: Bitboard, open_cells: Bitboard, until: Bitboard) -> Flood:
@@ -173,9 +185,12 @@ def flood(start: Bitboard, open_cells: Bitboard, until: Bitboard) -> Flood:
         return f.growing & ~(f.reached & wanted).any()
 
     def spread(f: Flood) -> Flood:
-        reached = f.reached | (f.reached.neighbours() & open_cells)
-        grown = (reached.low != f.reached.low) | (reached.high != f.reached.high)
-        return Flood(reached, f.rounds + grown, grown)
+        for _ in range(ROUNDS):
+            beside = (f.reached & wanted).any()
+            further = f.reached | (f.reached.neighbours() & open_cells)
+            grown = ~beside & ((further.low ^ f.reached.low) | (further.high ^ f.reached.high) != 0)
+            f = Flood(choose(beside, f.reached, further), f.rounds + grown, grown)
+        return f
 
     start = Bitboard(jnp.asarray(start.low), jnp.asarray(start.high))
     return jax.lax.while_loop(unfinished, spread, Flood(start, jnp.int32(0), jnp.array(True)))

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool
 
+from vibe_rl.env.hackmatrix.packed import put
 from vibe_rl.env.hackmatrix.state import Game
 
 
@@ -29,8 +30,8 @@ def damage(game: Game, hit: Bool[Array, " enemies"], amount: Array | int) -> Dee
     """Every living enemy that is hit loses hp; it is stunned if any are left, else removed."""
     enemies = game.enemies
     hit = hit & enemies.alive
-    hp = jnp.where(hit, jnp.maximum(enemies.hp - amount, 0).astype(jnp.int8), enemies.hp)
-    wounded = enemies._replace(hp=hp, stunned=enemies.stunned | (hit & (hp > 0)))
+    hp = jnp.where(hit, jnp.maximum(enemies.hp - amount, 0), enemies.hp)
+    wounded = put(enemies, hp=hp, stunned=enemies.stunned | (hit & (hp > 0)))
     return remove_enemies(game._replace(enemies=wounded), hit & (hp == 0))
 
 
@@ -38,7 +39,7 @@ def remove_enemies(game: Game, gone: Bool[Array, " enemies"]) -> Deed:
     """Without some of the living enemies; each is a kill unless it came by schedule."""
     gone = gone & game.enemies.alive
     kills = (gone & ~game.enemies.from_schedule).sum(dtype=jnp.int32)
-    enemies = game.enemies._replace(alive=game.enemies.alive & ~gone)
+    enemies = put(game.enemies, alive=game.enemies.alive & ~gone)
     return deed(game._replace(enemies=enemies), kills)
 
 
@@ -46,10 +47,5 @@ def remove_transmissions(game: Game, gone: Bool[Array, " transmissions"]) -> Dee
     """Without some of the transmissions; each is a kill unless it came by schedule."""
     gone = gone & game.transmissions.alive
     kills = (gone & ~game.transmissions.from_schedule).sum(dtype=jnp.int32)
-    left = game.transmissions._replace(alive=game.transmissions.alive & ~gone)
+    left = put(game.transmissions, alive=game.transmissions.alive & ~gone)
     return deed(game._replace(transmissions=left), kills)
-
-
-def oldest(of: Bool[Array, " n"]) -> Bool[Array, " n"]:
-    """Only the first that holds."""
-    return of & (jnp.cumsum(of, dtype=jnp.int32) == 1)

@@ -1,6 +1,6 @@
-"""The enemies' turn: hatching, moves and attacks in a random order, and what appears after them."""
+"""The enemies' turn: hatching, then moves and attacks in a random order."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -8,9 +8,10 @@ import numpy as np
 from jaxtyping import Array, Bool, Int
 
 from vibe_rl.env.hackmatrix import bitboard
-from vibe_rl.env.hackmatrix.bitboard import Bitboard
-from vibe_rl.env.hackmatrix.chance import TurnChance
+from vibe_rl.env.hackmatrix.bitboard import RAYS, Bitboard
+from vibe_rl.env.hackmatrix.packed import put
 from vibe_rl.env.hackmatrix.rules import (
+    DIRECTIONS,
     ENEMIES,
     GLITCH,
     HATCHED_DISABLED,
@@ -18,65 +19,53 @@ from vibe_rl.env.hackmatrix.rules import (
     MOST_SPEED,
     SIDE,
 )
-from vibe_rl.env.hackmatrix.spawning import RAYS, spawn
+from vibe_rl.env.hackmatrix.slots import before, closed_up
 from vibe_rl.env.hackmatrix.state import (
     Enemies,
     Game,
     History,
     Snapshot,
     Transmissions,
-    choose,
-    closed_up,
 )
 
-SPEEDS = np.array([enemy.speed for enemy in ENEMIES], np.int8)
-MAX_HP = np.array([enemy.max_hp for enemy in ENEMIES], np.int8)
+SPEEDS = tuple(enemy.speed for enemy in ENEMIES)
+MAX_HP = tuple(enemy.max_hp for enemy in ENEMIES)
+STRIDES = tuple(row * SIDE + column for row, column in DIRECTIONS)
+"""By how much a step in each direction changes a cell's number."""
 FAR = np.int32(99)
 """More than any distance on the board."""
-
-
-def enemy_turn(game: Game, chance: TurnChance, due: Array) -> Game:
-    """All that happens after an action that ends the player's turn, where it is due.
-
-    Where STEP is armed, it only disarms it.
-    """
-    happens = due & ~game.step_armed
-    moved = act(hatch(game._replace(turn=game.turn + 1)), chance.order, happens)
-    moved = spawn_scheduled(moved, chance, happens)
-    moved = spawn_pending(moved, chance, happens)
-    moved = with_snapshot(wake(moved))
-    return choose(happens, moved, game)._replace(step_armed=game.step_armed & ~due)
+NEVER = np.int32(-1)
 
 
 def hatch(game: Game) -> Game:
     """Transmissions become enemies when their time is up, as far as there are free slots."""
     eggs, enemies = game.transmissions, game.enemies
     due = eggs.alive & (eggs.timer <= 1)
-    rank = jnp.cumsum(due, dtype=jnp.int32) - due
-    slot = enemies.count() + rank
+    slot = enemies.count() + before(due)
     hatches = due & (slot < MOST_ENEMIES)
-    born = Enemies(
-        alive=eggs.alive,
+    born = put(
+        Enemies(np.uint32(0)),  # type: ignore[arg-type]
+        alive=True,
         kind=eggs.kind,
         cell=eggs.cell,
-        hp=jnp.asarray(MAX_HP)[eggs.kind],
-        disabled=jnp.full_like(eggs.kind, HATCHED_DISABLED),
-        stunned=jnp.zeros_like(eggs.alive),
+        hp=of_kind(MAX_HP, eggs.kind),
+        disabled=HATCHED_DISABLED,
         from_schedule=eggs.from_schedule,
         from_siphon=eggs.from_siphon,
     )
     goes_to = hatches & (slot == jnp.arange(MOST_ENEMIES)[:, None])  # [enemies, transmissions]
-    appended = jax.tree.map(lambda x, new: _appended(x, new, goes_to), enemies, born)
-    waiting = eggs._replace(
-        alive=eggs.alive & ~hatches, timer=jnp.where(due, eggs.timer, eggs.timer - eggs.alive)
-    )
-    return game._replace(enemies=appended, transmissions=closed_up(waiting))
+    arrived = jnp.where(goes_to, born.word, np.uint32(0)).sum(1, dtype=jnp.uint32)
+    later = jnp.where(eggs.alive & ~due, eggs.timer - 1, eggs.timer)
+    waiting = put(eggs, alive=eggs.alive & ~hatches, timer=later)
+    return game._replace(enemies=Enemies(enemies.word | arrived), transmissions=closed_up(waiting))
 
 
-def _appended(old: Array, new: Array, goes_to: Bool[Array, " enemies transmissions"]) -> Array:
-    if old.dtype == bool:
-        return old | (goes_to & new).any(1)
-    return old + jnp.where(goes_to, new, jnp.zeros_like(new)).sum(1, dtype=old.dtype)
+def of_kind(table: tuple[int, ...], kind: Array) -> Array:
+    """A number of every enemy that its kind decides, such as `MAX_HP`."""
+    result: Any = np.int32(table[0])
+    for i, number in enumerate(table[1:], start=1):
+        result = jnp.where(kind == i, number, result)
+    return result
 
 
 class Acting(NamedTuple):
@@ -88,28 +77,31 @@ class Acting(NamedTuple):
     attacked: Bool[Array, " enemies"]
 
 
-def act(game: Game, order: Array, happens: Array) -> Game:
+def act_all(game: Game, order: Array, happens: Array) -> Game:
     """Every enemy attacks or moves, as often as it is fast; each sub-step in its own order."""
     enemies, walls = game.enemies, game.board.blocks()
     eggs = game.transmissions.where()
-    able = enemies.alive & (enemies.disabled == 0) & ~enemies.stunned & happens
-    attacked = jnp.zeros_like(able)
-    acting = Acting(jnp.int32(0), game.player.hp, enemies.cell, attacked)
+    awake = enemies.alive & (enemies.disabled == 0) & ~enemies.stunned & happens
+    n, visits = jnp.int32(0), []
     for sub_step in range(MOST_SPEED):
-        able = able & (jnp.asarray(SPEEDS)[enemies.kind] > sub_step)
-        place = places(order[sub_step], able)
-        n = able.sum(dtype=jnp.int32)
+        able = awake & (of_kind(SPEEDS, enemies.kind) > sub_step)
+        visits.append(jnp.where(able, n + places(order[sub_step], able), NEVER))
+        n = n + able.sum(dtype=jnp.int32)
 
-        def visit(a: Acting, place: Array = place, able: Array = able) -> Acting:
-            return visited(a, (place == a.visit) & able, game, (walls, eggs))
+    def visit(a: Acting) -> Acting:
+        self = visits[0] == a.visit
+        for of_sub_step in visits[1:]:
+            self = self | (of_sub_step == a.visit)
+        return visited(a, self, game, (walls, eggs))
 
-        def left(a: Acting, n: Array = n) -> Array:
-            return a.visit < n
+    def left(a: Acting) -> Array:
+        return a.visit < n
 
-        acting = jax.lax.while_loop(left, visit, acting._replace(visit=jnp.int32(0)))
-    return game._replace(
-        player=game.player._replace(hp=acting.hp), enemies=enemies._replace(cell=acting.cell)
-    )
+    nobody = jnp.zeros_like(awake)
+    acting = Acting(jnp.int32(0), game.player.hp, enemies.cell, nobody)
+    acting = jax.lax.while_loop(left, visit, acting)
+    player = game.player._replace(hp=acting.hp)
+    return game._replace(player=player, enemies=put(enemies, cell=acting.cell))
 
 
 def places(order: Array, able: Bool[Array, " enemies"]) -> Int[Array, " enemies"]:
@@ -135,7 +127,7 @@ def visited(
     return Acting(
         visit=acting.visit + 1,
         hp=jnp.maximum(acting.hp - hits, 0),
-        cell=jnp.where(self & moves, goal.astype(jnp.int8), acting.cell),
+        cell=jnp.where(self & moves, goal, acting.cell),
         attacked=acting.attacked | (self & hits),
     )
 
@@ -171,54 +163,33 @@ def first_step(
     start = bitboard.choose(wanted, start, bitboard.NONE)
     reached = bitboard.flood(start, enterable - here, here).reached
     found = (reached & here.neighbours()).any() & (cell != player)
-    return first_neighbour(here, reached), found
+    return first_neighbour(cell, reached), found
 
 
-def first_neighbour(here: Bitboard, among: Bitboard) -> Array:
+def first_neighbour(cell: Array, among: Bitboard) -> Array:
     """The first of a cell's neighbours, in the order of directions, that is in a set."""
-    result = here.nth(0)
-    for step in reversed(RAYS):
-        neighbour = step(here) & among
-        result = jnp.where(neighbour.any(), neighbour.nth(0), result)
+    result, here = cell, bitboard.single(cell)
+    for step, stride in reversed(list(zip(RAYS, STRIDES, strict=True))):
+        result = jnp.where((step(here) & among).any(), cell + stride, result)
     return result
 
 
 def nearest_neighbour(cell: Array, player: Array, closed: Bitboard) -> Array:
     """The free neighbour nearest to the player, the first of equals; the cell if there is none."""
-    best, nearest = jnp.asarray(cell, jnp.int32), FAR
-    here = bitboard.single(cell)
-    for step in RAYS:
-        neighbour = step(here) - closed
-        there = neighbour.nth(0)
-        distance = jnp.where(neighbour.any(), manhattan(there, player), FAR)
-        best = jnp.where(distance < nearest, there, best)
+    best, nearest, here = cell, FAR, bitboard.single(cell)
+    for step, stride in zip(RAYS, STRIDES, strict=True):
+        is_free = (step(here) - closed).any()
+        distance = jnp.where(is_free, manhattan(cell + stride, player), FAR)
+        best = jnp.where(distance < nearest, cell + stride, best)
         nearest = jnp.minimum(distance, nearest)
     return best
-
-
-def spawn_scheduled(game: Game, chance: TurnChance, happens: Array) -> Game:
-    """A transmission where the time for one has come and CALM is off."""
-    due = happens & ~game.calm & (game.turn >= game.next_spawn_turn)
-    spawned = spawn(game, due.astype(jnp.int32), chance.scheduled, from_schedule=True)
-    following = jnp.where(due, game.turn + game.interval, game.next_spawn_turn)
-    return spawned._replace(next_spawn_turn=following)
-
-
-def spawn_pending(game: Game, chance: TurnChance, happens: Array) -> Game:
-    """The transmissions that siphoning has released."""
-    n = jnp.where(happens, game.pending, 0)
-    spawned = spawn(game, n, chance.siphoned, from_siphon=True)
-    return spawned._replace(pending=jnp.int32(0))
 
 
 def wake(game: Game) -> Game:
     """Nobody is stunned any more, and new enemies are nearly ready."""
     enemies = game.enemies
-    return game._replace(
-        enemies=enemies._replace(
-            disabled=jnp.maximum(enemies.disabled - 1, 0), stunned=jnp.zeros_like(enemies.stunned)
-        )
-    )
+    disabled = jnp.maximum(enemies.disabled - 1, 0)
+    return game._replace(enemies=put(enemies, disabled=disabled, stunned=False))
 
 
 def with_snapshot(game: Game) -> Game:
@@ -247,5 +218,4 @@ def snapshot(game: Game) -> Snapshot:
 
 def without_origins(slots: Enemies | Transmissions) -> Enemies | Transmissions:
     """As if nobody had come by schedule or siphon."""
-    none = jnp.zeros_like(slots.alive)
-    return slots._replace(from_schedule=none, from_siphon=none)
+    return put(slots, from_schedule=False, from_siphon=False)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
@@ -10,7 +11,8 @@ from jaxtyping import Array
 from vibe_rl.env.base import Step
 from vibe_rl.env.hackmatrix import observe
 from vibe_rl.env.hackmatrix.bank import from_bank
-from vibe_rl.env.hackmatrix.chance import BEGIN, STEP, BeginChance, Chance, draw
+from vibe_rl.env.hackmatrix.bitboard import ONE
+from vibe_rl.env.hackmatrix.chance import BeginChance, Chance, begin_chance, step_chance
 from vibe_rl.env.hackmatrix.game import Events, Gifts, begin, is_move, legal_actions, play
 from vibe_rl.env.hackmatrix.programs import facts
 from vibe_rl.env.hackmatrix.reward import Transit, nearer, parts, path_length
@@ -68,7 +70,7 @@ class Totals(NamedTuple):
     moves: Array  # int32, and so on
     siphons: Array
     programs: Array
-    used: Array  # bool [programs], which were executed at all
+    used: Array  # uint32, a bit for each program that was executed at all
     collected: Array
     kills: Array
 
@@ -84,8 +86,8 @@ class HackMatrixState(NamedTuple):
 def no_totals() -> Totals:
     """Those of an episode that begins."""
     zero = jnp.int32(0)
-    nothing = jnp.zeros(len(PARTS), jnp.float32), jnp.zeros(N_PROGRAMS, bool)
-    return Totals(zero, nothing[0], zero, zero, zero, nothing[1], zero, zero)
+    nothing = jnp.zeros(len(PARTS), jnp.float32)
+    return Totals(zero, nothing, zero, zero, zero, jnp.uint32(0), zero, zero)
 
 
 @dataclass(frozen=True)
@@ -132,7 +134,7 @@ class HackMatrix:
 
     def reset(self, key: Key, params: PyTree) -> tuple[MaskedObs, HackMatrixState]:
         """A new game on its first stage, at a random corner."""
-        return self.begin(draw(key, BEGIN), params)
+        return self.begin(begin_chance(key), params)
 
     def begin(
         self, chance: BeginChance, params: HackMatrixParams
@@ -151,7 +153,7 @@ class HackMatrix:
         self, key: Key, state: HackMatrixState, action: Array, params: HackMatrixParams
     ) -> Step:
         """One action, and the enemies' turn if it ends the player's."""
-        return self.advance(draw(key, STEP), state, action, params)
+        return self.advance(step_chance(key), state, action, params)
 
     def advance(
         self, chance: Chance, state: HackMatrixState, action: Array, params: HackMatrixParams
@@ -210,13 +212,14 @@ def added(totals: Totals, transit: Transit, rewards: dict[str, Array]) -> Totals
     """The sums with one more step."""
     action, events = transit.action, transit.events
     program = action - FIRST_PROGRAM
+    bit = ONE << jnp.maximum(program, 0).astype(jnp.uint32)
     return Totals(
         steps=totals.steps + 1,
         parts=totals.parts + jnp.stack([rewards[name] for name in PARTS]),
         moves=totals.moves + is_move(action),
         siphons=totals.siphons + (action == SIPHON),
         programs=totals.programs + (program >= 0),
-        used=totals.used | (jnp.arange(N_PROGRAMS) == program),
+        used=jnp.where(program >= 0, totals.used | bit, totals.used),
         collected=totals.collected + events.collected,
         kills=totals.kills + events.kills,
     )
@@ -249,7 +252,7 @@ def episode_metrics(totals: Totals, transit: Transit, truncated: Array) -> dict[
         "siphons_used": totals.siphons,
         "siphons_collected": totals.collected,
         "programs_executed": totals.programs,
-        "programs_used": totals.used.sum(dtype=jnp.int32),
+        "programs_used": jax.lax.population_count(totals.used),
         "enemies_killed": totals.kills,
     }
     return sums | {name: jnp.asarray(x, jnp.float32) for name, x in numbers.items()}

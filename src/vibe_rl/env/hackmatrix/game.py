@@ -1,5 +1,6 @@
 """The game: its beginning, which actions are legal, and what one does. No word of rewards."""
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
@@ -7,41 +8,41 @@ import numpy as np
 from jaxtyping import Array, Bool
 
 from vibe_rl.env.hackmatrix import bitboard
-from vibe_rl.env.hackmatrix.bitboard import CORNER_CELLS
-from vibe_rl.env.hackmatrix.chance import BeginChance, Chance, pick
+from vibe_rl.env.hackmatrix.bitboard import CORNER_CELLS, RAYS
+from vibe_rl.env.hackmatrix.chance import BeginChance, Chance, StageChance, numbers_of, pick
 from vibe_rl.env.hackmatrix.combat import (
     NO_KILLS,
     Deed,
     damage,
     deed,
-    oldest,
     remove_transmissions,
 )
-from vibe_rl.env.hackmatrix.enemies import enemy_turn
+from vibe_rl.env.hackmatrix.enemies import STRIDES, act_all, hatch, wake, with_snapshot
+from vibe_rl.env.hackmatrix.packed import put
 from vibe_rl.env.hackmatrix.programs import Facts, affordable, applicable, execute, facts
 from vibe_rl.env.hackmatrix.rules import (
-    DIRECTIONS,
     FIRST_PROGRAM,
     LONGEST_INTERVAL,
     MAX_HP,
+    N_CELLS,
     SIDE,
     SIPHON,
-    STAGES,
     STARTING_BONUS,
     WAIT,
     WON,
 )
 from vibe_rl.env.hackmatrix.siphon import siphon
-from vibe_rl.env.hackmatrix.spawning import RAYS
-from vibe_rl.env.hackmatrix.stage import Layouts, enter_stage
+from vibe_rl.env.hackmatrix.slots import closed_up, first
+from vibe_rl.env.hackmatrix.spawning import Wave, draw, spawn
+from vibe_rl.env.hackmatrix.stage import Layouts, enter_stage, n_transmissions
 from vibe_rl.env.hackmatrix.state import (
     DATA_SIPHON,
     EMPTY,
     EXIT,
+    Board,
     Game,
     changed,
     choose,
-    closed_up,
     empty_board,
     no_enemies,
     no_history,
@@ -103,7 +104,9 @@ def begin(chance: BeginChance, layouts: Layouts, undo_depth: int, gifts: Gifts =
         exit=zero,
         history=no_history(undo_depth),
     )
-    return enter_stage(fresh, chance.stage, layouts, jnp.array(True), gifts.transmission_scale)
+    entered = enter_stage(fresh, chance.stage, layouts, jnp.array(True))
+    wave = Wave(zero, zero, n_transmissions(one, gifts.transmission_scale))
+    return spawn(entered, wave, partial(numbers_of, chance.stage.transmissions))
 
 
 def legal_actions(game: Game, known: Facts) -> Bool[Array, " actions"]:
@@ -137,11 +140,15 @@ def play(
     done, collected = act(game, action, known, chance)
     acted, exited = closed_up_game(done.game), jnp.asarray(done.exits)
     ends_turn = is_move(action) | (action == SIPHON) | (action == FIRST_PROGRAM + WAIT)
-    turned = enemy_turn(acted, chance.turn, ends_turn & ~exited)
-    left = leave_stage(acted)
-    entering = exited & (left.stage < WON)
-    entered = enter_stage(left, chance.stage, layouts, entering, transmission_scale)
-    after = choose(exited, choose(entering, entered, left), turned)
+    due = ends_turn & ~exited
+    happens = due & ~acted.step_armed
+    fought = fight(acted, chance.turn.order, happens)
+    waited = acted._replace(step_armed=acted.step_armed & ~due)
+    after = choose(happens, fought, waited)
+    after = choose(exited, next_stage(acted, chance.stage, layouts, exited), after)
+    entering = exited & (after.stage < WON)
+    after = arrived(after, happens, entering, chance, transmission_scale)
+    after = choose(happens, end_turn(after), after)
     died = after.player.hp == 0
     events = Events(
         legal=legal,
@@ -152,6 +159,38 @@ def play(
         siphon_death=died & beside_siphoned(after),
     )
     return after, events
+
+
+def fight(game: Game, order: Array, happens: Array) -> Game:
+    """The enemies' turn up to their last move; means nothing where it does not happen."""
+    return act_all(hatch(game._replace(turn=game.turn + 1)), order, happens)
+
+
+def next_stage(game: Game, chance: StageChance, layouts: Layouts, exited: Array) -> Game:
+    """A little healthier on the next stage; after the last one the game is won."""
+    player = game.player._replace(hp=jnp.minimum(MAX_HP, game.player.hp + 1))
+    left = game._replace(player=player, stage=game.stage + 1)
+    entering = exited & (left.stage < WON)
+    return choose(entering, enter_stage(left, chance, layouts, entering), left)
+
+
+def arrived(game: Game, turn: Array, stage: Array, chance: Chance, scale: Any) -> Game:
+    """With the transmissions of the enemies' turn, or of a stage that has been entered."""
+    scheduled = turn & ~game.calm & (game.turn >= game.next_spawn_turn)
+    wave = Wave(
+        scheduled=scheduled.astype(jnp.int32),
+        siphoned=jnp.where(turn, game.pending, 0),
+        with_stage=jnp.where(stage, n_transmissions(game.stage, scale), 0),
+    )
+    following = jnp.where(scheduled, game.turn + game.interval, game.next_spawn_turn)
+    return spawn(game, wave, lambda i: draw(wave, i, chance))._replace(
+        next_spawn_turn=following, pending=jnp.where(turn, 0, game.pending)
+    )
+
+
+def end_turn(game: Game) -> Game:
+    """Everybody wakes, and the player's next turn begins, to which UNDO can return."""
+    return with_snapshot(wake(game))
 
 
 def is_move(action: Array) -> Array:
@@ -178,7 +217,7 @@ def move_or_attack(game: Game, direction: Array, known: Facts) -> tuple[Deed, Ar
     hits_egg = (game.transmissions.where() & target).any()
     after, egg_kills, _ = remove_transmissions(game, target.has(game.transmissions.cell))
     on_cell = game.enemies.alive & target.has(game.enemies.cell)
-    after, kills, _ = damage(after, oldest(on_cell) & ~hits_egg, game.player.attack)
+    after, kills, _ = damage(after, first(on_cell) & ~hits_egg, game.player.attack)
     attacks = target.any()
     walked, collected, exits = walk(game, direction)
     moved = choose(attacks, after, walked)
@@ -207,22 +246,20 @@ def ahead(cells: bitboard.Bitboard, direction: Array) -> bitboard.Bitboard:
     return result
 
 
-STRIDES = np.array([row * SIDE + column for row, column in DIRECTIONS], np.int32)
-
-
 def walk(game: Game, direction: Array) -> tuple[Game, Array, Array]:
     """One cell on; whether a data siphon was collected, and whether the exit was reached."""
-    stride = jnp.where(jnp.arange(len(STRIDES)) == direction, STRIDES, 0).sum(dtype=jnp.int32)
     player, board = game.player, game.board
-    cell = player.cell + stride
-    content = board.content[cell]
-    collected = content == DATA_SIPHON
-    here = (jnp.arange(board.content.shape[0]) == cell) & collected
+    cell = player.cell
+    for i, stride in enumerate(STRIDES):
+        cell = jnp.where(direction == i, player.cell + stride, cell)
+    here = jnp.arange(N_CELLS) == cell
+    collects = here & (board.content == DATA_SIPHON)
+    collected, exits = collects.any(), (here & (board.content == EXIT)).any()
     moved = game._replace(
         player=player._replace(cell=cell, data_siphons=player.data_siphons + collected),
-        board=board._replace(content=jnp.where(here, jnp.int8(EMPTY), board.content)),
+        board=Board(jnp.where(collects, put(board, content=EMPTY).word, board.word)),
     )
-    return moved, collected, content == EXIT
+    return moved, collected, exits
 
 
 def closed_up_game(game: Game) -> Game:
@@ -230,14 +267,6 @@ def closed_up_game(game: Game) -> Game:
     return game._replace(
         enemies=closed_up(game.enemies), transmissions=closed_up(game.transmissions)
     )
-
-
-def leave_stage(game: Game) -> Game:
-    """A little healthier, on to the next stage; after the last one the game is won."""
-    player = game.player._replace(hp=jnp.minimum(MAX_HP, game.player.hp + 1))
-    stage = jnp.minimum(game.stage + 1, WON)
-    interval = jnp.where(game.stage < STAGES, LONGEST_INTERVAL - stage, game.interval)
-    return game._replace(player=player, stage=stage, interval=interval)
 
 
 def beside_siphoned(game: Game) -> Array:

@@ -6,6 +6,7 @@ from the words by a table, all in the same way, which costs far less than an arr
 
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
@@ -14,18 +15,22 @@ from vibe_rl.env.hackmatrix.rules import (
     CRYPTOG,
     ENEMIES,
     MAX_HP,
+    MOST_ENEMIES,
     MOST_POINTS,
     N_CELLS,
     N_CHANNELS,
     N_PROGRAMS,
+    OBSERVATION_SIZE,
     SIDE,
     STAGES,
 )
-from vibe_rl.env.hackmatrix.state import DATA, DATA_SIPHON, EXIT, PROGRAM, Game
+from vibe_rl.env.hackmatrix.state import DATA, DATA_SIPHON, EXIT, PROGRAM, Enemies, Game
 
 QUESTION = 3
 """After data and program, what a block may look like."""
 LONGEST_TIMER = 4
+AGE = np.uint32(16)
+"""The first bit of an enemy's word that is free."""
 RICH = 50.0
 """Credits or energy that look like any more."""
 
@@ -149,29 +154,24 @@ def cell_fields(game: Game) -> dict[str, Array]:
 def timers(game: Game) -> Int[Array, " cells"]:
     """Of the transmission on each cell, 0 where there is none; long ones look the same."""
     eggs = game.transmissions
-    here = eggs.alive & (eggs.cell == jnp.arange(N_CELLS, dtype=jnp.int8)[:, None])
-    shown = jnp.minimum(eggs.timer, LONGEST_TIMER).astype(jnp.int8)
-    return jnp.where(here, shown, jnp.int8(0)).max(1)
+    here = eggs.alive & (eggs.cell == jnp.arange(N_CELLS)[:, None])
+    return jnp.where(here, jnp.minimum(eggs.timer, LONGEST_TIMER), 0).max(1)
 
 
 def enemies_seen(game: Game) -> dict[str, Array]:
     """The fields of the oldest enemy of each cell; a cryptog out of the player's lines hides."""
     enemies, player = game.enemies, game.player.cell
-    kind, hp = enemies.kind.astype(jnp.int16), enemies.hp.astype(jnp.int16)
-    code = kind + 1 + (hp << 3) + (enemies.stunned * jnp.int16(1 << 5))
-    code = code + enemies.from_siphon * jnp.int16(1 << 6)
-    age = jnp.arange(enemies.alive.shape[0], 0, -1, dtype=jnp.int16)
-    here = enemies.alive & (enemies.cell == jnp.arange(N_CELLS, dtype=jnp.int8)[:, None])
-    oldest = jnp.where(here, code + (age << 7), jnp.int16(0)).max(1)
+    age = jnp.arange(MOST_ENEMIES, 0, -1, dtype=jnp.uint32) << AGE
+    here = enemies.alive & (enemies.cell == jnp.arange(N_CELLS)[:, None])
+    oldest = Enemies(jnp.where(here, enemies.word | age, np.uint32(0)).max(1))
     cells = np.arange(N_CELLS)
     in_line = (cells // SIDE == player // SIDE) | (cells % SIDE == player % SIDE)
-    seen = game.show | in_line | ((oldest & 7) != CRYPTOG + 1)
-    oldest = jnp.where(seen, oldest, 0)
+    seen = oldest.alive & (game.show | in_line | (oldest.kind != CRYPTOG))
     return {
-        "enemy": oldest & 7,
-        "hp": (oldest >> 3) & 3,
-        "stunned": (oldest >> 5) & 1,
-        "from_siphon": (oldest >> 6) & 1,
+        "enemy": jnp.where(seen, oldest.kind + 1, 0),
+        "hp": jnp.where(seen, oldest.hp, 0),
+        "stunned": seen & oldest.stunned,
+        "from_siphon": seen & oldest.from_siphon,
     }
 
 
@@ -195,9 +195,13 @@ class Seen(NamedTuple):
 def seen(game: Game) -> Seen:
     """What the player sees."""
     cells = grid(cell_words(game)).reshape(SIDE, SIDE, N_CHANNELS)
-    return Seen(player_vector(game), game.player.owned.astype(jnp.int32), cells)
+    owned = (game.player.owned >> np.arange(N_PROGRAMS, dtype=np.uint32)) & 1
+    return Seen(player_vector(game), owned.astype(jnp.int32), cells)
 
 
 def flat(parts: Seen) -> Float[Array, " 1545"]:
     """The parts end to end."""
-    return jnp.concatenate([parts.player, parts.programs.astype(jnp.float32), parts.grid.ravel()])
+    head = jnp.concatenate([parts.player, parts.programs.astype(jnp.float32)])
+    place = jax.lax.dynamic_update_slice  # in place, which joining large arrays is not
+    vector = place(jnp.zeros(OBSERVATION_SIZE, jnp.float32), parts.grid.ravel(), (head.size,))
+    return place(vector, head, (0,))

@@ -5,6 +5,7 @@ nothing and is not used.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -19,11 +20,11 @@ from vibe_rl.env.hackmatrix.combat import (
     Deed,
     damage,
     deed,
-    oldest,
     remove_enemies,
     remove_transmissions,
 )
-from vibe_rl.env.hackmatrix.enemies import MAX_HP, manhattan
+from vibe_rl.env.hackmatrix.enemies import MAX_HP, manhattan, of_kind
+from vibe_rl.env.hackmatrix.packed import put
 from vibe_rl.env.hackmatrix.rules import (
     DAEMON,
     DELAY_TURNS,
@@ -40,7 +41,8 @@ from vibe_rl.env.hackmatrix.rules import (
 from vibe_rl.env.hackmatrix.rules import (
     MAX_HP as FULL_HP,
 )
-from vibe_rl.env.hackmatrix.state import EMPTY, Enemies, Game, changed
+from vibe_rl.env.hackmatrix.slots import before, first
+from vibe_rl.env.hackmatrix.state import EMPTY, Board, Enemies, Game, changed, only_if_any
 
 CREDITS = np.array([program.credits for program in PROGRAMS], np.int32)
 ENERGY = np.array([program.energy for program in PROGRAMS], np.int32)
@@ -109,7 +111,8 @@ def applicable(game: Game, known: Facts) -> Bool[Array, " programs"]:
 def affordable(game: Game) -> Bool[Array, " programs"]:
     """Whether the player owns each program and can pay for it."""
     player = game.player
-    return player.owned & (player.credits >= CREDITS) & (player.energy >= ENERGY)
+    owned = (player.owned >> np.arange(N_PROGRAMS, dtype=np.uint32)) & 1 != 0
+    return owned & (player.credits >= CREDITS) & (player.energy >= ENERGY)
 
 
 def push(game: Game, known: Facts, chance: Chance) -> Deed:
@@ -130,13 +133,8 @@ def crash(game: Game, known: Facts, chance: Chance) -> Deed:
     board, enemies = game.board, game.enemies
     near = known.beside.mask()
     falls = near & board.is_block()
-    zero = jnp.int8(0)
-    cleared = board._replace(
-        content=jnp.where(falls, jnp.int8(EMPTY), board.content),
-        value=jnp.where(falls, zero, board.value),
-        spawn=jnp.where(falls, zero, board.spawn),
-        hidden=board.hidden & ~falls,
-    )
+    empty = put(board, content=EMPTY, value=0, spawn=0, hidden=False)
+    cleared = Board(jnp.where(falls, empty.word, board.word))
     hit = enemies.alive & known.beside.has(enemies.cell)
     kills = (first_on_cell(enemies.cell, hit) & ~enemies.from_schedule).sum(dtype=jnp.int32)
     after = remove_enemies(game._replace(board=cleared), hit).game
@@ -156,15 +154,15 @@ def warp(game: Game, known: Facts, chance: Chance) -> Deed:
     n_enemies = enemies.count()
     k = pick(chance.warp, n_enemies + eggs.count())
     on_enemy = k < n_enemies
-    target = enemies.alive & (jnp.cumsum(enemies.alive, dtype=jnp.int32) == k + 1)
-    egg = eggs.alive & (jnp.cumsum(eggs.alive, dtype=jnp.int32) == k - n_enemies + 1)
+    target = enemies.alive & (before(enemies.alive) == k)
+    egg = eggs.alive & (before(eggs.alive) == k - n_enemies)
     cell = jnp.where(
         on_enemy,
         jnp.where(target, enemies.cell, 0).sum(dtype=jnp.int32),
         jnp.where(egg, eggs.cell, 0).sum(dtype=jnp.int32),
     )
     there = enemies.alive & (enemies.cell == cell)
-    counts = (oldest(there) & ~enemies.from_schedule).sum(dtype=jnp.int32)
+    counts = (first(there) & ~enemies.from_schedule).sum(dtype=jnp.int32)
     moved = game._replace(player=game.player._replace(cell=cell))
     moved = remove_enemies(moved, there & on_enemy).game
     moved, egg_kills, _ = remove_transmissions(moved, egg & ~on_enemy)
@@ -173,16 +171,14 @@ def warp(game: Game, known: Facts, chance: Chance) -> Deed:
 
 def poly(game: Game, known: Facts, chance: Chance) -> Deed:
     """Every enemy becomes one of another kind; the damage that it has taken stays."""
-    enemies, most = game.enemies, jnp.asarray(MAX_HP)
+    enemies = game.enemies
     other = pick(chance.poly, len(ENEMIES) - 1)
     # the numbers are those of the living enemies in their order, which have the first slots
-    kind = (other + (other >= enemies.kind)).astype(jnp.int8)
-    hp = jnp.maximum(most[kind] - (most[enemies.kind] - enemies.hp), 0)
-    changed = enemies._replace(
-        kind=jnp.where(enemies.alive, kind, enemies.kind),
-        hp=jnp.where(enemies.alive, hp, enemies.hp).astype(jnp.int8),
-    )
-    return remove_enemies(game._replace(enemies=changed), hp <= 0)
+    kind = other + (other >= enemies.kind)
+    taken = of_kind(MAX_HP, enemies.kind) - enemies.hp
+    hp = jnp.maximum(of_kind(MAX_HP, kind) - taken, 0)
+    changed = put(enemies, kind=kind, hp=hp)
+    return remove_enemies(game._replace(enemies=changed), hp == 0)
 
 
 def wait(game: Game, known: Facts, chance: Chance) -> Deed:
@@ -220,7 +216,7 @@ def daemon_bomb(game: Game, known: Facts, chance: Chance) -> Deed:
     enemies = game.enemies
     daemons = enemies.alive & (enemies.kind == DAEMON)
     distance = jnp.where(daemons, manhattan(enemies.cell, game.player.cell), N_CELLS)
-    bomb = oldest(daemons & (distance == distance.min()))
+    bomb = first(daemons & (distance == distance.min()))
     cell = jnp.where(bomb, enemies.cell, 0).sum(dtype=jnp.int32)
     after, removed, _ = remove_enemies(game, bomb)
     after, killed, _ = damage(after, bitboard.around(bitboard.single(cell)).has(enemies.cell), 1)
@@ -270,8 +266,7 @@ def calm(game: Game, known: Facts, chance: Chance) -> Deed:
 def delay(game: Game, known: Facts, chance: Chance) -> Deed:
     """All transmissions hatch later."""
     eggs = game.transmissions
-    timer = jnp.where(eggs.alive, eggs.timer + DELAY_TURNS, eggs.timer)
-    return deed(game._replace(transmissions=eggs._replace(timer=timer)))
+    return deed(game._replace(transmissions=put(eggs, timer=eggs.timer + DELAY_TURNS)))
 
 
 def score(game: Game, known: Facts, chance: Chance) -> Deed:
@@ -285,7 +280,7 @@ def reduce_spawns(game: Game, known: Facts, chance: Chance) -> Deed:
     board = game.board
     fewer = board.is_block() & ~board.siphoned
     spawn = jnp.where(fewer, jnp.maximum(board.spawn - 1, 0), board.spawn)
-    return deed(game._replace(board=board._replace(spawn=spawn)))
+    return deed(game._replace(board=put(board, spawn=spawn)))
 
 
 def attack_plus(game: Game, known: Facts, chance: Chance) -> Deed:
@@ -323,24 +318,33 @@ EFFECTS: dict[int, Effect] = {
 }
 
 
+DEAR = (push, pull, crash, warp, poly, daemon_bomb)
+"""Those that cost something even where they are not executed, if it were not for `only_if_any`."""
+
+
 def execute(game: Game, program: Array, known: Facts, chance: Chance) -> Deed:
     """The program is paid for, then takes effect; below 0 none is executed."""
     paid = pay(game, program)
-    result = nothing = deed(paid)
+    nothing = deed(paid)
+    result = Deed(paid, jnp.int32(0), jnp.array(False))
     for number, effect in EFFECTS.items():
-        result = changed(program == number, effect(paid, known, chance), nothing, result)
+        chosen = program == number
+        take = partial(_taken, chosen, partial(effect, paid, known, chance), nothing)
+        result = only_if_any(chosen, take, result) if effect in DEAR else take(result)
     return result
+
+
+def _taken(chosen: Array, effect: Callable[[], Deed], nothing: Deed, so_far: Deed) -> Deed:
+    return changed(chosen, effect(), nothing, so_far)
 
 
 def pay(game: Game, program: Array) -> Game:
     """Less the program's price; below 0 nothing is paid."""
     chosen = jnp.arange(N_PROGRAMS) == program
+    price = lambda prices: jnp.where(chosen, prices, 0).sum(dtype=jnp.int32)  # noqa: E731
     player = game.player
-    player = player._replace(
-        credits=player.credits - jnp.where(chosen, CREDITS, 0).sum(dtype=jnp.int32),
-        energy=player.energy - jnp.where(chosen, ENERGY, 0).sum(dtype=jnp.int32),
-    )
-    return game._replace(player=player)
+    paid = {"credits": player.credits - price(CREDITS), "energy": player.energy - price(ENERGY)}
+    return game._replace(player=player._replace(**paid))
 
 
 def shoved(game: Game, sign: int) -> Enemies:
@@ -354,7 +358,7 @@ def shoved(game: Game, sign: int) -> Enemies:
     older = jnp.tri(wish.shape[0], k=-1, dtype=bool)
     # an older one with the same wish has it, or one before that has: the first who wants it gets it
     taken = (older & wants & (wish == wish[:, None])).any(1)
-    return enemies._replace(cell=jnp.where(wants & ~taken, wish, enemies.cell).astype(jnp.int8))
+    return put(enemies, cell=jnp.where(wants & ~taken, wish, enemies.cell))
 
 
 def wishes(cell: Array, player: Array, sign: int) -> tuple[Array, Bool[Array, " enemies"]]:

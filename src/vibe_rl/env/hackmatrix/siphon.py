@@ -8,11 +8,12 @@ import numpy as np
 from jaxtyping import Array, Bool, Int
 
 from vibe_rl.env.hackmatrix import bitboard
-from vibe_rl.env.hackmatrix.bitboard import Bitboard
-from vibe_rl.env.hackmatrix.rules import N_CELLS, N_PROGRAMS, SHORTEST_INTERVAL, SIDE, SIPHON_DELAY
-from vibe_rl.env.hackmatrix.spawning import RAYS
-from vibe_rl.env.hackmatrix.state import DATA, PROGRAM, Game
+from vibe_rl.env.hackmatrix.bitboard import ONE, RAYS, Bitboard
+from vibe_rl.env.hackmatrix.packed import put
+from vibe_rl.env.hackmatrix.rules import N_CELLS, SHORTEST_INTERVAL, SIDE, SIPHON_DELAY
+from vibe_rl.env.hackmatrix.state import DATA, PROGRAM, Board, Game
 
+ZERO = np.uint32(0)
 ROOM = 3
 """Bits in which a number of blocks with the same points is counted: five at most lie in a cross."""
 
@@ -28,30 +29,27 @@ def siphon(game: Game) -> Game:
     here = jnp.arange(N_CELLS) == player.cell
     taken = cross(bitboard.single(player.cell)).mask() & ~board.siphoned
     block = taken & board.is_block()
-    data, program, free = (
-        block & (board.content == DATA),
-        block & (board.content == PROGRAM),
-        taken & ~block,
-    )
+    data, free = block & (board.content == DATA), taken & ~block
+    programs = jnp.where(taken, programs_on(board), ZERO)
     total = lambda amount, where: jnp.where(where, amount, 0).sum(dtype=jnp.int32)  # noqa: E731
-    zero = jnp.int8(0)
-    gained = (program & (board.value == jnp.arange(N_PROGRAMS)[:, None])).any(1)
+    left = put(
+        board,
+        spawn=jnp.where(block, 0, board.spawn),
+        hidden=board.hidden & ~block,
+        credits=jnp.where(free, 0, board.credits),
+        energy=jnp.where(free, 0, board.energy),
+        siphoned=board.siphoned | taken,
+        siphon_center=board.siphon_center | here,
+    )
     return game._replace(
         player=player._replace(
             score=player.score + total(board.value, data),
             credits=player.credits + total(board.credits, free),
             energy=player.energy + total(board.energy, free),
             data_siphons=player.data_siphons - 1,
-            owned=player.owned | gained,
+            owned=player.owned | jax.lax.reduce(programs, ZERO, jax.lax.bitwise_or, (0,)),
         ),
-        board=board._replace(
-            spawn=jnp.where(block, zero, board.spawn),
-            hidden=board.hidden & ~block,
-            credits=jnp.where(free, zero, board.credits),
-            energy=jnp.where(free, zero, board.energy),
-            siphoned=board.siphoned | taken,
-            siphon_center=board.siphon_center | here,
-        ),
+        board=left,
         pending=game.pending + total(board.spawn, block),
         interval=jnp.maximum(SHORTEST_INTERVAL, game.interval - 1),
         next_spawn_turn=game.next_spawn_turn + SIPHON_DELAY,
@@ -69,25 +67,21 @@ class Yield(NamedTuple):
 
 def yields(game: Game) -> Yield:
     """They, of every cell; hidden contents count, and standing on a block yields nothing."""
-    board = game.board
-    block, fresh = board.is_block(), ~board.siphoned
-    owned = (game.player.owned.astype(jnp.uint32) << jnp.arange(N_PROGRAMS, dtype=jnp.uint32)).sum(
-        dtype=jnp.uint32
-    )
-    value = board.value.astype(jnp.uint32)
-    data = jnp.where(fresh & (board.content == DATA), jnp.uint32(1) << ROOM * (value - 1), 0)
-    program = jnp.where(fresh & (board.content == PROGRAM), jnp.uint32(1) << value, 0) & ~owned
-    free = fresh & ~block
-    planes = jnp.stack(
-        [
-            jnp.where(free, board.credits, 0).astype(jnp.uint32),
-            jnp.where(free, board.energy, 0).astype(jnp.uint32),
-            data.astype(jnp.uint32),
-        ]
-    )
+    board, block = game.board, game.board.is_block()
+    fresh, value = ~board.siphoned, board.value.astype(jnp.uint32)
+    data = jnp.where(fresh & (board.content == DATA), ONE << ROOM * (value - 1), ZERO)
+    programs = jnp.where(fresh, programs_on(board), ZERO) & ~game.player.owned
+    resources = [jnp.where(fresh & ~block, x, 0) for x in (board.credits, board.energy)]
+    planes = jnp.stack([*[x.astype(jnp.uint32) for x in resources], data])
     sums = _over_cross(planes, jax.lax.add)
-    programs = _over_cross(program.astype(jnp.uint32)[None], jax.lax.bitwise_or)
-    return Yield(*[jnp.where(block, np.uint32(0), x) for x in (*sums, *programs)])
+    joined = _over_cross(programs[None], jax.lax.bitwise_or)
+    return Yield(*[jnp.where(block, ZERO, x) for x in (*sums, *joined)])
+
+
+def programs_on(board: Board) -> Array:
+    """The program of each cell as a bit, 0 where there is none; uint32 `[cells]`."""
+    value = board.value.astype(jnp.uint32)
+    return jnp.where(board.content == PROGRAM, ONE << value, ZERO)
 
 
 def _over_cross(planes: Int[Array, " planes cells"], join) -> Int[Array, " planes cells"]:

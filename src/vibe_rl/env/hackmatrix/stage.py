@@ -6,11 +6,12 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Int
 
 from vibe_rl.env.hackmatrix import bitboard
-from vibe_rl.env.hackmatrix.bitboard import AT_CORNERS, CORNER_CELLS, Bitboard
+from vibe_rl.env.hackmatrix.bitboard import AT_CORNERS, CORNER_CELLS, ONE, Bitboard
 from vibe_rl.env.hackmatrix.chance import Attempt, Resources, StageChance, pick
+from vibe_rl.env.hackmatrix.packed import put
 from vibe_rl.env.hackmatrix.rules import (
     AMOUNTS,
     COIN,
@@ -24,7 +25,6 @@ from vibe_rl.env.hackmatrix.rules import (
     N_PROGRAMS,
     PROGRAMS,
 )
-from vibe_rl.env.hackmatrix.spawning import spawn
 from vibe_rl.env.hackmatrix.state import (
     DATA,
     DATA_SIPHON,
@@ -33,11 +33,11 @@ from vibe_rl.env.hackmatrix.state import (
     PROGRAM,
     Board,
     Game,
-    empty_board,
 )
 from vibe_rl.types import PyTree
 
-PROGRAM_SPAWNS = np.array([program.spawn for program in PROGRAMS], np.int8)
+PROGRAM_SPAWNS = np.array([program.spawn for program in PROGRAMS], np.int32)
+NOWHERE = np.int32(-1)
 
 
 class Site(NamedTuple):
@@ -50,10 +50,9 @@ class Site(NamedTuple):
 
 
 class Layout(NamedTuple):
-    """Cells of the blocks, `[blocks]`; those from `count` on mean nothing."""
+    """Where the blocks of a stage are."""
 
-    cells: Array
-    count: Array
+    block: Array  # int32 [cells], the number of the block on each cell; -1 where there is none
     contents: Attempt  # the numbers that decide what the blocks hold
 
 
@@ -87,11 +86,11 @@ class Attempts(NamedTuple):
     """Attempts at a layout."""
 
     made: Array  # int32
-    layout: Layout
+    cells: Array  # int32 [blocks], -1 for blocks that are not there
     found: Array  # bool
 
 
-def place_one_after_another(draw: Callable[[Array], Attempt], site: Site) -> Layout:
+def place_one_after_another(draw: Callable[[Array], Attempt], site: Site) -> Attempts:
     """Attempts, the numbers of each from `draw`, until one is valid; at last no blocks.
 
     Each places its blocks on free cells one after another.
@@ -99,78 +98,86 @@ def place_one_after_another(draw: Callable[[Array], Attempt], site: Site) -> Lay
     eligible = ~(AT_CORNERS | site.occupied)
 
     def attempt(attempts: Attempts) -> Attempts:
-        numbers = draw(attempts.made)
-        cells, blocks = _placed(numbers.cell, site.count, eligible)
-        layout = Layout(cells, blocks.size(), numbers)
-        return Attempts(attempts.made + 1, layout, valid(blocks, site.exit))
+        cells, blocks = _placed(draw(attempts.made).cell, site.count, eligible)
+        return Attempts(attempts.made + 1, cells, valid(blocks, site.exit))
 
     def unfinished(attempts: Attempts) -> Array:
         return site.wanted & ~attempts.found & (attempts.made < LAYOUT_ATTEMPTS)
 
-    nothing = jnp.zeros(MOST_BLOCKS, jnp.int32)
-    empty = Layout(nothing, jnp.int32(0), Attempt(*[nothing.astype(jnp.uint32)] * 4))
-    begin = Attempts(jnp.int32(0), empty, jnp.array(False))
-    last = jax.lax.while_loop(unfinished, attempt, begin)
-    return last.layout._replace(count=jnp.where(last.found, last.layout.count, 0))
+    nothing = jnp.full(MOST_BLOCKS, NOWHERE)
+    last = jax.lax.while_loop(
+        unfinished, attempt, Attempts(jnp.int32(0), nothing, jnp.array(False))
+    )
+    return last._replace(cells=jnp.where(last.found, last.cells, NOWHERE))
 
 
 def _placed(draws: Array, count: Array, eligible: Bitboard) -> tuple[Array, Bitboard]:
     """The cells of blocks one after another, and their set."""
-    cells, left = [], eligible
-    for j in range(MOST_BLOCKS):
-        cell = left.nth(pick(draws[j], left.size()))
-        cell = jnp.where((j < count) & left.any(), cell, -1)
-        cells.append(cell)
-        left = left - bitboard.single(cell)
-    return jnp.stack(cells), eligible - left
+
+    def place(left: Bitboard, block: tuple[Array, Array]) -> tuple[Bitboard, Array]:
+        number, k = block
+        cell = left.nth(pick(k, left.size()))
+        cell = jnp.where((number < count) & left.any(), cell, NOWHERE)
+        return left - bitboard.single(cell), cell
+
+    begin = Bitboard(jnp.asarray(eligible.low), jnp.asarray(eligible.high))
+    left, cells = jax.lax.scan(place, begin, (jnp.arange(MOST_BLOCKS), draws))
+    return cells, eligible - left
+
+
+def numbered(cells: Array) -> Array:
+    """The number of the block on each cell of the board, -1 where there is none."""
+    here = cells[:, None] == jnp.arange(N_CELLS)
+    numbers = jnp.where(here, jnp.arange(MOST_BLOCKS)[:, None], NOWHERE)
+    return numbers.max(0)
 
 
 def from_tape(tape: Attempt, site: Site) -> Layout:
     """A layout as the rules say, from numbers `[attempts, blocks]` for every attempt."""
-    return place_one_after_another(lambda i: jax.tree.map(lambda x: x[i], tape), site)
+    attempts = place_one_after_another(lambda i: jax.tree.map(lambda x: x[i], tape), site)
+    last = jnp.maximum(attempts.made - 1, 0)
+    return Layout(numbered(attempts.cells), jax.tree.map(lambda x: x[last], tape))
 
 
 def furnished(layout: Layout) -> Board:
     """A board with blocks, what they hold drawn one after another, and nothing else."""
-    j = jnp.arange(MOST_BLOCKS)
-    there, data = j < layout.count, layout.contents.data < COIN
-    programs = distinct_programs(layout.contents.value, there & ~data)
-    points = 1 + pick(layout.contents.value, MOST_POINTS)
-    value = jnp.where(data, points, programs)
-    spawn_counts = jnp.where(data, points, jnp.asarray(PROGRAM_SPAWNS)[programs])
-    here = (layout.cells[:, None] == jnp.arange(N_CELLS)) & there[:, None]
-
-    def on_cells(of_block: Array) -> Array:
-        return jnp.where(here, of_block[:, None], 0).sum(0, dtype=jnp.int32).astype(jnp.int8)
-
-    return empty_board()._replace(
-        content=on_cells(jnp.where(data, DATA, PROGRAM)),
-        value=on_cells(value),
-        spawn=on_cells(spawn_counts),
-        hidden=(here & (layout.contents.hidden < HIDDEN)[:, None]).any(0),
+    contents, there = layout.contents, layout.block >= 0
+    data, blocks = contents.data < COIN, jnp.arange(MOST_BLOCKS)
+    programs = distinct_programs(contents.value, ~data & (blocks <= layout.block.max()))
+    points = 1 + pick(contents.value, MOST_POINTS)
+    spawns = jnp.where(data, points, jnp.asarray(PROGRAM_SPAWNS)[programs])
+    each = put(
+        Board(np.uint32(0)),  # type: ignore[arg-type]
+        content=jnp.where(data, DATA, PROGRAM),
+        value=jnp.where(data, points, programs),
+        spawn=spawns,
+        hidden=contents.hidden < HIDDEN,
     )
+    return Board(jnp.where(there, each.word[layout.block], np.uint32(0)))
 
 
 def distinct_programs(draws: Array, wanted: Bool[Array, " blocks"]) -> Int[Array, " blocks"]:
     """A program for each block that wants one, none of them twice."""
-    left, chosen = jnp.uint32(2**N_PROGRAMS - 1), []
-    for j in range(MOST_BLOCKS):
+
+    def choose(left: Array, block: tuple[Array, Array]) -> tuple[Array, Array]:
+        k, wants = block
         size = jax.lax.population_count(left)
-        program = bitboard.nth_bit(left, pick(draws[j], size))
-        chosen.append(program)
-        used = jnp.uint32(1) << program.astype(jnp.uint32)
-        left = jnp.where(wanted[j], left & ~used, left)
-    return jnp.stack(chosen)
+        program = bitboard.nth_bit(left, pick(k, size))
+        used = jnp.where(wants, ONE << program.astype(jnp.uint32), np.uint32(0))
+        return left & ~used, program
+
+    return jax.lax.scan(choose, jnp.uint32(2**N_PROGRAMS - 1), (draws, wanted))[1]
 
 
 def with_resources(board: Board, draws: Resources) -> Board:
     """Credits or energy on every cell without block or exit."""
-    amount = 1 + sum((draws.amount >= limit).astype(jnp.int8) for limit in AMOUNTS)
+    amount = 1 + sum((draws.amount >= limit).astype(jnp.int32) for limit in AMOUNTS)
     there = (board.content == EMPTY) | (board.content == DATA_SIPHON)
-    credits = there & (draws.kind < COIN)
-    zero = jnp.int8(0)
-    return board._replace(
-        credits=jnp.where(credits, amount, zero), energy=jnp.where(there & ~credits, amount, zero)
+    credits = draws.kind < COIN
+    return put(
+        board,
+        credits=jnp.where(there & credits, amount, 0),
+        energy=jnp.where(there & ~credits, amount, 0),
     )
 
 
@@ -186,45 +193,41 @@ def new_board(game: Game, exit_cell: Array, chance: StageChance, blocks: Board) 
     """The board of a stage: its blocks, exit, data siphons and resources."""
     cells = jnp.arange(N_CELLS)
     corner = AT_CORNERS.mask() & (cells != game.player.cell)
-    content = jnp.where(corner, jnp.int8(DATA_SIPHON), blocks.content)
-    content = jnp.where(cells == exit_cell, jnp.int8(EXIT), content)
-    return with_resources(blocks._replace(content=content), chance.resources)
+    content = jnp.where(corner, DATA_SIPHON, blocks.content)
+    content = jnp.where(cells == exit_cell, EXIT, content)
+    return with_resources(put(blocks, content=content), chance.resources)
 
 
-def enter_stage(
-    game: Game,
-    chance: StageChance,
-    layouts: Layouts,
-    entering: Array,
-    transmission_scale: Float[Array, ""] | float = 1.0,
-) -> Game:
-    """The stage that the game is at, newly laid out; the player stands on a corner.
+def enter_stage(game: Game, chance: StageChance, layouts: Layouts, entering: Array) -> Game:
+    """The stage that the game is at, newly laid out, before its first transmissions.
 
-    Player, enemies, transmissions and what is pending are kept.
+    The player stands on a corner. Player, enemies, transmissions and what is pending are kept.
 
     Args:
         game: at the stage to enter.
         chance: numbers for it.
         layouts: chooses where the blocks are.
         entering: whether the result will be used; where not, it means nothing.
-        transmission_scale: how many new transmissions there are, as a share of the stage's number.
     """
     exit_cell = exit_corner(game.player.cell, chance.exit)
     count = FEWEST_BLOCKS + pick(chance.count, MOST_BLOCKS - FEWEST_BLOCKS + 1)
     occupied = game.enemies.where() | game.transmissions.where()
     blocks = furnished(layouts(chance.layouts, Site(entering, count, exit_cell, occupied)))
-    off = jnp.array(False)
-    entered = game._replace(
+    off, zero = jnp.array(False), jnp.int32(0)
+    return game._replace(
         board=new_board(game, exit_cell, chance, blocks),
-        turn=jnp.int32(0),
+        turn=zero,
         interval=LONGEST_INTERVAL - game.stage,
         next_spawn_turn=LONGEST_INTERVAL - game.stage,
         show=off,
         calm=off,
         step_armed=off,
-        atk_uses=jnp.int32(0),
+        atk_uses=zero,
         exit=exit_cell,
-        history=game.history._replace(count=jnp.int32(0)),
+        history=game.history._replace(count=zero),
     )
-    n = jnp.round(game.stage * jnp.float32(transmission_scale)).astype(jnp.int32)
-    return spawn(entered, jnp.where(entering, n, 0), chance.transmissions)
+
+
+def n_transmissions(stage: Array, scale: Any) -> Array:
+    """How many a stage begins with: its number, times `scale`, rounded to even."""
+    return jnp.round(stage * jnp.float32(scale)).astype(jnp.int32)

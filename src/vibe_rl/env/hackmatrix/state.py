@@ -1,6 +1,6 @@
 """What a game remembers: the player, the board, enemies and transmissions in the order of age."""
 
-from functools import partial
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -9,7 +9,8 @@ from jaxtyping import Array, Bool
 
 from vibe_rl.env.hackmatrix import bitboard
 from vibe_rl.env.hackmatrix.bitboard import Bitboard
-from vibe_rl.env.hackmatrix.rules import MOST_ENEMIES, MOST_TRANSMISSIONS, N_CELLS, N_PROGRAMS
+from vibe_rl.env.hackmatrix.packed import Number
+from vibe_rl.env.hackmatrix.rules import MOST_ENEMIES, MOST_TRANSMISSIONS, N_CELLS
 from vibe_rl.types import PyTree
 
 EMPTY, EXIT, DATA_SIPHON, DATA, PROGRAM = range(5)
@@ -17,7 +18,7 @@ EMPTY, EXIT, DATA_SIPHON, DATA, PROGRAM = range(5)
 
 
 class Player(NamedTuple):
-    """The player; numbers are int32 scalars."""
+    """The player; int32 scalars, and a set."""
 
     cell: Array
     hp: Array
@@ -26,20 +27,22 @@ class Player(NamedTuple):
     data_siphons: Array
     score: Array
     attack: Array
-    owned: Array  # bool [programs]
+    owned: Array  # uint32, a bit for each program
 
 
 class Board(NamedTuple):
-    """The cells, int8 or bool `[cells]`."""
+    """The cells."""
 
-    content: Array
-    value: Array  # points of data, or which program; 0 elsewhere
-    spawn: Array  # transmissions that siphoning a block releases
-    hidden: Array  # whether a block is in question
-    credits: Array
-    energy: Array
-    siphoned: Array
-    siphon_center: Array
+    word: Array  # uint32 [cells]
+
+    content = Number(0, 3)
+    value = Number(3, 5)  # points of data, or which program; 0 elsewhere
+    spawn = Number(8, 7)  # transmissions that siphoning a block releases
+    credits = Number(15, 7)
+    energy = Number(22, 7)
+    hidden = Number(29, 1)  # whether a block is in question
+    siphoned = Number(30, 1)
+    siphon_center = Number(31, 1)
 
     def is_block(self) -> Bool[Array, " cells"]:
         """Where the blocks are."""
@@ -51,16 +54,18 @@ class Board(NamedTuple):
 
 
 class Enemies(NamedTuple):
-    """Slots of enemies, the oldest first; int8 or bool `[MOST_ENEMIES]`, 0 in free slots."""
+    """Slots of enemies, the oldest first."""
 
-    alive: Array
-    kind: Array
-    cell: Array
-    hp: Array
-    disabled: Array  # turns
-    stunned: Array
-    from_schedule: Array
-    from_siphon: Array
+    word: Array  # uint32 [MOST_ENEMIES], 0 in free slots
+
+    alive = Number(0, 1)
+    kind = Number(1, 2)
+    cell = Number(3, 6)
+    hp = Number(9, 2)
+    disabled = Number(11, 2)  # turns
+    stunned = Number(13, 1)
+    from_schedule = Number(14, 1)
+    from_siphon = Number(15, 1)
 
     def where(self) -> Bitboard:
         """The cells on which one stands."""
@@ -72,14 +77,16 @@ class Enemies(NamedTuple):
 
 
 class Transmissions(NamedTuple):
-    """Slots of transmissions, the oldest first; `[MOST_TRANSMISSIONS]`, 0 in free slots."""
+    """Slots of transmissions, the oldest first."""
 
-    alive: Array
-    kind: Array  # int8, of the enemy that will hatch
-    cell: Array  # int8
-    timer: Array  # int16, turns
-    from_schedule: Array
-    from_siphon: Array
+    word: Array  # uint32 [MOST_TRANSMISSIONS], 0 in free slots
+
+    alive = Number(0, 1)
+    kind = Number(1, 2)  # of the enemy that will hatch
+    cell = Number(3, 6)
+    from_schedule = Number(14, 1)
+    from_siphon = Number(15, 1)
+    timer = Number(16, 16)  # turns
 
     def where(self) -> Bitboard:
         """The cells on which one lies."""
@@ -132,27 +139,22 @@ class Game(NamedTuple):
 
 def no_player() -> Player:
     """One with nothing, on the first cell."""
-    zero = jnp.int32(0)
-    return Player(zero, zero, zero, zero, zero, zero, zero, jnp.zeros(N_PROGRAMS, bool))
+    return Player(*[jnp.int32(0)] * 7, jnp.uint32(0))
 
 
 def empty_board() -> Board:
     """Nothing anywhere."""
-    numbers, flags = jnp.zeros(N_CELLS, jnp.int8), jnp.zeros(N_CELLS, bool)
-    return Board(numbers, numbers, numbers, flags, numbers, numbers, flags, flags)
+    return Board(jnp.zeros(N_CELLS, jnp.uint32))
 
 
 def no_enemies() -> Enemies:
     """All slots free."""
-    numbers, flags = jnp.zeros(MOST_ENEMIES, jnp.int8), jnp.zeros(MOST_ENEMIES, bool)
-    return Enemies(flags, numbers, numbers, numbers, numbers, flags, flags, flags)
+    return Enemies(jnp.zeros(MOST_ENEMIES, jnp.uint32))
 
 
 def no_transmissions() -> Transmissions:
     """All slots free."""
-    numbers = jnp.zeros(MOST_TRANSMISSIONS, jnp.int8)
-    flags, timers = numbers.astype(bool), numbers.astype(jnp.int16)
-    return Transmissions(flags, numbers, numbers, timers, flags, flags)
+    return Transmissions(jnp.zeros(MOST_TRANSMISSIONS, jnp.uint32))
 
 
 def no_history(undo_depth: int) -> History:
@@ -178,29 +180,12 @@ def changed(condition: Array, new: PyTree, old: PyTree, so_far: PyTree) -> PyTre
     return jax.tree.map(keep, new, old, so_far)
 
 
-def closed_up(slots: PyTree) -> PyTree:
-    """The living of `Enemies` or `Transmissions` in the first slots, their order kept.
+def only_if_any(condition: Array, change: Callable[[PyTree], PyTree], tree: PyTree) -> PyTree:
+    """The changed tree where a condition holds, else the tree as it is.
 
-    Every slot moves down by the number of free slots before it, a bit of that number at a time, so
-    that no index is looked up.
+    Of games side by side, the change is computed only if the condition holds for any of them, which
+    `where` and `cond` cannot do.
     """
-    alive = slots.alive
-    gaps = jnp.cumsum(~alive, dtype=jnp.int32) * alive
-    columns = jax.tree.map(lambda x: jnp.where(alive, x, jnp.zeros_like(x)), slots)
-    size = alive.shape[0]
-    for bit in range(size.bit_length()):
-        moves = (gaps >> bit) & 1 != 0
-        step = min(1 << bit, size)
-        columns, gaps = jax.tree.map(partial(_moved, moves, step), (columns, gaps))
-    return columns
-
-
-def _moved(moves: Array, step: int, x: Array) -> Array:
-    """Those that move are `step` slots further down, and leave zeros behind."""
-    coming = jnp.where(moves, x, jnp.zeros_like(x))[step:]
-    stays = jnp.where(moves, jnp.zeros_like(x), x)
-    return (
-        stays + jnp.pad(coming, (0, step))
-        if x.dtype != bool
-        else stays | jnp.pad(coming, (0, step))
-    )
+    off = jnp.array(False)
+    begin = (condition, tree)
+    return jax.lax.while_loop(lambda c: c[0], lambda c: (off, change(c[1])), begin)[1]
