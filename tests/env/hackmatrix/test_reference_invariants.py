@@ -15,7 +15,7 @@ from vibe_rl.env.hackmatrix.reference.state import Content
 
 SHOVES = {rules.FIRST_PROGRAM + each for each in (rules.PUSH, rules.PULL, rules.WARP)}
 UNDO = rules.FIRST_PROGRAM + rules.UNDO
-SEEDS = range(40)
+SEEDS = range(6)
 
 
 def steps(state, random, most=60):
@@ -24,7 +24,7 @@ def steps(state, random, most=60):
     for _ in range(most):
         before, action = deepcopy(state), random.choice(game.legal(state))
         outcome = game.step(state, action, chance)
-        yield before, action, outcome, state
+        yield before, action, outcome, deepcopy(state)
         if outcome.done:
             return
 
@@ -40,10 +40,10 @@ def of_states(seed):
         yield from steps(random_state(random), random, 15)
 
 
-@pytest.fixture(params=[of_games, of_states])
+@pytest.fixture(scope="module", params=[of_games, of_states])
 def played(request):
     """Steps of many games."""
-    return (step for seed in SEEDS for step in request.param(seed))
+    return [step for seed in SEEDS for step in request.param(seed)]
 
 
 def turn_ran(before, action, outcome):
@@ -91,7 +91,7 @@ def test_transmissions_never_share_a_cell_and_appear_on_empty_ones(played):
 
 def test_no_enemy_stands_where_it_must_not_unless_it_was_shoved():
     shoved = False
-    for before, action, _, after in (step for seed in range(60) for step in of_games(seed)):
+    for before, action, _, after in (step for seed in SEEDS for step in of_games(seed)):
         shoved = action in SHOVES or (shoved and before.turn > 0)
         walkers = [enemy for enemy in after.enemies if enemy.type != rules.GLITCH]
         if not shoved:
@@ -124,7 +124,7 @@ def test_nobody_is_stunned_and_a_snapshot_is_kept_after_a_turn(played):
 def test_an_observation_has_its_shape_and_its_range(played):
     for _, _, _, after in played:
         player, programs, grid = game.observation(after)
-        flat = list(game.flat((player, programs, grid)))
+        flat = game.flat((player, programs, grid))
         assert (len(player), len(programs)) == (rules.N_PLAYER, rules.N_PROGRAMS)
         assert [len(cell) for row in grid for cell in row] == [rules.N_CHANNELS] * rules.N_CELLS
         assert len(flat) == rules.OBSERVATION_SIZE
@@ -154,7 +154,7 @@ def test_a_stage_is_laid_out_as_the_rules_say(seed):
 
 
 def test_equal_draws_make_equal_games():
-    for seed in range(10):
+    for seed in range(3):
         pairs = zip(of_states(seed), of_states(seed), strict=True)
         assert all(a == b for a, b in pairs)
 
