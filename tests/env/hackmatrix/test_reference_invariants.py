@@ -15,7 +15,7 @@ from vibe_rl.env.hackmatrix.reference.state import Content
 
 SHOVES = {rules.FIRST_PROGRAM + each for each in (rules.PUSH, rules.PULL, rules.WARP)}
 UNDO = rules.FIRST_PROGRAM + rules.UNDO
-SEEDS = range(6)
+SEEDS = range(12)
 
 
 def steps(state, random, most=60):
