@@ -22,16 +22,17 @@ COMMANDS = {
     "track": "Send finished runs to a tracker: vibe-rl track RUN [RUN ...] --to mlflow.",
     "ppo-cartpole": "Train PPO on CartPole by episodes, until it converges: see its --help.",
     "report": "Write a page about runs: vibe-rl report RUN [RUN ...] [--out FILE].",
+    "hackmatrix-server": "Play HackMatrix for another program, by lines of JSON.",
     "envs": "List the environments that have a name.",
 }
 """What each command does; its function is `vibe_rl.cli.NAME.NAME`, imported when it runs."""
-NOT_OF_PRESETS = ("track", "ppo-cartpole")
+NOT_OF_PRESETS = ("track", "ppo-cartpole", "hackmatrix-server")
 """Commands for which `--track`, if they know it, is no field of a config."""
 
 
 def usage() -> str:
     """The usage, with a line for each command."""
-    lines = [f"  {name:14s}{does}" for name, does in COMMANDS.items()]
+    lines = [f"  {name:19s}{does}" for name, does in COMMANDS.items()]
     return "\n".join(["usage: vibe-rl COMMAND ...", "", *lines])
 
 
