@@ -119,6 +119,7 @@ class HackMatrixEnv(gymnasium.Env):
         info |= reply["info"]
         if reply["done"]:
             del info["action_mask"]
+        if reply["done"] or self._stats.steps == self._time_limit():
             info["episode_stats"] = self._stats.summary()
         return observation, reply["reward"], reply["done"], False, info
 
@@ -126,13 +127,13 @@ class HackMatrixEnv(gymnasium.Env):
         """Which actions are allowed now, as sb3-contrib asks for it: (28,) of bool."""
         return self._mask.astype(bool)
 
-    def episode_stats(self) -> dict[str, Any]:
-        """What the episode adds up to so far, for those that a time limit ends."""
-        return self._stats.summary()
-
     def close(self) -> None:
         """Ends the server."""
         self._client.close()
+
+    def _time_limit(self) -> int | None:
+        """The steps after which Gymnasium's wrapper ends an episode."""
+        return None if self.spec is None else self.spec.max_episode_steps
 
     def _seen(self, reply: dict[str, Any]) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         self._mask = np.zeros(rules.N_ACTIONS, np.int8)
