@@ -119,21 +119,20 @@ class HackMatrixEnv(gymnasium.Env):
         info |= reply["info"]
         if reply["done"]:
             del info["action_mask"]
-        if reply["done"] or self._stats.steps == self._time_limit():
-            info["episode_stats"] = self._stats.summary()
+            info["episode_stats"] = self.episode_stats()
         return observation, reply["reward"], reply["done"], False, info
 
     def action_masks(self) -> np.ndarray:
         """Which actions are allowed now, as sb3-contrib asks for it: (28,) of bool."""
         return self._mask.astype(bool)
 
+    def episode_stats(self) -> dict[str, Any]:
+        """What the episode adds up to so far."""
+        return self._stats.summary()
+
     def close(self) -> None:
         """Ends the server."""
         self._client.close()
-
-    def _time_limit(self) -> int | None:
-        """The steps after which Gymnasium's wrapper ends an episode."""
-        return None if self.spec is None else self.spec.max_episode_steps
 
     def _seen(self, reply: dict[str, Any]) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         self._mask = np.zeros(rules.N_ACTIONS, np.int8)
@@ -141,7 +140,25 @@ class HackMatrixEnv(gymnasium.Env):
         return decoded(reply["observation"]), {"action_mask": self._mask}
 
 
+class StatsAtTimeLimit(gymnasium.Wrapper, gymnasium.utils.RecordConstructorArgs):
+    """Adds `episode_stats` to the info of a step that a time limit made the last."""
+
+    def __init__(self, env: Any):
+        gymnasium.utils.RecordConstructorArgs.__init__(self)
+        gymnasium.Wrapper.__init__(self, env)
+
+    def step(self, action: Any):
+        """Plays an action."""
+        observation, reward, terminated, truncated, info = self.env.step(action)
+        if truncated:
+            info["episode_stats"] = self.unwrapped.episode_stats()
+        return observation, reward, terminated, truncated, info
+
+
 if ID not in gymnasium.registry:
     gymnasium.register(
-        ID, entry_point=f"{__name__}:HackMatrixEnv", max_episode_steps=rules.TIME_LIMIT
+        ID,
+        entry_point=f"{__name__}:HackMatrixEnv",
+        max_episode_steps=rules.TIME_LIMIT,
+        additional_wrappers=(StatsAtTimeLimit.wrapper_spec(),),
     )
