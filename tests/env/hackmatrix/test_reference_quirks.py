@@ -236,7 +236,7 @@ def test_q17_a_siphon_death_asks_who_is_near_not_who_struck():
 
 
 @pytest.mark.parametrize(
-    ("stage", "penalty"), enumerate([0, -0.5, -1.5, -3.5, -7.5, -15.5, -31.5, -63.5], 1)
+    ("stage", "penalty"), list(enumerate([0, -0.5, -1.5, -3.5, -7.5, -15.5, -31.5, -63.5], 1))
 )
 def test_q18_a_death_costs_half_of_what_the_stages_before_paid(stage, penalty):
     state = rich(3, 3, hp=1, stage=stage, enemies=[enemy("virus", 4, 3)])
@@ -295,7 +295,8 @@ def test_a_program_that_cannot_be_paid_for_is_not_allowed(program):
 
 
 def test_a_program_that_would_do_nothing_is_not_allowed():
-    state = rich(2, 2, stage=8, showActivated=True, scheduledTasksDisabled=True)
+    state = rich(2, 2, stage=8)
+    state.show = state.calm = True
     state.atk_uses = rules.MOST_ATTACK_USES
     allowed = {rules.WAIT, rules.STEP, rules.SIPH_PLUS, rules.EXCH}
     programs = {action - rules.FIRST_PROGRAM for action in game.legal(state) if action > 4}
