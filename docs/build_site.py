@@ -152,10 +152,10 @@ def exported(package: Path) -> dict[str, str]:
     return imported(package / "__init__.py")
 
 
-def imported(source: Path) -> dict[str, str]:
+def imported(file: Path) -> dict[str, str]:
     """The names that a module imports from this library, each with where it is defined."""
     found = {}
-    for node in ast.walk(tree(source)):
+    for node in ast.walk(tree(file)):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(PACKAGE.name):
             module = PACKAGE.parent.joinpath(*str(node.module).split("."))
             homes = exported(module) if module.is_dir() else {}
