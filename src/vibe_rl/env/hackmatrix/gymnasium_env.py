@@ -30,7 +30,8 @@ class EpisodeStats:
     """What an episode adds up to."""
 
     def __init__(self):
-        self.parts, self.actions = Counter(), Counter(dict.fromkeys(KINDS, 0))
+        self.parts: Counter[str] = Counter()
+        self.actions: dict[str, int] = dict.fromkeys(KINDS, 0)
         self.programs_used = self.steps = 0
         self.highest_stage = 1
 
@@ -50,7 +51,7 @@ class EpisodeStats:
             "reward_breakdown": dict(self.parts),
             "programs_used": self.programs_used,
             "highest_stage": self.highest_stage,
-            "action_counts": dict(self.actions),
+            "action_counts": self.actions,
             "steps": self.steps,
         }
 
