@@ -14,7 +14,7 @@ COMMANDS = {
     "sweep": "Rank settings: vibe-rl sweep cartpole_ppo --algo.lr 1e-4,3e-4 [--halving 2].",
     "evolve": "Evolve hyperparameters: vibe-rl evolve cartpole_ppo --algo.lr 1e-4:1e-2.",
     "search": "Search hyperparameters: vibe-rl search cartpole_ppo --algo.lr 1e-4:1e-2.",
-    "evaluate": "Evaluate a saved agent: vibe-rl evaluate RUN [--episodes 128] [--best].",
+    "evaluate": "Evaluate a saved agent: vibe-rl evaluate RUN [--best] [--sample] [--csv FILE].",
     "plot": "Draw reward curves: vibe-rl plot RUN [RUN ...] [--output FILE].",
     "compare": "Compare methods by all their seeds: vibe-rl compare A B [C ...] [--best].",
     "export": "Write a saved policy for use elsewhere: vibe-rl export RUN [--best] [--to DIR].",

@@ -45,8 +45,8 @@ class Renamed(Tee):
 
 def names_of(ours: str, theirs: str | Sequence[str]) -> tuple[str, ...]:
     """The names that a metric has elsewhere."""
-    several = isinstance(theirs, Sequence) and not isinstance(theirs, str)
-    names = tuple(theirs) if several else (theirs,)
-    if not names or not all(isinstance(name, str) and name for name in (ours, *names)):
+    names = [theirs] if isinstance(theirs, str) else theirs
+    several = isinstance(names, Sequence) and len(names) > 0
+    if not several or not all(isinstance(name, str) and name for name in (ours, *names)):
         raise ConfigError(f"Renamed: {ours!r} becomes {theirs!r}: give a name, or several.")
-    return names
+    return tuple(names)
