@@ -99,6 +99,11 @@ def test_the_file_of_a_group_names_the_run_of_each_episode(capsys, tmp_path):
     assert runs == [member.root.name for member in members(group) for _ in range(3)]
 
 
+def test_the_run_that_was_trained_is_listed_as_finished(run, capsys):
+    cli.main(["runs", str(run.root.parent)])
+    assert f"{run.root.name}  finished  128 of 128  3.00" in capsys.readouterr().out
+
+
 BAD = [
     (["CartPole-v1"], "is an environment: say who plays, such as --actor random."),
     (["CartPole-v1", "--actor", "leen"], "unknown actor 'leen': did you mean lean"),

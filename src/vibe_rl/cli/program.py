@@ -15,6 +15,7 @@ COMMANDS = {
     "evolve": "Evolve hyperparameters: vibe-rl evolve cartpole_ppo --algo.lr 1e-4:1e-2.",
     "search": "Search hyperparameters: vibe-rl search cartpole_ppo --algo.lr 1e-4:1e-2.",
     "evaluate": "Evaluate a saved agent: vibe-rl evaluate RUN [--best] [--sample] [--csv FILE].",
+    "runs": "List runs with state, step, best evaluation, age and size: vibe-rl runs [DIR].",
     "plot": "Draw reward curves: vibe-rl plot RUN [RUN ...] [--output FILE].",
     "compare": "Compare methods by all their seeds: vibe-rl compare A B [C ...] [--best].",
     "export": "Write a saved policy for use elsewhere: vibe-rl export RUN [--best] [--to DIR].",
