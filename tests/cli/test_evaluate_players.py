@@ -84,7 +84,7 @@ def test_a_file_has_a_row_for_each_episode(run, capsys, tmp_path):
 def test_a_file_that_is_there_stays_unless_one_says_otherwise(run, capsys, tmp_path):
     path = tmp_path / "episodes.csv"
     path.write_text("mine")
-    assert "exists: give another name, or --overwrite." in refused(capsys, run, "--csv", path)
+    assert "exists: give another name, or overwrite it." in refused(capsys, run, "--csv", path)
     assert path.read_text() == "mine"
     said_by(capsys, run, "--csv", path, "--overwrite")
     assert path.read_text().startswith("episode,return,length,finished,climbs")

@@ -275,9 +275,9 @@ class Ladder(gymnasium.Env):
         return np.zeros(1, np.float32), 1.0, done, False, info
 
 
-def on_host(**tables):
+def on_host(runner=RUNNER, **tables):
     env = GymnasiumWrapper(Ladder, episode_metrics=tables)
-    return prepare(ppo(env, (), PPO, RUNNER), env, (), RUNNER, PPO.num_envs)
+    return prepare(ppo(env, (), PPO, runner), env, (), runner, PPO.num_envs)
 
 
 def test_an_environment_of_gymnasium_says_it_where_its_episodes_end():
@@ -294,6 +294,12 @@ def test_an_environment_of_gymnasium_says_it_where_its_episodes_end():
 def test_an_end_of_which_gymnasium_says_nothing_is_named():
     with pytest.raises(ConfigError, match=r"ended without info.*'stage'"):
         logged(on_host(stage="max"))
+
+
+def test_gymnasium_says_nothing_of_episodes_that_an_evaluation_cuts_short():
+    tracker, result = logged(on_host(replace(RUNNER, eval_max_steps=2), success="mean"))
+    assert np.isnan(result.evaluation.episode_metrics["success"]).all()
+    assert np.isnan(tracker.of_updates[-1]["eval_success_mean"])
 
 
 def test_what_the_host_cannot_reduce_is_refused_before_it_is_opened():

@@ -18,7 +18,7 @@ AnyPath = str | os.PathLike[str]
 def check_writable(path: AnyPath, overwrite: bool = False) -> None:
     """Raises ConfigError if the file exists and is to stay, or its folder does not."""
     if Path(path).exists() and not overwrite:
-        raise ConfigError(f"{path} exists: give another name, or --overwrite.")
+        raise ConfigError(f"{path} exists: give another name, or overwrite it.")
     if not Path(path).absolute().parent.is_dir():
         raise ConfigError(f"{path} lies in no folder that exists: make it, or give another name.")
 

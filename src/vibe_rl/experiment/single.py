@@ -206,11 +206,9 @@ def evaluate_run(
     with jax.default_matmul_precision(run.config.matmul_precision):
         if actor is None and not sample:
             return results_of(run.evaluate(agent_state, key, episodes))
-        player = (
-            Sampled(run.algorithm, agent_state)
-            if actor is None
-            else actor_named(actor, run.env, run.eval_params)
-        )
+        player = Sampled(run.algorithm, agent_state)
+        if actor is not None:
+            player = actor_named(actor, run.env, run.eval_params)
         how = {"n_episodes": episodes, "max_steps": run.config.eval_max_steps, "rng": key}
         return evaluate_actor(player, run.env, run.eval_params, **how)
 

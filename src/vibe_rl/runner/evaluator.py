@@ -12,6 +12,7 @@ from vibe_rl.env.base import Environment, Step
 from vibe_rl.env.precision import fit_for_loop
 from vibe_rl.env.reductions import column, named_columns
 from vibe_rl.env.traced import trace
+from vibe_rl.env.wrappers import EpisodeStatisticsWrapper
 from vibe_rl.types import AnyArray, EitherKey, Key, Number, PyTree, narrow, typed_key
 
 
@@ -66,10 +67,18 @@ def begin_episode(
     key, reset_key = jax.random.split(key)
     obs, state = env.reset(reset_key, env_params)
     zero, one = jnp.float32(0.0), jnp.float32(1.0)
-    said = trace(env, env.default_params()).after.info
-    own = dict.fromkeys(named_columns(env, said, "episode"), zero)
+    own = dict.fromkeys(own_columns(env), zero)
     episodes = Episodes(zero, jnp.int32(0), jnp.array(False), zero, value(obs), own)
     return Running(key, obs, state, one, episodes)
+
+
+def own_columns(env: Environment) -> list[str]:
+    """The columns of what an env says of an episode.
+
+    It is traced without its counter, as when a run was prepared, and so not again.
+    """
+    known = env.env if isinstance(env, EpisodeStatisticsWrapper) else env
+    return list(named_columns(known, trace(known, known.default_params()).after.info, "episode"))
 
 
 def _continue_episode(
@@ -187,7 +196,7 @@ def no_value(obs: PyTree) -> None:
 
 
 def summary(episodes: Episodes) -> EvalMetrics:
-    """The results of single episodes, and their means."""
+    """The results of single episodes, and their means; NaN is what an env does not say of one."""
     valued = episodes.first_value is not None
     said = [(own, values) for name, values in episodes.own.items() if (own := column(name))]
     return EvalMetrics(
@@ -199,7 +208,7 @@ def summary(episodes: Episodes) -> EvalMetrics:
         finished=episodes.finished,
         q_start=episodes.first_value.mean() if valued else None,  # type: ignore[union-attr]
         return_start=episodes.discounted_return.mean() if valued else None,
-        metrics={own.row_name: getattr(jnp, own.how)(x) for own, x in said},
+        metrics={own.row_name: getattr(jnp, f"nan{own.how}")(x) for own, x in said},
         episode_metrics={own.name: x for own, x in said},
     )
 

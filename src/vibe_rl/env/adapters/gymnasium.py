@@ -195,7 +195,7 @@ class GymnasiumEnvs:
 def said_of_episodes(
     names: Iterable[str], info: Mapping[str, Any], done: np.ndarray
 ) -> dict[str, np.ndarray]:
-    """The scalars `[N]` of `info["episode"]` of the episodes that are done, 0 of others.
+    """The scalars `[N]` of `info["episode"]` of the episodes that are done, NaN of others.
 
     Raises:
         ConfigError: one of them lacks one.
@@ -208,7 +208,7 @@ def said_of_episodes(
                 f'an episode ended without info["episode"][{name!r}]: write it at every end, or '
                 "leave it out of episode_metrics."
             )
-        said[name] = np.where(done, values, np.float32(0))
+        said[name] = np.where(done, values, np.float32(np.nan))
     return said
 
 
