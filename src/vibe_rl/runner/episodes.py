@@ -3,7 +3,7 @@
 A chunk's programs reduce them to a figure an update; the host reduces these to a row's.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
@@ -71,12 +71,23 @@ def reduce_ended(columns: Mapping[str, Array], done: Bool[Array, " *T"]) -> dict
     return reduced
 
 
-def reduce_steps(name: str, values: Array) -> Array:
-    """A column of step metrics, reduced over all entries; float32 of integers and booleans too."""
-    how = reduction(name)
-    if how is None:
-        return jnp.mean(values, dtype=jnp.float32)
-    return how.reduce(values.astype(jnp.float32))
+def reduce_steps(columns: Mapping[str, Array]) -> dict[str, Array]:
+    """The metrics of steps, each over all entries; float32 of integers and booleans too."""
+    reduced = {}
+    for name in sorted(columns):
+        how = reduction(name)
+        reduced[name] = (
+            jnp.mean(columns[name], dtype=jnp.float32)
+            if how is None
+            else how.reduce(columns[name].astype(jnp.float32))
+        )
+    return reduced
+
+
+def names_of_single(names: Iterable[str]) -> list[str]:
+    """What the env says of single episodes, in the order of a table with these columns."""
+    found = map(column, sorted(names))
+    return [own.name for own in found if own is not None and own.entry == "episode"]
 
 
 def own_metrics(parts: Sequence[Mapping[str, np.ndarray]]) -> dict[str, float]:

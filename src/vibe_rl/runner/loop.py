@@ -18,11 +18,16 @@ from jaxtyping import Array
 from vibe_rl.algorithms.base import Algorithm, Stage
 from vibe_rl.env.base import Environment
 from vibe_rl.env.host import AnyEnvironment
-from vibe_rl.env.reductions import column, named_columns
+from vibe_rl.env.reductions import named_columns
 from vibe_rl.errors import ConfigError
 from vibe_rl.ops import prng
 from vibe_rl.runner.env_faults import faulty_steps, first_faults
-from vibe_rl.runner.episodes import reduce_ended, reduce_steps, summarize_episodes
+from vibe_rl.runner.episodes import (
+    names_of_single,
+    reduce_ended,
+    reduce_steps,
+    summarize_episodes,
+)
 from vibe_rl.sharding import wait_for
 from vibe_rl.types import AnyArray, Key, Keys, PyTree, Transition, description, narrow, static
 
@@ -67,12 +72,6 @@ class MetricTable:
     def columns(self, n_updates: int) -> dict[str, np.ndarray]:
         """The first `n_updates` entries of every metric."""
         return dict(zip(self.names, self.on_host(n_updates).T, strict=True))
-
-
-def names_of_single(names: Iterable[str]) -> list[str]:
-    """What the env says of single episodes, in the order of a table with these columns."""
-    found = map(column, sorted(names))
-    return [own.name for own in found if own is not None and own.entry == "episode"]
 
 
 class Chunk(NamedTuple):
@@ -197,14 +196,9 @@ def experience(
         transition,
         after.info["episode_return"],
         after.info["episode_length"],
-        reduce_all(named_columns(env, after.info, "metrics")),
+        reduce_steps(named_columns(env, after.info, "metrics")),
         named_columns(env, after.info, "episode"),
     )
-
-
-def reduce_all(metrics: dict[str, Array]) -> dict[str, Array]:
-    """Columns of step metrics, reduced over all entries."""
-    return {name: reduce_steps(name, metrics[name]) for name in sorted(metrics)}
 
 
 class UpdateMetrics(NamedTuple):
@@ -232,7 +226,7 @@ def measure(rollout: Experience, metrics: dict[str, Array]) -> UpdateMetrics:
         metrics, (done, episode, rollout.metrics, rollout.own, faulty_steps(rollout.transition))
     )
     episodes = summarize_episodes(done, returns, lengths)
-    of_env = reduce_all(env_metrics) | reduce_ended(own, done)
+    of_env = reduce_steps(env_metrics) | reduce_ended(own, done)
     own_figures = [own[name].astype(jnp.float32) for name in sorted(own)]
     each = jnp.stack([returns, lengths.astype(jnp.float32), *own_figures])
     each = jnp.where(done, each, 0.0).reshape(len(each), -1)
