@@ -9,6 +9,7 @@ import jax
 
 from vibe_rl.checkpoint import CheckpointManager, load_metadata, saved_steps
 from vibe_rl.configs.train_config import TrainConfig, experiment_name
+from vibe_rl.env.registry import make
 from vibe_rl.errors import ConfigError
 from vibe_rl.experiment.build import (
     build,
@@ -22,6 +23,8 @@ from vibe_rl.experiment.seeds import train_seeds
 from vibe_rl.ops import prng
 from vibe_rl.run_dir.directory import RunDir
 from vibe_rl.run_dir.group import AnyPath, check_single
+from vibe_rl.runner.actors import RANDOM, Sampled, actor_named, evaluate_actor
+from vibe_rl.runner.config import RunnerConfig
 from vibe_rl.runner.evaluation import results_of
 from vibe_rl.runner.evaluator import EvalMetrics
 from vibe_rl.runner.fit import Callback, FitResult
@@ -174,8 +177,11 @@ def evaluate_run(
     episodes: int | None = None,
     seed: int | None = None,
     best: bool = False,
+    *,
+    actor: str | None = None,
+    sample: bool = False,
 ) -> EvalMetrics:
-    """Evaluates a run's saved agent greedily.
+    """Evaluates a run's saved agent greedily, or another player in its place.
 
     Args:
         path: the run directory.
@@ -183,12 +189,53 @@ def evaluate_run(
         seed: of the episodes; None takes those of the evaluation at the checkpoint's step, so that
             the returns are the same again.
         best: takes the checkpoint with the best evaluation instead of the latest.
+        actor: a player of the run's env, such as `random`, that plays in place of the agent; see
+            `vibe_rl.runner.actors`.
+        sample: lets the agent explore as in training.
+
+    Raises:
+        ConfigError: there is no such checkpoint or player, or no episode is to be played.
     """
-    if episodes is not None and episodes < 1:
-        raise ConfigError(f"episodes {episodes}: give at least 1.")
+    check_episodes(episodes)
+    if actor is not None and sample:
+        raise ConfigError(f"sample is of the agent, and actor {actor} plays instead: give one.")
     run, agent_state, notes = load_run(path, best)
     episodes = episodes or max(run.config.eval_episodes, 1)
     enable_compilation_cache()
     key = evaluation_key(notes["seed"], notes["update"]) if seed is None else prng.key(seed)
     with jax.default_matmul_precision(run.config.matmul_precision):
-        return results_of(run.evaluate(agent_state, key, episodes))
+        if actor is None and not sample:
+            return results_of(run.evaluate(agent_state, key, episodes))
+        player = Sampled(run.algorithm, agent_state)
+        if actor is not None:
+            player = actor_named(actor, run.env, run.eval_params)
+        how = {"n_episodes": episodes, "max_steps": run.config.eval_max_steps, "rng": key}
+        return evaluate_actor(player, run.env, run.eval_params, **how)
+
+
+def evaluate_env(
+    env_id: str, actor: str = RANDOM, episodes: int = 100, seed: int = 0
+) -> EvalMetrics:
+    """Evaluates a player of an environment for which no run is needed.
+
+    Args:
+        env_id: see `vibe_rl.env.make`.
+        actor: its name; see `vibe_rl.runner.actors`.
+        episodes: how many, each at most as long as in the evaluations of runs by default.
+        seed: of the episodes.
+
+    Raises:
+        ConfigError: there is no such environment or player, or no episode is to be played.
+    """
+    check_episodes(episodes)
+    env, env_params = make(env_id)
+    player = actor_named(actor, env, env_params)
+    enable_compilation_cache()
+    how = {"n_episodes": episodes, "max_steps": RunnerConfig().eval_max_steps}
+    return evaluate_actor(player, env, env_params, **how, rng=prng.key(seed))
+
+
+def check_episodes(episodes: int | None) -> None:
+    """Raises ConfigError if none is to be played."""
+    if episodes is not None and episodes < 1:
+        raise ConfigError(f"episodes {episodes}: give at least 1.")
