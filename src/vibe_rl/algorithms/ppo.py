@@ -22,7 +22,7 @@ from vibe_rl.env.whole_episodes import first_episodes
 from vibe_rl.errors import ConfigError, Typed
 from vibe_rl.networks.actor_critic import ActorCritic, PolicyHead, check_policy
 from vibe_rl.networks.distributions import Distribution
-from vibe_rl.networks.encoder import Encoder, view
+from vibe_rl.networks.encoder import ENCODERS, encoder_of, view
 from vibe_rl.ops.adam import Adam
 from vibe_rl.ops.minibatches import (
     counting_minibatches,
@@ -79,6 +79,11 @@ class PPOConfig(Typed):
     """Of the dense layers: tanh, relu, silu, gelu or elu."""
     conv_layers: tuple[tuple[int, int, int], ...] | None = static(None)
     """Channels, kernel and stride of each convolution; None chooses by the image's size."""
+    encoder: str = static("auto", one_of=tuple(ENCODERS))
+    """What sees an observation before the dense layers: auto (convolutions of pictures), mlp (all is
+    flattened), or networks of boards: cells, rolled, centred, conv, attention."""
+    cell_width: int = static(16, least=1)
+    """Features of a board's cell after the dense layer that the cells share."""
     squash: bool = static(False)
     """Continuous actions: tanh-squashed normal instead of a clipped one."""
     init_log_std: float = 0.0
@@ -327,9 +332,7 @@ class PPO(Algorithm):
         config = self.config
         return ActorCritic(
             key,
-            lambda k: Encoder(
-                k, self.obs_space, config.hidden_sizes, config.activation, config.conv_layers
-            ),
+            lambda k: encoder_of(config, k, self.obs_space, config.hidden_sizes),
             lambda k, width: PolicyHead(
                 k, width, self.action_space, config.squash, config.init_log_std
             ),
