@@ -70,8 +70,8 @@ class OffPolicyConfig(Typed):
     conv_layers: tuple[tuple[int, int, int], ...] | None = static(None)
     """Channels, kernel and stride of each convolution; None chooses by the image's size."""
     encoder: str = static("auto", one_of=tuple(ENCODERS))
-    """What sees an observation before the dense layers: auto (convolutions of pictures), mlp (all is
-    flattened), or networks of boards: cells, rolled, centred, conv, attention."""
+    """What sees an observation before the dense layers: auto convolves pictures, mlp flattens all;
+    over boards cells, rolled, centred, conv, attention."""
     cell_width: int = static(16, least=1)
     """Features of a board's cell after the dense layer that the cells share."""
     normalize_obs: bool = static(False)
