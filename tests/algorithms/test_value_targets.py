@@ -1,4 +1,4 @@
-"""Values in standard deviations of their targets: what is kept, and rewards that plain ones fail."""
+"""Values in deviations of their targets: what is kept, and rewards that plain targets fail at."""
 
 from dataclasses import replace
 from functools import partial

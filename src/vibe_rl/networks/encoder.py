@@ -150,7 +150,7 @@ ENCODERS: dict[str, Choice] = {
 }
 """What looks at each array of an observation before all is joined; None flattens it."""
 OF_ANY_SPACE = ("auto", "mlp")
-"""Those that need no board."""
+"""Those that need no board, and see a `Flat` as the vector it is."""
 
 
 def parts_for(name: str, space: Space) -> list[Part]:
@@ -158,10 +158,10 @@ def parts_for(name: str, space: Space) -> list[Part]:
     if name not in ENCODERS:
         raise unknown("encoder", name, ENCODERS)
     whole = array_spaces(space)  # refuses what has no encoder
-    if name == "auto":
+    if name in OF_ANY_SPACE:
         return [Part(leaf) for leaf in whole]
     found = parts(space)
-    if name not in OF_ANY_SPACE and not any(isinstance(part.space, Board) for part in found):
+    if not any(isinstance(part.space, Board) for part in found):
         raise ConfigError(f"encoder {name} needs a Board, and {space} has none: use auto or mlp.")
     return found
 
@@ -169,7 +169,7 @@ def parts_for(name: str, space: Space) -> list[Part]:
 def join(space: Space, name: str, networks: Sequence[Any], obs: PyTree) -> Float[Array, " n"]:
     """What the dense layers get: every array of the observation as a vector, end to end."""
     seen = parts_for(name, space)
-    found = jax.tree.leaves(view(obs)) if name == "auto" else arrays(space, obs)
+    found = jax.tree.leaves(view(obs)) if name in OF_ANY_SPACE else arrays(space, obs)
     vectors = [
         part_vector(part, network, x, found)
         for part, network, x in zip(seen, networks, found, strict=True)
