@@ -17,6 +17,7 @@ from vibe_rl.spaces import Board
 from vibe_rl.types import Key
 
 Viewer = Int[Array, " 2"] | None
+Marks = Float[Array, " cells marks"] | None
 HEADS = 4
 
 
@@ -30,11 +31,11 @@ def n_marks(board: Board) -> int:
     return int(board.centre is not None)
 
 
-def mark(viewer: Viewer, board: Float[Array, " R C F"]) -> Float[Array, " cells marks"]:
-    """1 on the viewer's cell, 0 elsewhere; no mark at all where nobody knows it."""
+def mark(viewer: Viewer, board: Float[Array, " R C F"]) -> Marks:
+    """1 on the viewer's cell, 0 elsewhere; None where nobody knows it."""
     rows, columns = board.shape[:2]
     if viewer is None:
-        return jnp.zeros((rows * columns, 0), jnp.float32)
+        return None
     index = viewer[0] * columns + viewer[1]
     return jax.nn.one_hot(index, rows * columns, dtype=jnp.float32)[:, None]
 
@@ -55,20 +56,25 @@ class CellLayer(eqx.Module):
     """
 
     linear: RowLinear
-    marks: Array  # [marks, width]
+    marks: Array | None  # [marks, width]; None without any
     activation: str = eqx.field(static=True)
 
     def __init__(self, key: Key, n_in: int, n_marks: int, width: int, activation: str):
         keys = jax.random.split(key)
         self.linear = RowLinear(keys[0], n_in, width)
-        self.marks = jax.random.normal(keys[1], (n_marks, width), jnp.float32) / math.sqrt(width)
+        drawn = jax.random.normal(keys[1], (n_marks, width), jnp.float32) / math.sqrt(width)
+        self.marks = drawn if n_marks else None
         self.activation = activation
 
     def __call__(
-        self, cells: Float[Array, " cells in"], marks: Float[Array, " cells marks"]
+        self, cells: Float[Array, " cells in"], marks: Marks = None
     ) -> Float[Array, " cells out"]:
         """The features of each cell."""
-        return ACTIVATIONS[self.activation](jax.vmap(self.linear)(cells) + marks @ self.marks)
+        out = jax.vmap(self.linear)(cells)
+        if self.marks is not None:
+            assert marks is not None
+            out = out + marks @ self.marks
+        return ACTIVATIONS[self.activation](out)
 
 
 class Cells(eqx.Module):
@@ -126,7 +132,7 @@ class Centred(eqx.Module):
 
     def __call__(self, board: Float[Array, " R C F"], viewer: Viewer) -> Float[Array, " out"]:
         """All cells of the crop; their last feature is 1 on the board and 0 outside."""
-        cells = self.embed(cells_of(board), mark(None, board))
+        cells = self.embed(cells_of(board))
         cells = jnp.concatenate([cells, jnp.ones((len(cells), 1), jnp.float32)], 1)
         return crop(cells.reshape(*board.shape[:2], -1), viewer).ravel()
 
