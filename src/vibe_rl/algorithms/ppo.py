@@ -213,8 +213,7 @@ def ppo_loss(
         counts: which examples do; None: all.
         standardized: whether the advantages are already.
     """
-    policy = jax.vmap(params.policy)(batch.obs)
-    value = jax.vmap(params.value)(batch.obs)
+    policy, value = jax.vmap(params.policy_and_value)(batch.obs)
     log_ratio = _log_prob(policy, batch.behaviour.sample) - batch.behaviour.log_prob
     ratio = jnp.exp(log_ratio)
     advantage = batch.advantage if standardized else standardize(batch.advantage, counts)
