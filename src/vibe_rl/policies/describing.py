@@ -19,7 +19,8 @@ from vibe_rl.spaces import Masked
 from vibe_rl.types import PyTree, static_fields
 
 ARCHITECTURE = (
-    *("hidden_sizes", "activation", "conv_layers", "shared_backbone", "squash"),
+    *("hidden_sizes", "activation", "conv_layers", "encoder", "cell_width"),
+    *("shared_backbone", "squash"),
     *("dueling", "log_std_min", "log_std_max"),
 )
 """Settings, of which each algorithm has some."""
