@@ -11,6 +11,7 @@ from vibe_rl.errors import ConfigError, NonFiniteLossError, unknown
 
 COMMANDS = {
     "train": "Train a preset: vibe-rl train cartpole_ppo --algo.lr 1e-3, or resume: --resume RUN.",
+    "tune": "Measure sizes on this device: vibe-rl tune cartpole_ppo [--budget 120].",
     "sweep": "Rank settings: vibe-rl sweep cartpole_ppo --algo.lr 1e-4,3e-4 [--halving 2].",
     "evolve": "Evolve hyperparameters: vibe-rl evolve cartpole_ppo --algo.lr 1e-4:1e-2.",
     "search": "Search hyperparameters: vibe-rl search cartpole_ppo --algo.lr 1e-4:1e-2.",

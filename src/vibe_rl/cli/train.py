@@ -14,6 +14,7 @@ from vibe_rl.cli.output import (
     seeds_line,
 )
 from vibe_rl.cli.processes import parse_processes
+from vibe_rl.cli.sizing import check_sizing, parse_sized
 from vibe_rl.cli.sweep import print_sweep
 from vibe_rl.errors import ConfigError
 from vibe_rl.run_dir.group import is_group, is_population, is_sweep, members
@@ -29,6 +30,7 @@ def train(args: Sequence[str]) -> None:
     path, words = pop_option("--resume", args)
     seeds, words = pop_option("--seeds", words)
     connect, words = parse_processes(words)
+    check_sizing(path, words)
     if seeds is None and (path is None or not is_group(path)):
         train_one(path, words, connect)
     elif connect is not None:
@@ -46,11 +48,11 @@ def train_one(
 ) -> None:
     """Trains a preset, or resumes a run; of several processes, the first prints how it ended."""
     from vibe_rl import experiment  # noqa: PLC0415 - each command imports what it needs
-    from vibe_rl.configs import cli, update_config  # noqa: PLC0415
+    from vibe_rl.configs import update_config  # noqa: PLC0415
     from vibe_rl.experiment.config_files import read_config  # noqa: PLC0415
     from vibe_rl.system.processes import run_on_first  # noqa: PLC0415
 
-    config = cli(words) if path is None else update_config(read_config(path), words)
+    config = parse_sized(words) if path is None else update_config(read_config(path), words)
     if connect is not None:
         connect()
 
@@ -78,9 +80,9 @@ def train_many(seeds: str, words: Sequence[str]) -> None:
     check_no_seed(words)
     use_all_cores()
     from vibe_rl import experiment  # noqa: PLC0415
-    from vibe_rl.configs import cli, parse_seeds  # noqa: PLC0415
+    from vibe_rl.configs import parse_seeds  # noqa: PLC0415
 
-    config = cli(words)
+    config = parse_sized(words)
     print_result(lambda: experiment.train(config, seeds=parse_seeds(seeds)), print_seeds)
 
 
