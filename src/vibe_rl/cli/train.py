@@ -5,7 +5,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from vibe_rl.cli.evolve import print_population
-from vibe_rl.cli.options import check_no_seed, pop_option
+from vibe_rl.cli.options import check_no_seed, pop_flag, pop_option
 from vibe_rl.cli.output import (
     evaluation_line,
     print_curve,
@@ -50,9 +50,16 @@ def train_one(
     from vibe_rl import experiment  # noqa: PLC0415 - each command imports what it needs
     from vibe_rl.configs import update_config  # noqa: PLC0415
     from vibe_rl.experiment.config_files import read_config  # noqa: PLC0415
+    from vibe_rl.experiment.rewinding import locate  # noqa: PLC0415
     from vibe_rl.system.processes import run_on_first  # noqa: PLC0415
 
-    config = parse_sized(words) if path is None else update_config(read_config(path), words)
+    rewind, words = pop_flag("--rewind", words)
+    if path is None:
+        if rewind:
+            raise ConfigError("--rewind is of a run: give --resume RUN/checkpoints/step_N too.")
+        config = parse_sized(words)
+    else:
+        config = update_config(read_config(locate(path).run), words)
     if connect is not None:
         connect()
 
@@ -62,7 +69,7 @@ def train_one(
     if path is None:
         print_result(partial(experiment.train, config), show)
     else:
-        print_result(partial(experiment.resume, path, config), show)
+        print_result(partial(experiment.resume, path, config, rewind=rewind), show)
 
 
 def print_run(run_dir: "RunDir", result: "FitResult", plot: bool) -> None:

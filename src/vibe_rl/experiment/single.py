@@ -18,6 +18,7 @@ from vibe_rl.experiment.build import (
     resumed,
 )
 from vibe_rl.experiment.config_files import new_run_dir, read_config, write_run_files
+from vibe_rl.experiment.rewinding import go_back, locate
 from vibe_rl.experiment.seeds import train_seeds
 from vibe_rl.ops import prng
 from vibe_rl.run_dir.directory import RunDir
@@ -109,6 +110,7 @@ def resume(
     *,
     callback: Callback | None = None,
     trackers: Sequence[LogBackend] = (),
+    rewind: bool = False,
 ) -> tuple[RunDir, FitResult]:
     """Resumes from the latest checkpoint and trains up to `config.runner.total_timesteps`.
 
@@ -116,14 +118,25 @@ def resume(
     unless nothing is left to do. Without a checkpoint the run starts from scratch, in the same
     directory.
 
+    Args:
+        path: the run directory, or a checkpoint `RUN/checkpoints/step_N`.
+        config: the whole run.
+        callback: see `vibe_rl.runner.train_ppo`.
+        trackers: get what is logged, beside the run directory.
+        rewind: lets the checkpoint be an earlier one; what came after it is moved to a folder of
+            the run directory, and trackers continue from there.
+
     Raises:
         ConfigError: the checkpoint does not fit the config; the message names what differs. Or more
             steps were made than the config asks for, or it is a group.
         NonFiniteLossError, TrainingInterrupted: see `train`.
     """
-    check_single(path)
-    run_dir = RunDir.open(path)
+    place = locate(path)
+    check_single(place.run)
+    run_dir = RunDir.open(path if place.step is None else place.run)
     run = build_for_run_dir(config, resumed)
+    if place.step is not None:
+        go_back(run, run_dir, place.step, rewind)
     with open_session(run, run_dir, callback) as session:
         if session.found is None and run_dir.log_path().exists():
             say_once(f"{run_dir} has no checkpoint to resume from: it starts from scratch.")

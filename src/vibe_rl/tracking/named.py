@@ -17,7 +17,7 @@ from vibe_rl.tracking.jsonl import read_metrics
 class Named(NamedTuple):
     """A tracker that has a name."""
 
-    module: str  # of `open_for(run_dir, new, live)`, and of `check_settings()` if it has any
+    module: str  # of `open_for(run_dir, new, live)`; it may have `check_settings()` and `branch`
     package: str  # that has to be installed
     apart: bool = False  # whether it takes time, or may hang, and has a process of its own
 
@@ -39,6 +39,21 @@ def check_names(names: Sequence[str]) -> None:
     twice = {name for name in names if list(names).count(name) > 1}
     if twice:
         raise ConfigError(f"track {','.join(names)}: name each tracker once.")
+
+
+def branch(run_dir: RunDir, step: int, folder: Path) -> None:
+    """Tells the trackers of a run that it goes back to an env step and then may take another way.
+
+    Those that cannot forget rows begin another run there; what named the old one is moved.
+
+    Args:
+        run_dir: of the run, which nobody trains.
+        step: the last whose rows stay.
+        folder: where what is set aside goes.
+    """
+    for tracker in TRACKERS.values():
+        module = import_module(tracker.module)
+        getattr(module, "branch", lambda *_: None)(run_dir, step, folder)
 
 
 def caught_up(

@@ -24,6 +24,8 @@ from vibe_rl.tracking.base import Status, Tracker, is_finite
 
 ID_FILE = "wandb_id.txt"
 STEP_FILE = "wandb_step.txt"
+BRANCH_FILE = "wandb_branch.txt"
+"""From which run, and which of its steps, a run that went back continues."""
 PROJECT = "vibe_rl"
 SERVICE = "https://api.wandb.ai"
 SECONDS, INIT_SECONDS = 2.0, 5.0
@@ -70,7 +72,7 @@ class WandbTracker(Tracker):
         }
         self._run_dir = None if run_dir is None else Path(run_dir)
         self._run: Any = None
-        self._id = None if new else self._read(ID_FILE)
+        self._new, self._id = new, None if new else self._read(ID_FILE)
         self._known = int(self._read(STEP_FILE) or -1) if self._id else -1  # the last step there
         self._step = self._known  # of the last row
         self._rewind_to: int | None = None
@@ -127,9 +129,25 @@ class WandbTracker(Tracker):
 
     def _open(self) -> Any:
         if self._run is None:
-            self._run = self._continued() or self._init()
+            self._run = self._continued() or self._branched() or self._init()
             self._write(ID_FILE, self._run.id)
+            if self._run_dir is not None:
+                (self._run_dir / BRANCH_FILE).unlink(missing_ok=True)
         return self._run
+
+    def _branched(self) -> Any:
+        """The run that this one has gone back in, where the service rewinds it; else None.
+
+        Another run then gets all rows up to there.
+        """
+        place = None if self._new else self._read(BRANCH_FILE)
+        if place is None or self._mode in NOT_THERE:
+            return None
+        with suppress(self._wandb.Error):
+            run = self._init(resume_from=place)
+            self._known = self._step = int(place.rpartition("=")[2])
+            return run
+        return None
 
     def _continued(self) -> Any:
         """The run that continues an earlier one, if there is one.
@@ -204,6 +222,18 @@ def answers(address: str, seconds: float = SECONDS) -> bool:
         return True
     except (OSError, ValueError):
         return False
+
+
+def branch(run_dir: RunDir, step: int, folder: Path) -> None:
+    """Sets the id of a run aside, and notes where what resumes is to continue it."""
+    path = run_dir.root / ID_FILE
+    if not path.exists():
+        return
+    with write_atomically(run_dir.root / BRANCH_FILE) as file:
+        file.write(f"{path.read_text().strip()}?_step={step}\n".encode())
+    for name in (STEP_FILE, ID_FILE):
+        if (run_dir.root / name).exists():
+            (run_dir.root / name).rename(folder / name)
 
 
 def open_for(run_dir: RunDir, new: bool, live: bool) -> WandbTracker:
