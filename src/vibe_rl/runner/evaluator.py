@@ -10,6 +10,8 @@ from jaxtyping import Array
 
 from vibe_rl.env.base import Environment, Step
 from vibe_rl.env.precision import fit_for_loop
+from vibe_rl.env.reductions import column, named_columns
+from vibe_rl.env.traced import trace
 from vibe_rl.types import AnyArray, EitherKey, Key, Number, PyTree, narrow, typed_key
 
 
@@ -28,6 +30,8 @@ class EvalMetrics(NamedTuple):
     finished: Array  # bool [n_episodes]; False where max_steps ended the episode
     q_start: Array | None = None  # mean value of the first observations, when greedy
     return_start: Array | None = None  # mean discounted return of the same episodes
+    metrics: dict[str, Array] = {}  # noqa: RUF012 - the env's own of episodes, as rows name them
+    episode_metrics: dict[str, Array] = {}  # noqa: RUF012 - the same, [n_episodes] each
 
 
 class Episodes(NamedTuple):
@@ -38,6 +42,7 @@ class Episodes(NamedTuple):
     finished: AnyArray  # bool
     discounted_return: AnyArray
     first_value: AnyArray | None  # None where the algorithm estimates none
+    own: dict[str, AnyArray]  # float32, what the env says of them, under the names of columns
 
 
 class Running(NamedTuple):
@@ -57,9 +62,10 @@ def begin_episode(
     key, reset_key = jax.random.split(key)
     obs, state = env.reset(reset_key, env_params)
     zero, one = jnp.float32(0.0), jnp.float32(1.0)
-    return Running(
-        key, obs, state, one, Episodes(zero, jnp.int32(0), jnp.array(False), zero, value(obs))
-    )
+    said = trace(env, env.default_params()).after.info
+    own = dict.fromkeys(named_columns(env, said, "episode"), zero)
+    episodes = Episodes(zero, jnp.int32(0), jnp.array(False), zero, value(obs), own)
+    return Running(key, obs, state, one, episodes)
 
 
 def _continue_episode(
@@ -95,6 +101,10 @@ def one_step(
         finished=after.terminated | after.truncated,
         discounted_return=before.discounted_return + discount * after.reward,
         first_value=before.first_value,
+        own={
+            n: jnp.asarray(x, jnp.float32)
+            for n, x in named_columns(env, after.info, "episode").items()
+        },
     )
     return Running(key, after.obs, after.state, discount * gamma, episodes), after
 
@@ -163,6 +173,7 @@ def no_value(obs: PyTree) -> None:
 def summary(episodes: Episodes) -> EvalMetrics:
     """The results of single episodes, and their means."""
     valued = episodes.first_value is not None
+    said = [(own, values) for name, values in episodes.own.items() if (own := column(name))]
     return EvalMetrics(
         mean_return=episodes.episode_return.mean(),
         std_return=episodes.episode_return.std(),
@@ -172,6 +183,8 @@ def summary(episodes: Episodes) -> EvalMetrics:
         finished=episodes.finished,
         q_start=episodes.first_value.mean() if valued else None,  # type: ignore[union-attr]
         return_start=episodes.discounted_return.mean() if valued else None,
+        metrics={own.row_name: getattr(jnp, own.how)(x) for own, x in said},
+        episode_metrics={own.name: x for own, x in said},
     )
 
 
