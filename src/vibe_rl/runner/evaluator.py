@@ -55,6 +55,10 @@ class Running(NamedTuple):
     episodes: Episodes  # so far
 
 
+Choice = Callable[[Running], tuple[PyTree, Key]]
+"""The next action of a running episode, and the key that is left for what comes after."""
+
+
 def begin_episode(
     value: Callable[[PyTree], Array | None], env: Environment, env_params: PyTree, key: Key
 ) -> Running:
@@ -69,7 +73,7 @@ def begin_episode(
 
 
 def _continue_episode(
-    policy: Callable[[PyTree], PyTree],
+    choose: Choice,
     env: Environment,
     env_params: PyTree,
     gamma: Number,
@@ -82,8 +86,8 @@ def _continue_episode(
         return ~running.episodes.finished & (running.episodes.length < until)
 
     def step(running: Running) -> Running:
-        action = policy(running.obs)
-        return one_step(action, env, env_params, gamma, running)[0]
+        action, key = choose(running)
+        return one_step(action, env, env_params, gamma, running._replace(key=key))[0]
 
     return jax.lax.while_loop(unfinished, step, running)
 
@@ -130,13 +134,25 @@ def evaluate(
         max_steps: env steps after which an episode is cut short.
         rng: split into one key per episode; never a key of the training stream.
     """
-    env, policy = fit_for_loop(env), partial(act_fn, agent_state)
+    choose = chosen_by(partial(act_fn, agent_state))
+    keys = jax.random.split(typed_key(rng), n_episodes)
+    return play_episodes(choose, fit_for_loop(env), env_params, keys, max_steps)
+
+
+def chosen_by(policy: Callable[[PyTree], PyTree]) -> Choice:
+    """The choices of a policy without chance, which uses no key."""
+    return lambda running: (policy(running.obs), running.key)
+
+
+def play_episodes(
+    choose: Choice, env: Environment, env_params: PyTree, keys: Array, max_steps: int
+) -> EvalMetrics:
+    """An episode for each key with the actions that are chosen; `env` counts its episodes."""
 
     def run_episode(key: Key) -> Running:
         first = begin_episode(no_value, env, env_params, key)
-        return _continue_episode(policy, env, env_params, 1.0, max_steps, first)
+        return _continue_episode(choose, env, env_params, 1.0, max_steps, first)
 
-    keys = jax.random.split(typed_key(rng), n_episodes)
     return summary(jax.vmap(run_episode)(keys).episodes)
 
 
@@ -159,8 +175,8 @@ def continue_evaluation(
 ) -> tuple[Running, EvalMetrics]:
     """The episodes once they are `until` steps long or have ended, and their results so far."""
     env, agent = fit_for_loop(env), narrow(agent)
-    policy, gamma = partial(greedy_action, agent), agent[0].config.gamma
-    step = partial(_continue_episode, policy, env, env_params, gamma, until)
+    choose, gamma = chosen_by(partial(greedy_action, agent)), agent[0].config.gamma
+    step = partial(_continue_episode, choose, env, env_params, gamma, until)
     running = jax.vmap(step)(running)
     return running, summary(running.episodes)
 

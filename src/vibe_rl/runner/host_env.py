@@ -3,7 +3,7 @@
 The device acts and learns, the envs step in between. Everything else is as in `loop`.
 """
 
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -31,7 +31,7 @@ from vibe_rl.runner.hybrid import (
     with_host_ring,
 )
 from vibe_rl.runner.loop import Experience, MetricTable, TrainState, rollout_keys
-from vibe_rl.types import AnyArray, Key, Keys, PyTree, Transition, narrow
+from vibe_rl.types import AnyArray, Key, Keys, Number, PyTree, Transition, narrow
 
 AT_ONCE = 16
 """Envs that an evaluation opens side by side."""
@@ -217,26 +217,42 @@ def evaluate_host_envs(
 ) -> Evaluation:
     """See `Executor.evaluate`; `AT_ONCE` episodes at a time, a step of each in a piece."""
     policy = algorithm, algorithm.portable(agent_state)
+    how = Player(partial(jit_greedy, policy), partial(jit_values, policy), algorithm.config.gamma)
+    return play_on_host(how, env, key, n_episodes, max_steps)
+
+
+class Player(NamedTuple):
+    """Who plays envs on the host."""
+
+    act: Callable[[PyTree], PyTree]  # observations [N, ...] to actions
+    value: Callable[[PyTree], Array | None]  # observations to values, None where it has none
+    gamma: Number = 1.0
+
+
+def play_on_host(
+    player: Player, env: HostEnvironment, key: Key, n_episodes: int, max_steps: int
+) -> Evaluation:
+    """Episodes of a player; see `evaluate_host_envs`."""
     begins = range(0, n_episodes, AT_ONCE)
     keys = jax.random.split(key, len(begins))
     rounds = []
     for env_key, begin in zip(keys, begins, strict=True):
         with open_envs(env, env_key, min(AT_ONCE, n_episodes - begin)) as envs:
-            rounds.append((yield from first_episodes(policy, envs, max_steps)))
+            rounds.append((yield from first_episodes(player, envs, max_steps)))
     yield summary(jax.tree.map(lambda *parts: jnp.concatenate(parts), *rounds))
 
 
 def first_episodes(
-    policy: tuple[Any, PyTree], envs: CountedEnvs, max_steps: int
+    player: Player, envs: CountedEnvs, max_steps: int
 ) -> Generator[None, None, Episodes]:
     """The first episode of each env, until its end or `max_steps`; yields after every step."""
-    values = jax.device_get(jit_values(policy, envs.obs))
+    values = jax.device_get(player.value(envs.obs))
     finished = np.zeros(len(envs.episode_length), bool)
     returns, lengths = envs.episode_return, envs.episode_length
     discounted, discount = np.zeros_like(returns), np.float32(1.0)
     own: dict[str, AnyArray] = {}
     for _ in range(max_steps):
-        step = envs.step(jax.device_get(jit_greedy(policy, envs.obs)))
+        step = envs.step(jax.device_get(player.act(envs.obs)))
         returns = np.where(finished, returns, step.episode_return)
         lengths = np.where(finished, lengths, step.episode_length)
         discounted = np.where(finished, discounted, discounted + discount * step.transition.reward)
@@ -244,7 +260,7 @@ def first_episodes(
             name: np.where(finished, own.get(name, 0), np.asarray(x, np.float32))
             for name, x in step.own.items()
         }
-        discount = discount * np.float32(policy[0].config.gamma)
+        discount = discount * np.float32(player.gamma)
         finished = finished | np.logical_or(step.transition.terminated, step.transition.truncated)
         if finished.all():
             break

@@ -135,18 +135,40 @@ def collect(
 ) -> tuple[TrainState, Experience]:
     """Steps every env `rollout_length` times; experience has leaves `[T, N, ...]`."""
     num_envs = jax.tree.leaves(state.obs)[0].shape[0]
-    act = jax.vmap(algorithm.act, in_axes=(None, 0, 0))
+    act_all = jax.vmap(algorithm.act, in_axes=(None, 0, 0))
+
+    def act(env_state: PyTree, obs: PyTree, keys: Array) -> tuple[PyTree, PyTree]:
+        return act_all(state.agent_state, obs, keys)
+
+    keys = rollout_keys(algorithm, state.agent_state, key, num_envs)
+    return play(act, env, env_params, state, keys)
+
+
+def play(
+    act: Callable[[PyTree, PyTree, Array], tuple[PyTree, PyTree]],
+    env: Environment,
+    env_params: PyTree,
+    state: TrainState,
+    keys: tuple[Keys, Keys],
+) -> tuple[TrainState, Experience]:
+    """Steps every env once for each row of keys; experience has leaves `[T, N, ...]`.
+
+    Args:
+        act: `act(env_state, obs, keys)`, the actions of all envs and their extras.
+        env: resets itself and counts its episodes.
+        env_params: see `params_axes`.
+        state: where it begins.
+        keys: of the actions and of the steps.
+    """
     step_envs = jax.vmap(env.step, in_axes=(0, 0, 0, params_axes(env, env_params)))
 
     def step(carry: Any, keys: tuple[Array, Array]) -> tuple[Any, Experience]:
         env_state, obs = carry
-        action, extras = act(state.agent_state, obs, keys[0])
+        action, extras = act(env_state, obs, keys[0])
         after = step_envs(keys[1], env_state, action, env_params)
         return (after.state, after.obs), experience(env, obs, action, extras, after)
 
-    act_keys, step_keys = rollout_keys(algorithm, state.agent_state, key, num_envs)
-    carry = (state.env_state, state.obs)
-    (env_state, obs), rollout = jax.lax.scan(step, carry, (act_keys, step_keys))
+    (env_state, obs), rollout = jax.lax.scan(step, (state.env_state, state.obs), keys)
     return state._replace(env_state=env_state, obs=obs), rollout
 
 
