@@ -3,6 +3,7 @@
 from vibe_rl.tracking.base import LogBackend, Status, Tee, Tracker
 from vibe_rl.tracking.console import ConsoleTracker
 from vibe_rl.tracking.mlflow import MLflowTracker
+from vibe_rl.tracking.renamed import Renamed
 from vibe_rl.tracking.tensorboard import TensorBoardTracker
 from vibe_rl.tracking.wandb import WandbTracker
 
@@ -10,6 +11,7 @@ __all__ = [
     "ConsoleTracker",
     "LogBackend",
     "MLflowTracker",
+    "Renamed",
     "Status",
     "Tee",
     "TensorBoardTracker",

@@ -5,7 +5,7 @@ Batches, resets at episodes' ends and worker processes are Gymnasium's own (`gym
 
 import signal
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property, partial
@@ -37,12 +37,15 @@ class GymnasiumWrapper:
     `source` is an id such as `"LunarLander-v3"`, a function that makes one environment, or an
     environment that `gymnasium.make` has made, of which as many are made anew as are needed.
     `parallel` is `"sync"`, one after another in this process, or `"async"`, a process for each.
-    `kwargs` are arguments for an id.
+    `kwargs` are arguments for an id. `episode_metrics` are the scalars that the environment writes
+    into `info["episode"]` where an episode ends, and how each is reduced; see
+    `vibe_rl.env.reductions`.
     """
 
     source: Any
     parallel: str = "sync"
     kwargs: Mapping[str, Any] = field(default_factory=dict)
+    episode_metrics: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self):
         if self.parallel not in PARALLEL:
@@ -101,7 +104,7 @@ class GymnasiumWrapper:
         else:
             with sigint_blocked():  # and JAX's threads forbid to fork
                 envs = vector.AsyncVectorEnv(make_all, context="spawn", **how)
-        return GymnasiumEnvs(envs, list(seeds), *self._spaces)
+        return GymnasiumEnvs(envs, list(seeds), *self._spaces, tuple(self.episode_metrics))
 
 
 def from_gymnasium(name: str, parallel: str = "sync", **kwargs: Any) -> GymnasiumWrapper:
@@ -157,8 +160,16 @@ REMEDY = "wrap an environment of OpenAI's Gym in one of Gymnasium's, see its pag
 class GymnasiumEnvs:
     """Running environments; see `vibe_rl.env.host.HostEnvs`."""
 
-    def __init__(self, envs: Any, seeds: list[int], obs: "Conversion", action: "Conversion"):
+    def __init__(
+        self,
+        envs: Any,
+        seeds: list[int],
+        obs: "Conversion",
+        action: "Conversion",
+        said: tuple[str, ...] = (),
+    ):
         self.envs, self.seeds, self.obs, self.action = envs, seeds, obs, action
+        self.said = said  # names of scalars of info["episode"]
 
     def reset(self) -> PyTree:
         """The first observations."""
@@ -173,11 +184,32 @@ class GymnasiumEnvs:
             final = jax.tree.map(np.copy, obs)
             for i in np.flatnonzero(info["_final_obs"]).tolist():
                 set_entry(final, i, self.obs.to_ours(info["final_obs"][i]))
-        return HostStep(obs, np.asarray(reward, np.float32), terminated, truncated, final)
+        said = said_of_episodes(self.said, info, np.logical_or(terminated, truncated))
+        return HostStep(obs, np.asarray(reward, np.float32), terminated, truncated, final, said)
 
     def close(self) -> None:
         """Ends them, and their processes."""
         self.envs.close()
+
+
+def said_of_episodes(
+    names: Iterable[str], info: Mapping[str, Any], done: np.ndarray
+) -> dict[str, np.ndarray]:
+    """The scalars `[N]` of `info["episode"]` of the episodes that are done, 0 of others.
+
+    Raises:
+        ConfigError: one of them lacks one.
+    """
+    found, said = info.get("final_info", {}).get("episode", {}), {}
+    for name in names:
+        values = np.asarray(found.get(name, np.zeros(len(done))), np.float32)
+        if np.any(done & ~found.get(f"_{name}", np.zeros(len(done), bool))):
+            raise ConfigError(
+                f'an episode ended without info["episode"][{name!r}]: write it at every end, or '
+                "leave it out of episode_metrics."
+            )
+        said[name] = np.where(done, values, np.float32(0))
+    return said
 
 
 def set_entry(batch: PyTree, i: int, example: PyTree) -> None:
