@@ -22,17 +22,18 @@ COMMANDS = {
     "publish": "Register a saved policy with MLflow: vibe-rl publish RUN [--best] [--name NAME].",
     "track": "Send finished runs to a tracker: vibe-rl track RUN [RUN ...] --to mlflow.",
     "ppo-cartpole": "Train PPO on CartPole by episodes, until it converges: see its --help.",
+    "train-hackmatrix": "Train PPO on HackMatrix with seed 003's options: see its --help.",
     "report": "Write a page about runs: vibe-rl report RUN [RUN ...] [--out FILE].",
     "envs": "List the environments that have a name.",
 }
 """What each command does; its function is `vibe_rl.cli.NAME.NAME`, imported when it runs."""
-NOT_OF_PRESETS = ("track", "ppo-cartpole")
+NOT_OF_PRESETS = ("track", "ppo-cartpole", "train-hackmatrix")
 """Commands for which `--track`, if they know it, is no field of a config."""
 
 
 def usage() -> str:
     """The usage, with a line for each command."""
-    lines = [f"  {name:14s}{does}" for name, does in COMMANDS.items()]
+    lines = [f"  {name:18s}{does}" for name, does in COMMANDS.items()]
     return "\n".join(["usage: vibe-rl COMMAND ...", "", *lines])
 
 

@@ -36,6 +36,7 @@ from vibe_rl.system.processes import run_on_first
 from vibe_rl.system.programs import enable_compilation_cache
 from vibe_rl.system.signals import unless_interrupted
 from vibe_rl.tracking.base import LogBackend
+from vibe_rl.tracking.settings import TrackingSettings, write_settings
 from vibe_rl.types import PyTree
 
 
@@ -46,6 +47,8 @@ def train(
     *,
     callback: Callback | None = None,
     trackers: Sequence[LogBackend] = (),
+    run_id: str | None = None,
+    tracking: TrackingSettings | None = None,
 ) -> tuple[RunDir, FitResult]: ...
 
 
@@ -62,6 +65,8 @@ def train(
     seeds: Iterable[int] | None = None,
     callback: Callback | None = None,
     trackers: Sequence[LogBackend] = (),
+    run_id: str | None = None,
+    tracking: TrackingSettings | None = None,
 ) -> tuple[RunDir, FitResult] | tuple[RunDir, list[FitResult]]:
     """Trains a run in a new run directory; nothing is written if it cannot work.
 
@@ -72,6 +77,8 @@ def train(
             see `vibe_rl.experiment.seeds`.
         callback: of a single run; see `vibe_rl.runner.train_ppo`.
         trackers: of a single run; get what is logged, beside the run directory.
+        run_id: the name of a single run's directory, instead of one with the time.
+        tracking: what a single run's trackers are told besides rows; kept in its directory.
 
     Returns:
         The run directory and the result; with `seeds`, the group's directory and all results.
@@ -82,25 +89,27 @@ def train(
         TrainingInterrupted: Ctrl-C or SIGTERM ended it; the result is in the exception.
     """
     if seeds is not None:
-        check_alone(callback, trackers)
+        check_alone(callback, trackers, run_id, tracking)
         return train_seeds(config, seeds, base_dir)
     run = build_for_run_dir(config, check_new)
     name = experiment_name(config)
     with (
-        new_run_dir(name, base_dir, removable=config.runner.checkpoint_dir is None) as run_dir,
+        new_run_dir(name, base_dir, config.runner.checkpoint_dir is None, run_id) as run_dir,
         open_session(run, run_dir, callback) as session,
     ):
         run_on_first(partial(write_run_files, run_dir, config))
+        if tracking is not None:
+            run_on_first(partial(write_settings, run_dir, tracking))
         result = session.train(callback, trackers)
     return unless_interrupted((run_dir, result), session.signal)
 
 
-def check_alone(callback: Callback | None, trackers: Sequence[LogBackend]) -> None:
+def check_alone(*of_one_run: Any) -> None:
     """Raises ConfigError if a group is given what is told of one run."""
-    if callback is not None or trackers:
+    if any(of_one_run):
         raise ConfigError(
-            "callback and trackers are of a single run: leave out seeds, or name the trackers in "
-            "runner.track."
+            "callback, trackers, run_id and tracking are of a single run: leave out seeds, or name "
+            "the trackers in runner.track."
         )
 
 

@@ -6,7 +6,6 @@ fast as the fastest, with minibatches and epochs by the rule of `vibe_rl.configs
 
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -212,7 +211,8 @@ def time_updates(run: Run, watch: Stopwatch) -> tuple[float, float]:
     enable_compilation_cache()
     at_once, began = 1, watch.clock()
     updates, spent = 0, 0.0
-    with run.start() as state, closing(run.chunks(state, lambda first: at_once)) as chunks:
+    with run.start() as state:
+        chunks = run.chunks(state, lambda first: at_once)
         finish(chunks)
         compile_seconds = watch.clock() - began
         while spent < watch.seconds:

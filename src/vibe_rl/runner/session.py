@@ -265,3 +265,6 @@ def log_files(run: Run, run_dir: RunDir, tracker: Tracker) -> None:
         tracker.log_file(curve)
     if run_dir.best_checkpoint is not None:
         tracker.log_file(run_dir.best_checkpoint)
+    params = run_dir.root / f"params_{run.n_updates}.npz"
+    if params.exists():
+        tracker.log_file(params)

@@ -12,6 +12,7 @@ from vibe_rl.run_dir.directory import RunDir
 from vibe_rl.run_dir.divergence import divergence_of
 from vibe_rl.system.lock import lock_directory
 from vibe_rl.tracking.jsonl import read_metrics
+from vibe_rl.tracking.settings import Translated, read_settings
 
 
 class Named(NamedTuple):
@@ -69,6 +70,9 @@ def caught_up(
         live: whether the run is being trained.
     """
     tracker = import_module(TRACKERS[name].module).open_for(run_dir, new=step is None, live=live)
+    settings = read_settings(run_dir)
+    if settings.names or settings.sums:
+        tracker = Translated(tracker, settings)
     if step is not None:
         tracker.rewind(step)
         replay(rows_of(run_dir.log_path(), size), tracker, step)

@@ -35,12 +35,20 @@ class Renamed(Tee):
 
     @override
     def log(self, metrics: Mapping[str, Any], step: int) -> None:
-        row = {n: x for n, x in metrics.items() if self._keep_others and n not in self._theirs}
-        for ours, names in self._theirs.items():
-            if ours in metrics:
-                row |= dict.fromkeys(names, metrics[ours])
+        row = rename(metrics, self._theirs, self._keep_others)
         if row:
             super().log(row, step)
+
+
+def rename(
+    metrics: Mapping[str, Any], theirs: Mapping[str, Sequence[str]], keep_others: bool
+) -> dict[str, Any]:
+    """A row under the names of a table, later entries of which win; see `Renamed`."""
+    row = {name: x for name, x in metrics.items() if keep_others and name not in theirs}
+    for ours, names in theirs.items():
+        if ours in metrics:
+            row |= dict.fromkeys(names, metrics[ours])
+    return row
 
 
 def names_of(ours: str, theirs: str | Sequence[str]) -> tuple[str, ...]:

@@ -20,7 +20,9 @@ from vibe_rl.extras import require
 from vibe_rl.run_dir.directory import RunDir
 from vibe_rl.run_dir.files import write_atomically
 from vibe_rl.run_dir.group import group_of
+from vibe_rl.system.notices import say_once
 from vibe_rl.tracking.base import Status, Tracker, is_finite
+from vibe_rl.tracking.settings import read_settings
 
 ID_FILE = "wandb_id.txt"
 STEP_FILE = "wandb_step.txt"
@@ -47,6 +49,7 @@ class WandbTracker(Tracker):
         config: settings to record.
         run_dir: keeps the run's id, and its files while it is offline.
         new: begins a run though the run directory names one.
+        artifacts: whether files are sent.
         **init_kwargs: for `wandb.init`.
 
     Raises:
@@ -61,6 +64,7 @@ class WandbTracker(Tracker):
         run_dir: str | os.PathLike[str] | None = None,
         *,
         new: bool = False,
+        artifacts: bool = True,
         **init_kwargs: Any,
     ):
         self._wandb = require("wandb", "wandb", "Weights & Biases trackers")
@@ -72,6 +76,7 @@ class WandbTracker(Tracker):
         }
         self._run_dir = None if run_dir is None else Path(run_dir)
         self._run: Any = None
+        self._artifacts = artifacts
         self._new, self._id = new, None if new else self._read(ID_FILE)
         self._known = int(self._read(STEP_FILE) or -1) if self._id else -1  # the last step there
         self._step = self._known  # of the last row
@@ -107,8 +112,10 @@ class WandbTracker(Tracker):
 
     @override
     def log_file(self, path: str | os.PathLike[str]) -> None:
+        if not self._artifacts:
+            return
         path, run = Path(path), self._open()
-        kind = "model" if path.is_dir() else "figure"
+        kind = "model" if path.is_dir() or path.suffix == ".npz" else "figure"
         stem = "checkpoint" if path.is_dir() else path.stem
         artifact = self._wandb.Artifact(re.sub(r"[^\w.-]", "-", f"{run.id}-{stem}"), type=kind)
         (artifact.add_dir if path.is_dir() else artifact.add_file)(str(path))
@@ -210,7 +217,11 @@ def mode(wandb: Any) -> str | None:
         return os.environ["WANDB_MODE"]
     logged_in = wandb.login(prompt=False, verify=False)
     address = os.environ.get("WANDB_BASE_URL") or SERVICE
-    return None if logged_in and answers(address) else "offline"
+    if logged_in and answers(address):
+        return None
+    why = "gets no answer" if logged_in else "is not logged in"
+    say_once(f"wandb {why}: the run is kept offline in its folder logs, wandb sync sends it later.")
+    return "offline"
 
 
 def answers(address: str, seconds: float = SECONDS) -> bool:
@@ -238,4 +249,11 @@ def branch(run_dir: RunDir, step: int, folder: Path) -> None:
 
 def open_for(run_dir: RunDir, new: bool, live: bool) -> WandbTracker:
     """The tracker of a run."""
-    return WandbTracker(run_dir=run_dir.root, new=new)
+    settings = read_settings(run_dir).wandb
+    return WandbTracker(
+        settings.project,
+        settings.entity,
+        run_dir=run_dir.root,
+        new=new,
+        artifacts=settings.artifacts,
+    )
