@@ -12,7 +12,7 @@ from vibe_rl import cli
 from vibe_rl.checkpoint import saved_steps
 from vibe_rl.cli.hackmatrix_names import NAMES
 from vibe_rl.cli.train_hackmatrix import UpdateLines, new_config
-from vibe_rl.cli.train_hackmatrix_options import FIELDS, Options
+from vibe_rl.cli.train_hackmatrix_options import FIELDS, Options, check_options
 from vibe_rl.configs import PRESETS
 from vibe_rl.configs.hackmatrix import SETTINGS
 from vibe_rl.env import Box, Discrete, Masked, registry
@@ -206,4 +206,4 @@ def test_lines_say_the_update_the_time_and_the_speed():
     assert said == ["update 10 | 2.2 s | 2.00 updates/s | train/entropy 1.2346"]
     assert isinstance(lines, Tracker)
     with pytest.raises(ConfigError, match="--num-layers 0: give at least 1"):
-        Options(num_layers=0)
+        check_options(Options(num_layers=0))

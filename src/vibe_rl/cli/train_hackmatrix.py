@@ -16,12 +16,12 @@ from vibe_rl.cli.sizing import sized
 from vibe_rl.cli.train import print_run
 from vibe_rl.cli.train_hackmatrix_options import (
     Options,
+    check_options,
     typed_of,
     with_intervals,
     with_least_budget,
     with_options,
 )
-from vibe_rl.errors import ConfigError
 from vibe_rl.run_dir.run_names import next_run_name
 from vibe_rl.tracking.base import Tracker
 from vibe_rl.tracking.settings import Translated, WandbSettings, read_settings
@@ -65,6 +65,7 @@ class UpdateLines(Tracker):
 def train_hackmatrix(args: Sequence[str]) -> None:
     """Trains HackMatrix, or resumes a run."""
     options: Options = parse_words(Options, args, "vibe-rl train-hackmatrix")
+    check_options(options)
     began = time.monotonic()
 
     def show(run_dir: "RunDir", result: "FitResult") -> None:
@@ -80,8 +81,6 @@ def begin_new(options: Options) -> "tuple[RunDir, FitResult]":
     from vibe_rl.configs.hackmatrix import SETTINGS  # noqa: PLC0415
     from vibe_rl.experiment import train  # noqa: PLC0415
 
-    if options.rewind:
-        raise ConfigError("--rewind is of a run: give --resume RUN/checkpoints/step_N too.")
     config = new_config(options, SETTINGS["published"])
     suffix = options.run_suffix or ("curriculum" if options.curriculum else None)
     name = options.run_name or next_run_name(options.checkpoint_dir, PREFIX, date.today(), suffix)
@@ -99,8 +98,8 @@ def new_config(options: Options, published: "TrainConfig") -> "TrainConfig":
 
     config = with_options(published, options)
     config = sized(config, published, typed_of(options), options.auto_tune)
-    track = ("wandb",)
-    runner = replace(config.runner, track=track, progress_bar=False, save_params=True)
+    how = {"track": ("wandb",), "progress_bar": False, "save_params": True}
+    runner = replace(config.runner, **how)
     config, batch = replace(config, runner=runner), batch_of(config)
     minutes = options.save_interval_minutes
     given = replace(
@@ -119,8 +118,6 @@ def resume_old(options: Options) -> "tuple[RunDir, FitResult]":
     from vibe_rl.run_dir.directory import RunDir  # noqa: PLC0415
 
     assert options.resume is not None
-    if options.auto_tune:
-        raise ConfigError("--auto-tune with --resume: a run keeps its sizes, leave it out.")
     run = locate(options.resume).run
     config = with_options(read_config(run), options)
     config = with_intervals(config, options, batch_of(config))
@@ -147,4 +144,5 @@ def print_banner(name: str, config: "TrainConfig") -> None:
     shown = {**asdict(config.algo), "total_timesteps": config.runner.total_timesteps}
     shown |= {"seed": config.runner.seed, "env_schedule": config.env_schedule}
     given = ", ".join(f"{key} {value}" for key, value in shown.items() if value is not None)
-    print(f"Config | {given}", flush=True)
+    print(f"Config | {given}")
+    print("Compiling | the first line of metrics comes after it ...", flush=True)

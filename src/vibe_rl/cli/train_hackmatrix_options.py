@@ -98,17 +98,22 @@ class Options:
     curriculum_start_phase: Literal[1, 2, 3] | None = None
     """The phase to begin with; by default 1."""
 
-    def __post_init__(self):
-        for name in ("log_interval", "save_interval", "hidden_dim", "num_layers"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                option = name.replace("_", "-")
-                raise ConfigError(f"--{option} {value}: give at least 1.")
-        if self.curriculum_start_phase is not None and not self.curriculum:
-            raise ConfigError(
-                f"--curriculum-start-phase {self.curriculum_start_phase} needs --curriculum: give "
-                "it too."
-            )
+
+def check_options(options: Options) -> None:
+    """Raises ConfigError for options that cannot work, alone or together."""
+    for name in ("log_interval", "save_interval", "hidden_dim", "num_layers"):
+        value = getattr(options, name)
+        if value is not None and value < 1:
+            raise ConfigError(f"--{name.replace('_', '-')} {value}: give at least 1.")
+    if options.curriculum_start_phase is not None and not options.curriculum:
+        raise ConfigError(
+            f"--curriculum-start-phase {options.curriculum_start_phase} needs --curriculum: give "
+            "it too."
+        )
+    if options.resume is None and options.rewind:
+        raise ConfigError("--rewind is of a run: give --resume RUN/checkpoints/step_N too.")
+    if options.resume is not None and options.auto_tune:
+        raise ConfigError("--auto-tune with --resume: a run keeps its sizes, leave it out.")
 
 
 def typed_of(options: Options) -> set[str]:
