@@ -117,7 +117,8 @@ def test_a_run_is_resumed_with_its_own_sizes_and_goes_back_when_asked(capsys):
     assert (config.algo.num_envs, config.algo.lr) == (4, 1e-3)
     for words, why in (
         (["--resume", "checkpoints/x/checkpoint_9.pkl"], "is a pickle, which runs code"),
-        (["--resume", str(run_dir), "--auto-tune"], "a run keeps its sizes"),
+        (["--resume", str(run_dir), "--auto-tune"], "--auto-tune with --resume: a run keeps"),
+        (["--resume", str(run_dir), "--run-name", "x"], "--run-name with --resume: a run keeps"),
         (["--rewind"], "give --resume RUN/checkpoints/step_N too"),
         (["--save-interval", "0"], "--save-interval 0: give at least 1."),
         (["--curriculum-start-phase", "2"], "needs --curriculum"),

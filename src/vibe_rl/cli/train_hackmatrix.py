@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from vibe_rl.run_dir.directory import RunDir
     from vibe_rl.runner.fit import FitResult
 
-PREFIX = "hackmatrix-jax"
+PREFIX, PROJECT = "hackmatrix-jax", "hackmatrix"
 LOG_INTERVAL, MINUTES = 10, 10.0
 """Updates between rows, and minutes between checkpoints, where nothing else is given."""
 
@@ -84,7 +84,8 @@ def begin_new(options: Options) -> "tuple[RunDir, FitResult]":
     config = new_config(options, SETTINGS["published"])
     suffix = options.run_suffix or ("curriculum" if options.curriculum else None)
     name = options.run_name or next_run_name(options.checkpoint_dir, PREFIX, date.today(), suffix)
-    where = WandbSettings(options.project, options.entity, not options.no_artifact)
+    project = options.project or PROJECT
+    where = WandbSettings(project, options.entity, artifacts=not options.no_artifact)
     told = settings(batch_of(config), config.runner.log_interval, where)
     print_banner(name, config)
     lines = Translated(UpdateLines(), told, keep_others=False)

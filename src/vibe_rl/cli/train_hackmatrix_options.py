@@ -28,6 +28,8 @@ FIELDS = {
 """Options that are fields of a config under another name; those not given keep what it has."""
 LEAST_UPDATES = 3
 """Of a run."""
+OF_NEW_RUNS = ("auto_tune", "run_name", "run_suffix", "project", "entity", "no_artifact")
+"""Options that a run which is resumed has settled."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,8 +71,8 @@ class Options:
     """Updates between rows of metrics; by default 10."""
     no_wandb: bool = False
     """Leaves Weights & Biases out."""
-    project: str = "hackmatrix"
-    """Of Weights & Biases."""
+    project: str | None = None
+    """Of Weights & Biases; by default hackmatrix."""
     entity: str | None = None
     """Of Weights & Biases; by default your own."""
     run_name: str | None = None
@@ -110,10 +112,19 @@ def check_options(options: Options) -> None:
             f"--curriculum-start-phase {options.curriculum_start_phase} needs --curriculum: give "
             "it too."
         )
-    if options.resume is None and options.rewind:
-        raise ConfigError("--rewind is of a run: give --resume RUN/checkpoints/step_N too.")
-    if options.resume is not None and options.auto_tune:
-        raise ConfigError("--auto-tune with --resume: a run keeps its sizes, leave it out.")
+    check_resumed(options)
+
+
+def check_resumed(options: Options) -> None:
+    """Raises ConfigError for options that are of a run that is resumed, or of a new one alone."""
+    if options.resume is None:
+        if options.rewind:
+            raise ConfigError("--rewind is of a run: give --resume RUN/checkpoints/step_N too.")
+        return
+    for name in OF_NEW_RUNS:
+        if getattr(options, name):
+            option = name.replace("_", "-")
+            raise ConfigError(f"--{option} with --resume: a run keeps what it has, leave it out.")
 
 
 def typed_of(options: Options) -> set[str]:
