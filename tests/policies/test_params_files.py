@@ -43,27 +43,28 @@ KINDS = {
 }
 
 
-@pytest.fixture(scope="module", params=KINDS)
-def trained(request, tmp_path_factory):
-    """The algorithm, its final state, the run directory and the env's observations."""
-    build, config, env, runner = KINDS[request.param]
-    run_dir = RunDir(request.param, tmp_path_factory.mktemp("params"))
+def prepared(kind):
+    build, config, env, runner = KINDS[kind]
     wrapped, params = AutoResetWrapper(env), env.default_params()
     algorithm = build(wrapped, params, config, runner)
-    run = prepare(algorithm, wrapped, params, runner, config.num_envs)
+    return prepare(algorithm, wrapped, params, runner, config.num_envs)
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def trained(request, tmp_path_factory):
+    """The algorithm, its final state, the run directory and observations."""
+    run_dir = RunDir(request.param, tmp_path_factory.mktemp("params"))
+    run = prepared(request.param)
     result = run_training(run, run_dir=run_dir)
     keys = jax.random.split(jax.random.key(1), 20)
-    observed = jax.vmap(algorithm.obs_space.sample)(keys)
-    return algorithm, result.state.agent_state, run_dir, observed
+    observed = jax.vmap(run.algorithm.obs_space.sample)(keys)
+    return run.algorithm, result.state.agent_state, run_dir, observed
 
 
 @pytest.fixture(scope="module")
 def of_ppo(tmp_path_factory):
-    build, config, env, runner = KINDS["ppo"]
     run_dir = RunDir("ppo", tmp_path_factory.mktemp("of_ppo"))
-    wrapped, params = AutoResetWrapper(env), env.default_params()
-    run = prepare(build(wrapped, params, config, runner), wrapped, params, runner, config.num_envs)
-    run_training(run, run_dir=run_dir)
+    run_training(prepared("ppo"), run_dir=run_dir)
     return run_dir.root / "params_4.npz"
 
 
@@ -134,10 +135,7 @@ def test_a_file_that_cannot_be_written_is_warned_of_and_the_run_continues(tmp_pa
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("vibe_rl.runner.params_files.write_arrays", refuse)
-    build, config, env, runner = KINDS["ppo"]
-    wrapped, params = AutoResetWrapper(env), env.default_params()
-    run = prepare(build(wrapped, params, config, runner), wrapped, params, runner, config.num_envs)
     run_dir = RunDir("full", tmp_path)
     with pytest.warns(RuntimeWarning, match=r"params_\d.npz could not be written .* continues"):
-        assert run_training(run, run_dir=run_dir).step == 64
+        assert run_training(prepared("ppo"), run_dir=run_dir).step == 64
     assert len(run_dir.list_checkpoints()) == 2

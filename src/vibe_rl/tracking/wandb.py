@@ -4,6 +4,7 @@ Offline files are sent later by `wandb sync`. The run's id is kept in the run di
 resumed run continues it. Rows of one env step are one row there, as its steps only grow.
 """
 
+import logging
 import os
 import re
 from collections.abc import Mapping
@@ -20,10 +21,10 @@ from vibe_rl.extras import require
 from vibe_rl.run_dir.directory import RunDir
 from vibe_rl.run_dir.files import write_atomically
 from vibe_rl.run_dir.group import group_of
-from vibe_rl.system.notices import say_once
 from vibe_rl.tracking.base import Status, Tracker, is_finite
 from vibe_rl.tracking.settings import read_settings
 
+LOGGER = logging.getLogger("vibe_rl")
 ID_FILE = "wandb_id.txt"
 STEP_FILE = "wandb_step.txt"
 BRANCH_FILE = "wandb_branch.txt"
@@ -220,7 +221,9 @@ def mode(wandb: Any) -> str | None:
     if logged_in and answers(address):
         return None
     why = "gets no answer" if logged_in else "is not logged in"
-    say_once(f"wandb {why}: the run is kept offline in its folder logs, wandb sync sends it later.")
+    LOGGER.warning(
+        f"wandb {why}: the run is kept offline in its folder logs, wandb sync sends it later."
+    )
     return "offline"
 
 
