@@ -23,6 +23,7 @@ from vibe_rl.experiment.config_files import read_config
 from vibe_rl.metrics import read_metrics
 from vibe_rl.policies import load_params
 from vibe_rl.run_dir import find_runs
+from vibe_rl.run_dir.group import members
 from vibe_rl.tracking.base import Tracker
 from vibe_rl.tracking.settings import read_settings
 from vibe_rl.types import MaskedObs
@@ -176,6 +177,17 @@ def test_sizes_follow_the_number_of_envs_unless_they_are_given():
     assert (
         new_config(Options(), published).algo == published.algo == PRESETS["hackmatrix_ppo"][1].algo
     )
+
+
+def test_seeds_side_by_side_have_the_curriculum_and_files_of_parameters_too():
+    words = ["--seeds", "0:2", "--env_schedule", "hackmatrix_1", "--runner.save_params"]
+    words += ["--algo.num_envs", "4", "--algo.n_steps", "8", "--algo.hidden_sizes", "(8, 8)"]
+    words += ["--runner.total_timesteps", "96", "--runner.plot", "false"]
+    cli.main(["train", "hackmatrix_ppo", *words, "--runner.eval_episodes", "0"])
+    (group,) = find_runs("runs")
+    for seed, run_dir in enumerate(members(group)):
+        assert load_params(run_dir.root / "params_3.npz").metadata["seed"] == seed
+        assert read_metrics(run_dir)[-1]["stage_max"] == 3.0
 
 
 def test_every_option_of_the_seed_exists():

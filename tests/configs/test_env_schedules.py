@@ -30,6 +30,11 @@ def test_phases_last_three_hundred_updates_and_the_last_is_the_full_game():
     assert params_at(scheduled("hackmatrix_3", FULL), 0) == FULL
 
 
+def test_schedules_of_one_name_are_equal_so_that_seeds_train_side_by_side():
+    assert scheduled("hackmatrix_1", FULL) == scheduled("hackmatrix_1", FULL._replace())
+    assert scheduled("hackmatrix_1", FULL) != scheduled("hackmatrix_2", FULL)
+
+
 @pytest.mark.parametrize("name", ENV_SCHEDULES)
 def test_params_keep_their_shapes_and_types(name):
     for update in (0, 300, 600):

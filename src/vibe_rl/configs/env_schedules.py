@@ -1,6 +1,7 @@
 """Schedules of env_params by name: a config says which, so that a resumed run has it again."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -11,12 +12,22 @@ from vibe_rl.runner.env_params import EnvParamsSchedule
 from vibe_rl.types import PyTree
 
 
+@dataclass(frozen=True)
+class HackMatrixPhases:
+    """The constants of HackMatrix's curriculum; equal ones can share a program."""
+
+    env_params: HackMatrixParams  # of the full game
+    first: int  # phase
+
+    def __call__(self, update: int) -> HackMatrixParams:
+        """The constants of an update."""
+        return phase_params(self.env_params, phase_at(update, self.first))
+
+
 def hackmatrix(env_params: Any, first: int) -> EnvParamsSchedule:
     """The curriculum of HackMatrix from a phase on."""
-    check_kind("env_schedule hackmatrix: env_params", env_params, HackMatrixParams)
-    return EnvParamsSchedule(
-        lambda update: phase_params(env_params, phase_at(update, first)), every=UPDATES
-    )
+    check_kind("env_params", env_params, HackMatrixParams)
+    return EnvParamsSchedule(HackMatrixPhases(env_params, first), every=UPDATES)
 
 
 ENV_SCHEDULES: dict[str, Callable[[Any], EnvParamsSchedule]] = {
