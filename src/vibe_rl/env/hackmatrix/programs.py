@@ -101,7 +101,7 @@ def applicable(game: Game, known: Facts) -> Bool[Array, " programs"]:
         rules.SCORE: game.stage < STAGES,
         rules.REDUC: spawning.any(),
         rules.ATK_PLUS: game.atk_uses < MOST_ATTACK_USES,
-        rules.HACK: known.on_siphoned.any(),
+        rules.HACK: game.board.siphoned.any(),
     }
     return jnp.stack([needs[program] for program in range(N_PROGRAMS)])
 

@@ -1,0 +1,288 @@
+"""The game in JAX and the reference, side by side: the same states, and the same random numbers."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from vibe_rl.env.hackmatrix import rules
+from vibe_rl.env.hackmatrix.chance import BLOCKS, Attempt, is_shape
+from vibe_rl.env.hackmatrix.env import HackMatrix, HackMatrixState, no_totals
+from vibe_rl.env.hackmatrix.reference import state as reference
+from vibe_rl.env.hackmatrix.reward import path_length
+from vibe_rl.env.hackmatrix.stage import from_tape
+from vibe_rl.env.hackmatrix.state import (
+    Board,
+    Enemies,
+    Game,
+    History,
+    Player,
+    Snapshot,
+    Transmissions,
+)
+
+UNDO_DEPTH = 3
+TAPE = Attempt(*[(rules.LAYOUT_ATTEMPTS, *BLOCKS.cell)] * 4)
+
+
+def env(**options) -> HackMatrix:
+    """The game whose layouts come from the tape, as the rules say."""
+    return HackMatrix(layouts=from_tape, undo_depth=UNDO_DEPTH, **options)
+
+
+def random_numbers(generator: np.random.Generator, shapes: Any, n: int) -> Any:
+    """A tree of numbers `[n, ...]` for `STEP` or `BEGIN`, those of layouts included."""
+    shapes = shapes._replace(stage=shapes.stage._replace(layouts=TAPE))
+    draw = lambda shape: generator.integers(0, rules.DRAWS, (n, *shape), np.uint32)  # noqa: E731
+    return jax.tree.map(draw, shapes, is_leaf=is_shape)
+
+
+def chance_of(numbers: Any) -> Callable[[tuple], int]:
+    """The reference's chance, from one env's share of the numbers."""
+    places = {
+        "reset": lambda name: getattr(numbers, name),
+        "gen": partial(_of_stage, numbers.stage),
+        "turn": lambda *slot: _of_turn(numbers.turn, *slot),
+        "prog": lambda name, *i: numbers.poly[i[0]] if i else numbers.warp,
+    }
+    return lambda slot: int(places[slot[0]](*slot[1:]))
+
+
+def _of_stage(stage: Any, name: str, *slot: Any) -> Any:
+    if name == "att":
+        attempt, _, block, what = slot
+        fields = {"cell": "cell", "data": "data", "q": "hidden", "val": "value"}
+        return getattr(stage.layouts, fields[what])[attempt, block]
+    if name == "res":
+        return getattr(stage.resources, slot[1])[slot[0]]
+    if name == "tx":
+        return _of_where(stage.transmissions, slot[1])[slot[0]]
+    return getattr(stage, name)
+
+
+def _of_turn(turn: Any, name: str, *slot: Any) -> Any:
+    if name == "order":
+        return turn.order[slot]
+    if name == "sched":
+        return _of_where(turn.scheduled, slot[0])
+    return _of_where(turn.siphoned, slot[1])[slot[0]]
+
+
+def _of_where(where: Any, what: str) -> Any:
+    return where.cell if what == "cell" else where.kind
+
+
+def place(cell: int) -> tuple[int, int]:
+    return divmod(int(cell), rules.SIDE)
+
+
+def state_of(game: Game) -> reference.State:
+    """A game of one env, in the host's memory, as the reference has it."""
+    state = reference.State(
+        player=_player(game.player),
+        owned=_owned(game.player),
+        stage=int(game.stage),
+        turn=int(game.turn),
+        interval=int(game.interval),
+        next_spawn_turn=int(game.next_spawn_turn),
+        pending=int(game.pending),
+        show=bool(game.show),
+        calm=bool(game.calm),
+        step_armed=bool(game.step_armed),
+        atk_uses=int(game.atk_uses),
+        exit_pos=place(game.exit),
+        undo_depth=len(game.history.snapshots.turn),
+        cells=_cells(game.board),
+        enemies=_enemies(game.enemies),
+        transmissions=_transmissions(game.transmissions),
+    )
+    taken = range(int(game.history.count) - 1, -1, -1)
+    state.history = [
+        _snapshot(jax.tree.map(lambda x, i=i: x[i], game.history.snapshots)) for i in taken
+    ]
+    return state
+
+
+def _player(player: Player) -> reference.Player:
+    return reference.Player(*place(player.cell), *[int(x) for x in player[1:-1]])
+
+
+def _owned(player: Player) -> set[int]:
+    return set(np.flatnonzero(player.owned).tolist())
+
+
+def _cells(board: Board) -> reference.Cells:
+    columns = [np.asarray(x).tolist() for x in board]
+    cells = [_cell(*values) for values in zip(*columns, strict=True)]
+    return [cells[row * rules.SIDE :][: rules.SIDE] for row in range(rules.SIDE)]
+
+
+def _cell(content, value, spawn, hidden, credits, energy, siphoned, center) -> reference.Cell:
+    kind = reference.Content(content)
+    data, program = kind == reference.Content.DATA, kind == reference.Content.PROGRAM
+    return reference.Cell(
+        content=kind,
+        points=value if data else 0,
+        program=value if program else None,
+        hidden=hidden,
+        spawn=spawn,
+        credits=credits,
+        energy=energy,
+        siphoned=siphoned,
+        siphon_center=center,
+    )
+
+
+def _slots(slots: Any) -> list[tuple]:
+    """The living, which must have the first slots; the others must be all zeros."""
+    n = int(slots.alive.sum())
+    assert all(not np.asarray(x)[n:].any() for x in slots)
+    assert slots.alive[:n].all()
+    return list(zip(*[np.asarray(x)[:n].tolist() for x in slots[1:]], strict=True))
+
+
+def _enemies(enemies: Enemies) -> list[reference.Enemy]:
+    return [reference.Enemy(kind, *place(c), *rest) for kind, c, *rest in _slots(enemies)]
+
+
+def _transmissions(eggs: Transmissions) -> list[reference.Transmission]:
+    return [
+        reference.Transmission(*place(c), timer, kind, *rest)
+        for kind, c, timer, *rest in _slots(eggs)
+    ]
+
+
+def _snapshot(snapshot: Snapshot) -> reference.Snapshot:
+    return reference.Snapshot(
+        player=_player(snapshot.player),
+        owned=_owned(snapshot.player),
+        turn=int(snapshot.turn),
+        show=bool(snapshot.show),
+        calm=bool(snapshot.calm),
+        atk_uses=int(snapshot.atk_uses),
+        cells=_cells(snapshot.board),
+        enemies=_enemies(snapshot.enemies),
+        transmissions=_transmissions(snapshot.transmissions),
+    )
+
+
+def game_of(state: reference.State) -> Game:
+    """A state of the reference as the game in JAX has it, in the host's memory."""
+    nothing = reference.Snapshot(state.player, set(), 0, False, False, 0, state.cells, [], [])
+    free = [nothing] * (UNDO_DEPTH - len(state.history))
+    snapshots = [_snapshot_arrays(s) for s in [*reversed(state.history), *free]]
+    row, col = state.exit_pos
+    return Game(
+        player=_player_arrays(state.player, state.owned),
+        board=_board_arrays(state.cells),
+        enemies=_enemy_arrays(state.enemies),
+        transmissions=_transmission_arrays(state.transmissions),
+        stage=np.int32(state.stage),
+        turn=np.int32(state.turn),
+        interval=np.int32(state.interval),
+        next_spawn_turn=np.int32(state.next_spawn_turn),
+        pending=np.int32(state.pending),
+        show=np.bool_(state.show),
+        calm=np.bool_(state.calm),
+        step_armed=np.bool_(state.step_armed),
+        atk_uses=np.int32(state.atk_uses),
+        exit=np.int32(row * rules.SIDE + col),
+        history=History(stack(snapshots), np.int32(len(state.history))),
+    )
+
+
+def _snapshot_arrays(s: reference.Snapshot) -> Snapshot:
+    return Snapshot(
+        player=_player_arrays(s.player, s.owned),
+        board=_board_arrays(s.cells),
+        enemies=_enemy_arrays(s.enemies),
+        transmissions=_transmission_arrays(s.transmissions),
+        turn=np.int32(s.turn),
+        show=np.bool_(s.show),
+        calm=np.bool_(s.calm),
+        atk_uses=np.int32(s.atk_uses),
+    )
+
+
+def _player_arrays(player: reference.Player, owned: set[int]) -> Player:
+    numbers = (player.hp, player.credits, player.energy, player.data_siphons, player.score)
+    has = np.isin(np.arange(rules.N_PROGRAMS), list(owned))
+    cell = player.row * rules.SIDE + player.col
+    return Player(np.int32(cell), *map(np.int32, numbers), np.int32(player.attack), has)
+
+
+def _board_arrays(cells: reference.Cells) -> Board:
+    rows = [_cell_row(cell) for row in cells for cell in row]
+    kinds = (np.int8, np.int8, np.int8, bool, np.int8, np.int8, bool, bool)
+    columns = zip(*rows, strict=True)
+    return Board(*[np.array(x, kind) for x, kind in zip(columns, kinds, strict=True)])
+
+
+def _cell_row(cell: reference.Cell) -> tuple:
+    value = cell.points if cell.program is None else cell.program
+    what = (int(cell.content), value, cell.spawn, cell.hidden)
+    return (*what, cell.credits, cell.energy, cell.siphoned, cell.siphon_center)
+
+
+def _in_slots(rows: list[tuple], size: int, kinds: tuple) -> list[np.ndarray]:
+    columns = [np.zeros(size, kind) for kind in kinds]
+    for i, row in enumerate(rows):
+        for column, value in zip(columns, row, strict=True):
+            column[i] = value
+    return columns
+
+
+def _enemy_arrays(enemies: list[reference.Enemy]) -> Enemies:
+    rows = [
+        (True, e.type, e.row * rules.SIDE + e.col, e.hp, e.disabled, e.stunned)
+        + (e.from_schedule, e.from_siphon)
+        for e in enemies
+    ]
+    kinds = (bool, np.int8, np.int8, np.int8, np.int8, bool, bool, bool)
+    return Enemies(*_in_slots(rows, rules.MOST_ENEMIES, kinds))
+
+
+def _transmission_arrays(eggs: list[reference.Transmission]) -> Transmissions:
+    rows = [
+        (True, t.type, t.row * rules.SIDE + t.col, t.timer, t.from_schedule, t.from_siphon)
+        for t in eggs
+    ]
+    kinds = (bool, np.int8, np.int8, np.int16, bool, bool)
+    return Transmissions(*_in_slots(rows, rules.MOST_TRANSMISSIONS, kinds))
+
+
+class Both(NamedTuple):
+    """Envs in JAX, compiled once."""
+
+    env: HackMatrix
+    n: int  # envs side by side
+    advance: Callable[..., Any]  # chance, game, action -> Step
+    begin: Callable[..., Any]  # chance -> obs, Game
+
+
+def side_by_side(n: int, **options: Any) -> Both:
+    """The game in JAX, `n` envs at once."""
+    game = env(**options)
+    params = game.default_params()
+
+    def advance(chance: Any, state: Game, action: Any) -> Any:
+        full = HackMatrixState(state, path_length(state), no_totals())
+        return game.advance(chance, full, action, params)
+
+    def begin(chance: Any) -> Any:
+        obs, state = game.begin(chance, params)
+        return obs, state.game
+
+    return Both(game, n, jax.jit(jax.vmap(advance)), jax.jit(jax.vmap(begin)))
+
+
+def stack(trees: list[Any]) -> Any:
+    return jax.tree.map(lambda *x: np.stack(x), *trees)
+
+
+def unstack(tree: Any, n: int) -> list[Any]:
+    leaves, structure = jax.tree.flatten(jax.device_get(tree))
+    return [jax.tree.unflatten(structure, [x[i] for x in leaves]) for i in range(n)]
