@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import date
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -95,8 +95,6 @@ def begin_new(options: Options) -> "tuple[RunDir, FitResult]":
 
 def new_config(options: Options, published: "TrainConfig") -> "TrainConfig":
     """The config of a new run: what is given, and what follows from it."""
-    from dataclasses import replace  # noqa: PLC0415
-
     config = with_options(published, options)
     config = sized(config, published, typed_of(options), options.auto_tune)
     how = {"track": ("wandb",), "progress_bar": False, "save_params": True}
