@@ -257,6 +257,7 @@ class PPO(Algorithm):
     config_class: ClassVar[type] = PPOConfig
     metrics: ClassVar[tuple[str, ...]] = (*PPOMetrics._fields, "explained_variance", "lr")
     losses: ClassVar[tuple[str, ...]] = ("actor_loss", "critic_loss", "total_loss")
+    acts_with: ClassVar[tuple[str, ...]] = ("params", "obs_statistics")
 
     @override
     @classmethod

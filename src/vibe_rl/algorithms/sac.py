@@ -148,6 +148,7 @@ class SAC(OffPolicy):
         *("actor_grad_norm", "critic_grad_norm", "gradient_steps", "buffer_fill"),
     )
     losses: ClassVar[tuple[str, ...]] = ("actor_loss", "critic_loss", "alpha_loss")
+    acts_with: ClassVar[tuple[str, ...]] = ("actor_params", "memory.obs_statistics")
 
     @override
     def check(self, num_envs: int) -> None:

@@ -11,6 +11,7 @@ from vibe_rl.errors import ConfigError, NonFiniteLossError, unknown
 
 COMMANDS = {
     "train": "Train a preset: vibe-rl train cartpole_ppo --algo.lr 1e-3, or resume: --resume RUN.",
+    "tune": "Measure sizes on this device: vibe-rl tune cartpole_ppo [--budget 120].",
     "sweep": "Rank settings: vibe-rl sweep cartpole_ppo --algo.lr 1e-4,3e-4 [--halving 2].",
     "evolve": "Evolve hyperparameters: vibe-rl evolve cartpole_ppo --algo.lr 1e-4:1e-2.",
     "search": "Search hyperparameters: vibe-rl search cartpole_ppo --algo.lr 1e-4:1e-2.",
@@ -22,12 +23,13 @@ COMMANDS = {
     "publish": "Register a saved policy with MLflow: vibe-rl publish RUN [--best] [--name NAME].",
     "track": "Send finished runs to a tracker: vibe-rl track RUN [RUN ...] --to mlflow.",
     "ppo-cartpole": "Train PPO on CartPole by episodes, until it converges: see its --help.",
+    "train-hackmatrix": "Train PPO on HackMatrix with seed 003's options: see its --help.",
     "report": "Write a page about runs: vibe-rl report RUN [RUN ...] [--out FILE].",
     "hackmatrix-server": "Play HackMatrix for another program, by lines of JSON.",
     "envs": "List the environments that have a name.",
 }
 """What each command does; its function is `vibe_rl.cli.NAME.NAME`, imported when it runs."""
-NOT_OF_PRESETS = ("track", "ppo-cartpole", "hackmatrix-server")
+NOT_OF_PRESETS = ("track", "ppo-cartpole", "train-hackmatrix", "hackmatrix-server")
 """Commands for which `--track`, if they know it, is no field of a config."""
 
 

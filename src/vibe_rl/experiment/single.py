@@ -19,6 +19,7 @@ from vibe_rl.experiment.build import (
     resumed,
 )
 from vibe_rl.experiment.config_files import new_run_dir, read_config, write_run_files
+from vibe_rl.experiment.rewinding import go_back, locate
 from vibe_rl.experiment.seeds import train_seeds
 from vibe_rl.ops import prng
 from vibe_rl.run_dir.directory import RunDir
@@ -38,6 +39,7 @@ from vibe_rl.system.processes import run_on_first
 from vibe_rl.system.programs import enable_compilation_cache
 from vibe_rl.system.signals import unless_interrupted
 from vibe_rl.tracking.base import LogBackend
+from vibe_rl.tracking.settings import TrackingSettings, write_settings
 from vibe_rl.types import PyTree
 
 
@@ -48,6 +50,8 @@ def train(
     *,
     callback: Callback | None = None,
     trackers: Sequence[LogBackend] = (),
+    run_id: str | None = None,
+    tracking: TrackingSettings | None = None,
 ) -> tuple[RunDir, FitResult]: ...
 
 
@@ -64,6 +68,8 @@ def train(
     seeds: Iterable[int] | None = None,
     callback: Callback | None = None,
     trackers: Sequence[LogBackend] = (),
+    run_id: str | None = None,
+    tracking: TrackingSettings | None = None,
 ) -> tuple[RunDir, FitResult] | tuple[RunDir, list[FitResult]]:
     """Trains a run in a new run directory; nothing is written if it cannot work.
 
@@ -74,6 +80,8 @@ def train(
             see `vibe_rl.experiment.seeds`.
         callback: of a single run; see `vibe_rl.runner.train_ppo`.
         trackers: of a single run; get what is logged, beside the run directory.
+        run_id: the name of a single run's directory, instead of one with the time.
+        tracking: what a single run's trackers are told besides rows; kept in its directory.
 
     Returns:
         The run directory and the result; with `seeds`, the group's directory and all results.
@@ -84,25 +92,27 @@ def train(
         TrainingInterrupted: Ctrl-C or SIGTERM ended it; the result is in the exception.
     """
     if seeds is not None:
-        check_alone(callback, trackers)
+        check_alone(callback, trackers, run_id, tracking)
         return train_seeds(config, seeds, base_dir)
     run = build_for_run_dir(config, check_new)
     name = experiment_name(config)
     with (
-        new_run_dir(name, base_dir, removable=config.runner.checkpoint_dir is None) as run_dir,
+        new_run_dir(name, base_dir, config.runner.checkpoint_dir is None, run_id) as run_dir,
         open_session(run, run_dir, callback) as session,
     ):
         run_on_first(partial(write_run_files, run_dir, config))
+        if tracking is not None:
+            run_on_first(partial(write_settings, run_dir, tracking))
         result = session.train(callback, trackers)
     return unless_interrupted((run_dir, result), session.signal)
 
 
-def check_alone(callback: Callback | None, trackers: Sequence[LogBackend]) -> None:
+def check_alone(*of_one_run: Any) -> None:
     """Raises ConfigError if a group is given what is told of one run."""
-    if callback is not None or trackers:
+    if any(of_one_run):
         raise ConfigError(
-            "callback and trackers are of a single run: leave out seeds, or name the trackers in "
-            "runner.track."
+            "callback, trackers, run_id and tracking are of a single run: leave out seeds, or name "
+            "the trackers in runner.track."
         )
 
 
@@ -112,6 +122,7 @@ def resume(
     *,
     callback: Callback | None = None,
     trackers: Sequence[LogBackend] = (),
+    rewind: bool = False,
 ) -> tuple[RunDir, FitResult]:
     """Resumes from the latest checkpoint and trains up to `config.runner.total_timesteps`.
 
@@ -119,14 +130,25 @@ def resume(
     unless nothing is left to do. Without a checkpoint the run starts from scratch, in the same
     directory.
 
+    Args:
+        path: the run directory, or a checkpoint `RUN/checkpoints/step_N`.
+        config: the whole run.
+        callback: see `vibe_rl.runner.train_ppo`.
+        trackers: get what is logged, beside the run directory.
+        rewind: lets the checkpoint be an earlier one; what came after it is moved to a folder of
+            the run directory, and trackers continue from there.
+
     Raises:
         ConfigError: the checkpoint does not fit the config; the message names what differs. Or more
             steps were made than the config asks for, or it is a group.
         NonFiniteLossError, TrainingInterrupted: see `train`.
     """
-    check_single(path)
-    run_dir = RunDir.open(path)
+    place = locate(path)
+    check_single(place.run)
+    run_dir = RunDir.open(path if place.step is None else place.run)
     run = build_for_run_dir(config, resumed)
+    if place.step is not None:
+        go_back(run, run_dir, place.step, rewind)
     with open_session(run, run_dir, callback) as session:
         if session.found is None and run_dir.log_path().exists():
             say_once(f"{run_dir} has no checkpoint to resume from: it starts from scratch.")

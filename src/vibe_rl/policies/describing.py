@@ -5,11 +5,12 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from vibe_rl.algorithms.base import Algorithm
+from vibe_rl.checkpoint import spaces
 from vibe_rl.env.host import AnyEnvironment
 from vibe_rl.env.precision import SinglePrecisionWrapper
 from vibe_rl.env.wrappers import AutoResetWrapper, EpisodeStatisticsWrapper, layers
 from vibe_rl.networks import encoder
-from vibe_rl.policies import onnx, spaces, stablehlo
+from vibe_rl.policies import onnx, stablehlo
 from vibe_rl.policies.network import CLIP
 from vibe_rl.policies.numpy_runner import FORMAT
 from vibe_rl.policies.parts import kind_of

@@ -35,18 +35,26 @@ class Renamed(Tee):
 
     @override
     def log(self, metrics: Mapping[str, Any], step: int) -> None:
-        row = {n: x for n, x in metrics.items() if self._keep_others and n not in self._theirs}
-        for ours, names in self._theirs.items():
-            if ours in metrics:
-                row |= dict.fromkeys(names, metrics[ours])
+        row = rename(metrics, self._theirs, self._keep_others)
         if row:
             super().log(row, step)
 
 
+def rename(
+    metrics: Mapping[str, Any], theirs: Mapping[str, Sequence[str]], keep_others: bool
+) -> dict[str, Any]:
+    """A row under the names of a table, later entries of which win; see `Renamed`."""
+    row = {name: x for name, x in metrics.items() if keep_others and name not in theirs}
+    for ours, names in theirs.items():
+        if ours in metrics:
+            row |= dict.fromkeys(names, metrics[ours])
+    return row
+
+
 def names_of(ours: str, theirs: str | Sequence[str]) -> tuple[str, ...]:
     """The names that a metric has elsewhere."""
-    names = [theirs] if isinstance(theirs, str) else theirs
-    several = isinstance(names, Sequence) and len(names) > 0
-    if not several or not all(isinstance(name, str) and name for name in (ours, *names)):
+    several = isinstance(theirs, Sequence) and not isinstance(theirs, str)
+    names = tuple(theirs) if several else (theirs,)
+    if not names or not all(isinstance(name, str) and name for name in (ours, *names)):
         raise ConfigError(f"Renamed: {ours!r} becomes {theirs!r}: give a name, or several.")
-    return tuple(names)
+    return names

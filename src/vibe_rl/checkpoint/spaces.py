@@ -1,4 +1,4 @@
-"""Spaces as plain values that JSON can hold, and back."""
+"""Spaces as plain values that JSON can hold, and back: beside parameters they say what is seen."""
 
 from collections.abc import Mapping
 from typing import Any
