@@ -47,7 +47,7 @@ class GymnasiumWrapper:
     def __post_init__(self):
         if self.parallel not in PARALLEL:
             raise unknown("parallel", self.parallel, PARALLEL)
-        self._spaces  # noqa: B018 - what is not supported is refused here
+        self.conversions  # noqa: B018 - what is not supported is refused here
 
     @cached_property
     def make_one(self) -> Callable[[], Any]:
@@ -63,7 +63,8 @@ class GymnasiumWrapper:
         return partial(gymnasium().make, self.source.spec)
 
     @cached_property
-    def _spaces(self) -> tuple["Conversion", "Conversion"]:
+    def conversions(self) -> tuple["Conversion", "Conversion"]:
+        """How observations and actions become ours, and theirs again."""
         with closing(self._first()) as env:
             spaces = conversion(env.observation_space), conversion(env.action_space)
             check_interface(env)
@@ -79,17 +80,26 @@ class GymnasiumWrapper:
             kind = UnknownNameError if is_unknown else ConfigError
             raise kind(f"Gymnasium cannot make this environment: {error}") from error
 
+    def open_shown(self) -> Any:
+        """One environment of Gymnasium's own, which renders images if it can."""
+        env = self.make_one()
+        spec, modes = getattr(env, "spec", None), env.metadata.get("render_modes", ())
+        if spec is None or "rgb_array" not in modes or env.render_mode == "rgb_array":
+            return env
+        env.close()
+        return gymnasium().make(spec, render_mode="rgb_array")
+
     def default_params(self) -> tuple[()]:
         """Nothing, `()`: constants are arguments of the environment's own class."""
         return ()
 
     def observation_space(self, params: PyTree) -> Space:
         """The observations, as one of our spaces."""
-        return self._spaces[0].space
+        return self.conversions[0].space
 
     def action_space(self, params: PyTree) -> Space:
         """The actions, as one of our spaces."""
-        return self._spaces[1].space
+        return self.conversions[1].space
 
     def open(self, seeds: Sequence[int]) -> "GymnasiumEnvs":
         """An environment for each seed."""
@@ -101,7 +111,7 @@ class GymnasiumWrapper:
         else:
             with sigint_blocked():  # and JAX's threads forbid to fork
                 envs = vector.AsyncVectorEnv(make_all, context="spawn", **how)
-        return GymnasiumEnvs(envs, list(seeds), *self._spaces)
+        return GymnasiumEnvs(envs, list(seeds), *self.conversions)
 
 
 def from_gymnasium(name: str, parallel: str = "sync", **kwargs: Any) -> GymnasiumWrapper:

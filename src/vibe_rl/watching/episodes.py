@@ -1,0 +1,118 @@
+"""Episodes as their key and their actions: a small file from which each can be played again."""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from vibe_rl.errors import ConfigError, shown
+from vibe_rl.ops import prng
+from vibe_rl.run_dir.files import write_atomically
+from vibe_rl.types import Key, PyTree
+from vibe_rl.watching.deciding import Decide, Decision
+from vibe_rl.watching.games import Game, Moment
+
+FORMAT = "vibe_rl episode 1"
+ACTING = np.uint32(2**31)
+"""Folded into an episode's key it gives that of the actions that are drawn."""
+
+
+@dataclass(frozen=True)
+class Tape:
+    """One episode, as it is kept."""
+
+    env_id: str
+    env_kwargs: Mapping[str, Any]
+    key: list[int]  # the two words of the episode's key
+    actions: list[Any]
+    episode_return: float  # undiscounted
+    length: int  # env steps
+    finished: bool  # whether it ended before the limit of steps
+    about: str = ""  # who played
+    format: str = field(default=FORMAT)
+
+
+def turns(
+    game: Game, decide: Decide, key: Key, max_steps: int
+) -> Iterator[tuple[Moment, Decision | None]]:
+    """Plays an episode: each moment and what is decided there, None at the end.
+
+    Args:
+        game: which is stepped as the iterator is.
+        decide: who plays.
+        key: of the episode.
+        max_steps: env steps after which it is cut short.
+    """
+    acting, moment = jax.random.fold_in(key, ACTING), game.begin(key)
+    while not moment.done and moment.number < max_steps:
+        decision = decide(moment, jax.random.fold_in(acting, moment.number))
+        yield moment, decision
+        moment = game.step(decision.action)
+    yield moment, None
+
+
+def play(
+    game: Game, decide: Decide, key: Key, max_steps: int, env: tuple[str, Mapping[str, Any]]
+) -> Tape:
+    """An episode without pictures.
+
+    Args:
+        game: see `turns`.
+        decide: see `turns`.
+        key: see `turns`.
+        max_steps: see `turns`.
+        env: id and arguments of what is played, for the tape.
+    """
+    actions, moment = [], None
+    for moment, decision in turns(game, decide, key, max_steps):
+        actions += [] if decision is None else [listed(decision.action)]
+    assert moment is not None
+    end = moment.episode_return, moment.number, moment.done
+    return Tape(env[0], env[1], words_of_key(key), actions, *end)
+
+
+def listed(action: PyTree) -> Any:
+    """An action as JSON holds it."""
+    return np.asarray(action).tolist()
+
+
+def words_of_key(key: Key) -> list[int]:
+    """The two words of a key."""
+    return np.asarray(jax.random.key_data(key)).tolist()
+
+
+def with_key(words: list[int]) -> Key:
+    """The key with these words."""
+    return jax.random.wrap_key_data(np.asarray(words, np.uint32), impl=prng.implementation())
+
+
+def write_tape(tape: Tape, path: Path) -> None:
+    """Writes an episode as JSON.
+
+    Raises:
+        ConfigError: the file cannot be written.
+    """
+    with write_atomically(path) as file:
+        file.write(json.dumps(asdict(tape)).encode() + b"\n")
+
+
+def read_tape(path: Path) -> Tape:
+    """An episode from its file.
+
+    Raises:
+        ConfigError: it is none.
+    """
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        names = {each.name for each in fields(Tape)}
+        if found["format"] != FORMAT or set(found) != names or len(found["key"]) != 2:
+            raise KeyError
+    except (OSError, ValueError, KeyError, TypeError):
+        raise ConfigError(
+            f"{shown(path)} is no recorded episode: name a .json that vibe-rl record wrote."
+        ) from None
+    return Tape(**found)
