@@ -57,9 +57,9 @@ def cells(rows: Iterable[Any]) -> Cells:
 
 
 def _row(row: Any) -> Row:
-    parts = [row] if isinstance(row, str | Span) else row
+    parts: Any = [row] if isinstance(row, str | Span) else row
     try:
-        spans = tuple(Span(part) if isinstance(part, str) else Span(*part) for part in parts)
+        spans: Row = tuple(Span(x) if isinstance(x, str) else Span(*x) for x in parts)
         sound = all(character.isprintable() for span in spans for character in span.text)
     except (TypeError, AttributeError):
         raise ConfigError(
@@ -167,7 +167,7 @@ def to_image(rows: Cells) -> UInt8[np.ndarray, "h w 3"]:
     """
     pillow: Any = require("PIL.Image", "plot", "pictures of cells")
     drawing: Any = require("PIL.ImageDraw", "plot", "pictures of cells")
-    font, (width, height) = _font(bold=False)
+    width, height = _font(bold=False)[1]
     size = max(width_of(rows), 1) * width, max(len(rows), 1) * height
     image = pillow.new("RGB", size, DARK)
     pen = drawing.Draw(image)

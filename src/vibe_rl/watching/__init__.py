@@ -4,20 +4,28 @@
 """
 
 from vibe_rl.watching.deciding import Choice, Decision
+from vibe_rl.watching.filming import Film, Which, record
 from vibe_rl.watching.games import Game, Moment, open_game
+from vibe_rl.watching.human import play
+from vibe_rl.watching.inspecting import inspect
+from vibe_rl.watching.showing import watch
 from vibe_rl.watching.subjects import LOADERS, Subject, Wanted, find, newest_run
-from vibe_rl.watching.watch import watch
 
 __all__ = [
     "LOADERS",
     "Choice",
     "Decision",
+    "Film",
     "Game",
     "Moment",
     "Subject",
     "Wanted",
+    "Which",
     "find",
+    "inspect",
     "newest_run",
     "open_game",
+    "play",
+    "record",
     "watch",
 ]

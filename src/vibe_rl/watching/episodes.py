@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from vibe_rl.errors import ConfigError, shown
 from vibe_rl.ops import prng
 from vibe_rl.run_dir.files import write_atomically
-from vibe_rl.types import Key, PyTree
+from vibe_rl.spaces import Space
+from vibe_rl.types import Key
 from vibe_rl.watching.deciding import Decide, Decision
 from vibe_rl.watching.games import Game, Moment
 
@@ -55,7 +57,7 @@ def turns(
     yield moment, None
 
 
-def play(
+def play_unseen(
     game: Game, decide: Decide, key: Key, max_steps: int, env: tuple[str, Mapping[str, Any]]
 ) -> Tape:
     """An episode without pictures.
@@ -67,17 +69,24 @@ def play(
         max_steps: see `turns`.
         env: id and arguments of what is played, for the tape.
     """
-    actions, moment = [], None
+    actions: list[Any] = []
     for moment, decision in turns(game, decide, key, max_steps):
-        actions += [] if decision is None else [listed(decision.action)]
-    assert moment is not None
-    end = moment.episode_return, moment.number, moment.done
-    return Tape(env[0], env[1], words_of_key(key), actions, *end)
+        if decision is not None:
+            actions.append(np.asarray(decision.action).tolist())
+            continue
+        end = moment.episode_return, moment.number, moment.done
+        return Tape(env[0], env[1], words_of_key(key), actions, *end)
+    raise AssertionError("the last decision of an episode is None")
 
 
-def listed(action: PyTree) -> Any:
-    """An action as JSON holds it."""
-    return np.asarray(action).tolist()
+def scripted(tape: Tape, space: Space) -> Decide:
+    """Plays the actions of an episode, in the type that the action space has."""
+    dtype = getattr(space, "dtype", np.float32)
+
+    def decide(moment: Moment, key: Key) -> Decision:
+        return Decision(np.asarray(tape.actions[moment.number], dtype))
+
+    return decide
 
 
 def words_of_key(key: Key) -> list[int]:
@@ -87,7 +96,7 @@ def words_of_key(key: Key) -> list[int]:
 
 def with_key(words: list[int]) -> Key:
     """The key with these words."""
-    return jax.random.wrap_key_data(np.asarray(words, np.uint32), impl=prng.implementation())
+    return jax.random.wrap_key_data(jnp.asarray(words, jnp.uint32), impl=prng.implementation())
 
 
 def write_tape(tape: Tape, path: Path) -> None:

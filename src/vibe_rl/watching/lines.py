@@ -31,7 +31,7 @@ def action_text(decision: Decision, names: Sequence[str]) -> str:
     actions = np.ravel(decision.action)
     if actions.dtype.kind == "f":
         return " ".join(f"{x:.3g}" for x in actions.tolist())
-    text = " ".join(names[i] if names else str(i) for i in actions.tolist())
+    text = " ".join(str(names[i] if names else i) for i in actions.tolist())
     choices = [each for each in decision.choices if not each.are_values]
     if not choices:
         return text

@@ -36,9 +36,7 @@ def bar(share: float, columns: int = BAR) -> str:
     return "█" * whole + (EIGHTHS[part] if part else "")
 
 
-def panel(
-    title: str, moment: Moment, decision: Decision | None, names: Sequence[str]
-) -> list[Row]:
+def panel(title: str, moment: Moment, decision: Decision | None, names: Sequence[str]) -> list[Row]:
     """The rows beside the picture of a moment.
 
     Args:
@@ -87,8 +85,9 @@ def options(
         label = f"{option:>3} {name[:NAME]:{NAME}}" if names else f"{option:>3}"
         score = f"{choice.scores[option]:9.4g}" if choice.are_values else _percent(choice, option)
         mark, colour = (">", TAKEN) if option == taken else (" ", FILL)
-        yield Span(f"{mark}{label} {score} ", TAKEN if mark == ">" else None), Span(
-            bar(shares[option]), colour
+        yield (
+            Span(f"{mark}{label} {score} ", TAKEN if mark == ">" else None),
+            Span(bar(float(shares[option])), colour),
         )
     if len(best) > TOP:
         yield (Span(f"    and {len(best) - TOP} more", FAINT),)

@@ -21,8 +21,8 @@ from vibe_rl.runner.streams import evaluation_key
 from vibe_rl.system.notices import say_once
 from vibe_rl.system.programs import enable_compilation_cache
 from vibe_rl.types import Key, PyTree
-from vibe_rl.watching.deciding import Decide, Decision, action_words, agent_decides
-from vibe_rl.watching.episodes import Tape, read_tape, with_key
+from vibe_rl.watching.deciding import Decide, action_words, agent_decides
+from vibe_rl.watching.episodes import Tape, read_tape, scripted, with_key
 from vibe_rl.watching.games import Game, Moment, open_game
 
 RUNS = "runs"
@@ -101,12 +101,6 @@ def of_tape(path: Path, wanted: Wanted) -> Subject:
     """An episode that was kept, played again action by action."""
     tape = read_tape(path)
     env, env_params = make(tape.env_id, **tape.env_kwargs)
-    space = env.action_space(env_params)
-    dtype = getattr(space, "dtype", np.float32)
-
-    def decide(moment: Moment, key: Key) -> Decision:
-        return Decision(np.asarray(tape.actions[moment.number], dtype))
-
     return Subject(
         title=f"{path.name}: {tape.about}",
         name=path.stem,
@@ -114,7 +108,7 @@ def of_tape(path: Path, wanted: Wanted) -> Subject:
         env_params=env_params,
         env_id=tape.env_id,
         env_kwargs=tape.env_kwargs,
-        decide=decide,
+        decide=scripted(tape, env.action_space(env_params)),
         root=with_key(tape.key),
         max_steps=len(tape.actions),
         tape=tape,

@@ -1,7 +1,7 @@
 """Watching an agent play: on a terminal with keys to hold and to step, or as lines of text."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from math import inf
 
@@ -95,7 +95,9 @@ def print_episode(subject: Subject, game: Game, number: int, key: Key, max_steps
         before = None if decision is None else (moment, decision)
 
 
-def on_terminal(subject: Subject, game: Game, keys: list[Key], max_steps: int, pace: Pace) -> None:
+def on_terminal(
+    subject: Subject, game: Game, keys: Sequence[Key], max_steps: int, pace: Pace
+) -> None:
     """Shows episodes until they are over or nobody wants more; their lines remain on the screen."""
     ends: list[str] = []
     first = game.begin(keys[0])  # compiles before the screen changes
