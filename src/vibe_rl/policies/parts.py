@@ -59,7 +59,9 @@ def _ppo_distribution(algorithm: PPO, state: PPOState, obs: PyTree) -> Distribut
 
 
 def _ppo_value(algorithm: PPO, state: PPOState, obs: PyTree) -> Array:
-    return state.params.value(standardize_obs(state.obs_statistics, obs))
+    """In the env's own unit of reward."""
+    value = state.params.value(standardize_obs(state.obs_statistics, obs))
+    return value / algorithm.config.reward_scale
 
 
 def _dqn(algorithm: DQN, state: DQNState) -> Parts:

@@ -1,5 +1,6 @@
 """Episodes that are played a step at a time, of environments in JAX and of Gymnasium's."""
 
+import re
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, NamedTuple, Protocol
@@ -9,7 +10,7 @@ import numpy as np
 
 from vibe_rl.env.adapters.gymnasium import GymnasiumWrapper
 from vibe_rl.env.base import Environment, Step
-from vibe_rl.env.cells import Picture
+from vibe_rl.env.cells import Picture, cells
 from vibe_rl.env.drawing import check_draws, picture
 from vibe_rl.env.host import AnyEnvironment, HostEnvironment
 from vibe_rl.env.traced import auto_resets
@@ -19,6 +20,9 @@ from vibe_rl.runner.evaluator import Running, one_step
 from vibe_rl.runner.recording import EndingWrapper, jit_begin, on_host, with_layers
 from vibe_rl.spaces import Space
 from vibe_rl.types import Key, PyTree
+
+ESCAPE = re.compile(r"\x1b\[[0-9;]*m")
+"""The colours of text that Gymnasium renders."""
 
 
 class Moment(NamedTuple):
@@ -34,6 +38,7 @@ class Moment(NamedTuple):
     truncated: bool
     picture: Callable[[], Picture]  # ConfigError if there is none
     state: Mapping[str, np.ndarray]  # the env's own, by name; empty where it is unknown
+    theirs: tuple[Any, Any] = (None, None)  # Gymnasium's own observation and mask, if any
 
     @property
     def done(self) -> bool:
@@ -165,31 +170,38 @@ class GymnasiumGame:
     def begin(self, key: Key) -> Moment:
         """A new episode; its seed is made of the key."""
         seed = int(np.asarray(jax.random.key_data(key))[-1]) >> 1
-        obs, _ = self.env.reset(seed=seed)
+        obs, info = self.env.reset(seed=seed)
         self.number, self.total = 0, 0.0
-        return self._moment(obs, 0.0, (False, False))
+        return self._moment(obs, 0.0, (False, False), info)
 
     def step(self, action: PyTree) -> Moment:
         """The episode an env step later."""
         theirs = self.wrapper.conversions[1].to_theirs(action)
-        obs, reward, terminated, truncated, _ = self.env.step(theirs)
+        obs, reward, terminated, truncated, info = self.env.step(theirs)
         self.number, self.total = self.number + 1, self.total + float(reward)
-        return self._moment(obs, float(reward), (bool(terminated), bool(truncated)))
+        return self._moment(obs, float(reward), (bool(terminated), bool(truncated)), info)
 
     def close(self) -> None:
         """Ends it."""
         self.env.close()
 
-    def _moment(self, obs: Any, reward: float, ends: tuple[bool, bool]) -> Moment:
+    def _moment(
+        self, obs: Any, reward: float, ends: tuple[bool, bool], info: Mapping[str, Any]
+    ) -> Moment:
         ours = self.wrapper.conversions[0].to_ours(obs)
         progress = self.number, ours, reward, self.total
-        return Moment(*progress, {}, {}, *ends, self._picture, {})
+        parts = scalars(info.get("reward_breakdown", {}))
+        theirs = obs, info.get("action_mask")
+        return Moment(*progress, parts, {}, *ends, self._picture, {}, theirs)
 
     def _picture(self) -> Picture:
         try:
-            image = np.asarray(self.env.render())
+            rendered = self.env.render()
         except Exception as error:  # whatever it may lack, such as pygame
             raise ConfigError(f"{self.wrapper.source} cannot be drawn: {reason(error)}") from error
+        if isinstance(rendered, str):
+            return cells(ESCAPE.sub("", rendered).expandtabs().splitlines())
+        image = np.asarray(rendered)
         if image.dtype != np.uint8 or image.ndim != 3:
             raise ConfigError(
                 f"{self.wrapper.source} has no picture: make it with render_mode='rgb_array'."

@@ -11,7 +11,12 @@ from vibe_rl.watching.subjects import Subject
 
 
 def inspect(
-    subject: Subject, *, steps: int = 10, seed: int | None = None, unicode: bool = True
+    subject: Subject,
+    *,
+    steps: int = 10,
+    seed: int | None = None,
+    max_steps: int | None = None,
+    unicode: bool = True,
 ) -> Iterator[str]:
     """Lines about the first steps of an episode: observation, options, action and reward.
 
@@ -19,16 +24,18 @@ def inspect(
         subject: who plays.
         steps: at most so many.
         seed: of the episode; None takes the first of the evaluation at the checkpoint's step.
+        max_steps: env steps after which the episode is cut short; None takes the run's limit.
         unicode: whether bars are drawn in blocks instead of ASCII.
 
     Raises:
         ConfigError: an argument cannot work.
     """
-    check_positive(steps=steps)
+    check_positive(steps=steps, max_steps=max_steps)
     yield subject.title
     names, look = subject.action_names, Look(0, unicode)
     with subject.open() as game:
-        episode = turns(game, subject.decide, subject.keys(1, seed)[0], subject.max_steps)
+        limit = max_steps or subject.max_steps
+        episode = turns(game, subject.decide, subject.keys(1, seed)[0], limit)
         for (moment, decision), (after, _) in islice(pairwise(episode), steps):
             assert decision is not None
             yield ""

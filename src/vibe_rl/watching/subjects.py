@@ -10,18 +10,22 @@ from typing import Any
 import jax
 import numpy as np
 
-from vibe_rl.env import HostEnvironment, make
+from vibe_rl.env import make
+from vibe_rl.env.adapters.gymnasium import GymnasiumWrapper
 from vibe_rl.env.host import AnyEnvironment
+from vibe_rl.env.registry import GYMNASIUM
 from vibe_rl.errors import ConfigError, shown
 from vibe_rl.experiment import load_run
 from vibe_rl.ops import prng
+from vibe_rl.policies.loading import check_space
 from vibe_rl.run_dir.directory import RunDir, find_runs
 from vibe_rl.run_dir.group import is_group
+from vibe_rl.runner.config import RunnerConfig
 from vibe_rl.runner.streams import evaluation_key
 from vibe_rl.system.notices import say_once
 from vibe_rl.system.programs import enable_compilation_cache
 from vibe_rl.types import Key, PyTree
-from vibe_rl.watching.deciding import Decide, action_words, agent_decides
+from vibe_rl.watching.deciding import Choice, Decide, Decision, action_words, agent_decides
 from vibe_rl.watching.episodes import Tape, read_tape, scripted, with_key
 from vibe_rl.watching.games import Game, Moment, open_game
 
@@ -35,6 +39,8 @@ class Wanted:
 
     best: bool = False  # the checkpoint of the best evaluation
     sample: bool = False  # draws actions as in training
+    hidden_dim: int | None = None  # of parameters in a file, instead of what their shapes say
+    num_layers: int | None = None
 
 
 @dataclass(frozen=True)
@@ -97,6 +103,55 @@ def of_run(path: Path, wanted: Wanted) -> Subject:
     )
 
 
+def of_params(path: Path, wanted: Wanted) -> Subject:
+    """The agent of a file `params_N.npz`, in the environment that is named there."""
+    from vibe_rl.policies.params import load_params  # noqa: PLC0415 # pyright: ignore
+
+    sizes = {"hidden_dim": wanted.hidden_dim, "num_layers": wanted.num_layers}
+    algorithm, agent_state, about = load_params(path, **sizes)
+    env, env_params = make(about["env_id"], **about["env_kwargs"])
+    check_space("observes", algorithm.obs_space, env.observation_space(env_params), path)
+    return Subject(
+        title=f"{path.name}, step {about['step']:,}",
+        name=f"step_{about['step']}",
+        env=env,
+        env_params=env_params,
+        env_id=about["env_id"],
+        env_kwargs=about["env_kwargs"],
+        decide=agent_decides(algorithm, agent_state, wanted.sample),
+        root=evaluation_key(about["seed"], about["update"]),
+        max_steps=RunnerConfig.eval_max_steps,
+    )
+
+
+def of_sb3(path: Path, wanted: Wanted) -> Subject:
+    """A model of MaskablePPO in its environment; loading it runs code that is in the file."""
+    from vibe_rl.trainers.sb3 import load_policy  # noqa: PLC0415 # pyright: ignore
+
+    policy = load_policy(path)
+
+    def decide(moment: Moment, key: Key) -> Decision:
+        obs, legal = moment.theirs
+        found = policy(obs, legal, sample=wanted.sample)
+        allowed = (
+            np.ones(len(found.probabilities), bool) if legal is None else np.array(legal, bool)
+        )
+        return Decision(
+            np.asarray(found.action), (Choice(found.probabilities, allowed),), found.value
+        )
+
+    return Subject(
+        title=f"{path.name}, step {policy.step:,}",
+        name=f"step_{policy.step}",
+        env=GymnasiumWrapper(policy.env_id),
+        env_params=(),
+        env_id=GYMNASIUM + policy.env_id,
+        decide=decide,
+        root=prng.key(0),
+        max_steps=RunnerConfig.eval_max_steps,
+    )
+
+
 def of_tape(path: Path, wanted: Wanted) -> Subject:
     """An episode that was kept, played again action by action."""
     tape = read_tape(path)
@@ -118,6 +173,8 @@ def of_tape(path: Path, wanted: Wanted) -> Subject:
 LOADERS: dict[str, Callable[[Path, Wanted], Subject]] = {
     "": of_run,
     ".json": of_tape,
+    ".npz": of_params,
+    ".zip": of_sb3,
 }
 """By the ending of a file; a folder is a run."""
 
@@ -141,6 +198,8 @@ def find(source: str | os.PathLike[str], wanted: Wanted | None = None) -> Subjec
         raise ConfigError(f"{shown(path)} cannot be watched: name a run directory or a {known}.")
     if wanted.best and ending:
         raise ConfigError(f"best True: {shown(path)} is no run directory, leave it out.")
+    if ending != ".npz" and (wanted.hidden_dim, wanted.num_layers) != (None, None):
+        raise ConfigError(f"hidden_dim, num_layers: {shown(path)} is no params_N.npz, leave out.")
     return LOADERS[ending](path, wanted)
 
 
@@ -168,8 +227,3 @@ def check_same_end(subject: Subject, moment: Moment) -> None:
             f"the episode came to a return of {moment.episode_return:g} and not of "
             f"{tape.episode_return:g}: the environment is another one than when it was recorded."
         )
-
-
-def is_in_jax(subject: Subject) -> bool:
-    """Whether its environment is written in JAX."""
-    return not isinstance(subject.env, HostEnvironment)

@@ -22,6 +22,8 @@ from vibe_rl.spaces import Box, Dict, Discrete, Image, MultiBinary, MultiDiscret
 from vibe_rl.types import PyTree
 
 PARALLEL = ("sync", "async")
+SEEN = ("rgb_array", "ansi")
+"""The modes of rendering that return what is seen, the better first."""
 
 
 def gymnasium() -> Any:
@@ -81,13 +83,14 @@ class GymnasiumWrapper:
             raise kind(f"Gymnasium cannot make this environment: {error}") from error
 
     def open_shown(self) -> Any:
-        """One environment of Gymnasium's own, which renders images if it can."""
+        """One environment of Gymnasium's own, which renders images or else text if it can."""
         env = self.make_one()
         spec, modes = getattr(env, "spec", None), env.metadata.get("render_modes", ())
-        if spec is None or "rgb_array" not in modes or env.render_mode == "rgb_array":
+        mode = next((mode for mode in SEEN if mode in modes), None)
+        if spec is None or mode is None or env.render_mode in SEEN:
             return env
         env.close()
-        return gymnasium().make(spec, render_mode="rgb_array")
+        return gymnasium().make(spec, render_mode=mode)
 
     def default_params(self) -> tuple[()]:
         """Nothing, `()`: constants are arguments of the environment's own class."""
