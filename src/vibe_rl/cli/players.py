@@ -1,6 +1,7 @@
 """What the commands share that let an agent or a person play."""
 
 import os
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
@@ -61,6 +62,7 @@ AnyPlayer = tyro.conf.OmitArgPrefixes[Player]
 def compute_on_cpu() -> None:
     """Leaves accelerators to what trains beside this process, unless JAX_PLATFORMS is set.
 
-    Call it before JAX is imported.
+    It does nothing where JAX is imported already.
     """
-    os.environ.setdefault("JAX_PLATFORMS", "cpu")
+    if "jax" not in sys.modules:
+        os.environ.setdefault("JAX_PLATFORMS", "cpu")

@@ -51,7 +51,7 @@ class Which:
 class Film:
     """How episodes are written."""
 
-    fps: float = 25.0  # env steps a second
+    fps: float | int = 25.0  # env steps a second
     mp4: bool = False  # one of these too
     folder: Path | None = None  # None: that of the run
 

@@ -31,7 +31,7 @@ def check_ffmpeg() -> str:
     return found
 
 
-def write_mp4(pictures: Iterable[Frame], path: Path, fps: float) -> None:
+def write_mp4(pictures: Iterable[Frame], path: Path, fps: float | int) -> None:
     """Writes pictures of one size as an MP4, whole or not at all.
 
     Args:

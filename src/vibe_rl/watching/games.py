@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax
 import numpy as np
@@ -46,6 +46,7 @@ class Moment(NamedTuple):
         return self.terminated or self.truncated
 
 
+@runtime_checkable
 class Game(Protocol):
     """An environment with one episode under way."""
 

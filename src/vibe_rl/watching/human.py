@@ -7,7 +7,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from itertools import count
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import jax
 import numpy as np
@@ -94,6 +94,7 @@ def keyboard_of(env: AnyEnvironment, env_params: PyTree) -> Keyboard:
     return Keyboard(actions, action_words(env, env_params), space)
 
 
+@runtime_checkable
 class Screen(Protocol):
     """Where a person sees the game, and what is typed there."""
 
@@ -104,7 +105,7 @@ class Screen(Protocol):
         """Shows the rows that `picture` makes for a size."""
         ...
 
-    def key(self, timeout: float | None = None) -> str | None:
+    def key(self, timeout: float | int | None = None) -> str | None:
         """The next key, see `Terminal.key`."""
         ...
 
@@ -120,7 +121,7 @@ class Paper:
         """Prints the rows that are not empty."""
         print("\n".join(filter(None, lines(picture(SIZE)))), flush=True)
 
-    def key(self, timeout: float | None = None) -> str | None:
+    def key(self, timeout: float | int | None = None) -> str | None:
         """The next letter that is no space; `EOF` after the last."""
         while not self.waiting and self.reads:
             line = sys.stdin.readline()

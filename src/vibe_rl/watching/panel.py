@@ -20,7 +20,7 @@ NAME = 12
 """Columns of a name."""
 
 
-def number(value: float) -> str:
+def number(value: float | int) -> str:
     """Four digits, and no more zeros than it needs."""
     return f"{value:,.0f}" if float(value).is_integer() and abs(value) < 1e9 else f"{value:,.4g}"
 
@@ -30,7 +30,7 @@ def pair(name: str, value: str) -> Row:
     return (Span(f"{name:{NAME}} ", FAINT), Span(value))
 
 
-def bar(share: float, columns: int = BAR) -> str:
+def bar(share: float | int, columns: int = BAR) -> str:
     """A bar as long as this share of the columns, in eighths of one."""
     whole, part = divmod(round(min(max(share, 0.0), 1.0) * columns * 8), 8)
     return "█" * whole + (EIGHTHS[part] if part else "")

@@ -28,11 +28,11 @@ AT_THE_END = 2.0
 class Pace:
     """How fast an episode is shown; keys change it."""
 
-    speed: float  # env steps a second
+    speed: float | int  # env steps a second
     paused: bool = False
     until: float = field(default=0.0)
 
-    def begin(self, seconds: float) -> None:
+    def begin(self, seconds: float | int) -> None:
         """A moment that is shown for so long from now on."""
         self.until = time.monotonic() + seconds
 
@@ -41,7 +41,7 @@ class Pace:
         """Seconds until the next moment is due; None: never."""
         return None if self.paused else max(self.until - time.monotonic(), 0.0)
 
-    def faster(self, factor: float) -> None:
+    def faster(self, factor: float | int) -> None:
         """Another speed from the next moment on."""
         self.speed = min(max(self.speed * factor, SLOWEST), FASTEST)
 
@@ -50,7 +50,7 @@ def watch(
     subject: Subject,
     *,
     episodes: int = 3,
-    speed: float = 10.0,
+    speed: float | int = 10.0,
     seed: int | None = None,
     max_steps: int | None = None,
 ) -> None:
@@ -76,7 +76,7 @@ def watch(
             print_episode(subject, game, number, key, limit)
 
 
-def check_positive(**values: float | None) -> None:
+def check_positive(**values: float | int | None) -> None:
     """Raises ConfigError for a number that is not above 0; None is allowed."""
     for name, value in values.items():
         if value is not None and not 0 < value < inf:

@@ -117,7 +117,7 @@ class Terminal:
         self.display.write(text)
         self.display.flush()
 
-    def key(self, timeout: float | None = None) -> str | None:
+    def key(self, timeout: float | int | None = None) -> str | None:
         """The next key: a letter, or a name such as `UP`, `ENTER` and `ESC`.
 
         `RESIZED` says that the window has another size, `EOF` that the terminal has gone.
@@ -136,7 +136,7 @@ class Terminal:
                 return "EOF"
         return self._first()
 
-    def _typed(self, seconds: float) -> bool:
+    def _typed(self, seconds: float | int) -> bool:
         return bool(select.select([self.keyboard], [], [], seconds)[0])
 
     def _read(self) -> bool:
