@@ -11,6 +11,7 @@ import jax
 import numpy as np
 import pytest
 from PIL import Image
+from tmux import require
 
 from probes import Counter
 from vibe_rl import cli
@@ -48,11 +49,9 @@ def test_a_pipe_gets_a_line_for_each_step_and_no_escape_code(run, capsys):
     cli.main(["watch", str(run), "--episodes", "2", "--max-steps", "2"])
     lines = capsys.readouterr().out.splitlines()
     assert not any("\x1b" in line for line in lines)
-    assert [line.split(" | ")[0] for line in lines] == ["step 0", "step 1", "episode 1"] + [
-        "step 0",
-        "step 1",
-        "episode 2",
-    ]
+    steps = ["step 0", "step 1"]
+    beginnings = [line.split(" | ")[0] for line in lines]
+    assert beginnings == [*steps, "episode 1", *steps, "episode 2"]
     assert lines[2] == "episode 1 | return 2 | 2 env steps, cut short"
     assert "value" in lines[0]
     assert "%)" in lines[0]
@@ -116,8 +115,7 @@ def test_a_second_film_stands_beside_the_first(copied):
 
 
 def test_an_mp4_is_what_a_player_can_show(copied, tmp_path):
-    if shutil.which("ffmpeg") is None:
-        pytest.skip("ffmpeg is not installed")
+    require("ffmpeg")
     film = Film(mp4=True, folder=tmp_path / "films", fps=10)
     ((path, _),) = record(find(copied), film=film, max_steps=4)
     assert path == tmp_path / "films" / "episode_1_step_256.mp4"
@@ -145,13 +143,13 @@ def test_an_ffmpeg_that_fails_leaves_no_file(copied, tmp_path, monkeypatch):
     assert not list((tmp_path / "films").glob(".*"))
 
 
-def test_a_replay_that_comes_out_otherwise_says_so(copied, tmp_path, caplog):
+def test_a_replay_that_comes_out_otherwise_says_so(copied, tmp_path, capsys):
     ((film, tape),) = record(find(copied), max_steps=3)
     path = tmp_path / "other.json"
     content = json.loads(film.with_suffix(".json").read_text()) | {"episode_return": 2.0}
     path.write_text(json.dumps(content))
     cli.main(["watch", str(path)])
-    assert "a return of 3 and not of 2" in caplog.text
+    assert "a return of 3 and not of 2" in capsys.readouterr().err
     assert tape.episode_return == 3
 
 

@@ -7,7 +7,7 @@ import signal
 import termios
 
 import pytest
-from tmux import VIBE_RL, Window, require_tmux
+from tmux import VIBE_RL, Window, require
 
 from vibe_rl.env.cells import cells
 from vibe_rl.watching.terminal import ENTER, LEAVE, Terminal
@@ -114,7 +114,7 @@ def test_a_new_size_is_said_once_and_the_next_frame_has_it(pair):
 
 @pytest.mark.slow
 def test_a_run_is_watched_with_keys_and_the_terminal_is_restored(run):
-    require_tmux()
+    require("tmux")
     with Window(run.parent) as window:
         before = window.modes()
         assert before == "MODES icanon echo 0 1"
@@ -146,7 +146,7 @@ def step_of(screen):
 
 @pytest.mark.slow
 def test_a_person_plays_by_keys_until_ctrl_c_and_what_is_no_key_is_refused(tmp_path):
-    require_tmux()
+    require("tmux")
     with Window(tmp_path) as window:
         window.command(f"{VIBE_RL} play GridWorld-v0")
         screen = window.wait_for("your turn", "press a key of the list, q quits", "▀")

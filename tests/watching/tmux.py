@@ -17,10 +17,10 @@ SECONDS = 60.0
 VIBE_RL = shlex.join([sys.executable, "-m", "vibe_rl"])
 
 
-def require_tmux():
-    """Skips a test where there is no tmux; not in CI, which installs it."""
-    if shutil.which("tmux") is None and not os.environ.get("CI"):
-        pytest.skip("tmux is not installed")
+def require(program: str) -> None:
+    """Skips a test where a program is missing; not in CI, which installs it."""
+    if shutil.which(program) is None and not os.environ.get("CI"):
+        pytest.skip(f"{program} is not installed")
 
 
 class Window:

@@ -99,17 +99,19 @@ def on_terminal(
     subject: Subject, game: Game, keys: Sequence[Key], max_steps: int, pace: Pace
 ) -> None:
     """Shows episodes until they are over or nobody wants more; their lines remain on the screen."""
-    ends: list[str] = []
+    ends: list[Moment] = []
     first = game.begin(keys[0])  # compiles before the screen changes
     subject.decide(first, keys[0])
     with Terminal() as terminal:
         for number, key in enumerate(keys, 1):
             shown = Shown(subject, f"episode {number} of {len(keys)}", terminal, pace)
             wish, moment = show_episode(shown, game, key, max_steps)
-            ends.append(end_line(number, moment))
+            ends.append(moment)
             if wish == "quit":
                 break
-    print("\n".join(ends))
+    for number, moment in enumerate(ends, 1):
+        check_same_end(subject, moment)
+        print(end_line(number, moment))
 
 
 def show_episode(shown: "Shown", game: Game, key: Key, max_steps: int) -> tuple[str, Moment]:
@@ -119,8 +121,6 @@ def show_episode(shown: "Shown", game: Game, key: Key, max_steps: int) -> tuple[
         wish = shown.show(moment, decision)
         if wish != "step" or decision is None:
             break
-    if decision is None:
-        check_same_end(shown.subject, moment)
     return ("quit" if wish == "quit" else "next"), moment
 
 
