@@ -1,6 +1,7 @@
 """Agents and people at play without a terminal: lines, films, replays, and what is refused."""
 
 import json
+import os
 import shutil
 import subprocess
 from dataclasses import dataclass, replace
@@ -27,15 +28,15 @@ from vibe_rl.watching import (
     Film,
     Wanted,
     Which,
+    film_episodes,
     filming,
     find,
     inspect,
     newest_run,
     open_game,
     play,
-    record,
 )
-from vibe_rl.watching.episodes import read_tape, turns
+from vibe_rl.watching.episodes import read_episode, turns
 from vibe_rl.watching.human import keyboard_of
 
 
@@ -95,21 +96,21 @@ def test_the_best_and_the_worst_of_several_episodes_are_filmed_and_play_again(co
     returns = evaluate_run(copied, episodes=6).episode_returns
     for name, expected in (("best", returns.max()), ("worst", returns.min())):
         film = copied / "videos" / f"{name}_step_256.gif"
-        tape = read_tape(film.with_suffix(".json"))
-        assert tape.episode_return == expected == tape.length == len(tape.actions)
+        saved = read_episode(film.with_suffix(".json"))
+        assert saved.episode_return == expected == saved.length == len(saved.actions)
         with Image.open(film) as image:
             assert image.size == (300, 200)
             assert image.n_frames > 2
         cli.main(["watch", "--replay", str(film.with_suffix(".json"))])
         *steps, end = capsys.readouterr().out.splitlines()
-        assert len(steps) == tape.length
-        assert f"return {expected:g} | {tape.length} env steps, " in end
+        assert len(steps) == saved.length
+        assert f"return {expected:g} | {saved.length} env steps, " in end
     assert 'href="videos/best_step_256.gif"' in recordings(RunDir.open(copied))
 
 
 def test_a_second_film_stands_beside_the_first(copied):
     subject = find(copied)
-    films = [record(subject, max_steps=2)[0][0].name for _ in range(2)]
+    films = [film_episodes(subject, max_steps=2)[0][0].name for _ in range(2)]
     assert films == ["episode_1_step_256.gif", "episode_1_step_256_2.gif"]
     assert recordings(RunDir.open(copied)).count("<li>") == 2
 
@@ -117,7 +118,7 @@ def test_a_second_film_stands_beside_the_first(copied):
 def test_an_mp4_is_what_a_player_can_show(copied, tmp_path):
     require("ffmpeg")
     film = Film(mp4=True, folder=tmp_path / "films", fps=10)
-    ((path, _),) = record(find(copied), film=film, max_steps=4)
+    ((path, _),) = film_episodes(find(copied), film=film, max_steps=4)
     assert path == tmp_path / "films" / "episode_1_step_256.mp4"
     probe = ["ffprobe", "-v", "error", "-count_frames", "-show_streams", "-of", "json", str(path)]
     (stream,) = json.loads(subprocess.run(probe, capture_output=True, check=True).stdout)["streams"]
@@ -127,9 +128,9 @@ def test_an_mp4_is_what_a_player_can_show(copied, tmp_path):
 
 def test_without_ffmpeg_a_sentence_says_so_before_anything_is_played(copied, monkeypatch):
     monkeypatch.setattr(shutil, "which", lambda name: None)
-    monkeypatch.setattr(filming, "tape_of", lambda *_: pytest.fail("it plays"))
+    monkeypatch.setattr(filming, "episode_of", lambda *_: pytest.fail("it plays"))
     with pytest.raises(ConfigError, match="ffmpeg: install it"):
-        record(find(copied), film=Film(mp4=True))
+        film_episodes(find(copied), film=Film(mp4=True))
 
 
 def test_an_ffmpeg_that_fails_leaves_no_file(copied, tmp_path, monkeypatch):
@@ -138,19 +139,19 @@ def test_an_ffmpeg_that_fails_leaves_no_file(copied, tmp_path, monkeypatch):
     false.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     with pytest.raises(ConfigError, match=r"ffmpeg cannot write .*\(it burns\)"):
-        record(find(copied), film=Film(mp4=True, folder=tmp_path / "films"), max_steps=2)
+        film_episodes(find(copied), film=Film(mp4=True, folder=tmp_path / "films"), max_steps=2)
     assert not list((tmp_path / "films").glob("*.mp4*"))
     assert not list((tmp_path / "films").glob(".*"))
 
 
 def test_a_replay_that_comes_out_otherwise_says_so(copied, tmp_path, capsys):
-    ((film, tape),) = record(find(copied), max_steps=3)
+    ((film, saved),) = film_episodes(find(copied), max_steps=3)
     path = tmp_path / "other.json"
     content = json.loads(film.with_suffix(".json").read_text()) | {"episode_return": 2.0}
     path.write_text(json.dumps(content))
     cli.main(["watch", str(path)])
     assert "a return of 3 and not of 2" in capsys.readouterr().err
-    assert tape.episode_return == 3
+    assert saved.episode_return == 3
 
 
 def test_the_newest_run_is_that_which_saved_last(copied, monkeypatch):
@@ -158,10 +159,10 @@ def test_the_newest_run_is_that_which_saved_last(copied, monkeypatch):
     monkeypatch.chdir(runs.parent)
     older = shutil.copytree(copied, runs / "Z_ppo_20990101_000000", symlinks=True)
     RunDir("unsaved", runs)
-    (copied / "checkpoints" / "touched").mkdir()
-    assert newest_run() == copied
-    (older / "checkpoints" / "touched").mkdir()
-    assert newest_run() == older
+    for newest, other in ((copied, older), (older, copied)):
+        os.utime(newest / "checkpoints", (2e9, 2e9))  # seconds
+        os.utime(other / "checkpoints", (1e9, 1e9))
+        assert newest_run() == newest
 
 
 def test_what_cannot_be_watched_is_refused_in_a_sentence(run, tmp_path, capsys):
@@ -195,7 +196,7 @@ def test_an_agent_of_a_params_file_plays_what_that_of_the_run_does(run, tmp_path
     state = replace_agent(whole, agent_state)
     path = writer(notes["update"], state)
     (one,), (other,) = (
-        [tape for _, tape in record(find(x), film=Film(folder=tmp_path), max_steps=9)]
+        [saved for _, saved in film_episodes(find(x), film=Film(folder=tmp_path), max_steps=9)]
         for x in (run, path)
     )
     assert one.actions == other.actions

@@ -42,8 +42,7 @@ def record(args: Sequence[str]) -> None:
 
     player, best, which, film = parse_words(options, args, "vibe-rl record")
     subject = player.find(best)
-    from vibe_rl.watching import Film, Which  # noqa: PLC0415
-    from vibe_rl.watching import record as shoot  # noqa: PLC0415
+    from vibe_rl.watching import Film, Which, film_episodes  # noqa: PLC0415
 
-    for path, tape in shoot(subject, Which(*which), Film(*film), **player.limits):
-        print(f"Film | {shown(path)} | return {tape.episode_return:g}, {tape.length:,} env steps")
+    for path, saved in film_episodes(subject, Which(*which), Film(*film), **player.limits):
+        print(f"Film | {shown(path)} | return {saved.episode_return:g}, {saved.length:,} env steps")

@@ -1,10 +1,10 @@
 """Agents at play: watched in a terminal, recorded as films, inspected step by step, joined.
 
-`watch(find("runs/..."))` shows episodes; `record`, `inspect` and `play` are the other commands.
+`watch(find("runs/..."))` shows episodes; `film_episodes`, `inspect` and `play` are the other commands.
 """
 
 from vibe_rl.watching.deciding import Choice, Decision
-from vibe_rl.watching.filming import Film, Which, record
+from vibe_rl.watching.filming import Film, Which, film_episodes
 from vibe_rl.watching.games import Game, Moment, open_game
 from vibe_rl.watching.human import play
 from vibe_rl.watching.inspecting import inspect
@@ -21,11 +21,11 @@ __all__ = [
     "Subject",
     "Wanted",
     "Which",
+    "film_episodes",
     "find",
     "inspect",
     "newest_run",
     "open_game",
     "play",
-    "record",
     "watch",
 ]

@@ -24,7 +24,7 @@ ACTING = np.uint32(2**31)
 
 
 @dataclass(frozen=True)
-class Tape:
+class SavedEpisode:
     """One episode, as it is kept."""
 
     env_id: str
@@ -59,7 +59,7 @@ def turns(
 
 def play_unseen(
     game: Game, decide: Decide, key: Key, max_steps: int, env: tuple[str, Mapping[str, Any]]
-) -> Tape:
+) -> SavedEpisode:
     """An episode without pictures.
 
     Args:
@@ -67,7 +67,7 @@ def play_unseen(
         decide: see `turns`.
         key: see `turns`.
         max_steps: see `turns`.
-        env: id and arguments of what is played, for the tape.
+        env: id and arguments of what is played, as the file names it.
     """
     actions: list[Any] = []
     for moment, decision in turns(game, decide, key, max_steps):
@@ -75,16 +75,16 @@ def play_unseen(
             actions.append(np.asarray(decision.action).tolist())
             continue
         end = moment.episode_return, moment.number, moment.done
-        return Tape(env[0], env[1], words_of_key(key), actions, *end)
+        return SavedEpisode(env[0], env[1], words_of_key(key), actions, *end)
     raise AssertionError("the last decision of an episode is None")
 
 
-def scripted(tape: Tape, space: Space) -> Decide:
+def scripted(saved: SavedEpisode, space: Space) -> Decide:
     """Plays the actions of an episode, in the type that the action space has."""
     dtype = getattr(space, "dtype", np.float32)
 
     def decide(moment: Moment, key: Key) -> Decision:
-        return Decision(np.asarray(tape.actions[moment.number], dtype))
+        return Decision(np.asarray(saved.actions[moment.number], dtype))
 
     return decide
 
@@ -99,17 +99,17 @@ def with_key(words: list[int]) -> Key:
     return jax.random.wrap_key_data(jnp.asarray(words, jnp.uint32), impl=prng.implementation())
 
 
-def write_tape(tape: Tape, path: Path) -> None:
+def write_episode(saved: SavedEpisode, path: Path) -> None:
     """Writes an episode as JSON.
 
     Raises:
         ConfigError: the file cannot be written.
     """
     with write_atomically(path) as file:
-        file.write(json.dumps(asdict(tape)).encode() + b"\n")
+        file.write(json.dumps(asdict(saved)).encode() + b"\n")
 
 
-def read_tape(path: Path) -> Tape:
+def read_episode(path: Path) -> SavedEpisode:
     """An episode from its file.
 
     Raises:
@@ -117,11 +117,11 @@ def read_tape(path: Path) -> Tape:
     """
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-        names = {each.name for each in fields(Tape)}
+        names = {each.name for each in fields(SavedEpisode)}
         if found["format"] != FORMAT or set(found) != names or len(found["key"]) != 2:
             raise KeyError
     except (OSError, ValueError, KeyError, TypeError):
         raise ConfigError(
             f"{shown(path)} is no recorded episode: name a .json that vibe-rl record wrote."
         ) from None
-    return Tape(**found)
+    return SavedEpisode(**found)

@@ -9,7 +9,14 @@ from vibe_rl.errors import writing
 from vibe_rl.run_dir.files import numbered_names
 from vibe_rl.runner.recording import Frame, write_gif
 from vibe_rl.types import Key
-from vibe_rl.watching.episodes import Tape, play_unseen, scripted, turns, with_key, write_tape
+from vibe_rl.watching.episodes import (
+    SavedEpisode,
+    play_unseen,
+    scripted,
+    turns,
+    with_key,
+    write_episode,
+)
 from vibe_rl.watching.films import check_ffmpeg, write_mp4
 from vibe_rl.watching.games import Game, check_seen
 from vibe_rl.watching.showing import check_positive
@@ -34,9 +41,9 @@ class Which:
         """How many are played."""
         return self.episodes or (OF_SEVERAL if self.best or self.worst else 1)
 
-    def chosen(self, tapes: Sequence[Tape]) -> dict[str, Tape]:
+    def chosen(self, episodes: Sequence[SavedEpisode]) -> dict[str, SavedEpisode]:
         """Those to be filmed, by the beginning of their files' names."""
-        by_return = sorted(tapes, key=lambda tape: tape.episode_return)
+        by_return = sorted(episodes, key=lambda saved: saved.episode_return)
         found = {}
         if self.best:
             found["best"] = by_return[-1]
@@ -44,7 +51,7 @@ class Which:
             found["worst"] = by_return[0]
         if found:
             return found
-        return {f"episode_{i}": tape for i, tape in enumerate(tapes, 1)}
+        return {f"episode_{i}": saved for i, saved in enumerate(episodes, 1)}
 
 
 @dataclass(frozen=True)
@@ -56,14 +63,14 @@ class Film:
     folder: Path | None = None  # None: that of the run
 
 
-def record(
+def film_episodes(
     subject: Subject,
     which: Which | None = None,
     film: Film | None = None,
     *,
     seed: int | None = None,
     max_steps: int | None = None,
-) -> list[tuple[Path, Tape]]:
+) -> list[tuple[Path, SavedEpisode]]:
     """Plays episodes without a display and films them.
 
     Beside each film lies a `.json` of the same name, from which `find` makes somebody who plays the
@@ -92,14 +99,16 @@ def record(
         folder.mkdir(parents=True, exist_ok=True)
     limit = max_steps or subject.max_steps
     with subject.open() as game:
-        tapes = [tape_of(subject, game, key, limit) for key in subject.keys(which.number, seed)]
+        episodes = [
+            episode_of(subject, game, key, limit) for key in subject.keys(which.number, seed)
+        ]
         return [
-            (write(film, game, tape, free_path(folder, f"{name}_{subject.name}")), tape)
-            for name, tape in which.chosen(tapes).items()
+            (write(film, game, saved, free_path(folder, f"{name}_{subject.name}")), saved)
+            for name, saved in which.chosen(episodes).items()
         ]
 
 
-def tape_of(subject: Subject, game: Game, key: Key, max_steps: int) -> Tape:
+def episode_of(subject: Subject, game: Game, key: Key, max_steps: int) -> SavedEpisode:
     """An episode that the subject plays."""
     env = subject.env_id, subject.env_kwargs
     return replace(play_unseen(game, subject.decide, key, max_steps, env), about=subject.title)
@@ -112,19 +121,19 @@ def free_path(folder: Path, stem: str) -> Path:
     return folder / f"{stem}.gif"
 
 
-def write(film: Film, game: Game, tape: Tape, path: Path) -> Path:
+def write(film: Film, game: Game, saved: SavedEpisode, path: Path) -> Path:
     """Writes an episode and its film, a GIF of this path; the film."""
-    write_gif(frames(game, tape), path, film.fps)
-    write_tape(tape, path.with_suffix(".json"))
+    write_gif(frames(game, saved), path, film.fps)
+    write_episode(saved, path.with_suffix(".json"))
     if film.mp4:
         path = path.with_suffix(".mp4")
-        write_mp4(frames(game, tape), path, film.fps)
+        write_mp4(frames(game, saved), path, film.fps)
     return path
 
 
-def frames(game: Game, tape: Tape) -> Iterator[Frame]:
+def frames(game: Game, saved: SavedEpisode) -> Iterator[Frame]:
     """A picture of each state of an episode that is played again."""
-    how = scripted(tape, game.action_space), with_key(tape.key), tape.length
+    how = scripted(saved, game.action_space), with_key(saved.key), saved.length
     for moment, _ in turns(game, *how):
         picture = moment.picture()
         yield to_image(picture) if isinstance(picture, tuple) else picture

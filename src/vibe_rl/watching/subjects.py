@@ -26,7 +26,7 @@ from vibe_rl.system.notices import say_once
 from vibe_rl.system.programs import enable_compilation_cache
 from vibe_rl.types import Key, PyTree
 from vibe_rl.watching.deciding import Choice, Decide, Decision, action_words, agent_decides
-from vibe_rl.watching.episodes import Tape, read_tape, scripted, with_key
+from vibe_rl.watching.episodes import SavedEpisode, read_episode, scripted, with_key
 from vibe_rl.watching.games import Game, Moment, open_game
 
 RUNS = "runs"
@@ -58,12 +58,12 @@ class Subject:
     env_kwargs: Mapping[str, Any] = field(default_factory=dict)
     precision: str | None = None  # of matrix products
     run_dir: RunDir | None = None
-    tape: Tape | None = None  # the episode that is all it plays
+    saved: SavedEpisode | None = None  # the episode that is all it plays
 
     def keys(self, n_episodes: int, seed: int | None = None) -> Sequence[Key]:
         """A key for each episode: those of `vibe-rl evaluate` with the same seed."""
-        if self.tape is not None:
-            return [with_key(self.tape.key)]
+        if self.saved is not None:
+            return [with_key(self.saved.key)]
         return list(jax.random.split(self.root if seed is None else prng.key(seed), n_episodes))
 
     @property
@@ -152,27 +152,27 @@ def of_sb3(path: Path, wanted: Wanted) -> Subject:
     )
 
 
-def of_tape(path: Path, wanted: Wanted) -> Subject:
+def of_episode(path: Path, wanted: Wanted) -> Subject:
     """An episode that was kept, played again action by action."""
-    tape = read_tape(path)
-    env, env_params = make(tape.env_id, **tape.env_kwargs)
+    saved = read_episode(path)
+    env, env_params = make(saved.env_id, **saved.env_kwargs)
     return Subject(
-        title=f"{path.name}: {tape.about}",
+        title=f"{path.name}: {saved.about}",
         name=path.stem,
         env=env,
         env_params=env_params,
-        env_id=tape.env_id,
-        env_kwargs=tape.env_kwargs,
-        decide=scripted(tape, env.action_space(env_params)),
-        root=with_key(tape.key),
-        max_steps=len(tape.actions),
-        tape=tape,
+        env_id=saved.env_id,
+        env_kwargs=saved.env_kwargs,
+        decide=scripted(saved, env.action_space(env_params)),
+        root=with_key(saved.key),
+        max_steps=len(saved.actions),
+        saved=saved,
     )
 
 
 LOADERS: dict[str, Callable[[Path, Wanted], Subject]] = {
     "": of_run,
-    ".json": of_tape,
+    ".json": of_episode,
     ".npz": of_params,
     ".zip": of_sb3,
 }
@@ -219,11 +219,11 @@ def newest_run(base_dir: str | os.PathLike[str] = RUNS) -> Path:
 
 def check_same_end(subject: Subject, moment: Moment) -> None:
     """Says so if an episode that is played again came to another return than it once did."""
-    tape = subject.tape
-    if tape is None or moment.number < tape.length:
+    saved = subject.saved
+    if saved is None or moment.number < saved.length:
         return
-    if not np.isclose(moment.episode_return, tape.episode_return, rtol=1e-5):
+    if not np.isclose(moment.episode_return, saved.episode_return, rtol=1e-5):
         say_once(
             f"the episode came to a return of {moment.episode_return:g} and not of "
-            f"{tape.episode_return:g}: the environment is another one than when it was recorded."
+            f"{saved.episode_return:g}: the environment is another one than when it was recorded."
         )

@@ -49,7 +49,7 @@ class GymnasiumWrapper:
     def __post_init__(self):
         if self.parallel not in PARALLEL:
             raise unknown("parallel", self.parallel, PARALLEL)
-        self.conversions  # noqa: B018 - what is not supported is refused here
+        self._spaces  # noqa: B018 - what is not supported is refused here
 
     @cached_property
     def make_one(self) -> Callable[[], Any]:
@@ -64,9 +64,13 @@ class GymnasiumWrapper:
             )
         return partial(gymnasium().make, self.source.spec)
 
-    @cached_property
+    @property
     def conversions(self) -> tuple["Conversion", "Conversion"]:
         """How observations and actions become ours, and theirs again."""
+        return self._spaces
+
+    @cached_property
+    def _spaces(self) -> tuple["Conversion", "Conversion"]:
         with closing(self._first()) as env:
             spaces = conversion(env.observation_space), conversion(env.action_space)
             check_interface(env)
@@ -98,11 +102,11 @@ class GymnasiumWrapper:
 
     def observation_space(self, params: PyTree) -> Space:
         """The observations, as one of our spaces."""
-        return self.conversions[0].space
+        return self._spaces[0].space
 
     def action_space(self, params: PyTree) -> Space:
         """The actions, as one of our spaces."""
-        return self.conversions[1].space
+        return self._spaces[1].space
 
     def open(self, seeds: Sequence[int]) -> "GymnasiumEnvs":
         """An environment for each seed."""
@@ -114,7 +118,7 @@ class GymnasiumWrapper:
         else:
             with sigint_blocked():  # and JAX's threads forbid to fork
                 envs = vector.AsyncVectorEnv(make_all, context="spawn", **how)
-        return GymnasiumEnvs(envs, list(seeds), *self.conversions)
+        return GymnasiumEnvs(envs, list(seeds), *self._spaces)
 
 
 def from_gymnasium(name: str, parallel: str = "sync", **kwargs: Any) -> GymnasiumWrapper:
