@@ -1,6 +1,6 @@
 """Agents at play: watched in a terminal, recorded as films, inspected step by step, joined.
 
-`watch(find("runs/..."))` shows episodes; `film_episodes`, `inspect` and `play` are the other commands.
+`watch(find("runs/..."))` shows episodes; `film_episodes`, `inspect` and `play` are the rest.
 """
 
 from vibe_rl.watching.deciding import Choice, Decision

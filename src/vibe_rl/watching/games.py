@@ -191,9 +191,9 @@ class GymnasiumGame:
     ) -> Moment:
         ours = self.wrapper.conversions[0].to_ours(obs)
         progress = self.number, ours, reward, self.total
-        parts = scalars(info.get("reward_breakdown", {}))
+        said = [scalars(info.get(name, {})) for name in ("reward_breakdown", "episode_stats")]
         theirs = obs, info.get("action_mask")
-        return Moment(*progress, parts, {}, *ends, self._picture, {}, theirs)
+        return Moment(*progress, *said, *ends, self._picture, {}, theirs)
 
     def _picture(self) -> Picture:
         try:

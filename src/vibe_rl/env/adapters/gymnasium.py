@@ -147,7 +147,9 @@ def check_interface(env: Any) -> None:
     name = type(getattr(env, "unwrapped", env)).__name__
     first = returned(env.reset, 2, f"{name}.reset", "observation and info", seed=0)
     values = "observation, reward, terminated, truncated and info"
-    after = returned(env.step, 5, f"{name}.step", values, env.action_space.sample())
+    mask = first[1].get("action_mask") if isinstance(first[1], Mapping) else None
+    legal = () if mask is None else (np.asarray(mask, np.int8),)
+    after = returned(env.step, 5, f"{name}.step", values, env.action_space.sample(*legal))
     if not all(env.observation_space.contains(obs) for obs in (first[0], after[0])):
         warnings.warn(
             f"{name} shows observations outside its observation_space: see check_env(env).",
