@@ -226,6 +226,7 @@ class Spotted(gymnasium.Env):
     def step(self, action):
         self.time += 1
         info = {"reward_breakdown": {"idle": 0.5}, "action_mask": np.array([True, False])}
+        info |= {"episode_stats": {"stage": 2, "counts": {"move": 1}}} if self.time == 3 else {}
         return np.float32([self.time]), float(action), self.time == 3, False, info
 
     def render(self):
@@ -256,6 +257,7 @@ def test_an_env_of_gymnasium_is_seen_by_its_own_render(kind, seen):
     last = moments[-1]
     assert [moment.done for moment in moments] == [False, False, True]
     assert (last.number, last.episode_return, last.parts) == (3, 6.0, {"idle": 0.5})
+    assert last.outcome == {"stage": 2.0}
     assert last.theirs[1].tolist() == [True, False]
     picture = last.picture()
     if isinstance(picture, tuple):

@@ -136,7 +136,8 @@ class CompiledGame:
 
 def scalars(values: Mapping[str, Any]) -> dict[str, float]:
     """Those of named values that are single numbers."""
-    return {name: float(value) for name, value in values.items() if np.ndim(value) == 0}
+    arrays = {name: np.asarray(value) for name, value in values.items()}
+    return {name: float(x) for name, x in arrays.items() if x.ndim == 0 and x.dtype.kind in "biuf"}
 
 
 def innermost(env: Any, state: PyTree) -> PyTree:
