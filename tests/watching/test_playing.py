@@ -4,8 +4,10 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from dataclasses import dataclass, replace
 from itertools import islice
+from types import SimpleNamespace
 
 import gymnasium
 import jax
@@ -264,6 +266,31 @@ def test_an_env_of_gymnasium_is_seen_by_its_own_render(kind, seen):
         assert picture[0][0].text == seen
     else:
         assert (picture == seen).all()
+
+
+def test_a_model_of_sb3_plays_in_its_env_by_its_masks(tmp_path, monkeypatch):
+    class Policy:
+        env_id, step = "vibe_rl_tests/Spotted-v0", 64
+
+        def __call__(self, obs, legal, *, sample):
+            assert obs.dtype == np.float32
+            action = SimpleNamespace(action=0, probabilities=np.array([0.75, 0.25]), value=2.0)
+            assert legal is None or legal.tolist() == [True, False]
+            return action
+
+    module = SimpleNamespace(load_policy=lambda path: Policy())
+    monkeypatch.setitem(sys.modules, "vibe_rl.trainers.sb3", module)
+    (tmp_path / "model.zip").touch()
+    gymnasium.register(Policy.env_id, Spotted)
+    try:
+        text = "\n".join(inspect(find(tmp_path / "model.zip"), steps=2))
+    finally:
+        del gymnasium.registry[Policy.env_id]
+    assert text.startswith("model.zip, step 64\n")
+    assert "action       0 (75.0 %)" in text
+    assert "   1  25.0 %" in text.split("step 1")[0]  # before any mask was said
+    assert "   1  25.0 %" not in text.split("step 1")[1]
+    assert "  idle 0.5" in text
 
 
 def test_an_env_of_gymnasium_without_a_picture_is_played_all_the_same():

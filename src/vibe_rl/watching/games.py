@@ -192,9 +192,10 @@ class GymnasiumGame:
     ) -> Moment:
         ours = self.wrapper.conversions[0].to_ours(obs)
         progress = self.number, ours, reward, self.total
-        said = [scalars(info.get(name, {})) for name in ("reward_breakdown", "episode_stats")]
+        parts = scalars(info.get("reward_breakdown", {}))
+        outcome = scalars(info.get("episode_stats", {}))
         theirs = obs, info.get("action_mask")
-        return Moment(*progress, *said, *ends, self._picture, {}, theirs)
+        return Moment(*progress, parts, outcome, *ends, self._picture, {}, theirs)
 
     def _picture(self) -> Picture:
         try:
