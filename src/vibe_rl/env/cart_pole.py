@@ -84,6 +84,14 @@ class CartPole:
         """Left or right."""
         return Discrete(2)
 
+    def action_names(self) -> tuple[str, ...]:
+        """What people call the actions."""
+        return "left", "right"
+
+    def keys(self) -> dict[str, int]:
+        """The arrows."""
+        return {"LEFT": 0, "RIGHT": 1}
+
     def reset(self, key: Key, params: CartPoleParams) -> tuple[Float[Array, "4"], CartPoleState]:
         """Every entry uniform in +-0.05."""
         physics = jax.random.uniform(key, (4,), jnp.float32, -0.05, 0.05)

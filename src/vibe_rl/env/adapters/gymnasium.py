@@ -22,6 +22,8 @@ from vibe_rl.spaces import Box, Dict, Discrete, Image, MultiBinary, MultiDiscret
 from vibe_rl.types import PyTree
 
 PARALLEL = ("sync", "async")
+SEEN = ("rgb_array", "ansi")
+"""The modes of rendering that return what is seen, the better first."""
 
 
 def gymnasium() -> Any:
@@ -65,6 +67,11 @@ class GymnasiumWrapper:
             )
         return partial(gymnasium().make, self.source.spec)
 
+    @property
+    def conversions(self) -> tuple["Conversion", "Conversion"]:
+        """How observations and actions become ours, and theirs again."""
+        return self._spaces
+
     @cached_property
     def _spaces(self) -> tuple["Conversion", "Conversion"]:
         with closing(self._first()) as env:
@@ -81,6 +88,16 @@ class GymnasiumWrapper:
             is_unknown = isinstance(error, gymnasium().error.UnregisteredEnv)
             kind = UnknownNameError if is_unknown else ConfigError
             raise kind(f"Gymnasium cannot make this environment: {error}") from error
+
+    def open_shown(self) -> Any:
+        """One environment of Gymnasium's own, which renders images or else text if it can."""
+        env = self.make_one()
+        spec, modes = getattr(env, "spec", None), env.metadata.get("render_modes", ())
+        mode = next((mode for mode in SEEN if mode in modes), None)
+        if spec is None or mode is None or env.render_mode in SEEN:
+            return env
+        env.close()
+        return gymnasium().make(spec, render_mode=mode)
 
     def default_params(self) -> tuple[()]:
         """Nothing, `()`: constants are arguments of the environment's own class."""
@@ -133,7 +150,9 @@ def check_interface(env: Any) -> None:
     name = type(getattr(env, "unwrapped", env)).__name__
     first = returned(env.reset, 2, f"{name}.reset", "observation and info", seed=0)
     values = "observation, reward, terminated, truncated and info"
-    after = returned(env.step, 5, f"{name}.step", values, env.action_space.sample())
+    mask = first[1].get("action_mask") if isinstance(first[1], Mapping) else None
+    legal = () if mask is None else (np.asarray(mask, np.int8),)
+    after = returned(env.step, 5, f"{name}.step", values, env.action_space.sample(*legal))
     if not all(env.observation_space.contains(obs) for obs in (first[0], after[0])):
         warnings.warn(
             f"{name} shows observations outside its observation_space: see check_env(env).",
