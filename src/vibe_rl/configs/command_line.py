@@ -18,7 +18,7 @@ WHOLE_NUMBER = re.compile(r"\d+(\.\d+)?[eE]\+?\d+")
 
 TRAIN_HELP = """Trains a preset: vibe-rl train PRESET [--seeds 0:8 | --distributed] [fields].
 Resumes a run or a group: vibe-rl train --resume RUN [fields].
-Sends it to trackers: --track tensorboard,mlflow,wandb, or any of them.
+Sends it to trackers: --track tensorboard,mlflow,wandb,sqlite, or any of them.
 Lists the fields: vibe-rl train PRESET --help."""
 
 
