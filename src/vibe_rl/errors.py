@@ -40,6 +40,10 @@ class EnvironmentFaultError(NonFiniteLossError):
     """An environment emitted what no loss survives, such as NaN: names it and the env step."""
 
 
+class EnvironmentDiedError(RuntimeError):
+    """The process that an environment runs in has ended."""
+
+
 class TrainingInterrupted(KeyboardInterrupt):
     """Ctrl-C or SIGTERM ended a call that trains; its checkpoint, if it makes any, is complete.
 

@@ -7,7 +7,7 @@ from importlib import import_module
 
 from vibe_rl.cli.options import with_trackers
 from vibe_rl.cli.streams import forgiving_output, shown_notices
-from vibe_rl.errors import ConfigError, NonFiniteLossError, unknown
+from vibe_rl.errors import ConfigError, EnvironmentDiedError, NonFiniteLossError, unknown
 
 COMMANDS = {
     "train": "Train a preset: vibe-rl train cartpole_ppo --algo.lr 1e-3, or resume: --resume RUN.",
@@ -21,12 +21,13 @@ COMMANDS = {
     "publish": "Register a saved policy with MLflow: vibe-rl publish RUN [--best] [--name NAME].",
     "track": "Send finished runs to a tracker: vibe-rl track RUN [RUN ...] --to mlflow.",
     "ppo-cartpole": "Train PPO on CartPole by episodes, until it converges: see its --help.",
+    "train-sb3": "Train sb3-contrib's MaskablePPO on HackMatrix, slowly: see its --help.",
     "report": "Write a page about runs: vibe-rl report RUN [RUN ...] [--out FILE].",
     "hackmatrix-server": "Play HackMatrix for another program, by lines of JSON.",
     "envs": "List the environments that have a name.",
 }
 """What each command does; its function is `vibe_rl.cli.NAME.NAME`, imported when it runs."""
-NOT_OF_PRESETS = ("track", "ppo-cartpole", "hackmatrix-server")
+NOT_OF_PRESETS = ("track", "ppo-cartpole", "train-sb3", "hackmatrix-server")
 """Commands for which `--track`, if they know it, is no field of a config."""
 
 
@@ -69,7 +70,7 @@ def main(args: Sequence[str] | None = None) -> None:
     try:
         own = words[0] in NOT_OF_PRESETS
         command(words[0])(words[1:] if own else with_trackers(words[1:]))
-    except (ConfigError, NonFiniteLossError) as error:
+    except (ConfigError, EnvironmentDiedError, NonFiniteLossError) as error:
         print(f"vibe-rl: {error}", file=sys.stderr)
         raise SystemExit(2 if isinstance(error, ConfigError) else 1) from None
     except KeyboardInterrupt as error:
