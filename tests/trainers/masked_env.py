@@ -3,7 +3,9 @@
 import gymnasium
 import numpy as np
 
-ID = "vibe_rl_tests/Corridor-v0"
+ID = "masked_env:vibe_rl_tests/Corridor-v0"
+"""With the module, which then is imported wherever the environment is made."""
+DIES, UNMASKED = ID.replace("Corridor", "Dying"), ID.replace("Corridor", "Unmasked")
 LENGTH = 6
 
 
@@ -17,7 +19,6 @@ class Corridor(gymnasium.Env):
         {"place": gymnasium.spaces.Box(0.0, 1.0, (2,)), "seen": gymnasium.spaces.Box(0, 9, (3,))}
     )
     action_space = gymnasium.spaces.Discrete(3)
-    chosen: list[int] = []  # noqa: RUF012 - by all of them, for tests
 
     def __init__(self, dies_after: int | None = None):
         self.left = dies_after
@@ -33,7 +34,6 @@ class Corridor(gymnasium.Env):
             if self.left < 0:
                 raise EOFError("the game has left")
         assert self._mask()[action], f"{action} is illegal at {self.at}"
-        self.chosen.append(int(action))
         self.at, self.steps = self.at + (1 if action == 1 else -1), self.steps + 1
         won = self.at == LENGTH - 1
         info = {"episode_stats": self._stats(won)} if won else {"action_mask": self._mask()}
@@ -56,4 +56,13 @@ class Corridor(gymnasium.Env):
         }
 
 
-gymnasium.register(ID, Corridor)
+class Unmasked(Corridor):
+    """Says nothing of masks."""
+
+    def reset(self, *, seed=None, options=None):
+        return super().reset(seed=seed, options=options)[0], {}
+
+
+gymnasium.register(ID.partition(":")[2], Corridor)
+gymnasium.register(DIES.partition(":")[2], Corridor, kwargs={"dies_after": 300})
+gymnasium.register(UNMASKED.partition(":")[2], Unmasked)

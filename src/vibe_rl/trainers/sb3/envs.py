@@ -61,7 +61,7 @@ def make_one(env_id: str, max_episode_steps: int) -> gymnasium.Env:
 
 
 def make_envs(settings: Settings, n: int) -> Any:
-    """As many environments as one of SB3's; with more than one, each has a process.
+    """As many environments as one of SB3's; where several train, each has a process.
 
     Raises:
         ConfigError: there is none of this id, or it has no masks.
@@ -69,7 +69,7 @@ def make_envs(settings: Settings, n: int) -> Any:
     from stable_baselines3.common import vec_env  # noqa: PLC0415 # pyright: ignore
 
     make = partial(make_monitored, settings.env_id, settings.max_episode_steps)
-    kind = vec_env.DummyVecEnv if n == 1 else vec_env.SubprocVecEnv
+    kind = vec_env.DummyVecEnv if settings.num_envs == 1 else vec_env.SubprocVecEnv
     return kind([make] * n)
 
 

@@ -29,7 +29,7 @@ def make_model(settings: Settings, envs: Any) -> Any:
     """A new model, or that which is resumed, with the hyperparameters that are given.
 
     Raises:
-        ConfigError: a batch does not divide the steps of an update, or the saved model does not fit.
+        ConfigError: a batch does not divide an update's steps, or the saved model does not fit.
     """
     resumed = None if settings.resume is None else Path(settings.resume)
     step = 0 if resumed is None else step_of(resumed)
