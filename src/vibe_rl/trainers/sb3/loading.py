@@ -74,8 +74,9 @@ def load(path: Path, **how: Any) -> Any:
 
 def hyperparameters_of(model: Any) -> dict[str, float]:
     """What the model learns with."""
-    values: dict[str, Any] = {name: getattr(model, name) for name in HYPERPARAMETERS}
-    return {name: float(x(1.0)) if callable(x) else x for name, x in values.items()}
+    values = {name: getattr(model, name) for name in HYPERPARAMETERS}
+    schedules = {"learning_rate": model.lr_schedule, "clip_range": model.clip_range}
+    return values | {name: float(schedule(1.0)) for name, schedule in schedules.items()}
 
 
 class Advice(NamedTuple):

@@ -86,11 +86,23 @@ def where_to_resume(settings: Settings) -> int | None:
 
 @contextmanager
 def open_envs(settings: Settings, n: int) -> Iterator[Any]:
-    """As many environments as one of SB3's, closed when the block ends."""
+    """As many environments as one of SB3's, which have begun; closed when the block ends.
+
+    Raises:
+        ConfigError: there are none of this id, or they have no masks.
+        EnvironmentDiedError: the process of one has ended.
+    """
     require("gymnasium", "sb3", "trainings with MaskablePPO")
     from vibe_rl.trainers.sb3.envs import make_envs  # noqa: PLC0415 - needs gymnasium
 
-    envs = make_envs(settings, n)
+    try:
+        envs = make_envs(settings, n)
+        envs.reset()
+    except DIED as error:
+        raise EnvironmentDiedError(
+            f"the process of a game has ended before the first step ({reason(error)}): see what it "
+            "says with --num_envs 1."
+        ) from error
     try:
         yield envs
     finally:
