@@ -32,16 +32,16 @@ class UnwritableError(ConfigError):
     """The file system refuses to write: names the file."""
 
 
+class EnvironmentDiedError(ConfigError):
+    """The process that an environment runs in has ended."""
+
+
 class NonFiniteLossError(ArithmeticError):
     """A loss became NaN or infinite: names the update at which it appeared."""
 
 
 class EnvironmentFaultError(NonFiniteLossError):
     """An environment emitted what no loss survives, such as NaN: names it and the env step."""
-
-
-class EnvironmentDiedError(RuntimeError):
-    """The process that an environment runs in has ended."""
 
 
 class TrainingInterrupted(KeyboardInterrupt):

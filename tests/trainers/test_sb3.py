@@ -215,7 +215,7 @@ def test_a_game_whose_process_ends_is_one_sentence_and_the_model_is_saved(tmp_pa
     ]
     with pytest.raises(SystemExit) as end:
         main(["train-sb3", *words, "--model_dir", wanted.model_dir, "--no-wandb"])
-    assert end.value.code == 1
+    assert end.value.code == 2
     said = capsys.readouterr().err.splitlines()[-1]
     (model,) = Path(wanted.model_dir).glob("*/crash_recovery_model.zip")
     assert said == (

@@ -7,7 +7,7 @@ from importlib import import_module
 
 from vibe_rl.cli.options import with_trackers
 from vibe_rl.cli.streams import forgiving_output, shown_notices
-from vibe_rl.errors import ConfigError, EnvironmentDiedError, NonFiniteLossError, unknown
+from vibe_rl.errors import ConfigError, NonFiniteLossError, unknown
 
 COMMANDS = {
     "train": "Train a preset: vibe-rl train cartpole_ppo --algo.lr 1e-3, or resume: --resume RUN.",
@@ -70,7 +70,7 @@ def main(args: Sequence[str] | None = None) -> None:
     try:
         own = words[0] in NOT_OF_PRESETS
         command(words[0])(words[1:] if own else with_trackers(words[1:]))
-    except (ConfigError, EnvironmentDiedError, NonFiniteLossError) as error:
+    except (ConfigError, NonFiniteLossError) as error:
         print(f"vibe-rl: {error}", file=sys.stderr)
         raise SystemExit(2 if isinstance(error, ConfigError) else 1) from None
     except KeyboardInterrupt as error:
