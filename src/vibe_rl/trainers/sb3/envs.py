@@ -9,6 +9,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 
+import vibe_rl.env.hackmatrix.gymnasium_env  # noqa: F401 - registers HackMatrix
 from vibe_rl.errors import ConfigError, reason
 from vibe_rl.trainers.sb3.settings import Settings
 
