@@ -1,10 +1,12 @@
 """Whole trainings with MaskablePPO, where sb3-contrib is installed: models, rows, resume."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,6 +26,7 @@ from vibe_rl.run_dir.notes import sessions_of
 from vibe_rl.tracking import recent_episodes, summarize_run
 from vibe_rl.trainers.sb3 import Settings, load_policy, train_masked_ppo
 from vibe_rl.trainers.sb3.models import step_of
+from vibe_rl.trainers.sb3.settings import ENV_ID
 
 SMALL = {
     "env_id": ID,
@@ -219,7 +222,7 @@ def test_a_game_whose_process_ends_is_one_sentence_and_the_model_is_saved(tmp_pa
     said = capsys.readouterr().err.splitlines()[-1]
     (model,) = Path(wanted.model_dir).glob("*/crash_recovery_model.zip")
     assert said == (
-        "vibe-rl: the process of a game has ended (the game has left): what was learned is in "
+        "vibe-rl: the process of a game has ended: what was learned is in "
         f"{model}, go on with --resume {model}."
     )
     assert step_of(model) == 300
@@ -268,9 +271,58 @@ def test_what_cannot_work_is_refused_before_anything_is_written(changes, sentenc
     assert not list(tmp_path.iterdir())
 
 
+def test_the_table_of_stable_baselines3_is_printed_if_it_is_asked_for(tmp_path, capsys):
+    for info in (False, True):
+        train_masked_ppo(settings(tmp_path / str(info), timesteps=64, info=info))
+        assert ("ep_rew_mean" in capsys.readouterr().out) is info
+
+
+def test_hackmatrix_is_played_and_a_server_that_is_killed_is_named(tmp_path):
+    episodes = []
+
+    class Killing:
+        """Ends the games' processes after three episodes."""
+
+        def log(self, metrics, step):
+            episodes.extend([metrics] if "episode_return" in metrics else [])
+            if len(episodes) == 3:
+                for pid in children():
+                    os.kill(pid, signal.SIGKILL)
+
+        def close(self):
+            pass
+
+    wanted = settings(tmp_path, env_id=ENV_ID, timesteps=10_000, eval_freq=10_000)
+    with pytest.raises(EnvironmentDiedError, match=r"server \d+ has ended \(status -9\): what"):
+        train_masked_ppo(wanted, [Killing()])
+    (model,) = tmp_path.glob("models/*/crash_recovery_model.zip")
+    assert step_of(model) > 0
+    assert len(episodes) == 3
+    for row in episodes:
+        parts = [value for name, value in row.items() if name.startswith("episode/reward_")]
+        assert len(parts) == 15
+        assert sum(parts) == pytest.approx(row["episode_return"], abs=1e-5)
+
+
+def children():
+    """The processes that this one has started to play games."""
+    mine = [path for path in Path("/proc").glob("[0-9]*/stat") if is_child(path)]
+    return [
+        int(path.parent.name)
+        for path in mine
+        if b"hackmatrix-server" in path.with_name("cmdline").read_bytes()
+    ]
+
+
+def is_child(path):
+    with suppress(OSError):  # it has ended meanwhile
+        return path.read_text().rpartition(")")[2].split()[1] == str(os.getpid())
+    return False
+
+
 def test_a_model_of_another_environment_is_refused(trained, tmp_path):
     _, outcome = trained
-    wanted = settings(tmp_path, env_id="CartPole-v1", resume=str(outcome.model), timesteps=300)
+    wanted = settings(tmp_path, env_id=ENV_ID, resume=str(outcome.model), timesteps=300)
     with pytest.raises(
         ConfigError, match=r"final_model\.zip cannot be loaded \(Observation spaces"
     ):

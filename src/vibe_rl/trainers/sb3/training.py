@@ -100,14 +100,20 @@ def open_envs(settings: Settings, n: int) -> Iterator[Any]:
         envs.reset()
     except DIED as error:
         raise EnvironmentDiedError(
-            f"the process of a game has ended before the first step ({reason(error)}): see what it "
-            "says with --num_envs 1."
+            f"{death(error)} before the first step: see what it says with --num_envs 1."
         ) from error
     try:
         yield envs
     finally:
         with suppress(*DIED):
             envs.close()
+
+
+def death(error: Exception) -> str:
+    """Which process has ended; that of several environments side by side does not say."""
+    if isinstance(error, EnvironmentDiedError):
+        return reason(error).partition(":")[0]
+    return "the process of a game has ended"
 
 
 def learn(
@@ -180,8 +186,7 @@ def rescued(place: Place, model: Any, stop: StopRequest) -> Iterator[None]:
         path = shown(place.models.save(model, "crash_recovery"))
         if died:
             raise EnvironmentDiedError(
-                f"the process of a game has ended ({reason(error)}): what was learned is in "
-                f"{path}, go on with --resume {path}."
+                f"{death(error)}: what was learned is in {path}, go on with --resume {path}."
             ) from error
         raise
 
