@@ -97,7 +97,7 @@ class RunnerConfig(Typed):
     checkpoint_replay: bool = True
     """Whether checkpoints hold the replay; without it, a resumed run learns from an empty one."""
     track: tuple[str, ...] = ()
-    """Trackers that get the run besides its log: tensorboard, wandb, mlflow."""
+    """Trackers that get the run besides its log: tensorboard, wandb, mlflow, sqlite."""
     health_entropy: float | None = number(0.3, least=0, most=1)
     """Share of a uniform policy's entropy below which a line says so; None never does. Not of
     continuous actions."""

@@ -19,7 +19,7 @@ class Named(NamedTuple):
     """A tracker that has a name."""
 
     module: str  # of `open_for(run_dir, new, live)`; it may have `check_settings()` and `branch`
-    package: str  # that has to be installed
+    package: str | None  # that has to be installed
     apart: bool = False  # whether it takes time, or may hang, and has a process of its own
 
 
@@ -27,6 +27,7 @@ TRACKERS = {
     "tensorboard": Named("vibe_rl.tracking.tensorboard", "tensorboardX"),
     "wandb": Named("vibe_rl.tracking.wandb", "wandb", apart=True),
     "mlflow": Named("vibe_rl.tracking.mlflow", "mlflow", apart=True),
+    "sqlite": Named("vibe_rl.tracking.sqlite", None),
 }
 
 

@@ -7,7 +7,7 @@ import weakref
 from contextlib import suppress
 from typing import Any
 
-from vibe_rl.errors import ConfigError
+from vibe_rl.errors import ConfigError, EnvironmentDiedError
 
 COMMAND = (sys.executable, "-m", "vibe_rl", "hackmatrix-server")
 PATIENCE = 5.0
@@ -40,7 +40,8 @@ class Client:
         """The reply to a command.
 
         Raises:
-            ConfigError: the server refuses it, or has ended.
+            ConfigError: the server refuses it.
+            EnvironmentDiedError: the server has ended.
         """
         command = json.dumps({"action": action, **fields})
         reply = json.loads(self._exchange(command.encode() + b"\n"))
@@ -57,7 +58,7 @@ class Client:
             reply = b""
         if not reply.endswith(b"\n"):
             status = self._process.poll()
-            raise ConfigError(
+            raise EnvironmentDiedError(
                 f"HackMatrix's server {self.pid} has ended (status {status}): make the environment "
                 "anew."
             )
