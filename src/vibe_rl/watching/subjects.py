@@ -105,7 +105,7 @@ def of_run(path: Path, wanted: Wanted) -> Subject:
 
 def of_params(path: Path, wanted: Wanted) -> Subject:
     """The agent of a file `params_N.npz`, in the environment that is named there."""
-    from vibe_rl.policies.params import load_params  # noqa: PLC0415 # pyright: ignore
+    from vibe_rl.policies.params import load_params  # noqa: PLC0415
 
     sizes = {"hidden_dim": wanted.hidden_dim, "num_layers": wanted.num_layers}
     algorithm, agent_state, about = load_params(path, **sizes)
@@ -126,7 +126,7 @@ def of_params(path: Path, wanted: Wanted) -> Subject:
 
 def of_sb3(path: Path, wanted: Wanted) -> Subject:
     """A model of MaskablePPO in its environment; loading it runs code that is in the file."""
-    from vibe_rl.trainers.sb3 import load_policy  # noqa: PLC0415 # pyright: ignore
+    from vibe_rl.trainers.sb3 import load_policy  # noqa: PLC0415
 
     policy = load_policy(path)
 
