@@ -149,11 +149,18 @@ def introduction(package: Path) -> str:
 
 def exported(package: Path) -> dict[str, str]:
     """The names that a package imports for its users, each with where it is defined."""
+    return imported(package / "__init__.py")
+
+
+def imported(file: Path) -> dict[str, str]:
+    """The names that a module imports from this library, each with where it is defined."""
     found = {}
-    for node in ast.walk(tree(package / "__init__.py")):
+    for node in ast.walk(tree(file)):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(PACKAGE.name):
             module = PACKAGE.parent.joinpath(*str(node.module).split("."))
             homes = exported(module) if module.is_dir() else {}
+            if node.names[0].name == "*":
+                return imported(module.with_suffix(".py"))
             for name in node.names:
                 found[name.name] = homes.get(name.name, f"{node.module}.{name.name}")
     return found

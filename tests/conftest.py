@@ -1,8 +1,11 @@
 """Strictness for every test: several devices, no rank promotion, shapes checked at run time."""
 
 import os
+import sys
 import tempfile
 from functools import partial
+from importlib.abc import MetaPathFinder
+from importlib.machinery import PathFinder
 from pkgutil import iter_modules
 
 from processes import COMPILER
@@ -23,7 +26,20 @@ import vibe_rl.errors  # not from a room below: that may take a compiled file th
 
 ROOMS = {module.name for module in iter_modules(vibe_rl.__path__)} - {"tracking", "errors"}
 """Where shapes are checked; rows of metrics and fields of configs have none, and are many."""
+UNCHECKED = "vibe_rl.env.hackmatrix.reference"
+"""It has no arrays, and checks would make it 28 times slower."""
+
+
+class _Unchecked(MetaPathFinder):
+    """Finds the modules of `UNCHECKED` as Python does without a hook."""
+
+    def find_spec(self, fullname, path, target=None):
+        """The spec of one of them, None for any other module."""
+        return PathFinder.find_spec(fullname, path) if fullname.startswith(UNCHECKED) else None
+
+
 install_import_hook([f"vibe_rl.{room}" for room in ROOMS], "beartype.beartype")
+sys.meta_path.insert(0, _Unchecked())
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
 from vibe_rl.system.memory import free_on_host  # noqa: E402

@@ -12,7 +12,17 @@ from vibe_rl.algorithms import DQN, PPO, SAC, DQNConfig, PPOConfig, SACConfig
 from vibe_rl.algorithms.base import Setup
 from vibe_rl.env import Step
 from vibe_rl.networks.actor_critic import choices
-from vibe_rl.spaces import Box, Dict, Discrete, Image, Masked, MultiBinary, MultiDiscrete
+from vibe_rl.spaces import (
+    Board,
+    Box,
+    Dict,
+    Discrete,
+    Flat,
+    Image,
+    Masked,
+    MultiBinary,
+    MultiDiscrete,
+)
 from vibe_rl.types import MaskedObs, is_key
 
 INF = np.inf
@@ -25,6 +35,13 @@ MIXED = Dict(
         "p": Image(9, 8, 3),
         "in": Dict({"n": Discrete(3), "many": MultiDiscrete((2, 4))}),
         "v": VECTOR,
+    }
+)
+BOARD = Flat(
+    {
+        "player": Box(0.0, 1.0, (3,)),
+        "bits": MultiBinary(2),
+        "grid": Board(0.0, 1.0, (3, 4, 2), centre=("player", 2, 0)),
     }
 )
 SMALL = {"hidden_sizes": (8,)}
@@ -76,6 +93,36 @@ CASES = {
         SACConfig(log_std_min=-1.0, log_std_max=0.5, **SMALL),
         MultiDiscrete((2, 3)),
         Box([-2.0, 0.0], [3.0, 0.5]),
+    ),
+    "ppo, rolled board": (
+        PPO,
+        PPOConfig(encoder="rolled", cell_width=3, **SMALL),
+        Masked(BOARD, 4),
+        Discrete(4),
+    ),
+    "ppo, centred board in parts": (
+        PPO,
+        PPOConfig(encoder="centred", normalize_values=True, **SMALL),
+        BOARD.dictionary,
+        Discrete(3),
+    ),
+    "dqn, convolved board beside a picture": (
+        DQN,
+        DQNConfig(encoder="conv", cell_width=3, **CONV),
+        Dict({"p": Image(9, 8, 3), "rest": BOARD}),
+        Discrete(3),
+    ),
+    "sac, cells without a viewer": (
+        SAC,
+        SACConfig(encoder="cells", **SMALL),
+        Board(0, 1, (2, 3, 2)),
+        Box([-2.0], [3.0]),
+    ),
+    "ppo, all flattened": (
+        PPO,
+        PPOConfig(encoder="mlp", **SMALL),
+        Dict({"p": Image(3, 2, 1), "rest": BOARD.dictionary, "flat": BOARD}),
+        Discrete(3),
     ),
     "sac, bytes": (SAC, SACConfig(**SMALL), VECTOR, Box(0, 9, (2,), jnp.uint8)),
 }

@@ -1,7 +1,7 @@
 """Tiny environments whose optimal values are known in closed form, and envs of odd shapes."""
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -255,3 +255,23 @@ class Counter(Probe):
 
     def following(self, key, state):
         return (state.time + 1).astype(jnp.float32)[None] / 10.0
+
+
+@dataclass(frozen=True)
+class Climber(Counter):
+    """Three steps long, and says of its episodes: whether, how high, how low, how often.
+
+    Where an episode ends, they are the reward above 1.5, the reward twice, and 3; before, others.
+    """
+
+    episode_metrics: ClassVar = {"highest": "max", "lowest": "min", "climbs": "sum"}
+    step_metrics: ClassVar = {"top_speed": "max"}
+
+    def step(self, key, state, action, params):
+        step = super().step(key, state, action, params)
+        time = state.time + 1
+        reached = step.reward + 100.0 * (self.length - time)
+        episode = {"success": reached > 1.5, "highest": reached, "climbs": time}
+        episode["lowest"] = step.reward - 100.0 * (self.length - time)
+        metrics = {"speed": step.reward, "top_speed": step.reward * time}
+        return step._replace(info={"metrics": metrics, "episode": episode})

@@ -32,6 +32,10 @@ class UnwritableError(ConfigError):
     """The file system refuses to write: names the file."""
 
 
+class EnvironmentDiedError(ConfigError):
+    """The process that an environment runs in has ended."""
+
+
 class NonFiniteLossError(ArithmeticError):
     """A loss became NaN or infinite: names the update at which it appeared."""
 

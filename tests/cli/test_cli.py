@@ -27,7 +27,7 @@ def _own_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
-@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("preset", [name for name in PRESETS if name != "hackmatrix_ppo"])
 def test_every_preset_trains_and_leaves_its_files(preset, capsys):
     cli.main(["train", preset, *TINY, "0"])
     (run,) = find_runs("runs")

@@ -318,6 +318,16 @@ def test_compilation_and_vmap_change_neither_policy_nor_value(shared):
         np.testing.assert_allclose(values[i], value, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.parametrize("shared", [False, True])
+def test_policy_and_value_together_are_those_apart_and_a_shared_encoder_is_passed_once(shared):
+    params, obs = agent(Discrete(5), shared), jnp.array([0.1, -0.2, 0.3])
+    policy, value = params.policy_and_value(obs)
+    np.testing.assert_array_equal(policy.logits, params.policy(obs).logits)
+    np.testing.assert_array_equal(value, params.value(obs))
+    both = str(jax.make_jaxpr(lambda p: p.policy_and_value(obs))(params))
+    assert both.count("dot_general") == (3 if shared else 4)  # two heads, one encoder or two
+
+
 def test_actor_and_critic_start_apart_and_differ_by_seed():
     agents = jax.jit(jax.vmap(lambda key: make_agent(key, Discrete(5))))(KEYS[:2])
     weights = agents.actor.mlp.layers[0].weight, agents.critic.mlp.layers[0].weight

@@ -11,13 +11,16 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from exported import CASES, agent_of, plain_obs
+from exported import CASES, agent_of, filled, plain_obs
+from vibe_rl.algorithms import PPO, PPOConfig
+from vibe_rl.errors import ConfigError
 from vibe_rl.policies import export, load
 from vibe_rl.policies.folder import FILES, GREEDY, SAMPLED
+from vibe_rl.policies.network import network_of
 from vibe_rl.policies.onnx import load_onnx
 from vibe_rl.policies.parts import raw_outputs
 from vibe_rl.policies.stablehlo import deserialise
-from vibe_rl.spaces import Box
+from vibe_rl.spaces import Board, Box, Discrete
 
 N = 50
 
@@ -193,3 +196,11 @@ def test_a_folder_holds_the_listed_files_and_says_how_equal_they_are(exported):
     assert description["versions"].keys() >= {"vibe_rl", "jax", "onnx"}
     assert description["onnx_opset"] == 17
     assert not description["env"]["wrappers_are_inside"]
+
+
+def test_an_encoder_that_cannot_be_written_down_is_refused_by_its_name():
+    config = PPOConfig(encoder="attention", hidden_sizes=())
+    algorithm = PPO(config, Board(0.0, 1.0, (2, 2, 1)), Discrete(2))
+    state = filled(jax.eval_shape(algorithm.init, jax.random.key(0)))
+    with pytest.raises(ConfigError, match="encoder attention cannot be exported"):
+        network_of(algorithm, state)

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from exported import CASES, agent_of
+from vibe_rl.checkpoint.spaces import from_plain, to_plain
 from vibe_rl.errors import ConfigError
 from vibe_rl.networks.layers import ACTIVATIONS
 from vibe_rl.policies import export, load, numpy_runner
-from vibe_rl.policies.spaces import from_plain, to_plain
 from vibe_rl.spaces import Box, Dict, Discrete, Image, Masked, MultiBinary, Space
 from vibe_rl.types import MaskedObs
 

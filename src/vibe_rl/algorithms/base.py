@@ -77,6 +77,8 @@ class Algorithm(ABC):
     """The names of what `update` and the stages measure."""
     losses: ClassVar[tuple[str, ...]] = ()
     """Those of them that have to stay finite."""
+    acts_with: ClassVar[tuple[str, ...]] = ("params",)
+    """The parts of the state that acting reads, such as `memory.obs_statistics`."""
 
     @property
     def whole_episodes(self) -> bool:

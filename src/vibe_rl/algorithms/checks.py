@@ -7,7 +7,7 @@ from typing import Any
 import jax
 
 from vibe_rl.errors import ConfigError, check_bounds
-from vibe_rl.networks.encoder import array_spaces
+from vibe_rl.networks.encoder import OF_ANY_SPACE, array_spaces
 from vibe_rl.spaces import Box, Space
 
 
@@ -32,6 +32,10 @@ def check_common(config: Any, obs_space: Space) -> None:
     spaces = array_spaces(obs_space)
     if config.normalize_obs and any(not isinstance(space, Box) for space in spaces):
         raise ConfigError("normalize_obs True needs observations that are Boxes: turn it off.")
+    if config.normalize_obs and config.encoder not in OF_ANY_SPACE:
+        raise ConfigError(
+            f"encoder {config.encoder} reads a board as it is: turn normalize_obs off, or use auto."
+        )
     for end in ("lr_end", "clip_eps_end", "ent_coef_end"):
         if getattr(config, end, None) is not None and config.schedule_steps is None:
             raise ConfigError(

@@ -118,6 +118,7 @@ class DQN(OffPolicy):
         *("epsilon", "lr", "gradient_steps", "buffer_fill"),
     )
     losses: ClassVar[tuple[str, ...]] = ("loss",)
+    acts_with: ClassVar[tuple[str, ...]] = ("params", "memory.obs_statistics")
 
     @override
     def check(self, num_envs: int) -> None:

@@ -21,7 +21,7 @@ from vibe_rl.algorithms.base import Algorithm, Setup, Stage, with_schedule_steps
 from vibe_rl.algorithms.checks import check_common
 from vibe_rl.algorithms.warmup import Warmup
 from vibe_rl.errors import ConfigError, Typed
-from vibe_rl.networks.encoder import Encoder, view
+from vibe_rl.networks.encoder import ENCODERS, Encoder, encoder_of, view
 from vibe_rl.ops.normalization import (
     RunningStatistics,
     initial_statistics,
@@ -69,6 +69,11 @@ class OffPolicyConfig(Typed):
     """Of the dense layers: tanh, relu, silu, gelu or elu."""
     conv_layers: tuple[tuple[int, int, int], ...] | None = static(None)
     """Channels, kernel and stride of each convolution; None chooses by the image's size."""
+    encoder: str = static("auto", one_of=tuple(ENCODERS))
+    """What sees an observation before the dense layers: auto convolves pictures, mlp flattens all;
+    over boards cells, rolled, centred, conv, attention."""
+    cell_width: int = static(16, least=1)
+    """Features of a board's cell after the dense layer that the cells share."""
     normalize_obs: bool = static(False)
     """Whether observations are standardised by running statistics kept in the agent's state."""
     schedule_steps: float | None = number(None, least=1)
@@ -130,8 +135,7 @@ class OffPolicy(Algorithm):
 
     def encoder(self, key: Key, hidden_sizes: tuple[int, ...]) -> Encoder:
         """The layers that turn an observation into features."""
-        config = self.config
-        return Encoder(key, self.obs_space, hidden_sizes, config.activation, config.conv_layers)
+        return encoder_of(self.config, key, self.obs_space, hidden_sizes)
 
     def init_memory(self, key: Key) -> Memory:
         """No experience; a host ring is not made here, for this runs on the device."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar, NamedTuple
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
@@ -18,26 +19,27 @@ from typing_extensions import override
 
 from vibe_rl.algorithms.base import Algorithm, Setup, with_schedule_steps
 from vibe_rl.algorithms.checks import check_common, check_networks
+from vibe_rl.algorithms.value_targets import (
+    add_targets,
+    in_deviations,
+    in_rewards,
+    initial_value_statistics,
+    preserve_values,
+)
 from vibe_rl.env.whole_episodes import first_episodes
 from vibe_rl.errors import ConfigError, Typed
 from vibe_rl.networks.actor_critic import ActorCritic, PolicyHead, check_policy
 from vibe_rl.networks.distributions import Distribution
-from vibe_rl.networks.encoder import Encoder, view
-from vibe_rl.ops.adam import Adam
-from vibe_rl.ops.minibatches import (
-    counting_minibatches,
-    minibatches,
-    permutations,
-    split_envs,
-    take,
-)
+from vibe_rl.networks.encoder import ENCODERS, encoder_of, view
+from vibe_rl.ops.adam import Adam, norms_by_name
+from vibe_rl.ops.minibatches import Minibatch, draw_minibatches, split_envs, take
 from vibe_rl.ops.normalization import (
     RunningStatistics,
     initial_statistics,
     standardize_obs,
     update_statistics,
 )
-from vibe_rl.ops.returns import compute_gae, explained_variance
+from vibe_rl.ops.returns import compute_gae, explained_variance, standardize
 from vibe_rl.schedule import scheduled
 from vibe_rl.sharding import wait_for
 from vibe_rl.spaces import Space
@@ -79,6 +81,11 @@ class PPOConfig(Typed):
     """Of the dense layers: tanh, relu, silu, gelu or elu."""
     conv_layers: tuple[tuple[int, int, int], ...] | None = static(None)
     """Channels, kernel and stride of each convolution; None chooses by the image's size."""
+    encoder: str = static("auto", one_of=tuple(ENCODERS))
+    """What sees an observation before the dense layers: auto convolves pictures, mlp flattens all;
+    over boards cells, rolled, centred, conv, attention."""
+    cell_width: int = static(16, least=1)
+    """Features of a board's cell after the dense layer that the cells share."""
     squash: bool = static(False)
     """Continuous actions: tanh-squashed normal instead of a clipped one."""
     init_log_std: float = 0.0
@@ -91,6 +98,9 @@ class PPOConfig(Typed):
     """Whether observations are standardised by running statistics kept in the agent's state."""
     reward_scale: float = number(1.0, above=0)
     """Factor on the rewards that are learned from; reported returns stay as they are."""
+    normalize_values: bool = static(False)
+    """Whether the critic learns in standard deviations of its targets, for rewards of any size;
+    value_clip_eps and critic_loss are then in these."""
     adam_eps: float = number(1e-5, least=0)
     """Adam's epsilon."""
     lr_end: float | None = number(None, least=0)
@@ -121,6 +131,7 @@ class PPOState(NamedTuple):
     opt_state: PyTree
     obs_statistics: RunningStatistics | None  # None unless normalize_obs
     step: Array  # int32, updates made
+    value_statistics: RunningStatistics | None = None  # of targets; None unless normalize_values
 
 
 class Behaviour(NamedTuple):
@@ -148,13 +159,6 @@ class Coefficients(NamedTuple):
     ent_coef: Number
     vf_coef: Number
     value_clip_eps: Number | None  # None leaves values free
-
-
-class Minibatch(NamedTuple):
-    """One of an update's; all of them have a leading axis more."""
-
-    index: Array  # int32 [S, B]
-    holds: Array | None  # bool [S, B], which places hold an example; None: all
 
 
 class Learner(NamedTuple):
@@ -209,8 +213,7 @@ def ppo_loss(
         counts: which examples do; None: all.
         standardized: whether the advantages are already.
     """
-    policy = jax.vmap(params.policy)(batch.obs)
-    value = jax.vmap(params.value)(batch.obs)
+    policy, value = jax.vmap(params.policy_and_value)(batch.obs)
     log_ratio = _log_prob(policy, batch.behaviour.sample) - batch.behaviour.log_prob
     ratio = jnp.exp(log_ratio)
     advantage = batch.advantage if standardized else standardize(batch.advantage, counts)
@@ -238,22 +241,6 @@ def ppo_loss(
     return total, metrics
 
 
-def standardize(
-    advantage: Float[Array, "*B"], counts: Bool[Array, "*B"] | None = None
-) -> Float[Array, "*B"]:
-    """Mean 0 and standard deviation 1, over those that count."""
-    centred = advantage - advantage.mean(where=counts)
-    return centred / (jnp.sqrt(jnp.mean(centred**2, where=counts)) + 1e-8)
-
-
-def norms_by_name(grads: ActorCritic) -> dict[str, Float[Array, ""]]:
-    """The norm of every array of a gradient, under where it is, such as `actor.mlp.weight`."""
-    leaves = jax.tree.leaves_with_path(grads)
-    names = [jax.tree_util.keystr(path, simple=True, separator=".") for path, _ in leaves]
-    norms = [jnp.sqrt(jnp.sum(leaf**2)) for _, leaf in leaves]
-    return {f"grad_norm.{name}": norm for name, norm in zip(names, norms, strict=True)}
-
-
 def _log_prob(policy: Distribution, sample: Array) -> Array:
     return jax.vmap(lambda p, s: p.log_prob(s))(policy, sample)
 
@@ -270,6 +257,7 @@ class PPO(Algorithm):
     config_class: ClassVar[type] = PPOConfig
     metrics: ClassVar[tuple[str, ...]] = (*PPOMetrics._fields, "explained_variance", "lr")
     losses: ClassVar[tuple[str, ...]] = ("actor_loss", "critic_loss", "total_loss")
+    acts_with: ClassVar[tuple[str, ...]] = ("params", "obs_statistics")
 
     @override
     @classmethod
@@ -320,16 +308,15 @@ class PPO(Algorithm):
         example = jax.eval_shape(self.obs_space.sample, jax.random.key(0))
         statistics = initial_statistics(view(example)) if self.config.normalize_obs else None
         opt_state = self.optimizer(self.config.lr).init(params)
-        return PPOState(params, opt_state, statistics, jnp.int32(0))
+        of_values = initial_value_statistics() if self.config.normalize_values else None
+        return PPOState(params, opt_state, statistics, jnp.int32(0), of_values)
 
     def network(self, key: Key) -> ActorCritic:
         """The actor and critic that the config describes."""
         config = self.config
         return ActorCritic(
             key,
-            lambda k: Encoder(
-                k, self.obs_space, config.hidden_sizes, config.activation, config.conv_layers
-            ),
+            lambda k: encoder_of(config, k, self.obs_space, config.hidden_sizes),
             lambda k, width: PolicyHead(
                 k, width, self.action_space, config.squash, config.init_log_std
             ),
@@ -359,6 +346,7 @@ class PPO(Algorithm):
         coefficients = self.coefficients(state, n_steps * num_envs)
         examples, counts = self.examples(state, rollout), self.counting(rollout)
         shares = None if counts is None else split_envs(counts, self.n_shards)
+        state, examples = self.normalized(state, examples, shares)
         state, metrics = self._learn(state, examples, shares, coefficients, key)
         value, target, obs = wait_for(metrics, (examples.value, examples.target, rollout.obs))
         metrics["explained_variance"] = explained_variance(value, target, shares)
@@ -400,6 +388,19 @@ class PPO(Algorithm):
         examples = Examples(obs, rollout.extras, value, advantage, target)
         return split_envs(examples, self.n_shards)
 
+    def normalized(
+        self, state: PPOState, examples: Examples, counts: Bool[Array, " S n"] | None
+    ) -> tuple[PPOState, Examples]:
+        """The statistics of values with these targets, and the examples in their units."""
+        if (old := state.value_statistics) is None:
+            return state, examples
+        new = add_targets(old, examples.target, counts)
+        head = preserve_values(state.params.value_head, old, new)
+        params = eqx.tree_at(lambda params: params.value_head, state.params, head)
+        value, target = (in_deviations(new, x) for x in (examples.value, examples.target))
+        state = state._replace(params=params, value_statistics=new)
+        return state, examples._replace(value=value, target=target)
+
     def counting(self, rollout: Transition) -> Bool[Array, " T N"] | None:
         """The steps that are learned from; None if all are."""
         if not self.config.whole_episodes:
@@ -408,8 +409,8 @@ class PPO(Algorithm):
 
     def _values(self, state: PPOState, obs: PyTree, rollout: Transition) -> tuple[Array, Array]:
         """V(obs) and V(next_obs), the latter shifted from the former within an episode."""
-        evaluate = jax.vmap(state.params.value)
-        successor = jax.vmap(lambda o: state.params.value(standardize_obs(state.obs_statistics, o)))
+        evaluate = jax.vmap(lambda o: in_rewards(state.value_statistics, state.params.value(o)))
+        successor = jax.vmap(partial(self.critic_value, state))
         value = jax.vmap(evaluate)(obs)
         last = successor(jax.tree.map(lambda x: x[-1], rollout.next_obs))
         shifted = jnp.concatenate([value[1:], last[None]])
@@ -419,6 +420,11 @@ class PPO(Algorithm):
             lambda: shifted,
         )
         return value, next_value
+
+    def critic_value(self, state: PPOState, obs: PyTree) -> Float[Array, ""]:
+        """The expected discounted sum of rewards times `reward_scale` after one observation."""
+        value = state.params.value(standardize_obs(state.obs_statistics, obs))
+        return in_rewards(state.value_statistics, value)
 
     def optimizer(self, lr: Number) -> Adam:
         """What makes a gradient step."""
@@ -441,7 +447,8 @@ class PPO(Algorithm):
             idle = lambda learner, _: (learner, nothing)  # noqa: E731
             return jax.lax.cond(minibatch.holds.any(), learn, idle, learner, minibatch)
 
-        drawn = self._minibatches(key, examples.value.shape, counts)
+        how = self.config.n_epochs, self.config.n_minibatches, self.config.even_minibatches
+        drawn = draw_minibatches(key, examples.value.shape, counts, *how)
         learner = Learner(state.params, state.opt_state, jnp.array(False))
         learner, metrics = jax.lax.scan(step, learner, drawn)
         made = None if drawn.holds is None else drawn.holds.any((1, 2))
@@ -466,15 +473,3 @@ class PPO(Algorithm):
             new = new._replace(stopped=stopped)
         named = metrics._replace(grad_norm=grad_norm)._asdict()
         return new, named | (norms_by_name(grads) if config.layer_grad_norms else {})
-
-    def _minibatches(
-        self, key: Key, shape: tuple[int, ...], counts: Bool[Array, " S n"] | None
-    ) -> Minibatch:
-        """All minibatches of an update."""
-        (n_shards, n), config = shape, self.config
-        if counts is None:
-            how = n, config.n_epochs, config.n_minibatches, n_shards
-            return Minibatch(minibatches(key, *how), None)
-        orders = permutations(key, n, config.n_epochs, n_shards)
-        how = config.n_minibatches, config.even_minibatches
-        return Minibatch(*counting_minibatches(orders, counts, *how))

@@ -20,7 +20,7 @@ from typing_extensions import override
 from vibe_rl.algorithms.checks import check_networks
 from vibe_rl.algorithms.off_policy import Memory, OffPolicy, OffPolicyConfig
 from vibe_rl.errors import ConfigError
-from vibe_rl.networks.encoder import Encoder
+from vibe_rl.networks.encoder import Encoder, encoder_of
 from vibe_rl.networks.layers import RowLinear
 from vibe_rl.networks.soft_actor_critic import (
     Actor,
@@ -148,6 +148,7 @@ class SAC(OffPolicy):
         *("actor_grad_norm", "critic_grad_norm", "gradient_steps", "buffer_fill"),
     )
     losses: ClassVar[tuple[str, ...]] = ("actor_loss", "critic_loss", "alpha_loss")
+    acts_with: ClassVar[tuple[str, ...]] = ("actor_params", "memory.obs_statistics")
 
     @override
     def check(self, num_envs: int) -> None:
@@ -189,10 +190,7 @@ class SAC(OffPolicy):
 
     def encoder_of(self, key: Key, space: Space) -> Encoder:
         """The layers that turn a member of `space` into features."""
-        config = self.config
-        return Encoder(
-            key, space, config.hidden_sizes, config.activation, config.conv_layers, RowLinear
-        )
+        return encoder_of(self.config, key, space, self.config.hidden_sizes, RowLinear)
 
     def _optimizer(self, lr: Number) -> Adam:
         return Adam(lr, self.config.max_grad_norm)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from vibe_rl.cli.options import parse_words
 from vibe_rl.cli.output import evaluation_line, seeds_line
+from vibe_rl.errors import ConfigError
 from vibe_rl.run_dir.group import by_setting, is_population, members, setting_of, why_diverged
 
 if TYPE_CHECKING:
@@ -16,44 +17,96 @@ if TYPE_CHECKING:
 
 
 def evaluate(args: Sequence[str]) -> None:
-    """Plays greedy episodes with a saved agent, or with each of a group, and prints the returns."""
+    """Plays episodes with a saved agent, or with each of a group, and prints the returns."""
     import tyro  # noqa: PLC0415
+
+    flag = tyro.conf.FlagCreatePairsOff[bool]
 
     def options(
         run: tyro.conf.Positional[str],
         episodes: int | None = None,
         seed: int | None = None,
-        best: tyro.conf.FlagCreatePairsOff[bool] = False,
+        best: flag = False,
+        sample: flag = False,
+        actor: str | None = None,
+        csv: str | None = None,
+        overwrite: flag = False,
     ):
-        """Greedy episodes of the saved agent.
+        """Greedy episodes of the saved agent, or episodes of another player.
 
         Args:
-            run: Directory of a run, or of a group.
-            episodes: How many; by default as many as in the run's evaluations.
+            run: Directory of a run, or of a group; with --actor, also the name of an environment.
+            episodes: How many; by default as many as in the run's evaluations, without one 100.
             seed: Of fresh episodes; by default those of its last evaluation are repeated.
             best: The agent of the best evaluation instead of the latest.
+            sample: The agent explores as in training, instead of acting greedily.
+            actor: Who plays instead of the agent: random, or a scripted player of the environment.
+            csv: A file to be written, one row an episode.
+            overwrite: Replaces that file if it exists.
         """
-        return run, {"episodes": episodes, "seed": seed, "best": best}
+        how = {"episodes": episodes, "seed": seed, "best": best, "actor": actor, "sample": sample}
+        return run, how, csv, overwrite
 
-    evaluate_members(*parse_words(options, args, "vibe-rl evaluate"))
+    target, how, csv, overwrite = parse_words(options, args, "vibe-rl evaluate")
+    if csv is not None:
+        from vibe_rl.experiment.episodes_csv import check_writable  # noqa: PLC0415
+
+        check_writable(csv, overwrite)
+    scores = evaluate_members(target, how) if is_there(target, how) else evaluate_alone(target, how)
+    if csv is not None:
+        from vibe_rl.experiment.episodes_csv import write_episodes  # noqa: PLC0415
+
+        write_episodes(csv, {Path(run).name: each for run, each in scores.items()}, overwrite)
+        print(f"Episodes | {csv}")
 
 
-def evaluate_members(run: str, how: Mapping[str, Any]) -> None:
+def is_there(target: str, how: Mapping[str, Any]) -> bool:
+    """Whether a run is meant, and no environment.
+
+    Raises:
+        ConfigError: an environment is, without a player.
+    """
+    from vibe_rl.env.registry import names  # noqa: PLC0415
+
+    if Path(target).is_dir():
+        return True
+    if how["actor"] is None and target in names():
+        raise ConfigError(f"{target} is an environment: say who plays, such as --actor random.")
+    return how["actor"] is None
+
+
+def evaluate_alone(env_id: str, how: Mapping[str, Any]) -> "dict[str, EvalMetrics]":
+    """Evaluates a player of an environment, without a run."""
+    from vibe_rl.experiment.single import evaluate_env  # noqa: PLC0415
+
+    if how["best"] or how["sample"]:
+        raise ConfigError(f"{env_id} has no agent: leave out --best and --sample.")
+    given = {name: how[name] for name in ("episodes", "seed") if how[name] is not None}
+    scores = evaluate_env(env_id, how["actor"], **given)
+    print(evaluation_line(scores, how["actor"]))
+    return {env_id: scores}
+
+
+def evaluate_members(run: str, how: Mapping[str, Any]) -> "dict[str, EvalMetrics]":
     """Evaluates a run, or the members of a group that did not diverge."""
     from vibe_rl.experiment import evaluate_run  # noqa: PLC0415
 
     runs = [os.fspath(member) for member in by_setting(members(run))]
     finite = [each for each in runs or [run] if why_diverged(each) is None]
-    print_evaluations(runs, {each: evaluate_run(each, **how) for each in finite})
+    scores = {each: evaluate_run(each, **how) for each in finite}
+    print_evaluations(runs, scores, how["actor"] or ("sampled" if how["sample"] else "greedy"))
+    return scores
 
 
-def print_evaluations(runs: Sequence[str], scores: "Mapping[str, EvalMetrics]") -> None:
+def print_evaluations(
+    runs: Sequence[str], scores: "Mapping[str, EvalMetrics]", player: str
+) -> None:
     """Prints a line for each member of a group and for each setting; of a single run, its line."""
     if not runs:
-        print(evaluation_line(*scores.values()))
+        print(evaluation_line(next(iter(scores.values())), player))
         return
     for run in runs:
-        line = evaluation_line(scores[run]) if run in scores else "diverged"
+        line = evaluation_line(scores[run], player) if run in scores else "diverged"
         print(f"{Path(run).name} | {line}")
     if is_population(Path(runs[0]).parents[1]):
         return  # its members are not seeds of one setting

@@ -1,6 +1,7 @@
 """Options of a command line."""
 
 from collections.abc import Callable, Sequence
+from math import inf
 from typing import Any
 
 from vibe_rl.errors import ConfigError
@@ -15,6 +16,8 @@ NEEDS = {
     "--track": "names: --track tensorboard,mlflow",
     "--to": "a tracker: vibe-rl track RUN --to mlflow",
     "--timeout": "seconds to wait for other processes: --timeout 60",
+    "--seconds": "seconds for each size: vibe-rl tune PRESET --seconds 2",
+    "--budget": "seconds for all sizes: vibe-rl tune PRESET --budget 120",
     "--members": "a number: vibe-rl evolve PRESET --algo.lr 1e-4:1e-2 --members 8",
     "--every": "env steps: vibe-rl evolve PRESET --algo.lr 1e-4:1e-2 --every 20000",
     "--halving": "a number: vibe-rl sweep PRESET --algo.lr 1e-4,3e-4,1e-3 --halving 3",
@@ -58,6 +61,12 @@ def pop_option(option: str, args: Sequence[str]) -> tuple[str | None, list[str]]
     return words[i + 1], words[:i] + words[i + 2 :]
 
 
+def pop_flag(flag: str, args: Sequence[str]) -> tuple[bool, list[str]]:
+    """Whether a flag such as `--auto-scale` is given, in either spelling, and the other words."""
+    spellings = {flag, "--" + flag.removeprefix("--").replace("-", "_")}
+    return bool(spellings & set(args)), [arg for arg in args if arg not in spellings]
+
+
 def split_names(text: str) -> list[str]:
     """Names with commas between them."""
     return [name.strip() for name in text.split(",")]
@@ -84,6 +93,17 @@ def parse_int(option: str, text: str, least: int) -> int:
     if not text.isdecimal() or int(text) < least:
         raise ConfigError(f"{option} {text}: give a whole number of at least {least}.")
     return int(text)
+
+
+def parse_seconds(option: str, text: str) -> float:
+    """The value of an option as seconds; ConfigError if it is no number above zero."""
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < inf:
+        raise ConfigError(f"{option} {text}: give seconds, such as 2.5.")
+    return seconds
 
 
 def check_no_seed(words: Sequence[str]) -> None:

@@ -97,14 +97,27 @@ def try_to_draw(label: str, draw: Callable[[], object]) -> None:
         print(f"{label} | none: {error}")
 
 
-def evaluation_line(evaluation: "EvalMetrics") -> str:
-    """One line about an evaluation."""
+def evaluation_line(evaluation: "EvalMetrics", player: str = "greedy") -> str:
+    """One line about an evaluation.
+
+    Args:
+        evaluation: its results, those of the env's own metrics among them.
+        player: who played, a word before "episodes".
+    """
     mean, std = float(evaluation.mean_return), float(evaluation.std_return)
     episodes = len(evaluation.episode_returns)
     return (
-        f"return {mean:.2f} +- {std:.2f} over {episodes} greedy episodes, "
-        f"length {float(evaluation.mean_length):.1f}"
+        f"return {mean:.2f} +- {std:.2f} over {episodes} {player} episodes, "
+        f"length {float(evaluation.mean_length):.1f}{own_figures(evaluation)}"
     )
+
+
+def own_figures(evaluation: "EvalMetrics") -> str:
+    """The env's own metrics of an evaluation, after a comma each."""
+    from vibe_rl.tracking.log_lines import metric_text  # noqa: PLC0415
+
+    own = evaluation.metrics.items()
+    return "".join(f", {name} {metric_text(float(figure))}" for name, figure in own)
 
 
 def seeds_line(returns: Sequence[float]) -> str:

@@ -30,7 +30,7 @@ TRAINERS = (
 class TrainOptions:
     """Trains PPO on CartPole-v1 by episodes, until it converges.
 
-    --track a,b names further trackers: tensorboard, wandb, mlflow.
+    --track a,b names further trackers: tensorboard, wandb, mlflow, sqlite.
     """
 
     episodes: int = 1000

@@ -11,27 +11,36 @@ from vibe_rl.errors import ConfigError, NonFiniteLossError, unknown
 
 COMMANDS = {
     "train": "Train a preset: vibe-rl train cartpole_ppo --algo.lr 1e-3, or resume: --resume RUN.",
+    "tune": "Measure sizes on this device: vibe-rl tune cartpole_ppo [--budget 120].",
     "sweep": "Rank settings: vibe-rl sweep cartpole_ppo --algo.lr 1e-4,3e-4 [--halving 2].",
     "evolve": "Evolve hyperparameters: vibe-rl evolve cartpole_ppo --algo.lr 1e-4:1e-2.",
     "search": "Search hyperparameters: vibe-rl search cartpole_ppo --algo.lr 1e-4:1e-2.",
-    "evaluate": "Evaluate a saved agent: vibe-rl evaluate RUN [--episodes 128] [--best].",
+    "evaluate": "Evaluate a saved agent: vibe-rl evaluate RUN [--best] [--sample] [--csv FILE].",
+    "runs": "List runs with state, step, best evaluation, age and size: vibe-rl runs [DIR].",
+    "watch": "Watch an agent play: vibe-rl watch RUN [--episodes 3] [--speed 10] [--best].",
+    "record": "Film an agent: vibe-rl record RUN [--episodes 20 --best --worst] [--mp4].",
+    "inspect": "Print what an agent thinks, step by step: vibe-rl inspect RUN [--steps 10].",
+    "play": "Play yourself: vibe-rl play CartPole-v1 [--seed 0].",
     "plot": "Draw reward curves: vibe-rl plot RUN [RUN ...] [--output FILE].",
     "compare": "Compare methods by all their seeds: vibe-rl compare A B [C ...] [--best].",
     "export": "Write a saved policy for use elsewhere: vibe-rl export RUN [--best] [--to DIR].",
     "publish": "Register a saved policy with MLflow: vibe-rl publish RUN [--best] [--name NAME].",
     "track": "Send finished runs to a tracker: vibe-rl track RUN [RUN ...] --to mlflow.",
     "ppo-cartpole": "Train PPO on CartPole by episodes, until it converges: see its --help.",
+    "train-hackmatrix": "Train PPO on HackMatrix with seed 003's options: see its --help.",
+    "train-sb3": "Train sb3-contrib's MaskablePPO on HackMatrix, slowly: see its --help.",
     "report": "Write a page about runs: vibe-rl report RUN [RUN ...] [--out FILE].",
+    "hackmatrix-server": "Play HackMatrix for another program, by lines of JSON.",
     "envs": "List the environments that have a name.",
 }
 """What each command does; its function is `vibe_rl.cli.NAME.NAME`, imported when it runs."""
-NOT_OF_PRESETS = ("track", "ppo-cartpole")
+NOT_OF_PRESETS = ("track", "ppo-cartpole", "train-hackmatrix", "train-sb3", "hackmatrix-server")
 """Commands for which `--track`, if they know it, is no field of a config."""
 
 
 def usage() -> str:
     """The usage, with a line for each command."""
-    lines = [f"  {name:14s}{does}" for name, does in COMMANDS.items()]
+    lines = [f"  {name:19s}{does}" for name, does in COMMANDS.items()]
     return "\n".join(["usage: vibe-rl COMMAND ...", "", *lines])
 
 

@@ -7,7 +7,7 @@ from vibe_rl.errors import ConfigError
 from vibe_rl.run_dir.directory import RunDir
 from vibe_rl.run_dir.group import members
 
-HELP = """usage: vibe-rl track RUN [RUN ...] --to tensorboard,wandb,mlflow
+HELP = """usage: vibe-rl track RUN [RUN ...] --to tensorboard,wandb,mlflow,sqlite
 
 Sends runs that are not being trained, or all members of groups, to trackers: metrics, config,
 figures, best checkpoint. What a tracker has already is not sent again."""

@@ -5,7 +5,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from vibe_rl.cli.evolve import print_population
-from vibe_rl.cli.options import check_no_seed, pop_option
+from vibe_rl.cli.options import check_no_seed, pop_flag, pop_option
 from vibe_rl.cli.output import (
     evaluation_line,
     print_curve,
@@ -14,6 +14,7 @@ from vibe_rl.cli.output import (
     seeds_line,
 )
 from vibe_rl.cli.processes import parse_processes
+from vibe_rl.cli.sizing import check_sizing, parse_sized
 from vibe_rl.cli.sweep import print_sweep
 from vibe_rl.errors import ConfigError
 from vibe_rl.run_dir.group import is_group, is_population, is_sweep, members
@@ -29,6 +30,7 @@ def train(args: Sequence[str]) -> None:
     path, words = pop_option("--resume", args)
     seeds, words = pop_option("--seeds", words)
     connect, words = parse_processes(words)
+    check_sizing(path, words)
     if seeds is None and (path is None or not is_group(path)):
         train_one(path, words, connect)
     elif connect is not None:
@@ -46,11 +48,18 @@ def train_one(
 ) -> None:
     """Trains a preset, or resumes a run; of several processes, the first prints how it ended."""
     from vibe_rl import experiment  # noqa: PLC0415 - each command imports what it needs
-    from vibe_rl.configs import cli, update_config  # noqa: PLC0415
+    from vibe_rl.configs import update_config  # noqa: PLC0415
     from vibe_rl.experiment.config_files import read_config  # noqa: PLC0415
+    from vibe_rl.experiment.rewinding import locate  # noqa: PLC0415
     from vibe_rl.system.processes import run_on_first  # noqa: PLC0415
 
-    config = cli(words) if path is None else update_config(read_config(path), words)
+    rewind, words = pop_flag("--rewind", words)
+    if path is None:
+        if rewind:
+            raise ConfigError("--rewind is of a run: give --resume RUN/checkpoints/step_N too.")
+        config = parse_sized(words)
+    else:
+        config = update_config(read_config(locate(path).run), words)
     if connect is not None:
         connect()
 
@@ -60,7 +69,7 @@ def train_one(
     if path is None:
         print_result(partial(experiment.train, config), show)
     else:
-        print_result(partial(experiment.resume, path, config), show)
+        print_result(partial(experiment.resume, path, config, rewind=rewind), show)
 
 
 def print_run(run_dir: "RunDir", result: "FitResult", plot: bool) -> None:
@@ -78,9 +87,9 @@ def train_many(seeds: str, words: Sequence[str]) -> None:
     check_no_seed(words)
     use_all_cores()
     from vibe_rl import experiment  # noqa: PLC0415
-    from vibe_rl.configs import cli, parse_seeds  # noqa: PLC0415
+    from vibe_rl.configs import parse_seeds  # noqa: PLC0415
 
-    config = cli(words)
+    config = parse_sized(words)
     print_result(lambda: experiment.train(config, seeds=parse_seeds(seeds)), print_seeds)
 
 

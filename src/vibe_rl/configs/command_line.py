@@ -17,8 +17,10 @@ RESUMED = "run"
 WHOLE_NUMBER = re.compile(r"\d+(\.\d+)?[eE]\+?\d+")
 
 TRAIN_HELP = """Trains a preset: vibe-rl train PRESET [--seeds 0:8 | --distributed] [fields].
+Sizes for more envs: --auto-scale by rule, --auto-tune by measuring on this device.
 Resumes a run or a group: vibe-rl train --resume RUN [fields].
-Sends it to trackers: --track tensorboard,mlflow,wandb, or any of them.
+Goes back to a checkpoint: vibe-rl train --resume RUN/checkpoints/step_N --rewind [fields].
+Sends it to trackers: --track tensorboard,mlflow,wandb,sqlite, or any of them.
 Lists the fields: vibe-rl train PRESET --help."""
 
 

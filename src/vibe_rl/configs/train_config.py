@@ -40,6 +40,9 @@ class TrainConfig:
     """Budget, evaluation, logging, seed."""
     env_kwargs: dict[str, int | float | bool | str] = field(default_factory=dict)
     """Arguments of the environment: constants of its physics, or what its class takes."""
+    env_schedule: str | None = None
+    """Name of a schedule by which the environment's constants change while a run trains, such as
+    hackmatrix_1; evaluations have those of env_kwargs all through."""
 
     def __post_init__(self):
         check_kind("env_id", self.env_id, str)

@@ -4,118 +4,23 @@
 inside a `scan`; `check_env(env)` lists what is wrong with one of your own.
 """
 
-from vibe_rl.env.acrobot import Acrobot, AcrobotParams, AcrobotState
-from vibe_rl.env.adapters.five_valued import FiveValuedAdapter
-from vibe_rl.env.adapters.gymnasium import GymnasiumWrapper
-from vibe_rl.env.base import Environment, EnvParams, EnvState, Step
-from vibe_rl.env.cart_pole import CartPole, CartPoleParams, CartPoleState
-from vibe_rl.env.checker import check_env, problems
-from vibe_rl.env.drawing import can_draw, draw
-from vibe_rl.env.grid_world import (
-    GridWorld,
-    GridWorldParams,
-    GridWorldState,
-    PixelGridWorld,
-    PixelGridWorldParams,
-)
-from vibe_rl.env.hackmatrix.env import HackMatrix, HackMatrixParams, HackMatrixState
-from vibe_rl.env.host import HostEnvironment, HostEnvs, HostStep
-from vibe_rl.env.image_wrappers import (
-    FrameStackState,
-    FrameStackWrapper,
-    GrayscaleWrapper,
-    ImageNormWrapper,
-    ImageResizeWrapper,
-    ImageWrapper,
-)
-from vibe_rl.env.mountain_car import (
-    MountainCar,
-    MountainCarContinuous,
-    MountainCarParams,
-    MountainCarState,
-)
-from vibe_rl.env.pendulum import Pendulum, PendulumParams, PendulumState
-from vibe_rl.env.registry import make, names, register
-from vibe_rl.env.traced import auto_resets
-from vibe_rl.env.wrappers import (
-    AutoResetWrapper,
-    EpisodeStatisticsState,
-    EpisodeStatisticsWrapper,
-    HookWrapper,
-    ObservationWrapper,
-    ObsNormParams,
-    ObsNormWrapper,
-    RewardScaleWrapper,
-    TimeLimitState,
-    TimeLimitWrapper,
-    Wrapper,
-    with_episode_statistics,
-)
-from vibe_rl.spaces import Box, Dict, Discrete, Image, Masked, MultiBinary, MultiDiscrete, Space
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-__all__ = [
-    "Acrobot",
-    "AcrobotParams",
-    "AcrobotState",
-    "AutoResetWrapper",
-    "Box",
-    "CartPole",
-    "CartPoleParams",
-    "CartPoleState",
-    "Dict",
-    "Discrete",
-    "EnvParams",
-    "EnvState",
-    "Environment",
-    "EpisodeStatisticsState",
-    "EpisodeStatisticsWrapper",
-    "FiveValuedAdapter",
-    "FrameStackState",
-    "FrameStackWrapper",
-    "GrayscaleWrapper",
-    "GridWorld",
-    "GridWorldParams",
-    "GridWorldState",
-    "GymnasiumWrapper",
-    "HackMatrix",
-    "HackMatrixParams",
-    "HackMatrixState",
-    "HookWrapper",
-    "HostEnvironment",
-    "HostEnvs",
-    "HostStep",
-    "Image",
-    "ImageNormWrapper",
-    "ImageResizeWrapper",
-    "ImageWrapper",
-    "Masked",
-    "MountainCar",
-    "MountainCarContinuous",
-    "MountainCarParams",
-    "MountainCarState",
-    "MultiBinary",
-    "MultiDiscrete",
-    "ObsNormParams",
-    "ObsNormWrapper",
-    "ObservationWrapper",
-    "Pendulum",
-    "PendulumParams",
-    "PendulumState",
-    "PixelGridWorld",
-    "PixelGridWorldParams",
-    "RewardScaleWrapper",
-    "Space",
-    "Step",
-    "TimeLimitState",
-    "TimeLimitWrapper",
-    "Wrapper",
-    "auto_resets",
-    "can_draw",
-    "check_env",
-    "draw",
-    "make",
-    "names",
-    "problems",
-    "register",
-    "with_episode_statistics",
-]
+if TYPE_CHECKING:
+    from vibe_rl.env.api import *  # noqa: F403
+
+
+def __getattr__(name: str) -> Any:
+    """A name of `api`, imported when the first one is asked for.
+
+    What needs no JAX, such as HackMatrix in plain Python, is imported from here without it.
+    """
+    api = import_module("vibe_rl.env.api")
+    if name != "__all__" and name not in api.__all__ and name not in globals():
+        raise AttributeError(f"module 'vibe_rl.env' has no attribute {name!r}.")
+    return globals().setdefault(name, getattr(api, name, None))
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *import_module("vibe_rl.env.api").__all__})

@@ -139,6 +139,14 @@ class Acrobot:
         """Back, nothing, forth."""
         return Discrete(3)
 
+    def action_names(self) -> tuple[str, ...]:
+        """What people call the actions."""
+        return "back", "nothing", "forth"
+
+    def keys(self) -> dict[str, int]:
+        """The arrows."""
+        return {"LEFT": 0, "DOWN": 1, "RIGHT": 2}
+
     def reset(self, key: Key, params: AcrobotParams) -> tuple[Float[Array, "6"], AcrobotState]:
         """Hanging down, but for angles and speeds uniform in +-0.1."""
         physics = jax.random.uniform(key, (4,), jnp.float32, -0.1, 0.1)

@@ -5,6 +5,7 @@ control problems", with the constants and the explicit Euler step of Gymnasium's
 (2022). Unlike there, the time limit is part of the env, and the state is float32.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -83,6 +84,14 @@ class CartPole:
         """Left or right."""
         return Discrete(2)
 
+    def action_names(self) -> tuple[str, ...]:
+        """What people call the actions."""
+        return "left", "right"
+
+    def keys(self) -> dict[str, int]:
+        """The arrows."""
+        return {"LEFT": 0, "RIGHT": 1}
+
     def reset(self, key: Key, params: CartPoleParams) -> tuple[Float[Array, "4"], CartPoleState]:
         """Every entry uniform in +-0.05."""
         physics = jax.random.uniform(key, (4,), jnp.float32, -0.05, 0.05)
@@ -101,6 +110,10 @@ class CartPole:
         truncated = state.time >= params.max_steps
         return Step(state.physics, state, jnp.ones((), jnp.float32), terminated, truncated, {})
 
+    def actors(self) -> dict[str, Callable[..., Array]]:
+        """Scripted players; see `vibe_rl.runner.actors`."""
+        return {"lean": lean}
+
     def draw(self, state: CartPoleState, params: CartPoleParams) -> UInt8[np.ndarray, "h w 3"]:
         """The track with its ends, the cart and the pole, to scale."""
         x, _, theta, _ = np.asarray(state.physics).tolist()
@@ -117,6 +130,13 @@ class CartPole:
         canvas.line([(x, 0.0), tip], 0.35 * cart, ORANGE)
         canvas.circle((x, 0.0), 0.2 * cart, BLUE)
         return canvas.image()
+
+
+def lean(
+    obs: Float[Array, "4"], state: CartPoleState, params: CartPoleParams, key: Key
+) -> Int[Array, ""]:
+    """Pushes the cart to the side to which the pole leans."""
+    return (state.physics[2] > 0.0).astype(jnp.int32)
 
 
 def fallen(physics: Float[Array, "4"], params: CartPoleParams) -> Bool[Array, ""]:

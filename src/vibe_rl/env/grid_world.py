@@ -60,6 +60,15 @@ class GridWorld:
         """Up, right, down, left."""
         return Discrete(len(MOVES))
 
+    def action_names(self) -> tuple[str, ...]:
+        """What people call the actions."""
+        return "up", "right", "down", "left"
+
+    def keys(self) -> dict[str, int]:
+        """The arrows, and w, d, s, a."""
+        arrows = {"UP": 0, "RIGHT": 1, "DOWN": 2, "LEFT": 3}
+        return arrows | {"w": 0, "d": 1, "s": 2, "a": 3}
+
     def observe(self, position: Int[Array, "2"]) -> PyTree:
         """The position, scaled to the unit square."""
         return position / jnp.float32(self.size - 1)

@@ -20,6 +20,7 @@ class HostStep(NamedTuple):
     terminated: AnyArray  # bool, the task ended
     truncated: AnyArray  # bool, the clock ran out
     final_obs: PyTree  # the true successor of the action, everywhere
+    episode: dict[str, AnyArray] = {}  # noqa: RUF012 - of each `[N]`, what `info["episode"]` has
 
 
 @runtime_checkable

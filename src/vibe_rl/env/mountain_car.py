@@ -96,6 +96,14 @@ class MountainCar:
         """Left, nothing, right."""
         return Discrete(3)
 
+    def action_names(self) -> tuple[str, ...]:
+        """What people call the actions."""
+        return "left", "nothing", "right"
+
+    def keys(self) -> dict[str, int]:
+        """The arrows."""
+        return {"LEFT": 0, "DOWN": 1, "RIGHT": 2}
+
     def throttle(self, action: Array) -> Float[Array, ""]:
         """What an action does, as a share of the force."""
         return (action - 1).astype(jnp.float32)

@@ -13,6 +13,7 @@ from jaxtyping import Array
 
 from vibe_rl.env.base import Environment, Step, checked, checked_first
 from vibe_rl.env.precision import in_single_precision
+from vibe_rl.env.reductions import TABLES, taken_names, unfit_tables
 from vibe_rl.env.wrappers import AutoResetWrapper, Wrapper, has_layer, layers
 from vibe_rl.errors import ConfigError, reason
 from vibe_rl.types import RESERVED_METRICS, PyTree
@@ -160,20 +161,16 @@ def _unfit_final_obs(traced: Traced, weak: bool) -> Iterator[str]:
 
 
 def _unfit_metrics(traced: Traced) -> Iterator[str]:
-    metrics = traced.after.info.get("metrics", {})
-    if not isinstance(metrics, dict):
-        yield f'info["metrics"] is a {type(metrics).__name__}: make it a dict of named scalars.'
-        return
-    for name, leaf in metrics.items():
-        if jax.tree.structure(leaf) != jax.tree.structure(0) or leaf.shape != ():
-            yield f'info["metrics"][{name!r}] is no scalar: give each number a name of its own.'
-    for name in sorted(RESERVED_METRICS.intersection(metrics)):
-        yield taken_metric(name)
-
-
-def taken_metric(name: str) -> str:
-    """The sentence for a metric of the environment whose name rows have for something else."""
-    return f'info["metrics"][{name!r}] has a name that is taken: rename it, such as env_{name}.'
+    for entry in TABLES:
+        scalars = traced.after.info.get(entry, {})
+        if not isinstance(scalars, dict):
+            yield f'info["{entry}"] is a {type(scalars).__name__}: make it a dict of named scalars.'
+            return
+        for name, leaf in scalars.items():
+            if jax.tree.structure(leaf) != jax.tree.structure(0) or leaf.shape != ():
+                yield f'info["{entry}"][{name!r}] is no scalar: give each number a name of its own.'
+    yield from unfit_tables(traced.env, traced.after.info)
+    yield from taken_names(traced.env, traced.after.info, RESERVED_METRICS)
 
 
 def not_vmappable(traced: Traced) -> Exception | None:

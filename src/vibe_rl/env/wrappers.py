@@ -60,6 +60,10 @@ class Wrapper:
         """What `env` draws of the state, if it does; see `vibe_rl.env.drawing`."""
         return self.env.draw(self.inner_state(state), self.inner_params(params))  # type: ignore[attr-defined]
 
+    def draw_cells(self, state: PyTree, params: PyTree) -> Any:
+        """The rows of text that `env` draws of the state, if it does."""
+        return self.env.draw_cells(self.inner_state(state), self.inner_params(params))  # type: ignore[attr-defined]
+
 
 def layers(env: Any) -> Iterator[Any]:
     """`env` and what it wraps, from the outermost layer to the innermost."""

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 
+from vibe_rl.configs.env_schedules import scheduled
 from vibe_rl.configs.train_config import ALGORITHMS, TrainConfig, algorithm_name, to_dict
 from vibe_rl.env import AutoResetWrapper, HostEnvironment, make
 from vibe_rl.errors import ConfigError, check_kind
@@ -20,11 +21,18 @@ def build(config: TrainConfig) -> Run:
     Its replay may be too large for this machine: the agent can act all the same.
     """
     env, env_params = make(config.env_id, **config.env_kwargs)
+    params = scheduled(config.env_schedule, env_params)
     if not isinstance(env, HostEnvironment):
         env = AutoResetWrapper(env)
     kind = ALGORITHMS[algorithm_name(config)][1]
     return prepare_from_config(
-        kind, env, env_params, config.algo, config.runner, description=to_dict(as_recorded(config))
+        kind,
+        env,
+        params,
+        config.algo,
+        config.runner,
+        eval_params=None if params is env_params else env_params,
+        description=to_dict(as_recorded(config)),
     )
 
 

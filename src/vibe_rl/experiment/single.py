@@ -9,6 +9,7 @@ import jax
 
 from vibe_rl.checkpoint import CheckpointManager, load_metadata, saved_steps
 from vibe_rl.configs.train_config import TrainConfig, experiment_name
+from vibe_rl.env.registry import make
 from vibe_rl.errors import ConfigError
 from vibe_rl.experiment.build import (
     build,
@@ -18,10 +19,13 @@ from vibe_rl.experiment.build import (
     resumed,
 )
 from vibe_rl.experiment.config_files import new_run_dir, read_config, write_run_files
+from vibe_rl.experiment.rewinding import go_back, locate
 from vibe_rl.experiment.seeds import train_seeds
 from vibe_rl.ops import prng
 from vibe_rl.run_dir.directory import RunDir
 from vibe_rl.run_dir.group import AnyPath, check_single
+from vibe_rl.runner.actors import RANDOM, Sampled, actor_named, evaluate_actor
+from vibe_rl.runner.config import RunnerConfig
 from vibe_rl.runner.evaluation import results_of
 from vibe_rl.runner.evaluator import EvalMetrics
 from vibe_rl.runner.fit import Callback, FitResult
@@ -35,6 +39,7 @@ from vibe_rl.system.processes import run_on_first
 from vibe_rl.system.programs import enable_compilation_cache
 from vibe_rl.system.signals import unless_interrupted
 from vibe_rl.tracking.base import LogBackend
+from vibe_rl.tracking.settings import TrackingSettings, write_settings
 from vibe_rl.types import PyTree
 
 
@@ -45,6 +50,8 @@ def train(
     *,
     callback: Callback | None = None,
     trackers: Sequence[LogBackend] = (),
+    run_id: str | None = None,
+    tracking: TrackingSettings | None = None,
 ) -> tuple[RunDir, FitResult]: ...
 
 
@@ -61,6 +68,8 @@ def train(
     seeds: Iterable[int] | None = None,
     callback: Callback | None = None,
     trackers: Sequence[LogBackend] = (),
+    run_id: str | None = None,
+    tracking: TrackingSettings | None = None,
 ) -> tuple[RunDir, FitResult] | tuple[RunDir, list[FitResult]]:
     """Trains a run in a new run directory; nothing is written if it cannot work.
 
@@ -71,6 +80,8 @@ def train(
             see `vibe_rl.experiment.seeds`.
         callback: of a single run; see `vibe_rl.runner.train_ppo`.
         trackers: of a single run; get what is logged, beside the run directory.
+        run_id: the name of a single run's directory, instead of one with the time.
+        tracking: what a single run's trackers are told besides rows; kept in its directory.
 
     Returns:
         The run directory and the result; with `seeds`, the group's directory and all results.
@@ -81,25 +92,27 @@ def train(
         TrainingInterrupted: Ctrl-C or SIGTERM ended it; the result is in the exception.
     """
     if seeds is not None:
-        check_alone(callback, trackers)
+        check_alone(callback, trackers, run_id, tracking)
         return train_seeds(config, seeds, base_dir)
     run = build_for_run_dir(config, check_new)
     name = experiment_name(config)
     with (
-        new_run_dir(name, base_dir, removable=config.runner.checkpoint_dir is None) as run_dir,
+        new_run_dir(name, base_dir, config.runner.checkpoint_dir is None, run_id) as run_dir,
         open_session(run, run_dir, callback) as session,
     ):
         run_on_first(partial(write_run_files, run_dir, config))
+        if tracking is not None:
+            run_on_first(partial(write_settings, run_dir, tracking))
         result = session.train(callback, trackers)
     return unless_interrupted((run_dir, result), session.signal)
 
 
-def check_alone(callback: Callback | None, trackers: Sequence[LogBackend]) -> None:
+def check_alone(*of_one_run: Any) -> None:
     """Raises ConfigError if a group is given what is told of one run."""
-    if callback is not None or trackers:
+    if any(of_one_run):
         raise ConfigError(
-            "callback and trackers are of a single run: leave out seeds, or name the trackers in "
-            "runner.track."
+            "callback, trackers, run_id and tracking are of a single run: leave out seeds, or name "
+            "the trackers in runner.track."
         )
 
 
@@ -109,6 +122,7 @@ def resume(
     *,
     callback: Callback | None = None,
     trackers: Sequence[LogBackend] = (),
+    rewind: bool = False,
 ) -> tuple[RunDir, FitResult]:
     """Resumes from the latest checkpoint and trains up to `config.runner.total_timesteps`.
 
@@ -116,14 +130,25 @@ def resume(
     unless nothing is left to do. Without a checkpoint the run starts from scratch, in the same
     directory.
 
+    Args:
+        path: the run directory, or a checkpoint `RUN/checkpoints/step_N`.
+        config: the whole run.
+        callback: see `vibe_rl.runner.train_ppo`.
+        trackers: get what is logged, beside the run directory.
+        rewind: lets the checkpoint be an earlier one; what came after it is moved to a folder of
+            the run directory, and trackers continue from there.
+
     Raises:
         ConfigError: the checkpoint does not fit the config; the message names what differs. Or more
             steps were made than the config asks for, or it is a group.
         NonFiniteLossError, TrainingInterrupted: see `train`.
     """
-    check_single(path)
-    run_dir = RunDir.open(path)
+    place = locate(path)
+    check_single(place.run)
+    run_dir = RunDir.open(path if place.step is None else place.run)
     run = build_for_run_dir(config, resumed)
+    if place.step is not None:
+        go_back(run, run_dir, place.step, rewind)
     with open_session(run, run_dir, callback) as session:
         if session.found is None and run_dir.log_path().exists():
             say_once(f"{run_dir} has no checkpoint to resume from: it starts from scratch.")
@@ -174,8 +199,11 @@ def evaluate_run(
     episodes: int | None = None,
     seed: int | None = None,
     best: bool = False,
+    *,
+    actor: str | None = None,
+    sample: bool = False,
 ) -> EvalMetrics:
-    """Evaluates a run's saved agent greedily.
+    """Evaluates a run's saved agent greedily, or another player in its place.
 
     Args:
         path: the run directory.
@@ -183,12 +211,53 @@ def evaluate_run(
         seed: of the episodes; None takes those of the evaluation at the checkpoint's step, so that
             the returns are the same again.
         best: takes the checkpoint with the best evaluation instead of the latest.
+        actor: a player of the run's env, such as `random`, that plays in place of the agent; see
+            `vibe_rl.runner.actors`.
+        sample: lets the agent explore as in training.
+
+    Raises:
+        ConfigError: there is no such checkpoint or player, or no episode is to be played.
     """
-    if episodes is not None and episodes < 1:
-        raise ConfigError(f"episodes {episodes}: give at least 1.")
+    check_episodes(episodes)
+    if actor is not None and sample:
+        raise ConfigError(f"sample is of the agent, and actor {actor} plays instead: give one.")
     run, agent_state, notes = load_run(path, best)
     episodes = episodes or max(run.config.eval_episodes, 1)
     enable_compilation_cache()
     key = evaluation_key(notes["seed"], notes["update"]) if seed is None else prng.key(seed)
     with jax.default_matmul_precision(run.config.matmul_precision):
-        return results_of(run.evaluate(agent_state, key, episodes))
+        if actor is None and not sample:
+            return results_of(run.evaluate(agent_state, key, episodes))
+        player = Sampled(run.algorithm, agent_state)
+        if actor is not None:
+            player = actor_named(actor, run.env, run.eval_params)
+        how = {"n_episodes": episodes, "max_steps": run.config.eval_max_steps, "rng": key}
+        return evaluate_actor(player, run.env, run.eval_params, **how)
+
+
+def evaluate_env(
+    env_id: str, actor: str = RANDOM, episodes: int = 100, seed: int = 0
+) -> EvalMetrics:
+    """Evaluates a player of an environment for which no run is needed.
+
+    Args:
+        env_id: see `vibe_rl.env.make`.
+        actor: its name; see `vibe_rl.runner.actors`.
+        episodes: how many, each at most as long as in the evaluations of runs by default.
+        seed: of the episodes.
+
+    Raises:
+        ConfigError: there is no such environment or player, or no episode is to be played.
+    """
+    check_episodes(episodes)
+    env, env_params = make(env_id)
+    player = actor_named(actor, env, env_params)
+    enable_compilation_cache()
+    how = {"n_episodes": episodes, "max_steps": RunnerConfig().eval_max_steps}
+    return evaluate_actor(player, env, env_params, **how, rng=prng.key(seed))
+
+
+def check_episodes(episodes: int | None) -> None:
+    """Raises ConfigError if none is to be played."""
+    if episodes is not None and episodes < 1:
+        raise ConfigError(f"episodes {episodes}: give at least 1.")

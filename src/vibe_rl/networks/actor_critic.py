@@ -158,6 +158,12 @@ class ActorCritic(eqx.Module):
         """The distribution of actions."""
         return self.policy_head(self.actor(obs), obs)
 
+    def policy_and_value(self, obs: PyTree) -> tuple[Distribution, Float[Array, ""]]:
+        """Both; a shared encoder is passed once, and so is its gradient."""
+        features = self.actor(obs)
+        of_value = features if self.critic is None else self.critic(obs)
+        return self.policy_head(features, obs), self.value_head(of_value)[0]
+
     def value(self, obs: PyTree) -> Float[Array, ""]:
         """The expected discounted return."""
         encoder = self.actor if self.critic is None else self.critic

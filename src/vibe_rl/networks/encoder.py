@@ -2,11 +2,13 @@
 
 Which encoder an observation gets follows from its space: images pass through convolutions, divided
 by their largest bound; numbers are flattened as they are, choices become one-hot vectors, and all
-is joined before the dense layers. `describe` says it in words.
+is joined before the dense layers. `describe` says it in words. `ENCODERS` has others, chosen by
+name, for observations in which there is a board.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -14,9 +16,21 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from vibe_rl.errors import ConfigError
+from vibe_rl.errors import ConfigError, unknown
+from vibe_rl.networks import boards
 from vibe_rl.networks.layers import CNN, MLP, Layer, Linear
-from vibe_rl.spaces import ArraySpace, Box, Dict, Discrete, Image, Masked, MultiDiscrete, Space
+from vibe_rl.networks.parts import Part, arrays, parts, viewer
+from vibe_rl.spaces import (
+    ArraySpace,
+    Board,
+    Box,
+    Dict,
+    Discrete,
+    Image,
+    Masked,
+    MultiDiscrete,
+    Space,
+)
 from vibe_rl.types import Key, MaskedObs, PyTree
 
 NATURE_CNN = ((32, 8, 4), (64, 4, 2), (64, 3, 1))  # channels, kernel, stride: Mnih et al. 2015
@@ -74,6 +88,8 @@ def flat_vector(space: ArraySpace, x: Array) -> Float[Array, " n"]:
     if isinstance(space, MultiDiscrete):
         choices = [jax.nn.one_hot(x[i], n, dtype=jnp.float32) for i, n in enumerate(space.nvec)]
         return jnp.concatenate(choices)
+    if is_image(space) and not isinstance(space, Board):
+        return pixels(space, x).ravel()
     return x.astype(jnp.float32).ravel()
 
 
@@ -92,24 +108,93 @@ def picture_shape(space: ArraySpace) -> tuple[int, int, int]:
     return jax.eval_shape(partial(pixels, space), example).shape
 
 
-def join(space: Space, cnns: Sequence[CNN | None], obs: PyTree) -> Float[Array, " n"]:
+Choice = Callable[[Key, Part, "Look"], Any]
+
+
+class Look(NamedTuple):
+    """What the networks over pictures and boards are made of."""
+
+    cell_width: int  # features of a cell after the layer that the cells share
+    activation: str
+    conv_layers: Sequence[tuple[int, int, int]] | None
+
+
+def as_picture(key: Key, part: Part, look: Look) -> CNN | None:
+    """Convolutions if it is a picture."""
+    return make_cnn(key, part.space, look.conv_layers) if is_image(part.space) else None
+
+
+def flattened(key: Key, part: Part, look: Look) -> None:
+    """Nothing, whatever it is."""
+
+
+def as_board(network: Callable[..., Any]) -> Choice:
+    """`network` over a board, of its width and activation; pictures are still convolved."""
+
+    def choose(key: Key, part: Part, look: Look) -> Any:
+        if isinstance(part.space, Board):
+            return network(key, part.space, look.cell_width, look.activation)
+        return as_picture(key, part, look)
+
+    return choose
+
+
+ENCODERS: dict[str, Choice] = {
+    "auto": as_picture,
+    "mlp": flattened,
+    "cells": as_board(boards.Cells),
+    "rolled": as_board(boards.Rolled),
+    "centred": as_board(boards.Centred),
+    "conv": as_board(boards.Convolutions),
+    "attention": as_board(boards.Attention),
+}
+"""What looks at each array of an observation before all is joined; None flattens it."""
+OF_ANY_SPACE = ("auto", "mlp")
+"""Those that need no board, and see a `Flat` as the vector it is."""
+
+
+def parts_for(name: str, space: Space) -> list[Part]:
+    """The arrays that an encoder looks at; ConfigError if it cannot serve the space."""
+    if name not in ENCODERS:
+        raise unknown("encoder", name, ENCODERS)
+    whole = array_spaces(space)  # refuses what has no encoder
+    if name in OF_ANY_SPACE:
+        return [Part(leaf) for leaf in whole]
+    found = parts(space)
+    if not any(isinstance(part.space, Board) for part in found):
+        raise ConfigError(f"encoder {name} needs a Board, and {space} has none: use auto or mlp.")
+    return found
+
+
+def join(space: Space, name: str, networks: Sequence[Any], obs: PyTree) -> Float[Array, " n"]:
     """What the dense layers get: every array of the observation as a vector, end to end."""
-    leaves = jax.tree.leaves(view(obs))
+    seen = parts_for(name, space)
+    found = jax.tree.leaves(view(obs)) if name in OF_ANY_SPACE else arrays(space, obs)
     vectors = [
-        flat_vector(leaf_space, x) if cnn is None else cnn(pixels(leaf_space, x))
-        for leaf_space, cnn, x in zip(array_spaces(space), cnns, leaves, strict=True)
+        part_vector(part, network, x, found)
+        for part, network, x in zip(seen, networks, found, strict=True)
     ]
     return vectors[0] if len(vectors) == 1 else jnp.concatenate(vectors)
 
 
-class Encoder(eqx.Module):
-    """An observation of `space` -> features: convolutions where there are images, then an MLP."""
+def part_vector(part: Part, network: Any, x: Array, found: list[Array]) -> Float[Array, " n"]:
+    """One array as a vector; `found` are all of them."""
+    if network is None:
+        return flat_vector(part.space, x)
+    if isinstance(network, CNN):
+        return network(pixels(part.space, x))
+    return network(x.astype(jnp.float32), viewer(part, found))
 
-    cnns: tuple[CNN | None, ...]  # one per array of the observation; None for vectors
+
+class Encoder(eqx.Module):
+    """An observation of `space` -> features: a network for each picture or board, then an MLP."""
+
+    cnns: tuple[Any, ...]  # the network over each array of the observation; None for vectors
     mlp: MLP
     space: Space = eqx.field(static=True)
     n_in: int = eqx.field(static=True)  # width of the dense layers' input
     layer: Layer = eqx.field(static=True)
+    name: str = eqx.field(static=True)  # in ENCODERS
 
     def __init__(
         self,
@@ -119,18 +204,21 @@ class Encoder(eqx.Module):
         activation: str = "tanh",
         conv_layers: Sequence[tuple[int, int, int]] | None = None,
         layer: Layer = Linear,
+        look: tuple[str, int] = ("auto", 16),
     ):
-        spaces = array_spaces(space)
-        keys = (key,) if not any(map(is_image, spaces)) else jax.random.split(key, len(spaces) + 1)
-        self.space = space
-        self.cnns = tuple(
-            make_cnn(keys[i], leaf, conv_layers) if is_image(leaf) else None
-            for i, leaf in enumerate(spaces)
-        )
+        name, cell_width = look
+        seen = parts_for(name, space)
+        how = Look(cell_width, activation, conv_layers)
+        plain = not any(is_image(part.space) for part in seen)
+        keys = (key,) * (len(seen) + 1) if plain else jax.random.split(key, len(seen) + 1)
+        self.space, self.name, self.layer = space, name, layer
+        self.cnns = tuple(ENCODERS[name](keys[i], part, how) for i, part in enumerate(seen))
         example = jax.eval_shape(space.sample, jax.random.key(0))
-        self.n_in = jax.eval_shape(partial(join, space, self.cnns), example).shape[0]
+        self.n_in = jax.eval_shape(partial(join, space, name, self.cnns), example).shape[0]
         self.mlp = MLP(keys[-1], self.n_in, hidden_sizes, activation, layer)
-        self.layer = layer
+
+    def _join(self, obs: PyTree) -> Float[Array, " n"]:
+        return join(self.space, self.name, self.cnns, obs)
 
     @property
     def width(self) -> int:
@@ -139,14 +227,22 @@ class Encoder(eqx.Module):
 
     def __call__(self, obs: PyTree) -> Float[Array, " out"]:
         """The features of one observation."""
-        return self.mlp(join(self.space, self.cnns, obs))
+        return self.mlp(self._join(obs))
 
     def batch(self, obs: PyTree) -> Float[Array, " out B"]:
         """The features of observations `[B, ...]`, a column each: for layers that are `Linear`.
 
         Equal to `vmap`, but faster.
         """
-        return self.mlp(jax.vmap(partial(join, self.space, self.cnns), out_axes=-1)(obs))
+        return self.mlp(jax.vmap(self._join, out_axes=-1)(obs))
+
+
+def encoder_of(
+    config: Any, key: Key, space: Space, hidden_sizes: Sequence[int], layer: Layer = Linear
+) -> Encoder:
+    """The encoder of `space` that an algorithm's config describes."""
+    look = config.encoder, config.cell_width
+    return Encoder(key, space, hidden_sizes, config.activation, config.conv_layers, layer, look)
 
 
 def make_cnn(

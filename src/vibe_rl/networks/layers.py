@@ -112,21 +112,29 @@ class CNN(eqx.Module):
 
     kernels: tuple[Array, ...]  # [k, k, in, out]
     strides: tuple[int, ...] = eqx.field(static=True)
+    padding: str = eqx.field(static=True)  # VALID: none; SAME: as large as before at a stride of 1
 
-    def __init__(self, key: Key, shape: tuple[int, ...], layers: Sequence[tuple[int, int, int]]):
+    def __init__(
+        self,
+        key: Key,
+        shape: tuple[int, ...],
+        layers: Sequence[tuple[int, int, int]],
+        padding: str = "VALID",
+    ):
         keys = jax.random.split(key, len(layers))
         kernels, channels = [], shape[-1]
         for layer_key, (n_out, side, _) in zip(keys, layers, strict=True):
             flat = orthogonal(layer_key, side * side * channels, n_out, math.sqrt(2.0))
             kernels.append(flat.reshape(side, side, channels, n_out))
             channels = n_out
-        if min(feature_map(shape, layers)) < 1:
+        if padding == "VALID" and min(feature_map(shape, layers)) < 1:
             raise ConfigError(
                 f"conv_layers {tuple(layers)} leave nothing of an image of {shape[0]} x {shape[1]} "
                 "pixels: give smaller kernels or strides."
             )
         self.kernels = tuple(kernels)
         self.strides = tuple(stride for _, _, stride in layers)
+        self.padding = padding
 
     def __call__(self, image: Float[Array, " H W C"]) -> Float[Array, " out"]:
         """The last feature map, flattened."""
@@ -134,7 +142,7 @@ class CNN(eqx.Module):
         for kernel, stride in zip(self.kernels, self.strides, strict=True):
             layout = ("NHWC", "HWIO", "NHWC")
             x = jax.lax.conv_general_dilated(
-                x, kernel, (stride, stride), "VALID", dimension_numbers=layout
+                x, kernel, (stride, stride), self.padding, dimension_numbers=layout
             )
             x = jax.nn.relu(x)
         return x.ravel()

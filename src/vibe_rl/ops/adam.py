@@ -9,6 +9,7 @@ run beside the products of the next.
 from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
 import optax
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
@@ -50,3 +51,11 @@ class Adam(NamedTuple):
     def flattens(self, params: PyTree) -> bool:
         """Not with a matrix so large that it may be split over devices."""
         return self.flat and not any(map(is_large, jax.tree.leaves(params)))
+
+
+def norms_by_name(grads: PyTree) -> dict[str, Float[Array, ""]]:
+    """The norm of every array of a gradient, under where it is, such as `actor.mlp.weight`."""
+    leaves = jax.tree.leaves_with_path(grads)
+    names = [jax.tree_util.keystr(path, simple=True, separator=".") for path, _ in leaves]
+    norms = [jnp.sqrt(jnp.sum(leaf**2)) for _, leaf in leaves]
+    return {f"grad_norm.{name}": norm for name, norm in zip(names, norms, strict=True)}

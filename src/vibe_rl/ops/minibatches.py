@@ -8,6 +8,7 @@ strong pseudo-random permutation of random functions. Tests compare its statisti
 """
 
 import math
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -55,6 +56,13 @@ def permutation(key: Key, n: int) -> Int[Array, " {n}"]:
     return (left * np.uint32(b) + right).astype(jnp.int32)
 
 
+class Minibatch(NamedTuple):
+    """One of an update's; all of them have a leading axis more."""
+
+    index: Array  # int32 [S, B]
+    holds: Array | None  # bool [S, B], which places hold an example; None: all
+
+
 def minibatches(
     key: Key, n: int, n_epochs: int, n_minibatches: int, n_shards: int = 1
 ) -> Int[Array, " M S B"]:
@@ -64,6 +72,22 @@ def minibatches(
     nothing is exchanged between them.
     """
     return in_minibatches(permutations(key, n, n_epochs, n_shards), n_minibatches)
+
+
+def draw_minibatches(
+    key: Key,
+    shape: tuple[int, ...],
+    counts: Bool[Array, " S n"] | None,
+    n_epochs: int,
+    n_minibatches: int,
+    even: bool = False,
+) -> Minibatch:
+    """All minibatches of an update's epochs over `[S, n]` examples, or over those that count."""
+    n_shards, n = shape
+    if counts is None:
+        return Minibatch(minibatches(key, n, n_epochs, n_minibatches, n_shards), None)
+    orders = permutations(key, n, n_epochs, n_shards)
+    return Minibatch(*counting_minibatches(orders, counts, n_minibatches, even))
 
 
 def permutations(key: Key, n: int, n_epochs: int, n_shards: int) -> Int[Array, " E S n"]:

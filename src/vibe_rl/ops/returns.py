@@ -110,3 +110,11 @@ def explained_variance(
     varies = spread > ROUNDING * jnp.mean(target**2, where=counts)
     explained = 1.0 - jnp.var(target - value, where=counts) / (spread + 1e-8)
     return jnp.where(varies, explained, 0.0)
+
+
+def standardize(
+    advantage: Float[Array, "*B"], counts: Bool[Array, "*B"] | None = None
+) -> Float[Array, "*B"]:
+    """Mean 0 and standard deviation 1, over those that count."""
+    centred = advantage - advantage.mean(where=counts)
+    return centred / (jnp.sqrt(jnp.mean(centred**2, where=counts)) + 1e-8)

@@ -2,6 +2,7 @@
 
 from vibe_rl.policies.folder import export
 from vibe_rl.policies.loading import Policy, load
+from vibe_rl.policies.params import SavedAgent, load_params
 from vibe_rl.policies.registry import Figures, Published, publish
 from vibe_rl.policies.runs import export_run, publish_run
 
@@ -9,9 +10,11 @@ __all__ = [
     "Figures",
     "Policy",
     "Published",
+    "SavedAgent",
     "export",
     "export_run",
     "load",
+    "load_params",
     "publish",
     "publish_run",
 ]

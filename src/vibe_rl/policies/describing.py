@@ -5,11 +5,12 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from vibe_rl.algorithms.base import Algorithm
+from vibe_rl.checkpoint import spaces
 from vibe_rl.env.host import AnyEnvironment
 from vibe_rl.env.precision import SinglePrecisionWrapper
 from vibe_rl.env.wrappers import AutoResetWrapper, EpisodeStatisticsWrapper, layers
 from vibe_rl.networks import encoder
-from vibe_rl.policies import onnx, spaces, stablehlo
+from vibe_rl.policies import onnx, stablehlo
 from vibe_rl.policies.network import CLIP
 from vibe_rl.policies.numpy_runner import FORMAT
 from vibe_rl.policies.parts import kind_of
@@ -19,7 +20,8 @@ from vibe_rl.spaces import Masked
 from vibe_rl.types import PyTree, static_fields
 
 ARCHITECTURE = (
-    *("hidden_sizes", "activation", "conv_layers", "shared_backbone", "squash"),
+    *("hidden_sizes", "activation", "conv_layers", "encoder", "cell_width"),
+    *("shared_backbone", "squash"),
     *("dueling", "log_std_min", "log_std_max"),
 )
 """Settings, of which each algorithm has some."""

@@ -11,14 +11,17 @@ from typing import Any
 import jax
 import numpy as np
 
+from vibe_rl.algorithms.base import Algorithm
+from vibe_rl.checkpoint import spaces
 from vibe_rl.errors import ConfigError, shown
 from vibe_rl.experiment import load_run
-from vibe_rl.policies import spaces, stablehlo
+from vibe_rl.policies import stablehlo
 from vibe_rl.policies.describing import describe
 from vibe_rl.policies.folder import SAMPLED
 from vibe_rl.policies.network import network_of
 from vibe_rl.policies.numpy_runner import DESCRIPTION, Array, NumpyPolicy, PolicyError
 from vibe_rl.policies.numpy_runner import load as load_numpy
+from vibe_rl.policies.params import load_params
 from vibe_rl.policies.registered import downloaded
 from vibe_rl.policies.runs import about_run
 from vibe_rl.run_dir.directory import RunDir
@@ -88,8 +91,8 @@ def load(
     """A policy that was saved or exported.
 
     Args:
-        source: a folder that `export` wrote, a run directory, or `models:/NAME@ALIAS` or
-            `models:/NAME/VERSION` of MLflow's registry.
+        source: a folder that `export` wrote, a run directory, a `params_N.npz`, or
+            `models:/NAME@ALIAS` or `models:/NAME/VERSION` of MLflow's registry.
         best: of a run, takes the checkpoint with the best evaluation instead of the latest.
         tracking_uri: of the registry; None takes `MLFLOW_TRACKING_URI`, or `runs/mlflow.db`.
         obs_space: what is observed where the policy is to act; refused if it is not the policy's.
@@ -111,6 +114,8 @@ def find(source: str, best: bool, tracking_uri: str | None) -> Policy:
         return load_from_run(folder, best)
     if best:
         raise ConfigError(f"best True: {source} is no run directory, leave it out.")
+    if folder.suffix == ".npz":
+        return load_from_params(folder)
     if registered:
         with downloaded(source, tracking_uri) as copied:
             return load_folder(copied)
@@ -118,7 +123,7 @@ def find(source: str, best: bool, tracking_uri: str | None) -> Policy:
         return load_folder(folder)
     raise ConfigError(
         f"{shown(source)} is no policy: name a folder with {DESCRIPTION} in it, a run directory, "
-        "or models:/NAME@ALIAS."
+        "a params_N.npz, or models:/NAME@ALIAS."
     )
 
 
@@ -136,9 +141,21 @@ def load_from_run(path: Path, best: bool) -> Policy:
     """The policy of a run's checkpoint, without any export."""
     run, agent_state, notes = load_run(path, best)
     algorithm, state = run.algorithm, stablehlo.on_one_device(agent_state)
-    network = network_of(algorithm, state)
     about = {"run": about_run(run, RunDir.open(path), notes, best)}
-    description = plain(describe(algorithm, state) | about) | network.description()
+    return policy_of(algorithm, state, about)
+
+
+def load_from_params(path: Path) -> Policy:
+    """The policy of a file that was written with a checkpoint; see `load_params`."""
+    algorithm, state, metadata = load_params(path)
+    about = {key: metadata[key] for key in ("env_id", "env_kwargs", "step", "update", "seed")}
+    return policy_of(algorithm, state, {"run": about})
+
+
+def policy_of(algorithm: Algorithm, state: PyTree, about: Mapping[str, Any]) -> Policy:
+    """The policy of an agent's state, and what else its metadata are to tell."""
+    network = network_of(algorithm, state)
+    description = plain(describe(algorithm, state) | dict(about)) | network.description()
     program = stablehlo.sampled_program(algorithm, state)
     sampler = cache(partial(jax.jit, program)) if description["samples"] else None
     return make_policy(NumpyPolicy(description, network.params), sampler)

@@ -1,79 +1,43 @@
-"""A policy as a list of operations over named parameters: what every format is written from.
-
-Each operation is one of `numpy_runner.OPERATIONS`, about a batch. It names its inputs, its output
-and its parameters, so that the list is plain JSON and the parameters are arrays.
-"""
+"""A policy as a list of operations: what every format is written from."""
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from typing import Any
 
 import jax
 import numpy as np
 
 from vibe_rl.algorithms.base import Algorithm
-from vibe_rl.errors import ConfigError
 from vibe_rl.networks.actor_critic import choices, unit_bounds
-from vibe_rl.networks.encoder import array_spaces, is_image, picture_shape, scale
+from vibe_rl.networks.encoder import (
+    OF_ANY_SPACE,
+    array_spaces,
+    is_image,
+    parts_for,
+    picture_shape,
+    scale,
+)
 from vibe_rl.networks.layers import CNN, MLP, Linear, RowLinear
 from vibe_rl.ops.normalization import RunningStatistics
-from vibe_rl.policies.numpy_runner import FORMAT, NumpyPolicy
+from vibe_rl.policies.boards import board_vector
+from vibe_rl.policies.operations import Network, convolutions
 from vibe_rl.policies.parts import Parts, Streams, kind_of
-from vibe_rl.spaces import ArraySpace, Box, Dict, Discrete, Masked, MultiDiscrete, Space
+from vibe_rl.spaces import (
+    ArraySpace,
+    Board,
+    Box,
+    Dict,
+    Discrete,
+    Flat,
+    Masked,
+    MultiDiscrete,
+    Space,
+)
 from vibe_rl.types import PyTree
 
 CLIP = 10.0
 """Standard deviations at which observations are cut, as in `ops.normalization.normalize`."""
 EPSILON = np.float32(1e-8)
-
-
-@dataclass
-class Network:
-    """Inputs, operations, outputs and parameters, as they are put together."""
-
-    inputs: list[dict[str, Any]] = field(default_factory=list)
-    operations: list[dict[str, Any]] = field(default_factory=list)
-    outputs: dict[str, str] = field(default_factory=dict)
-    params: dict[str, np.ndarray] = field(default_factory=dict)
-
-    def input(self, name: str, path: Sequence[str], shape: Sequence[int], dtype: Any) -> str:
-        """An array of the observation; its name."""
-        kind = np.dtype(dtype).name
-        if kind == "bfloat16":
-            raise ConfigError(f"{name} of type bfloat16 cannot be exported: use float32.")
-        spec = {"name": name, "path": list(path), "shape": list(shape), "dtype": kind}
-        self.inputs.append(spec)
-        return name
-
-    def add(self, operation: str, *inputs: str, params: Any = None, **attributes: Any) -> str:
-        """The name of the output of one more operation.
-
-        Args:
-            operation: in `numpy_runner.OPERATIONS`.
-            *inputs: names.
-            params: arrays by the names of the operation's arguments.
-            **attributes: plain values.
-        """
-        number = len(self.operations)
-        names = {key: f"{number}_{operation}.{key}" for key in params or {}}
-        for key, array in (params or {}).items():
-            self.params[names[key]] = np.asarray(array, np.float32)
-        step = {"operation": operation, "inputs": list(inputs), "output": f"{number}_{operation}"}
-        self.operations.append(step | {"params": names, "attributes": attributes})
-        return f"{number}_{operation}"
-
-    def description(self) -> dict[str, Any]:
-        """All but the parameters, as JSON holds it."""
-        return {
-            "inputs": self.inputs,
-            "operations": self.operations,
-            "outputs": self.outputs,
-        }
-
-    def policy(self) -> NumpyPolicy:
-        """What runs it."""
-        return NumpyPolicy({"format": FORMAT, **self.description()}, self.params)
 
 
 def network_of(algorithm: Algorithm, state: PyTree) -> Network:
@@ -106,9 +70,16 @@ def greedy_dtype(algorithm: Algorithm, state: PyTree) -> str:
 def encode(network: Network, parts: Parts, space: Space) -> tuple[str, str | None]:
     """The features of an observation, and the legal actions if it says which they are."""
     encoder = parts.encoder
+    inputs = list(array_inputs(network, space))
+    if encoder.name not in OF_ANY_SPACE:
+        inputs = [part for name, leaf in inputs for part in taken_apart(network, leaf, name)]
+    names = [name for name, _ in inputs]
+    seen = zip(parts_for(encoder.name, space), encoder.cnns, names, strict=True)
     vectors = [
-        vector(network, leaf, name, encoder.cnns[i], leaf_statistics(parts.statistics, i))
-        for i, (name, leaf) in enumerate(array_inputs(network, space))
+        vector(network, part.space, name, cnn, leaf_statistics(parts.statistics, i))
+        if cnn is None or isinstance(cnn, CNN)
+        else board_vector(network, part, cnn, name, names)
+        for i, (part, cnn, name) in enumerate(seen)
     ]
     legal = None
     if isinstance(space, Masked):
@@ -138,6 +109,19 @@ def paths(space: Space) -> Iterator[tuple[list[str], ArraySpace]]:
         yield [], space
 
 
+def taken_apart(network: Network, space: ArraySpace, x: str) -> list[tuple[str, ArraySpace]]:
+    """The parts of a `Flat`; of any other array itself."""
+    if not isinstance(space, Flat):
+        return [(x, space)]
+    parts, begin = [], 0
+    for _, part in space.items:
+        end = begin + math.prod(part.shape)
+        name = network.add("part", x, begin=begin, end=end)
+        parts.append((network.add("reshape", name, shape=list(part.shape)), part))
+        begin = end
+    return parts
+
+
 def leaf_statistics(
     statistics: RunningStatistics | None, i: int
 ) -> tuple[np.ndarray, np.ndarray] | None:
@@ -160,6 +144,8 @@ def vector(network: Network, space: ArraySpace, x: str, cnn: CNN | None, statist
         x = network.add("standardise", x, params={"mean": mean, "scale": one_over_std}, clip=CLIP)
     if cnn is None:
         flat = len(space.shape) == 1
+        if is_image(space) and not isinstance(space, Board):
+            x = pixels(network, space, x)
         return x if flat else network.add("reshape", x, shape=[math.prod(space.shape)])
     x = convolutions(network, pixels(network, space, x), cnn)
     picture = jax.ShapeDtypeStruct(picture_shape(space), np.float32)
@@ -174,14 +160,6 @@ def pixels(network: Network, space: ArraySpace, x: str) -> str:
     if len(space.shape) == 4:
         x = network.add("transpose", x, axes=[2, 3, 1, 4])
     return network.add("reshape", x, shape=list(picture_shape(space)))
-
-
-def convolutions(network: Network, x: str, cnn: CNN) -> str:
-    """The last feature map."""
-    for kernel, stride in zip(cnn.kernels, cnn.strides, strict=True):
-        x = network.add("convolve", x, params={"kernel": kernel}, stride=stride)
-        x = network.add("activate", x, kind="relu")
-    return x
 
 
 def layers(network: Network, mlp: MLP, x: str) -> str:

@@ -200,6 +200,45 @@ def convolve(x: np.ndarray, kernel: np.ndarray, stride: int) -> np.ndarray:
     return np.concatenate(parts)
 
 
+def pad(x: np.ndarray, by: int) -> np.ndarray:
+    """A picture `[B, H, W, C]` with zeros around it."""
+    return np.pad(x, ((0, 0), (by, by), (by, by), (0, 0)))
+
+
+def viewer_cell(x: np.ndarray, rows: int, columns: int, row: int, column: int) -> np.ndarray:
+    """The cell `[B]` where a board's viewer stands, of the entries that say its row and column."""
+    places = [(row, rows - 1), (column, columns - 1)]
+    at, beside = (np.clip(np.round(x[:, i] * np.float32(n)), 0, n) for i, n in places)
+    return (at * np.float32(columns) + beside).astype(np.int64)
+
+
+def look_up(index: np.ndarray, table: np.ndarray) -> np.ndarray:
+    """An entry of a table for every example."""
+    return table[index]
+
+
+def rearrange(cells: np.ndarray, index: np.ndarray, table: np.ndarray) -> np.ndarray:
+    """Cells `[B, n, C]` in the order, or with the repetitions, of an entry of a table."""
+    return np.take_along_axis(cells, table[index].astype(np.int64)[:, :, None], 1)
+
+
+def add_outside(cells: np.ndarray) -> np.ndarray:
+    """Cells `[B, n, C]` with a one more each, and after them a cell of zeros."""
+    return np.pad(
+        np.pad(cells, ((0, 0), (0, 0), (0, 1)), constant_values=1), ((0, 0), (0, 1), (0, 0))
+    )
+
+
+def add(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """A sum."""
+    return x + y
+
+
+def dense_cells(x: np.ndarray, weight: np.ndarray, bias: np.ndarray) -> np.ndarray:
+    """x W + b of every cell `[B, n, C]`."""
+    return x @ weight + bias
+
+
 def activate(x: np.ndarray, kind: str) -> np.ndarray:
     """An activation by its name."""
     return ACTIVATIONS[kind](x)
@@ -292,6 +331,7 @@ OPERATIONS: dict[str, Callable[..., np.ndarray]] = {
     for function in (
         *(cast, reshape, transpose, divide, standardise, one_hot, concatenate, convolve, activate),
         *(dense, part, clip, join_streams, mask, choose, repeat, rescale),
+        *(pad, viewer_cell, look_up, rearrange, add_outside, add, dense_cells),
     )
 }
 """By the names that policy.json has."""

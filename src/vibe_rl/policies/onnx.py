@@ -138,6 +138,45 @@ def _convolve(writer: Writer, x: str, kernel: np.ndarray, stride: int) -> str:
     return writer.node("Transpose", out, perm=[0, 2, 3, 1])
 
 
+def _pad(writer: Writer, x: str, by: int) -> str:
+    sides = [0, by, by, 0]
+    return writer.node("Pad", x, writer.constant(sides + sides, np.int64))
+
+
+def _viewer_cell(writer: Writer, x: str, rows: int, columns: int, row: int, column: int) -> str:
+    places = []
+    for i, n in ((row, rows - 1), (column, columns - 1)):
+        entry = writer.node("Gather", x, writer.constant(i, np.int64), axis=1)
+        rounded = writer.node("Round", writer.node("Mul", entry, writer.constant(n)))
+        places.append(_clip(writer, rounded, 0.0, float(n)))
+    begin = writer.node("Mul", places[0], writer.constant(columns))
+    return _cast(writer, writer.node("Add", begin, places[1]), "int64")
+
+
+def _look_up(writer: Writer, index: str, table: np.ndarray) -> str:
+    return writer.node("Gather", writer.constant(table), index, axis=0)
+
+
+def _rearrange(writer: Writer, cells: str, index: str, table: np.ndarray) -> str:
+    whole = writer.constant(table[:, :, None], np.int64)
+    order = writer.node("Gather", whole, index, axis=0)
+    return writer.node("GatherND", cells, order, batch_dims=1)
+
+
+def _add_outside(writer: Writer, cells: str) -> str:
+    ends = (writer.constant(x, np.int64) for x in ([0, 0, 0, 0, 0, 1], [0, 0, 0, 0, 1, 0]))
+    ones = writer.node("Pad", cells, next(ends), writer.constant(1.0))
+    return writer.node("Pad", ones, next(ends))
+
+
+def _add(writer: Writer, x: str, y: str) -> str:
+    return writer.node("Add", x, y)
+
+
+def _dense_cells(writer: Writer, x: str, weight: np.ndarray, bias: np.ndarray) -> str:
+    return _add(writer, writer.node("MatMul", x, writer.constant(weight)), writer.constant(bias))
+
+
 def _activate(writer: Writer, x: str, kind: str) -> str:
     return ACTIVATIONS[kind](writer, x)
 
@@ -231,21 +270,28 @@ ACTIVATIONS: dict[str, Callable[[Writer, str], str]] = {
 }
 OPERATIONS: dict[str, Callable[..., str]] = {
     "activate": _activate,
+    "add": _add,
+    "add_outside": _add_outside,
     "cast": _cast,
     "choose": _choose,
     "clip": _clip,
     "concatenate": _concatenate,
     "convolve": _convolve,
     "dense": _dense,
+    "dense_cells": _dense_cells,
     "divide": _divide,
     "join_streams": _join_streams,
+    "look_up": _look_up,
     "mask": _mask,
     "one_hot": _one_hot,
+    "pad": _pad,
     "part": _part,
+    "rearrange": _rearrange,
     "repeat": _repeat,
     "rescale": _rescale,
     "reshape": _reshape,
     "standardise": _standardise,
     "transpose": _transpose,
+    "viewer_cell": _viewer_cell,
 }
 """How each operation of `numpy_runner.OPERATIONS` is written."""

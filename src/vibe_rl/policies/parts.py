@@ -45,6 +45,7 @@ class Kind(NamedTuple):
     distribution: Callable[[Any, Any, PyTree], Distribution]  # at one observation
     choice: str = "logits"  # what the greatest of is chosen
     samples: bool = True  # whether the policy is random at all
+    value: Callable[[Any, Any, PyTree], Array] | None = None  # None: that of the algorithm
 
 
 def _ppo(algorithm: PPO, state: PPOState) -> Parts:
@@ -55,6 +56,12 @@ def _ppo(algorithm: PPO, state: PPOState) -> Parts:
 
 def _ppo_distribution(algorithm: PPO, state: PPOState, obs: PyTree) -> Distribution:
     return state.params.policy(standardize_obs(state.obs_statistics, obs))
+
+
+def _ppo_value(algorithm: PPO, state: PPOState, obs: PyTree) -> Array:
+    """In the env's own unit of reward."""
+    value = state.params.value(standardize_obs(state.obs_statistics, obs))
+    return value / algorithm.config.reward_scale
 
 
 def _dqn(algorithm: DQN, state: DQNState) -> Parts:
@@ -80,7 +87,7 @@ def _sac_distribution(algorithm: SAC, state: SACState, obs: PyTree) -> Distribut
 
 
 KINDS: dict[type[Algorithm], Kind] = {
-    PPO: Kind(_ppo, _ppo_distribution),
+    PPO: Kind(_ppo, _ppo_distribution, value=_ppo_value),
     DQN: Kind(_dqn, _dqn_distribution, choice="values", samples=False),
     SAC: Kind(_sac, _sac_distribution),
 }
@@ -94,6 +101,12 @@ def kind_of(algorithm: Algorithm) -> Kind:
             return KINDS[base]
     names = ", ".join(kind.__name__ for kind in KINDS)
     raise ConfigError(f"{type(algorithm).__name__} cannot be exported: use one of {names}.")
+
+
+def value_of(algorithm: Algorithm, state: PyTree, obs: PyTree) -> Array | None:
+    """What the agent expects of an observation; None if it estimates nothing."""
+    value = kind_of(algorithm).value
+    return algorithm.value(state, obs) if value is None else value(algorithm, state, obs)
 
 
 def raw_outputs(algorithm: Algorithm, state: PyTree, obs: PyTree) -> dict[str, Array]:

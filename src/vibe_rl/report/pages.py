@@ -90,6 +90,7 @@ def run_page(subject: Subject, detail: Detail, prefix: str) -> Page:
         parts.append(section("Evaluation", *_evaluation(facts, drawn, detail, prefix)))
         parts += metrics(facts, drawn, detail, prefix)
     parts.append(_pair(facts.run_dir, sections.timing(facts.sessions), detail))
+    parts.append(sections.recordings(facts.run_dir))
     parts += [sections.settings(facts), sections.reproduce(facts)]
     history = sections.history(facts, facts.sessions)
     parts += [section("Sessions", history), sections.machine(facts)]

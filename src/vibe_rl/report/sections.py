@@ -3,6 +3,7 @@
 import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import quote
 
 from vibe_rl.configs.presets import PRESETS
 from vibe_rl.configs.train_config import from_dict, to_dict
@@ -12,6 +13,7 @@ from vibe_rl.report.command import differences, flat, preset_of, recorded, resum
 from vibe_rl.report.command import train_command as command_of
 from vibe_rl.report.facts import RunFacts
 from vibe_rl.report.html import Html, duration, join, note, number, section, table, tag
+from vibe_rl.run_dir.directory import RunDir
 from vibe_rl.run_dir.notes import SessionNote
 from vibe_rl.run_dir.plain import plain
 from vibe_rl.runner.timing import PHASES
@@ -24,6 +26,7 @@ OF_EVALUATIONS = (
     "q_start",
     "return_start",
 )
+FILMS = (".gif", ".mp4")
 MEANING = {
     "compile": "calls that compile",
     "chunks": "waiting for chunks of updates",
@@ -141,6 +144,16 @@ def normal(config: Mapping[str, Any]) -> dict[str, Any]:
         return plain(to_dict(from_dict(config)))
     except (ConfigError, TypeError, KeyError):
         return dict(config)
+
+
+def recordings(run_dir: RunDir) -> Html:
+    """Links to the films in the directory of a run; nothing if there are none."""
+    films = [path.name for path in sorted(run_dir.videos.glob("*")) if path.suffix in FILMS]
+    if not films:
+        return Html()
+    lines = [tag("li", tag("a", name, href=f"videos/{quote(name)}")) for name in films]
+    where = note("They lie beside this page where it is in the directory of the run.")
+    return section("Recordings", where, tag("ul", *lines))
 
 
 def settings(facts: RunFacts) -> Html:

@@ -15,6 +15,7 @@ OF_CHECKPOINTS = (
     "checkpoint_minutes",
     "checkpoint_share",
     "checkpoint_replay",
+    "save_params",
     "max_checkpoints",
     "keep_period",
     "resume",
@@ -86,8 +87,9 @@ class RunnerConfig(Typed):
     """Where the replay is: device, or host if the device's memory is too small."""
     matmul_precision: str = choice("highest", "high", "default")
     """Of float32 products: default (TF32 on recent GPUs), high or highest; no effect on a CPU."""
-    checkpoint_minutes: float = number(10.0, least=0)
-    """Minutes after which a checkpoint is due, whatever the number of steps."""
+    checkpoint_minutes: float | None = number(10.0, least=0)
+    """Minutes after which a checkpoint is due, whatever the number of steps; None leaves it to
+    checkpoint_interval."""
     checkpoint_share: float | None = number(None, least=0)
     """Largest share of the time that saving every checkpoint_interval may take; a checkpoint that
     is due sooner waits for the next interval. 1 saves every time; None is 1 if checkpoint_interval
@@ -95,7 +97,7 @@ class RunnerConfig(Typed):
     checkpoint_replay: bool = True
     """Whether checkpoints hold the replay; without it, a resumed run learns from an empty one."""
     track: tuple[str, ...] = ()
-    """Trackers that get the run besides its log: tensorboard, wandb, mlflow."""
+    """Trackers that get the run besides its log: tensorboard, wandb, mlflow, sqlite."""
     health_entropy: float | None = number(0.3, least=0, most=1)
     """Share of a uniform policy's entropy below which a line says so; None never does. Not of
     continuous actions."""
@@ -112,6 +114,9 @@ class RunnerConfig(Typed):
     health_stall: float | None = number(1 / 3, above=0)
     """Share of the run without a better return than at its beginning after which a line says so;
     None never does."""
+    save_params: bool = False
+    """Whether params_N.npz, what the agent acts with after N updates, lies in the run directory for
+    every checkpoint."""
 
 
 def check_runner(config: RunnerConfig) -> None:

@@ -10,11 +10,12 @@ import numpy as np
 from vibe_rl.env.base import Environment
 from vibe_rl.env.host import AnyEnvironment, HostEnvironment
 from vibe_rl.env.precision import fit_for_loop
-from vibe_rl.env.traced import inside_auto_reset, taken_metric, trace, unfit_shapes
+from vibe_rl.env.reductions import reductions, taken_names, unfit_tables
+from vibe_rl.env.traced import inside_auto_reset, trace, unfit_shapes
 from vibe_rl.env.wrappers import layers
 from vibe_rl.errors import ConfigError
 from vibe_rl.spaces import Space
-from vibe_rl.types import PyTree
+from vibe_rl.types import RESERVED_METRICS, PyTree
 
 
 def check_is_environment(env: Any) -> None:
@@ -91,6 +92,13 @@ def check_inside(env: Environment) -> None:
         raise ConfigError(f"environment {name_of(env)}: {problem}")
 
 
+def check_said(env: HostEnvironment, reserved: Iterable[str]) -> None:
+    """Raises ConfigError if what an environment on the host declares of episodes cannot work."""
+    info = {"episode": reductions(env, "episode")}
+    for problem in [*unfit_tables(env, info), *taken_names(env, info, reserved)]:
+        raise ConfigError(f"environment {name_of(env)}: {problem}")
+
+
 def name_of(env: AnyEnvironment) -> str:
     """The class of the environment below all wrappers."""
     *_, innermost = layers(env)
@@ -112,6 +120,7 @@ def fit_for_training(
         ConfigError: the loop cannot run it.
     """
     if isinstance(env, HostEnvironment):
+        check_said(env, {*reserved, *RESERVED_METRICS})
         return env
     check_hashable(env)
     check_env_params(env, env_params, num_envs)
@@ -122,7 +131,7 @@ def fit_for_training(
             f"environment {name_of(env)} does not reset itself when an episode ends "
             '(no info["final_obs"]): wrap it in AutoResetWrapper.'
         )
-    clashes = sorted(set(reserved) & set(traced.after.info.get("metrics", ())))
-    for problem in [*unfit_shapes(traced, weak=False), *map(taken_metric, clashes)]:
+    info = traced.after.info
+    for problem in [*unfit_shapes(traced, weak=False), *taken_names(env, info, reserved)]:
         raise ConfigError(f"environment {name_of(env)}: {problem}")
     return fit_for_loop(env)

@@ -10,6 +10,9 @@ from jaxtyping import Array
 
 from vibe_rl.env.base import Environment, Step
 from vibe_rl.env.precision import fit_for_loop
+from vibe_rl.env.reductions import column, named_columns
+from vibe_rl.env.traced import trace
+from vibe_rl.env.wrappers import EpisodeStatisticsWrapper
 from vibe_rl.types import AnyArray, EitherKey, Key, Number, PyTree, narrow, typed_key
 
 
@@ -28,6 +31,8 @@ class EvalMetrics(NamedTuple):
     finished: Array  # bool [n_episodes]; False where max_steps ended the episode
     q_start: Array | None = None  # mean value of the first observations, when greedy
     return_start: Array | None = None  # mean discounted return of the same episodes
+    metrics: dict[str, Array] = {}  # noqa: RUF012 - the env's own of episodes, as rows name them
+    episode_metrics: dict[str, Array] = {}  # noqa: RUF012 - the same, [n_episodes] each
 
 
 class Episodes(NamedTuple):
@@ -38,6 +43,7 @@ class Episodes(NamedTuple):
     finished: AnyArray  # bool
     discounted_return: AnyArray
     first_value: AnyArray | None  # None where the algorithm estimates none
+    own: dict[str, AnyArray]  # float32, what the env says of them, under the names of columns
 
 
 class Running(NamedTuple):
@@ -50,6 +56,10 @@ class Running(NamedTuple):
     episodes: Episodes  # so far
 
 
+Choice = Callable[[Running], tuple[PyTree, Key]]
+"""The next action of a running episode, and the key that is left for what comes after."""
+
+
 def begin_episode(
     value: Callable[[PyTree], Array | None], env: Environment, env_params: PyTree, key: Key
 ) -> Running:
@@ -57,13 +67,22 @@ def begin_episode(
     key, reset_key = jax.random.split(key)
     obs, state = env.reset(reset_key, env_params)
     zero, one = jnp.float32(0.0), jnp.float32(1.0)
-    return Running(
-        key, obs, state, one, Episodes(zero, jnp.int32(0), jnp.array(False), zero, value(obs))
-    )
+    own = dict.fromkeys(own_columns(env), zero)
+    episodes = Episodes(zero, jnp.int32(0), jnp.array(False), zero, value(obs), own)
+    return Running(key, obs, state, one, episodes)
+
+
+def own_columns(env: Environment) -> list[str]:
+    """The columns of what an env says of an episode.
+
+    It is traced without its counter, as when a run was prepared, and so not again.
+    """
+    known = env.env if isinstance(env, EpisodeStatisticsWrapper) else env
+    return list(named_columns(known, trace(known, known.default_params()).after.info, "episode"))
 
 
 def _continue_episode(
-    policy: Callable[[PyTree], PyTree],
+    choose: Choice,
     env: Environment,
     env_params: PyTree,
     gamma: Number,
@@ -76,8 +95,8 @@ def _continue_episode(
         return ~running.episodes.finished & (running.episodes.length < until)
 
     def step(running: Running) -> Running:
-        action = policy(running.obs)
-        return one_step(action, env, env_params, gamma, running)[0]
+        action, key = choose(running)
+        return one_step(action, env, env_params, gamma, running._replace(key=key))[0]
 
     return jax.lax.while_loop(unfinished, step, running)
 
@@ -95,6 +114,10 @@ def one_step(
         finished=after.terminated | after.truncated,
         discounted_return=before.discounted_return + discount * after.reward,
         first_value=before.first_value,
+        own={
+            n: jnp.asarray(x, jnp.float32)
+            for n, x in named_columns(env, after.info, "episode").items()
+        },
     )
     return Running(key, after.obs, after.state, discount * gamma, episodes), after
 
@@ -120,13 +143,25 @@ def evaluate(
         max_steps: env steps after which an episode is cut short.
         rng: split into one key per episode; never a key of the training stream.
     """
-    env, policy = fit_for_loop(env), partial(act_fn, agent_state)
+    choose = chosen_by(partial(act_fn, agent_state))
+    keys = jax.random.split(typed_key(rng), n_episodes)
+    return play_episodes(choose, fit_for_loop(env), env_params, keys, max_steps)
+
+
+def chosen_by(policy: Callable[[PyTree], PyTree]) -> Choice:
+    """The choices of a policy without chance, which uses no key."""
+    return lambda running: (policy(running.obs), running.key)
+
+
+def play_episodes(
+    choose: Choice, env: Environment, env_params: PyTree, keys: Array, max_steps: int
+) -> EvalMetrics:
+    """An episode for each key with the actions that are chosen; `env` counts its episodes."""
 
     def run_episode(key: Key) -> Running:
         first = begin_episode(no_value, env, env_params, key)
-        return _continue_episode(policy, env, env_params, 1.0, max_steps, first)
+        return _continue_episode(choose, env, env_params, 1.0, max_steps, first)
 
-    keys = jax.random.split(typed_key(rng), n_episodes)
     return summary(jax.vmap(run_episode)(keys).episodes)
 
 
@@ -149,8 +184,8 @@ def continue_evaluation(
 ) -> tuple[Running, EvalMetrics]:
     """The episodes once they are `until` steps long or have ended, and their results so far."""
     env, agent = fit_for_loop(env), narrow(agent)
-    policy, gamma = partial(greedy_action, agent), agent[0].config.gamma
-    step = partial(_continue_episode, policy, env, env_params, gamma, until)
+    choose, gamma = chosen_by(partial(greedy_action, agent)), agent[0].config.gamma
+    step = partial(_continue_episode, choose, env, env_params, gamma, until)
     running = jax.vmap(step)(running)
     return running, summary(running.episodes)
 
@@ -161,8 +196,9 @@ def no_value(obs: PyTree) -> None:
 
 
 def summary(episodes: Episodes) -> EvalMetrics:
-    """The results of single episodes, and their means."""
+    """The results of single episodes, and their means; NaN is what an env does not say of one."""
     valued = episodes.first_value is not None
+    said = [(own, values) for name, values in episodes.own.items() if (own := column(name))]
     return EvalMetrics(
         mean_return=episodes.episode_return.mean(),
         std_return=episodes.episode_return.std(),
@@ -172,6 +208,8 @@ def summary(episodes: Episodes) -> EvalMetrics:
         finished=episodes.finished,
         q_start=episodes.first_value.mean() if valued else None,  # type: ignore[union-attr]
         return_start=episodes.discounted_return.mean() if valued else None,
+        metrics={own.row_name: getattr(jnp, f"nan{own.how}")(x) for own, x in said},
+        episode_metrics={own.name: x for own, x in said},
     )
 
 

@@ -3,7 +3,7 @@
 The device acts and learns, the envs step in between. Everything else is as in `loop`.
 """
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -16,6 +16,8 @@ from jaxtyping import Array
 
 from vibe_rl.algorithms.base import Algorithm
 from vibe_rl.env.host import HostEnvironment, HostEnvs
+from vibe_rl.env.reductions import named_columns, reductions
+from vibe_rl.errors import ConfigError
 from vibe_rl.ops import prng
 from vibe_rl.runner.evaluation import Evaluation
 from vibe_rl.runner.evaluator import Episodes, greedy_action, summary
@@ -29,7 +31,7 @@ from vibe_rl.runner.hybrid import (
     with_host_ring,
 )
 from vibe_rl.runner.loop import Experience, MetricTable, TrainState, rollout_keys
-from vibe_rl.types import AnyArray, Key, Keys, PyTree, Transition, narrow
+from vibe_rl.types import AnyArray, Key, Keys, Number, PyTree, Transition, narrow
 
 AT_ONCE = 16
 """Envs that an evaluation opens side by side."""
@@ -40,6 +42,7 @@ class CountedEnvs:
     """Running envs, with what is to be acted on next and the sums of running episodes."""
 
     envs: HostEnvs
+    env: HostEnvironment  # what they are
     obs: PyTree
     episode_return: AnyArray  # float32 [N]
     episode_length: AnyArray  # int32 [N]
@@ -51,11 +54,27 @@ class CountedEnvs:
         self.episode_length = self.episode_length + np.int32(1)
         ended = (after.reward, after.terminated, after.truncated, after.final_obs)
         transition = Transition(self.obs, action, *ended, extras)
-        experience = Experience(transition, self.episode_return, self.episode_length, {})
+        counted = self.episode_return, self.episode_length
+        experience = Experience(transition, *counted, {}, self._own(after.episode))
         done, self.obs = np.logical_or(after.terminated, after.truncated), after.obs
         self.episode_return = np.where(done, np.float32(0), self.episode_return)
         self.episode_length = np.where(done, np.int32(0), self.episode_length)
         return experience
+
+    def _own(self, said: Mapping[str, AnyArray]) -> dict[str, AnyArray]:
+        """What the envs say of their episodes, under the names of columns.
+
+        Raises:
+            ConfigError: other things than they declare.
+        """
+        declared = reductions(self.env, "episode")
+        if set(said) != set(declared):
+            found, expected = (", ".join(sorted(x)) or "nothing" for x in (said, declared))
+            raise ConfigError(
+                f"a step of {type(self.env).__name__} says {found} of its episodes, and "
+                f"episode_metrics {expected}: let every step say what is declared, and no more."
+            )
+        return named_columns(self.env, {"episode": said}, "episode")
 
 
 @contextmanager
@@ -65,7 +84,7 @@ def open_envs(env: HostEnvironment, key: Key, num_envs: int) -> Iterator[Counted
     envs = env.open([int(seed) >> 1 for seed in np.asarray(bits)])
     try:
         zeros = np.zeros(num_envs, np.float32), np.zeros(num_envs, np.int32)
-        yield CountedEnvs(envs, narrow(envs.reset()), *zeros)
+        yield CountedEnvs(envs, env, narrow(envs.reset()), *zeros)
     finally:
         envs.close()
 
@@ -198,34 +217,55 @@ def evaluate_host_envs(
 ) -> Evaluation:
     """See `Executor.evaluate`; `AT_ONCE` episodes at a time, a step of each in a piece."""
     policy = algorithm, algorithm.portable(agent_state)
+    how = Player(partial(jit_greedy, policy), partial(jit_values, policy), algorithm.config.gamma)
+    return play_on_host(how, env, key, n_episodes, max_steps)
+
+
+class Player(NamedTuple):
+    """Who plays envs on the host."""
+
+    act: Callable[[PyTree], PyTree]  # observations [N, ...] to actions
+    value: Callable[[PyTree], Array | None]  # observations to values, None where it has none
+    gamma: Number = 1.0
+
+
+def play_on_host(
+    player: Player, env: HostEnvironment, key: Key, n_episodes: int, max_steps: int
+) -> Evaluation:
+    """Episodes of a player; see `evaluate_host_envs`."""
     begins = range(0, n_episodes, AT_ONCE)
     keys = jax.random.split(key, len(begins))
     rounds = []
     for env_key, begin in zip(keys, begins, strict=True):
         with open_envs(env, env_key, min(AT_ONCE, n_episodes - begin)) as envs:
-            rounds.append((yield from first_episodes(policy, envs, max_steps)))
+            rounds.append((yield from first_episodes(player, envs, max_steps)))
     yield summary(jax.tree.map(lambda *parts: jnp.concatenate(parts), *rounds))
 
 
 def first_episodes(
-    policy: tuple[Any, PyTree], envs: CountedEnvs, max_steps: int
+    player: Player, envs: CountedEnvs, max_steps: int
 ) -> Generator[None, None, Episodes]:
     """The first episode of each env, until its end or `max_steps`; yields after every step."""
-    values = jax.device_get(jit_values(policy, envs.obs))
+    values = jax.device_get(player.value(envs.obs))
     finished = np.zeros(len(envs.episode_length), bool)
     returns, lengths = envs.episode_return, envs.episode_length
     discounted, discount = np.zeros_like(returns), np.float32(1.0)
+    own: dict[str, AnyArray] = {}
     for _ in range(max_steps):
-        step = envs.step(jax.device_get(jit_greedy(policy, envs.obs)))
+        step = envs.step(jax.device_get(player.act(envs.obs)))
         returns = np.where(finished, returns, step.episode_return)
         lengths = np.where(finished, lengths, step.episode_length)
         discounted = np.where(finished, discounted, discounted + discount * step.transition.reward)
-        discount = discount * np.float32(policy[0].config.gamma)
+        own = {
+            name: np.where(finished, own.get(name, 0), np.asarray(x, np.float32))
+            for name, x in step.own.items()
+        }
+        discount = discount * np.float32(player.gamma)
         finished = finished | np.logical_or(step.transition.terminated, step.transition.truncated)
         if finished.all():
             break
         yield
-    return Episodes(returns, lengths, finished, discounted, values)
+    return Episodes(returns, lengths, finished, discounted, values, own)
 
 
 WITH_HOST_ENVS = Executor(

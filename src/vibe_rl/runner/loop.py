@@ -18,10 +18,16 @@ from jaxtyping import Array
 from vibe_rl.algorithms.base import Algorithm, Stage
 from vibe_rl.env.base import Environment
 from vibe_rl.env.host import AnyEnvironment
+from vibe_rl.env.reductions import named_columns
 from vibe_rl.errors import ConfigError
 from vibe_rl.ops import prng
 from vibe_rl.runner.env_faults import faulty_steps, first_faults
-from vibe_rl.runner.episodes import summarize_episodes
+from vibe_rl.runner.episodes import (
+    names_of_single,
+    reduce_ended,
+    reduce_steps,
+    summarize_episodes,
+)
 from vibe_rl.sharding import wait_for
 from vibe_rl.types import AnyArray, Key, Keys, PyTree, Transition, description, narrow, static
 
@@ -48,18 +54,20 @@ class MetricTable:
     """Scalars of some updates, a row each; one array, so that a chunk writes and sends one."""
 
     rows: AnyArray  # float32 [capacity, len(names)]
-    episodes: AnyArray  # float32 [capacity, 2, T * N], return and length where one ended, else 0
+    episodes: AnyArray  # float32 [capacity, 2 + K, T * N], figures of one that ended, else 0
     names: tuple[str, ...] = static()
 
     def on_host(self, n_updates: int) -> np.ndarray:
         """The first `n_updates` rows; waits for the device."""
         return np.asarray(self.rows)[:n_updates].copy()  # a view would keep the whole table
 
-    def ended(self, updates: slice) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Env step within these updates, return and length of every episode that ended in them."""
-        returns, lengths = np.moveaxis(np.asarray(self.episodes)[updates], 1, 0)
-        update, step = np.nonzero(lengths)
-        return update * lengths.shape[1] + step, returns[update, step], lengths[update, step]
+    def ended(self, updates: slice) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+        """Env step within these updates, and figures, of every episode that ended in them."""
+        figures = np.moveaxis(np.asarray(self.episodes)[updates], 1, 0)
+        update, step = np.nonzero(figures[1])
+        names = "episode_return", "episode_length", *names_of_single(self.names)
+        ended = dict(zip(names, figures[:, update, step], strict=True))
+        return update * figures.shape[2] + step, ended
 
     def columns(self, n_updates: int) -> dict[str, np.ndarray]:
         """The first `n_updates` entries of every metric."""
@@ -88,7 +96,8 @@ class Experience(NamedTuple):
     transition: Transition
     episode_return: Array
     episode_length: Array
-    metrics: dict[str, Array]  # means over the envs of info["metrics"]
+    metrics: dict[str, Array]  # info["metrics"], reduced over the envs
+    own: dict[str, Array]  # info["episode"], under the names of columns
 
 
 def params_axes(env: Environment, env_params: PyTree) -> PyTree:
@@ -125,18 +134,40 @@ def collect(
 ) -> tuple[TrainState, Experience]:
     """Steps every env `rollout_length` times; experience has leaves `[T, N, ...]`."""
     num_envs = jax.tree.leaves(state.obs)[0].shape[0]
-    act = jax.vmap(algorithm.act, in_axes=(None, 0, 0))
+    act_all = jax.vmap(algorithm.act, in_axes=(None, 0, 0))
+
+    def act(env_state: PyTree, obs: PyTree, keys: Array) -> tuple[PyTree, PyTree]:
+        return act_all(state.agent_state, obs, keys)
+
+    keys = rollout_keys(algorithm, state.agent_state, key, num_envs)
+    return play(act, env, env_params, state, keys)
+
+
+def play(
+    act: Callable[[PyTree, PyTree, Array], tuple[PyTree, PyTree]],
+    env: Environment,
+    env_params: PyTree,
+    state: TrainState,
+    keys: tuple[Keys, Keys],
+) -> tuple[TrainState, Experience]:
+    """Steps every env once for each row of keys; experience has leaves `[T, N, ...]`.
+
+    Args:
+        act: `act(env_state, obs, keys)`, the actions of all envs and their extras.
+        env: resets itself and counts its episodes.
+        env_params: see `params_axes`.
+        state: where it begins.
+        keys: of the actions and of the steps.
+    """
     step_envs = jax.vmap(env.step, in_axes=(0, 0, 0, params_axes(env, env_params)))
 
     def step(carry: Any, keys: tuple[Array, Array]) -> tuple[Any, Experience]:
         env_state, obs = carry
-        action, extras = act(state.agent_state, obs, keys[0])
+        action, extras = act(env_state, obs, keys[0])
         after = step_envs(keys[1], env_state, action, env_params)
-        return (after.state, after.obs), experience(obs, action, extras, after)
+        return (after.state, after.obs), experience(env, obs, action, extras, after)
 
-    act_keys, step_keys = rollout_keys(algorithm, state.agent_state, key, num_envs)
-    carry = (state.env_state, state.obs)
-    (env_state, obs), rollout = jax.lax.scan(step, carry, (act_keys, step_keys))
+    (env_state, obs), rollout = jax.lax.scan(step, (state.env_state, state.obs), keys)
     return state._replace(env_state=env_state, obs=obs), rollout
 
 
@@ -148,7 +179,9 @@ def rollout_keys(
     return algorithm.act_keys(agent_state, fresh), step_keys
 
 
-def experience(obs: PyTree, action: PyTree, extras: PyTree, after: Any) -> Experience:
+def experience(
+    env: Environment, obs: PyTree, action: PyTree, extras: PyTree, after: Any
+) -> Experience:
     """What is kept of one step of all envs."""
     transition = Transition(
         obs=obs,
@@ -163,20 +196,16 @@ def experience(obs: PyTree, action: PyTree, extras: PyTree, after: Any) -> Exper
         transition,
         after.info["episode_return"],
         after.info["episode_length"],
-        jax.tree.map(mean, after.info.get("metrics", {})),
+        reduce_steps(named_columns(env, after.info, "metrics")),
+        named_columns(env, after.info, "episode"),
     )
-
-
-def mean(metric: Array) -> Array:
-    """Over all entries, float32 of integers and booleans too."""
-    return jnp.mean(metric, dtype=jnp.float32)
 
 
 class UpdateMetrics(NamedTuple):
     """What the host may want to know of one update."""
 
     metrics: dict[str, Array]  # scalars
-    episodes: Array  # float32 [2, T * N], return and length of the episodes that ended, else 0
+    episodes: Array  # float32 [2 + K, T * N], return, length and what the env says of each episode
 
 
 def iteration(
@@ -193,13 +222,14 @@ def measure(rollout: Experience, metrics: dict[str, Array]) -> UpdateMetrics:
     """What the host may want to know of a rollout and of what was learned from it."""
     done = rollout.transition.terminated | rollout.transition.truncated
     episode = rollout.episode_return, rollout.episode_length
-    done, (returns, lengths), env_metrics, faulty = wait_for(
-        metrics, (done, episode, rollout.metrics, faulty_steps(rollout.transition))
+    done, (returns, lengths), env_metrics, own, faulty = wait_for(
+        metrics, (done, episode, rollout.metrics, rollout.own, faulty_steps(rollout.transition))
     )
     episodes = summarize_episodes(done, returns, lengths)
-    of_env = {name: mean(metric) for name, metric in env_metrics.items()}
-    each = jnp.stack([returns, lengths.astype(jnp.float32)])
-    each = jnp.where(done, each, 0.0).reshape(2, -1)
+    of_env = reduce_steps(env_metrics) | reduce_ended(own, done)
+    own_figures = [own[name].astype(jnp.float32) for name in sorted(own)]
+    each = jnp.stack([returns, lengths.astype(jnp.float32), *own_figures])
+    each = jnp.where(done, each, 0.0).reshape(len(each), -1)
     summary = episodes._asdict() | first_faults(faulty)._asdict()
     return UpdateMetrics(metrics | summary | of_env, each)
 
@@ -224,7 +254,7 @@ def iterations(
     algorithm, n_updates = narrow((algorithm, n_updates))
     once = jax.jit(partial(iteration, algorithm, env, env_params))  # traced once, used twice
     measured = jax.eval_shape(once, state)[1]
-    names, steps = tuple(measured.metrics), measured.episodes.shape[1]
+    names, (n_figures, steps) = tuple(measured.metrics), measured.episodes.shape
 
     def body(i: Array, carry: tuple[TrainState, Any]) -> tuple[TrainState, Any]:
         state, measured = once(carry[0])
@@ -232,7 +262,7 @@ def iterations(
         return state, jax.tree.map(write, carry[1], metrics_row(measured, each_episode))
 
     capacity = chunk_capacity(steps)
-    episodes = jnp.zeros((capacity, 2, steps * each_episode), jnp.float32)
+    episodes = jnp.zeros((capacity, n_figures, steps * each_episode), jnp.float32)
     tables = MetricTable(jnp.zeros((capacity, len(names)), jnp.float32), episodes, names)
     return jax.lax.fori_loop(0, n_updates, body, (state, tables))
 

@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
+from vibe_rl.env.reductions import column
 from vibe_rl.errors import NonFiniteLossError
 from vibe_rl.runner.env_faults import EnvFaults, check_faults
-from vibe_rl.runner.episodes import EpisodeSummary
+from vibe_rl.runner.episodes import EpisodeSummary, own_metrics
 from vibe_rl.runner.evaluator import EvalMetrics
 from vibe_rl.runner.loop import MetricTable
 from vibe_rl.runner.schedule import Timetable
@@ -116,12 +117,11 @@ class RowWriter:
 
     def _log_episodes(self, metrics: MetricTable, updates: slice, first: int) -> None:
         """A row for each episode that ended, where the loop reports single ones."""
-        for step, episode_return, length in zip(*metrics.ended(updates), strict=True):
-            row = {
-                "step": first * self.steps_per_update + int(step) + 1,
-                "episode_return": float(episode_return),
-                "episode_length": int(length),
-            }
+        steps, figures = metrics.ended(updates)
+        for i, step in enumerate(steps.tolist()):
+            row: Row = {"step": first * self.steps_per_update + step + 1}
+            row |= {name: float(values[i]) for name, values in figures.items()}
+            row["episode_length"] = int(row["episode_length"])
             self.tracker.log(row, row["step"])
 
     def _finish(self, update: int, evaluation: EvalMetrics | None) -> Row:
@@ -188,9 +188,9 @@ def summarize(parts: Sequence[Mapping[str, np.ndarray]]) -> Row:
     names = dict.fromkeys(name for part in parts for name in part)
     columns = {n: np.concatenate([part[n] for part in parts if n in part]) for n in names}
     sums = {name: columns.pop(name) for name in EpisodeSummary._fields}
-    metrics = {name: float(column.mean()) for name, column in columns.items()}
+    metrics = {name: float(x.mean()) for name, x in columns.items() if column(name) is None}
     metrics |= {name: float(columns[name][-1]) for name in COUNTERS if name in columns}
-    return metrics | episode_metrics(sums)
+    return metrics | own_metrics(parts) | episode_metrics(sums)
 
 
 def episode_metrics(sums: Mapping[str, np.ndarray]) -> Row:
@@ -216,5 +216,6 @@ def evaluation_row(evaluation: EvalMetrics) -> Row:
         "eval_finished": np.mean(evaluation.finished),
         "q_start": evaluation.q_start,
         "return_start": evaluation.return_start,
+        **{f"eval_{name}": figure for name, figure in evaluation.metrics.items()},
     }
     return {name: float(figure) for name, figure in figures.items() if figure is not None}

@@ -19,6 +19,7 @@ from vibe_rl.errors import reason
 from vibe_rl.runner.config import share_for_saving
 from vibe_rl.runner.evaluator import EvalMetrics
 from vibe_rl.runner.loop import TrainState
+from vibe_rl.runner.params_files import ParamsWriter
 from vibe_rl.runner.resuming import CUT, RUN, pack, saved_part
 from vibe_rl.runner.rows import Row
 from vibe_rl.runner.run import Run
@@ -42,6 +43,8 @@ class Saver:
         directory: of the checkpoints.
         notes: what is written down with every checkpoint.
         on_best: called with the step of a checkpoint that has become the best.
+        write_params: writes what the agent acts with, after each checkpoint.
+        clock: tells seconds.
 
     Raises:
         CheckpointExistsError: there are checkpoints, and neither resume nor overwrite is asked for.
@@ -53,8 +56,11 @@ class Saver:
         directory: str | Path,
         notes: Mapping[str, Any] | None = None,
         on_best: Callable[[int], None] | None = None,
+        write_params: ParamsWriter | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ):
         config, self.on_best = run.config, on_best
+        self._write_params, self._clock = write_params, clock
         self.run, self.notes = run, dict(notes or {})
         self.manager, _ = initialize_checkpoint_dir(
             directory,
@@ -67,7 +73,7 @@ class Saver:
             best_mode="max",
         )
         self.say: Callable[[str], object] = lambda text: None  # for people who wait
-        self._saved_at, self._best = time.monotonic(), -np.inf
+        self._saved_at, self._best = clock(), -np.inf
         self._mark_best()
         self._under_way: int | None = None  # the step of the checkpoint that is being written
         self._cost = 0.0  # seconds for which the last save kept the loop waiting
@@ -96,7 +102,8 @@ class Saver:
         """
         if self._under_way is not None and not greatest(self.manager.busy):
             self.settle()
-        late = time.monotonic() - self._saved_at >= 60 * self.run.config.checkpoint_minutes
+        minutes = self.run.config.checkpoint_minutes
+        late = minutes is not None and self._clock() - self._saved_at >= 60 * minutes
         kept = self.next_kept(update - 1) == update < self.run.n_updates
         by_steps = self.next_save(update - 1) == update and (kept or self._is_affordable())
         return bool(greatest(late or by_steps or self.improves(scores)))
@@ -104,7 +111,7 @@ class Saver:
     def _is_affordable(self) -> bool:
         """Whether saving takes no more than its share of the time; tells if a default says no."""
         config, share = self.run.config, share_for_saving(self.run.config)
-        if share >= 1 or self._cost <= share * (time.monotonic() - self._saved_at):
+        if share >= 1 or self._cost <= share * (self._clock() - self._saved_at):
             return True
         if config.checkpoint_share is None:
             say_once(
@@ -143,17 +150,20 @@ class Saver:
         tree = saved_part(self.run, state, self.run.config.checkpoint_replay)
         how = {"metrics": metrics, "metadata": self.notes | notes, "force": True}
         how |= {"replace": replace}
-        began = time.monotonic()
+        began = self._clock()
         self.settle()  # what went wrong before must not keep this one from being written
         with warn_on_failure(f"the checkpoint of step {step}"):
             self.manager.save(step, tree, **how)  # type: ignore[arg-type]
             self._under_way = step
             self._best = float(np.fmax(self._best, figure))
-        self.took(time.monotonic() - began)
+        if self._write_params is not None:
+            with warn_on_failure(f"params_{update}.npz"):
+                self._write_params(update, state)
+        self.took(self._clock() - began)
 
     def took(self, seconds: float) -> None:
         """Takes note of how long the loop has just waited for all that it saves."""
-        self._saved_at, self._cost = time.monotonic(), seconds
+        self._saved_at, self._cost = self._clock(), seconds
 
     def finish(
         self,

@@ -23,6 +23,7 @@ from vibe_rl.runner.noting import (
     noted_failure,
     watch_health,
 )
+from vibe_rl.runner.params_files import ParamsWriter
 from vibe_rl.runner.resuming import Found, check_checkpoints, latest
 from vibe_rl.runner.run import Run
 from vibe_rl.runner.saving import Saver
@@ -201,7 +202,10 @@ def make_saver(run: Run, directory: Path, run_dir: RunDir | None) -> Saver:
         "versions": versions(),
     }
     in_run_dir = run_dir is not None and directory == run_dir.checkpoints and is_first()
-    return Saver(run, directory, notes, run_dir.mark_best if in_run_dir else None)  # type: ignore[union-attr]
+    mark_best = run_dir.mark_best if in_run_dir else None  # type: ignore[union-attr]
+    folder = directory if run_dir is None else run_dir.root
+    write_params = ParamsWriter(folder, run) if run.config.save_params else None
+    return Saver(run, directory, notes, mark_best, write_params)
 
 
 def begin_tracking(run: Run, found: Found | None, tracker: Tracker) -> None:
@@ -261,3 +265,6 @@ def log_files(run: Run, run_dir: RunDir, tracker: Tracker) -> None:
         tracker.log_file(curve)
     if run_dir.best_checkpoint is not None:
         tracker.log_file(run_dir.best_checkpoint)
+    params = run_dir.root / f"params_{run.n_updates}.npz"
+    if params.exists():
+        tracker.log_file(params)

@@ -1,6 +1,7 @@
 """One process for one directory of checkpoints."""
 
 import os
+import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -23,6 +24,7 @@ except ImportError:  # Windows
 
 LOCK = ".lock"
 """The file in a directory while a process trains there; one that a killed process left is free."""
+ASKING = 0.05  # seconds, more than it takes to ask whether a directory is locked
 
 
 @contextmanager
@@ -52,8 +54,7 @@ def _acquire(path: Path) -> IO[bytes]:
         path.mkdir(parents=True, exist_ok=True)
         file = (path / LOCK).open("ab")
         try:
-            if fcntl is not None:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _take(file)
         except BlockingIOError:
             file.close()
             raise ConfigError(
@@ -62,6 +63,31 @@ def _acquire(path: Path) -> IO[bytes]:
         if _is_at(file, path / LOCK):
             return file
         file.close()  # its last owner removed it after this process had opened it
+
+
+def _take(file: IO[bytes]) -> None:
+    """Locks a file; tries again, for who only asks whether it is locked holds it for a moment."""
+    if fcntl is None:
+        return
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        time.sleep(ASKING)
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def is_locked(directory: Path) -> bool:
+    """Whether a process trains in the directory; always false where the system has no locks."""
+    if fcntl is None:
+        return False
+    try:
+        with (directory / LOCK).open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:  # there is no lock, or none that this user may see
+        return False
+    return False
 
 
 def _is_at(file: IO[bytes], path: Path) -> bool:

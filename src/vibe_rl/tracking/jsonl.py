@@ -131,14 +131,20 @@ def read_metrics(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
         return rows
 
 
-def rewind(path: str | os.PathLike[str], step: int) -> Path | None:
-    """Moves the rows later than `step` into a file beside `path`, which is returned.
+def rewind(path: str | os.PathLike[str], step: int, folder: Path | None = None) -> Path | None:
+    """Moves the rows later than `step` into another file, which is returned.
 
-    They were written after the last checkpoint by a process that was lost; the run that resumes
-    there writes these steps again.
+    They were written after the last checkpoint by a process that was lost, or after one that a run
+    goes back to; the run that resumes there writes these steps again.
+
+    Args:
+        path: the log.
+        step: the last that stays.
+        folder: of the new file, which has the log's name there; None makes one beside the log,
+            `..._set_aside_1` and so on.
 
     Returns:
-        The new file, `..._set_aside_1` and so on; None if there are no such rows.
+        The new file; None if there are no such rows.
     """
     path = Path(path)
     lines = path.read_bytes().splitlines(keepends=True) if path.exists() else []
@@ -146,7 +152,7 @@ def rewind(path: str | os.PathLike[str], step: int) -> Path | None:
     if first == len(lines):
         return None
     names = numbered_names(f"{path.stem}_set_aside", path.suffix, first="_1")
-    aside = first_free(path.parent, names)
+    aside = first_free(path.parent, names) if folder is None else folder / path.name
     for file_path, part in ((aside, lines[first:]), (path, lines[:first])):
         with write_atomically(file_path) as file:
             file.writelines(part)

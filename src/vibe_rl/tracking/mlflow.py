@@ -244,6 +244,13 @@ def read_ids(run_dir: RunDir | None) -> dict[str, str]:
     return {} if path is None or not path.exists() else json.loads(path.read_text())
 
 
+def branch(run_dir: RunDir, step: int, folder: Path) -> None:
+    """Sets the ids of a run aside: metrics stay there for good, so what resumes has another run."""
+    path = run_dir.root / ID_FILE
+    if path.exists():
+        path.rename(folder / ID_FILE)
+
+
 def write_ids(run_dir: RunDir | None, tracking_uri: str, run_id: str) -> None:
     """Lets a resumed run find its MLflow run."""
     if run_dir is not None:

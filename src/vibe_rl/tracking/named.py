@@ -12,13 +12,14 @@ from vibe_rl.run_dir.directory import RunDir
 from vibe_rl.run_dir.divergence import divergence_of
 from vibe_rl.system.lock import lock_directory
 from vibe_rl.tracking.jsonl import read_metrics
+from vibe_rl.tracking.settings import Translated, read_settings
 
 
 class Named(NamedTuple):
     """A tracker that has a name."""
 
-    module: str  # of `open_for(run_dir, new, live)`, and of `check_settings()` if it has any
-    package: str  # that has to be installed
+    module: str  # of `open_for(run_dir, new, live)`; it may have `check_settings()` and `branch`
+    package: str | None  # that has to be installed
     apart: bool = False  # whether it takes time, or may hang, and has a process of its own
 
 
@@ -26,6 +27,7 @@ TRACKERS = {
     "tensorboard": Named("vibe_rl.tracking.tensorboard", "tensorboardX"),
     "wandb": Named("vibe_rl.tracking.wandb", "wandb", apart=True),
     "mlflow": Named("vibe_rl.tracking.mlflow", "mlflow", apart=True),
+    "sqlite": Named("vibe_rl.tracking.sqlite", None),
 }
 
 
@@ -41,6 +43,21 @@ def check_names(names: Sequence[str]) -> None:
         raise ConfigError(f"track {','.join(names)}: name each tracker once.")
 
 
+def branch(run_dir: RunDir, step: int, folder: Path) -> None:
+    """Tells the trackers of a run that it goes back to an env step and then may take another way.
+
+    Those that cannot forget rows begin another run there; what named the old one is moved.
+
+    Args:
+        run_dir: of the run, which nobody trains.
+        step: the last whose rows stay.
+        folder: where what is set aside goes.
+    """
+    for tracker in TRACKERS.values():
+        module = import_module(tracker.module)
+        getattr(module, "branch", lambda *_: None)(run_dir, step, folder)
+
+
 def caught_up(
     name: str, run_dir: RunDir, step: int | None, size: int | None = None, live: bool = True
 ) -> Any:
@@ -54,6 +71,9 @@ def caught_up(
         live: whether the run is being trained.
     """
     tracker = import_module(TRACKERS[name].module).open_for(run_dir, new=step is None, live=live)
+    settings = read_settings(run_dir)
+    if settings.names or settings.sums:
+        tracker = Translated(tracker, settings)
     if step is not None:
         tracker.rewind(step)
         replay(rows_of(run_dir.log_path(), size), tracker, step)

@@ -68,7 +68,7 @@ def open_named(
 def is_installed(name: str) -> bool:
     """Whether a tracker's package is there; if not, a line says so."""
     package = TRACKERS[name].package
-    if find_spec(package) is not None:
+    if package is None or find_spec(package) is not None:
         return True
     say_once(f"track {name} needs {package}, so nothing is sent: pip install 'vibe-rl[{name}]'.")
     return False

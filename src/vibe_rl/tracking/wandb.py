@@ -4,6 +4,7 @@ Offline files are sent later by `wandb sync`. The run's id is kept in the run di
 resumed run continues it. Rows of one env step are one row there, as its steps only grow.
 """
 
+import logging
 import os
 import re
 from collections.abc import Mapping
@@ -21,9 +22,13 @@ from vibe_rl.run_dir.directory import RunDir
 from vibe_rl.run_dir.files import write_atomically
 from vibe_rl.run_dir.group import group_of
 from vibe_rl.tracking.base import Status, Tracker, is_finite
+from vibe_rl.tracking.settings import read_settings
 
+LOGGER = logging.getLogger("vibe_rl")
 ID_FILE = "wandb_id.txt"
 STEP_FILE = "wandb_step.txt"
+BRANCH_FILE = "wandb_branch.txt"
+"""From which run, and which of its steps, a run that went back continues."""
 PROJECT = "vibe_rl"
 SERVICE = "https://api.wandb.ai"
 SECONDS, INIT_SECONDS = 2.0, 5.0
@@ -45,6 +50,7 @@ class WandbTracker(Tracker):
         config: settings to record.
         run_dir: keeps the run's id, and its files while it is offline.
         new: begins a run though the run directory names one.
+        artifacts: whether files are sent.
         **init_kwargs: for `wandb.init`.
 
     Raises:
@@ -59,6 +65,7 @@ class WandbTracker(Tracker):
         run_dir: str | os.PathLike[str] | None = None,
         *,
         new: bool = False,
+        artifacts: bool = True,
         **init_kwargs: Any,
     ):
         self._wandb = require("wandb", "wandb", "Weights & Biases trackers")
@@ -70,7 +77,8 @@ class WandbTracker(Tracker):
         }
         self._run_dir = None if run_dir is None else Path(run_dir)
         self._run: Any = None
-        self._id = None if new else self._read(ID_FILE)
+        self._artifacts = artifacts
+        self._new, self._id = new, None if new else self._read(ID_FILE)
         self._known = int(self._read(STEP_FILE) or -1) if self._id else -1  # the last step there
         self._step = self._known  # of the last row
         self._rewind_to: int | None = None
@@ -105,8 +113,10 @@ class WandbTracker(Tracker):
 
     @override
     def log_file(self, path: str | os.PathLike[str]) -> None:
+        if not self._artifacts:
+            return
         path, run = Path(path), self._open()
-        kind = "model" if path.is_dir() else "figure"
+        kind = "model" if path.is_dir() or path.suffix == ".npz" else "figure"
         stem = "checkpoint" if path.is_dir() else path.stem
         artifact = self._wandb.Artifact(re.sub(r"[^\w.-]", "-", f"{run.id}-{stem}"), type=kind)
         (artifact.add_dir if path.is_dir() else artifact.add_file)(str(path))
@@ -127,9 +137,25 @@ class WandbTracker(Tracker):
 
     def _open(self) -> Any:
         if self._run is None:
-            self._run = self._continued() or self._init()
+            self._run = self._continued() or self._branched() or self._init()
             self._write(ID_FILE, self._run.id)
+            if self._run_dir is not None:
+                (self._run_dir / BRANCH_FILE).unlink(missing_ok=True)
         return self._run
+
+    def _branched(self) -> Any:
+        """The run that this one has gone back in, where the service rewinds it; else None.
+
+        Another run then gets all rows up to there.
+        """
+        place = None if self._new else self._read(BRANCH_FILE)
+        if place is None or self._mode in NOT_THERE:
+            return None
+        with suppress(self._wandb.Error):
+            run = self._init(resume_from=place)
+            self._known = self._step = int(place.rpartition("=")[2])
+            return run
+        return None
 
     def _continued(self) -> Any:
         """The run that continues an earlier one, if there is one.
@@ -192,7 +218,13 @@ def mode(wandb: Any) -> str | None:
         return os.environ["WANDB_MODE"]
     logged_in = wandb.login(prompt=False, verify=False)
     address = os.environ.get("WANDB_BASE_URL") or SERVICE
-    return None if logged_in and answers(address) else "offline"
+    if logged_in and answers(address):
+        return None
+    why = "gets no answer" if logged_in else "is not logged in"
+    LOGGER.warning(
+        f"wandb {why}: the run is kept offline in its folder logs, wandb sync sends it later."
+    )
+    return "offline"
 
 
 def answers(address: str, seconds: float = SECONDS) -> bool:
@@ -206,6 +238,25 @@ def answers(address: str, seconds: float = SECONDS) -> bool:
         return False
 
 
+def branch(run_dir: RunDir, step: int, folder: Path) -> None:
+    """Sets the id of a run aside, and notes where what resumes is to continue it."""
+    path = run_dir.root / ID_FILE
+    if not path.exists():
+        return
+    with write_atomically(run_dir.root / BRANCH_FILE) as file:
+        file.write(f"{path.read_text().strip()}?_step={step}\n".encode())
+    for name in (STEP_FILE, ID_FILE):
+        if (run_dir.root / name).exists():
+            (run_dir.root / name).rename(folder / name)
+
+
 def open_for(run_dir: RunDir, new: bool, live: bool) -> WandbTracker:
     """The tracker of a run."""
-    return WandbTracker(run_dir=run_dir.root, new=new)
+    settings = read_settings(run_dir).wandb
+    return WandbTracker(
+        settings.project,
+        settings.entity,
+        run_dir=run_dir.root,
+        new=new,
+        artifacts=settings.artifacts,
+    )

@@ -5,7 +5,7 @@ Batches, resets at episodes' ends and worker processes are Gymnasium's own (`gym
 
 import signal
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property, partial
@@ -22,6 +22,8 @@ from vibe_rl.spaces import Box, Dict, Discrete, Image, MultiBinary, MultiDiscret
 from vibe_rl.types import PyTree
 
 PARALLEL = ("sync", "async")
+SEEN = ("rgb_array", "ansi")
+"""The modes of rendering that return what is seen, the better first."""
 
 
 def gymnasium() -> Any:
@@ -37,12 +39,15 @@ class GymnasiumWrapper:
     `source` is an id such as `"LunarLander-v3"`, a function that makes one environment, or an
     environment that `gymnasium.make` has made, of which as many are made anew as are needed.
     `parallel` is `"sync"`, one after another in this process, or `"async"`, a process for each.
-    `kwargs` are arguments for an id.
+    `kwargs` are arguments for an id. `episode_metrics` are the scalars that the environment writes
+    into `info["episode"]` where an episode ends, and how each is reduced; see
+    `vibe_rl.env.reductions`.
     """
 
     source: Any
     parallel: str = "sync"
     kwargs: Mapping[str, Any] = field(default_factory=dict)
+    episode_metrics: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self):
         if self.parallel not in PARALLEL:
@@ -62,6 +67,11 @@ class GymnasiumWrapper:
             )
         return partial(gymnasium().make, self.source.spec)
 
+    @property
+    def conversions(self) -> tuple["Conversion", "Conversion"]:
+        """How observations and actions become ours, and theirs again."""
+        return self._spaces
+
     @cached_property
     def _spaces(self) -> tuple["Conversion", "Conversion"]:
         with closing(self._first()) as env:
@@ -78,6 +88,16 @@ class GymnasiumWrapper:
             is_unknown = isinstance(error, gymnasium().error.UnregisteredEnv)
             kind = UnknownNameError if is_unknown else ConfigError
             raise kind(f"Gymnasium cannot make this environment: {error}") from error
+
+    def open_shown(self) -> Any:
+        """One environment of Gymnasium's own, which renders images or else text if it can."""
+        env = self.make_one()
+        spec, modes = getattr(env, "spec", None), env.metadata.get("render_modes", ())
+        mode = next((mode for mode in SEEN if mode in modes), None)
+        if spec is None or mode is None or env.render_mode in SEEN:
+            return env
+        env.close()
+        return gymnasium().make(spec, render_mode=mode)
 
     def default_params(self) -> tuple[()]:
         """Nothing, `()`: constants are arguments of the environment's own class."""
@@ -101,7 +121,7 @@ class GymnasiumWrapper:
         else:
             with sigint_blocked():  # and JAX's threads forbid to fork
                 envs = vector.AsyncVectorEnv(make_all, context="spawn", **how)
-        return GymnasiumEnvs(envs, list(seeds), *self._spaces)
+        return GymnasiumEnvs(envs, list(seeds), *self._spaces, tuple(self.episode_metrics))
 
 
 def from_gymnasium(name: str, parallel: str = "sync", **kwargs: Any) -> GymnasiumWrapper:
@@ -130,7 +150,9 @@ def check_interface(env: Any) -> None:
     name = type(getattr(env, "unwrapped", env)).__name__
     first = returned(env.reset, 2, f"{name}.reset", "observation and info", seed=0)
     values = "observation, reward, terminated, truncated and info"
-    after = returned(env.step, 5, f"{name}.step", values, env.action_space.sample())
+    mask = first[1].get("action_mask") if isinstance(first[1], Mapping) else None
+    legal = () if mask is None else (np.asarray(mask, np.int8),)
+    after = returned(env.step, 5, f"{name}.step", values, env.action_space.sample(*legal))
     if not all(env.observation_space.contains(obs) for obs in (first[0], after[0])):
         warnings.warn(
             f"{name} shows observations outside its observation_space: see check_env(env).",
@@ -157,8 +179,16 @@ REMEDY = "wrap an environment of OpenAI's Gym in one of Gymnasium's, see its pag
 class GymnasiumEnvs:
     """Running environments; see `vibe_rl.env.host.HostEnvs`."""
 
-    def __init__(self, envs: Any, seeds: list[int], obs: "Conversion", action: "Conversion"):
+    def __init__(
+        self,
+        envs: Any,
+        seeds: list[int],
+        obs: "Conversion",
+        action: "Conversion",
+        said: tuple[str, ...] = (),
+    ):
         self.envs, self.seeds, self.obs, self.action = envs, seeds, obs, action
+        self.said = said  # names of scalars of info["episode"]
 
     def reset(self) -> PyTree:
         """The first observations."""
@@ -173,11 +203,32 @@ class GymnasiumEnvs:
             final = jax.tree.map(np.copy, obs)
             for i in np.flatnonzero(info["_final_obs"]).tolist():
                 set_entry(final, i, self.obs.to_ours(info["final_obs"][i]))
-        return HostStep(obs, np.asarray(reward, np.float32), terminated, truncated, final)
+        said = said_of_episodes(self.said, info, np.logical_or(terminated, truncated))
+        return HostStep(obs, np.asarray(reward, np.float32), terminated, truncated, final, said)
 
     def close(self) -> None:
         """Ends them, and their processes."""
         self.envs.close()
+
+
+def said_of_episodes(
+    names: Iterable[str], info: Mapping[str, Any], done: np.ndarray
+) -> dict[str, np.ndarray]:
+    """The scalars `[N]` of `info["episode"]` of the episodes that are done, NaN of others.
+
+    Raises:
+        ConfigError: one of them lacks one.
+    """
+    found, said = info.get("final_info", {}).get("episode", {}), {}
+    for name in names:
+        values = np.asarray(found.get(name, np.zeros(len(done))), np.float32)
+        if np.any(done & ~found.get(f"_{name}", np.zeros(len(done), bool))):
+            raise ConfigError(
+                f'an episode ended without info["episode"][{name!r}]: write it at every end, or '
+                "leave it out of episode_metrics."
+            )
+        said[name] = np.where(done, values, np.float32(np.nan))
+    return said
 
 
 def set_entry(batch: PyTree, i: int, example: PyTree) -> None:

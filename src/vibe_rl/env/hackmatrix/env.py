@@ -1,7 +1,7 @@
 """HackMatrix as an environment: the game, seen by a player and rewarded, with a time limit."""
 
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -104,6 +104,7 @@ class HackMatrix:
     observation: str = "flat"  # or "parts"
     undo_depth: int = 1  # turns that UNDO can take back
     layouts: Layouts = field(default=from_bank, repr=False)
+    step_metrics: ClassVar[dict[str, str]] = {"stage": "max"}
 
     def __post_init__(self):
         check_choice("shaping", self.shaping, ("published", "signed"))

@@ -82,5 +82,5 @@ def update_once(
     state = begin(run.env, run.first_params, agent_state, key, run.num_envs)
     state, measured = jit_iteration(run.algorithm, run.env, run.first_params, state)
     metrics = {name: float(x) for name, x in measured.metrics.items()}
-    ended = np.asarray(measured.episodes).T
+    ended = np.asarray(measured.episodes)[:2].T
     return state.agent_state, metrics, [Episode(float(r), int(n)) for r, n in ended if n]

@@ -78,7 +78,7 @@ class PPOTrainer(Playing):
         monitor: ends the training early, instead of a `ConvergenceMonitor` of the settings; each
             training has a copy of it, `progress.monitor`.
         callbacks: called after every update, before that of `train`.
-        track: names of trackers: tensorboard, wandb, mlflow.
+        track: names of trackers: tensorboard, wandb, mlflow, sqlite.
         trackers: objects that get a row every `log_frequency` updates and at each evaluation, at
             the number of the episode.
         run_dir: the run's directory, new unless it is resumed; None makes one in `base_dir`.

@@ -1,7 +1,7 @@
 """The programs that hit enemies."""
 
 from vibe_rl.env.hackmatrix import rules
-from vibe_rl.env.hackmatrix.reference.board import PLACES, Place, apart, surroundings
+from vibe_rl.env.hackmatrix.reference.board import PLACES, SURROUNDINGS, Place, apart
 from vibe_rl.env.hackmatrix.reference.chance import Chance, pick
 from vibe_rl.env.hackmatrix.reference.damage import Deeds, counts, damage, kill
 from vibe_rl.env.hackmatrix.reference.spawning import TYPES
@@ -11,7 +11,7 @@ from vibe_rl.env.hackmatrix.reference.state import Enemy, State
 def crashable(state: State) -> list[Place]:
     """The places round the player with a block, an enemy or a transmission."""
     taken = {each.place for each in [*state.enemies, *state.transmissions]} | set(state.blocks())
-    return [place for place in surroundings(state.player.place) if place in taken]
+    return [place for place in SURROUNDINGS[state.player.place] if place in taken]
 
 
 def crash(state: State, deeds: Deeds) -> None:
@@ -90,7 +90,7 @@ def d_bom(state: State, deeds: Deeds) -> None:
     daemons = [enemy for enemy in state.enemies if enemy.type == rules.DAEMON]
     nearest = min(daemons, key=lambda daemon: apart(daemon.place, state.player.place))
     kill(state, [nearest], deeds)
-    damage(state, state.enemies_at(surroundings(nearest.place)), 1, deeds)
+    damage(state, state.enemies_at(SURROUNDINGS[nearest.place]), 1, deeds)
 
 
 def anti_v(state: State, deeds: Deeds) -> None:

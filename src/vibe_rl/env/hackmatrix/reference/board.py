@@ -1,5 +1,7 @@
 """Places of the board and how they lie to each other."""
 
+from collections.abc import Iterable
+
 from vibe_rl.env.hackmatrix import rules
 
 Place = tuple[int, int]
@@ -18,21 +20,21 @@ def moved(place: Place, direction: Place) -> Place:
     return place[0] + direction[0], place[1] + direction[1]
 
 
-def neighbours(place: Place) -> list[Place]:
-    """Up to four: up, down, left, right."""
-    near = [moved(place, direction) for direction in rules.DIRECTIONS]
-    return [each for each in near if inside(each)]
+def around(place: Place, directions: Iterable[Place]) -> list[Place]:
+    """The cells one step away that the board has."""
+    return [near for near in (moved(place, each) for each in directions) if inside(near)]
+
+
+NEIGHBOURS = {place: around(place, rules.DIRECTIONS) for place in PLACES}
+"""Up to four of each place: up, down, left, right."""
+ALL_ROUND = [(row, col) for row in (-1, 0, 1) for col in (-1, 0, 1) if (row, col) != (0, 0)]
+SURROUNDINGS = {place: around(place, ALL_ROUND) for place in PLACES}
+"""Up to eight of each place, row by row."""
 
 
 def cross(place: Place) -> list[Place]:
     """What a siphon reaches: a place and its neighbours."""
-    return [place, *neighbours(place)]
-
-
-def surroundings(place: Place) -> list[Place]:
-    """Up to eight places, row by row."""
-    near = [moved(place, (row, col)) for row in (-1, 0, 1) for col in (-1, 0, 1)]
-    return [each for each in near if inside(each) and each != place]
+    return [place, *NEIGHBOURS[place]]
 
 
 def apart(a: Place, b: Place) -> int:

@@ -8,6 +8,9 @@ from vibe_rl.env.hackmatrix import rules
 from vibe_rl.env.hackmatrix.reference.board import Place
 from vibe_rl.errors import ConfigError, unknown
 
+MOST = 1_000_000
+"""The largest whole number that a field may have, unless the rules set a bound."""
+
 
 @dataclass(frozen=True)
 class Given:
@@ -34,13 +37,11 @@ class Given:
         """The error for a field's value."""
         return ConfigError(f"{self.name}.{field} {self.fields.get(field)!r}: {remedy}.")
 
-    def whole(self, field: str, low: int, high: int | None = None, default: int | None = None):
+    def whole(self, field: str, low: int, high: int = MOST, default: int | None = None) -> int:
         """A whole number within bounds; without a default it must be there."""
         value = self.fields.get(field, default)
-        fits = isinstance(value, int) and not isinstance(value, bool) and value >= low
-        if not fits or (high is not None and value > high):
-            bounds = f"of {low} or more" if high is None else f"from {low} to {high}"
-            raise self.refuse(field, f"give a whole number {bounds}")
+        if type(value) is not int or not low <= value <= high:
+            raise self.refuse(field, f"give a whole number from {low} to {high}")
         return value
 
     def flag(self, field: str) -> bool:

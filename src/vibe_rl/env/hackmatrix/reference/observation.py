@@ -1,7 +1,5 @@
 """What the player sees, as lists of numbers."""
 
-from collections.abc import Sequence
-
 from vibe_rl.env.hackmatrix import rules
 from vibe_rl.env.hackmatrix.reference.board import Place, in_line
 from vibe_rl.env.hackmatrix.reference.state import Cell, Content, Enemy, State, Transmission
@@ -99,7 +97,8 @@ def one_hot(index: int | None, size: int) -> Channels:
     return [float(i == index) for i in range(size)]
 
 
-def flat(seen: Observation) -> Sequence[float]:
+def flat(seen: Observation) -> list[float]:
     """All numbers in one row: player, programs, cells row by row."""
     player, programs, grid = seen
-    return [*player, *programs, *(number for row in grid for cell in row for number in cell)]
+    cells = (number for row in grid for cell in row for number in cell)
+    return [*player, *map(float, programs), *cells]

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Set
 
 from vibe_rl.env.hackmatrix import rules
-from vibe_rl.env.hackmatrix.reference.board import Place, apart, neighbours
+from vibe_rl.env.hackmatrix.reference.board import NEIGHBOURS, Place, apart
 from vibe_rl.env.hackmatrix.reference.state import Enemy, State
 
 
@@ -14,7 +14,7 @@ def distances(start: Place, enters: Callable[[Place], bool], end: Place) -> dict
     """
     found, frontier = {start: 0}, [start]
     while frontier:
-        reached = [(near, found[place] + 1) for place in frontier for near in neighbours(place)]
+        reached = [(near, found[place] + 1) for place in frontier for near in NEIGHBOURS[place]]
         frontier = []
         for place, distance in reached:
             if place not in found and (place == end or enters(place)):
@@ -66,11 +66,11 @@ def _step(state: State, enemy: Enemy, occupied: Set[Place]) -> Place | None:
         return None
     found = distances(goal, enters, enemy.place)
     nearer = found.get(enemy.place, 0) - 1
-    return next((near for near in neighbours(enemy.place) if found.get(near) == nearer), None)
+    return next((near for near in NEIGHBOURS[enemy.place] if found.get(near) == nearer), None)
 
 
 def _greedy(state: State, enemy: Enemy, occupied: Set[Place]) -> Place:
     """The neighbour nearest to the player, even if it is farther than the enemy is."""
-    near = [place for place in neighbours(enemy.place) if _may_stand(state, enemy, place)]
+    near = [place for place in NEIGHBOURS[enemy.place] if _may_stand(state, enemy, place)]
     free = [place for place in near if place not in occupied]
     return min(free, key=lambda place: apart(place, state.player.place), default=enemy.place)

@@ -68,7 +68,8 @@ def step_penalty(change: Change) -> float:
 
 def stage_completion(change: Change) -> float:
     """More for later stages."""
-    return rules.STAGE_REWARDS[change.before.stage - 1] if change.deeds.exit_reached else 0.0
+    paid = rules.STAGE_REWARDS[change.before.stage - 1]
+    return float(paid) if change.deeds.exit_reached else 0.0
 
 
 def score_gain(change: Change) -> float:
@@ -171,4 +172,4 @@ def no_parts() -> dict[str, float]:
 
 def parts(change: Change) -> dict[str, float]:
     """All 15, whose sum is the reward."""
-    return {name: float(TERMS[name](change)) for name in rules.PARTS}
+    return {name: TERMS[name](change) for name in rules.PARTS}

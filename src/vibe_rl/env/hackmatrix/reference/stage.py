@@ -3,7 +3,7 @@
 from collections.abc import Set
 
 from vibe_rl.env.hackmatrix import rules
-from vibe_rl.env.hackmatrix.reference.board import PLACES, Place, neighbours
+from vibe_rl.env.hackmatrix.reference.board import NEIGHBOURS, PLACES, Place
 from vibe_rl.env.hackmatrix.reference.chance import Chance, Slot, amount, coin, hides, pick
 from vibe_rl.env.hackmatrix.reference.paths import distances
 from vibe_rl.env.hackmatrix.reference.spawning import spawn
@@ -101,7 +101,7 @@ def is_valid(blocks: Set[Place], exit_pos: Place) -> bool:
     The flood starts at the first corner, so that it goes through an exit there, and nowhere else.
     """
     reached = distances(rules.CORNERS[0], lambda place: place not in blocks, exit_pos)
-    siphonable = all(set(neighbours(block)) - blocks for block in blocks)
+    siphonable = all(set(NEIGHBOURS[block]) - blocks for block in blocks)
     return siphonable and len(reached) == rules.N_CELLS - len(blocks)
 
 

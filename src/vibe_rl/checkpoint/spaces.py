@@ -1,4 +1,4 @@
-"""Spaces as plain values that JSON can hold, and back."""
+"""Spaces as plain values that JSON can hold, and back: beside parameters they say what is seen."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,9 +10,11 @@ from vibe_rl.errors import ConfigError
 from vibe_rl.run_dir.plain import plain
 from vibe_rl.spaces import (
     ArraySpace,
+    Board,
     Box,
     Dict,
     Discrete,
+    Flat,
     Image,
     Masked,
     MultiBinary,
@@ -37,10 +39,13 @@ def to_plain(space: Space) -> dict[str, Any]:
         return {"space": name, "view": to_plain(space.view), "n_actions": space.n_actions}
     if isinstance(space, Dict):
         return {"space": name, "spaces": {key: to_plain(part) for key, part in space.items}}
+    if isinstance(space, Flat):
+        return {"space": name, "parts": [[key, to_plain(part)] for key, part in space.items]}
     if isinstance(space, Box):
         low, high = map(_shortest, space.bounds)
         shape = list(space.shape)
-        return {"space": name, "low": low, "high": high, "shape": shape, "dtype": _dtype(space)}
+        box = {"space": name, "low": low, "high": high, "shape": shape, "dtype": _dtype(space)}
+        return box | ({"centre": plain(space.centre)} if isinstance(space, Board) else {})
     if isinstance(space, ArraySpace) and type(space) in FIELDS:
         made_of = {field: plain(getattr(space, field)) for field in FIELDS[type(space)]}
         return {"space": name, **made_of, "dtype": _dtype(space)}
@@ -58,16 +63,27 @@ def from_plain(record: Mapping[str, Any]) -> Space:
         return Masked(from_plain(record["view"]), record["n_actions"])
     if name == "Dict":
         return Dict({key: from_plain(part) for key, part in record["spaces"].items()})
-    if name == "Box":
-        bounds = (np.array(record[end], np.float64) for end in ("low", "high"))
-        shape = tuple(record["shape"])
-        low, high = (x if x.ndim == 0 else x.reshape(shape) for x in bounds)
-        return Box(low, high, shape, getattr(jnp, record["dtype"]))
+    if name == "Flat":
+        return Flat({key: from_plain(part) for key, part in record["parts"]})  # type: ignore[misc]
+    if name in ("Box", "Board"):
+        return _box(record)
     if name not in BY_NAME:
         raise ConfigError(f"space {name!r} does not exist: export the policy anew.")
     made_of = (record[field] for field in FIELDS[BY_NAME[name]])
     values = (tuple(x) if isinstance(x, list) else x for x in made_of)
     return BY_NAME[name](*values, getattr(jnp, record["dtype"]))  # type: ignore[call-arg]
+
+
+def _box(record: Mapping[str, Any]) -> Box:
+    """A Box or a Board."""
+    bounds = (np.array(record[end], np.float64) for end in ("low", "high"))
+    shape = tuple(record["shape"])
+    low, high = (x if x.ndim == 0 else x.reshape(shape) for x in bounds)
+    made_of = low, high, shape, getattr(jnp, record["dtype"])
+    if record["space"] == "Box":
+        return Box(*made_of)
+    centre = record["centre"]
+    return Board(*made_of, centre=None if centre is None else tuple(centre))
 
 
 def _shortest(bounds: tuple[float, ...]) -> Any:

@@ -1,8 +1,8 @@
-"""Sets of observations and actions: frozen, hashable descriptions, Gymnasium's names (2022)."""
+"""Spaces whose members are single arrays."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, fields, replace
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
 from typing import Any
 
 import jax
@@ -12,7 +12,7 @@ from jax.core import Tracer
 from jaxtyping import Array, Bool
 
 from vibe_rl.errors import ConfigError
-from vibe_rl.types import NARROWER, Key, MaskedObs, PyTree
+from vibe_rl.types import NARROWER, Key, PyTree
 
 SHOWN = 8
 """How many different bounds a space's representation shows."""
@@ -61,7 +61,8 @@ def check_counts(space: Space, counts: Iterable[Any]) -> None:
         raise ConfigError(f"{space}: give whole numbers of at least 1.")
 
 
-def _all(condition: Any) -> Bool[Array, ""]:
+def all_of(condition: Any) -> Bool[Array, ""]:
+    """Whether every entry is true."""
     return jnp.all(jnp.asarray(condition, bool))
 
 
@@ -83,7 +84,7 @@ class Discrete(ArraySpace):
 
     def contains(self, x: Any) -> Bool[Array, ""]:
         """Whether 0 <= x < n."""
-        return _all((x >= 0) & (x < self.n)) if self.fits(x) else _all(False)
+        return all_of((x >= 0) & (x < self.n)) if self.fits(x) else all_of(False)
 
 
 @dataclass(frozen=True, repr=False)
@@ -108,7 +109,11 @@ class MultiDiscrete(ArraySpace):
 
     def contains(self, x: Any) -> Bool[Array, ""]:
         """Whether every choice is in its range."""
-        return _all((x >= 0) & (x < np.array(self.nvec, np.int32))) if self.fits(x) else _all(False)
+        return (
+            all_of((x >= 0) & (x < np.array(self.nvec, np.int32)))
+            if self.fits(x)
+            else all_of(False)
+        )
 
 
 @dataclass(frozen=True, repr=False)
@@ -133,7 +138,7 @@ class MultiBinary(ArraySpace):
 
     def contains(self, x: Any) -> Bool[Array, ""]:
         """Whether every entry is 0 or 1."""
-        return _all((x == 0) | (x == 1)) if self.fits(x) else _all(False)
+        return all_of((x == 0) | (x == 1)) if self.fits(x) else all_of(False)
 
 
 def _bounds(value: Any, shape: tuple[int, ...], dtype: Any) -> tuple[float, ...]:
@@ -199,7 +204,8 @@ class Box(ArraySpace):
 
     def __repr__(self) -> str:
         low, high = map(_shown, self.bounds)
-        return f"Box({low}, {high}, {self.shape}, {jnp.dtype(self.dtype).name})"
+        dtype = jnp.dtype(self.dtype).name
+        return f"{type(self).__name__}({low}, {high}, {self.shape}, {dtype})"
 
     @property
     def low(self) -> np.ndarray:
@@ -249,7 +255,7 @@ class Box(ArraySpace):
 
     def contains(self, x: Any) -> Bool[Array, ""]:
         """Whether every entry lies within its bounds."""
-        return _all((self.low <= x) & (x <= self.high)) if self.fits(x) else _all(False)
+        return all_of((self.low <= x) & (x <= self.high)) if self.fits(x) else all_of(False)
 
 
 @dataclass(frozen=True, repr=False)
@@ -272,70 +278,7 @@ class Image(ArraySpace):
 
     def contains(self, x: Any) -> Bool[Array, ""]:
         """Whether `x` is a picture of this size."""
-        return _all(self.fits(x))
-
-
-@dataclass(frozen=True, init=False)
-class Dict(Space):
-    """A dictionary of spaces; members are dictionaries with the same names."""
-
-    items: tuple[tuple[str, Space], ...]
-
-    def __init__(self, spaces: Mapping[str, Space]):
-        object.__setattr__(self, "items", tuple(sorted(spaces.items())))
-
-    def sample(self, key: Key) -> dict[str, PyTree]:
-        """A member of each space, drawn independently."""
-        keys = jax.random.split(key, len(self.items))
-        return {name: space.sample(keys[i]) for i, (name, space) in enumerate(self.items)}
-
-    def contains(self, x: Any) -> Bool[Array, ""]:
-        """Whether `x` has these names and each value is a member of its space."""
-        if not isinstance(x, dict) or sorted(x) != [name for name, _ in self.items]:
-            return _all(False)
-        return _all(jnp.stack([space.contains(x[name]) for name, space in self.items]))
-
-
-@dataclass(frozen=True)
-class Masked(Space):
-    """Observations that carry the legal actions: a `view` and one bool per action.
-
-    At least one is legal, but where the episode has ended and nothing follows.
-    """
-
-    view: Space
-    n_actions: int
-
-    def sample(self, key: Key) -> MaskedObs:
-        """A random view; every action legal."""
-        return MaskedObs(self.view.sample(key), jnp.ones(self.n_actions, bool))
-
-    def contains(self, x: Any) -> Bool[Array, ""]:
-        """Whether the view is a member and at least one action is legal."""
-        if not isinstance(x, MaskedObs) or np.shape(x.legal) != (self.n_actions,):
-            return _all(False)
-        return self.view.contains(x.view) & jnp.any(x.legal) & _all(x.legal.dtype == bool)
-
-
-def map_spaces(function: Callable[[Space], Space], space: Space) -> Space:
-    """`space` with every single space replaced, inside `Dict` and `Masked` too; masks are kept."""
-    if isinstance(space, Masked):
-        return replace(space, view=map_spaces(function, space.view))
-    if isinstance(space, Dict):
-        return Dict({name: map_spaces(function, part) for name, part in space.items})
-    return function(space)
-
-
-def map_views(function: Callable[..., Array], obs: PyTree, *rest: PyTree) -> PyTree:
-    """`function` of every array of the view, `rest` alongside; masks of `obs` are kept."""
-
-    def view(part: Any, *others: Any) -> Any:
-        if not isinstance(part, MaskedObs):
-            return function(part, *others)
-        views = [other.view for other in others]
-        return part._replace(view=map_views(function, part.view, *views))
-
-    return jax.tree.map(view, obs, *rest, is_leaf=lambda part: isinstance(part, MaskedObs))
+        return all_of(self.fits(x))
 
 
 def static_bound(value: Any, default: Any) -> float:
@@ -344,21 +287,3 @@ def static_bound(value: Any, default: Any) -> float:
     The largest entry of `value`, which may have one per env; `default` where it is traced.
     """
     return float(default if isinstance(value, Tracer) else np.max(value))
-
-
-def random_action(space: Space, obs: PyTree, key: Key) -> PyTree:
-    """A uniformly random action; among the legal ones where `obs` says which they are."""
-    if isinstance(obs, MaskedObs) and isinstance(space, Discrete):
-        least = jnp.finfo(jnp.float32).min
-        logits = jnp.where(obs.legal, jnp.zeros(obs.legal.shape, jnp.float32), least)
-        return jax.random.categorical(key, logits).astype(space.dtype)
-    return space.sample(key)
-
-
-def check_masks(obs_space: Space, n_actions: int) -> None:
-    """Raises ConfigError if observations mask another number of actions than there are."""
-    if isinstance(obs_space, Masked) and obs_space.n_actions != n_actions:
-        raise ConfigError(
-            f"observations mask {obs_space.n_actions} actions and there are {n_actions}: masks "
-            "need one entry per discrete action."
-        )

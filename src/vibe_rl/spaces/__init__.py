@@ -1,0 +1,36 @@
+"""Sets of observations and actions: frozen, hashable descriptions, Gymnasium's names (2022)."""
+
+from vibe_rl.spaces.actions import check_masks, random_action
+from vibe_rl.spaces.arrays import (
+    ArraySpace,
+    Box,
+    Discrete,
+    Image,
+    MultiBinary,
+    MultiDiscrete,
+    Space,
+    narrow_dtype,
+    static_bound,
+)
+from vibe_rl.spaces.parts import Board, Flat
+from vibe_rl.spaces.structured import Dict, Masked, map_spaces, map_views
+
+__all__ = [
+    "ArraySpace",
+    "Board",
+    "Box",
+    "Dict",
+    "Discrete",
+    "Flat",
+    "Image",
+    "Masked",
+    "MultiBinary",
+    "MultiDiscrete",
+    "Space",
+    "check_masks",
+    "map_spaces",
+    "map_views",
+    "narrow_dtype",
+    "random_action",
+    "static_bound",
+]

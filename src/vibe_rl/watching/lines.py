@@ -1,0 +1,88 @@
+"""Episodes as lines of text: one for a step, one for an end, or a block for all about a step."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from vibe_rl.env.cells import Row, Span
+from vibe_rl.types import PyTree
+from vibe_rl.watching.deciding import Decision
+from vibe_rl.watching.games import Moment
+from vibe_rl.watching.panel import decided, named, number, pair, parts_first
+
+SHORT = 8
+"""Entries of an array that are written out."""
+
+
+def step_line(moment: Moment, decision: Decision, after: Moment, names: Sequence[str]) -> str:
+    """What was done at a moment, how likely that was, and what it brought."""
+    fields = [f"step {moment.number}", f"action {action_text(decision, names)}"]
+    if decision.value is not None:
+        fields.append(f"value {number(decision.value)}")
+    fields += [f"reward {number(after.reward)}", f"return {number(after.episode_return)}"]
+    parts = {name: value for name, value in after.parts.items() if value}
+    return " | ".join([*fields, *listed(parts)])
+
+
+def action_text(decision: Decision, names: Sequence[str]) -> str:
+    """An action, by its name if it has one, and its probability."""
+    actions = np.ravel(decision.action)
+    if actions.dtype.kind == "f":
+        return " ".join(f"{x:.3g}" for x in actions.tolist())
+    text = " ".join(str(names[i] if names else i) for i in actions.tolist())
+    choices = [each for each in decision.choices if not each.are_values]
+    if not choices:
+        return text
+    chances = [each.scores[i] for each, i in zip(choices, actions.tolist(), strict=True)]
+    return f"{text} ({100 * float(np.prod(chances)):.1f} %)"
+
+
+def listed(values: Mapping[str, float]) -> list[str]:
+    """Named numbers, each a text."""
+    return [f"{name} {number(value)}" for name, value in values.items()]
+
+
+def end_line(episode: int, moment: Moment) -> str:
+    """How an episode went; `episode` counts from 1."""
+    how = "cut short" if not moment.done else "terminated" if moment.terminated else "truncated"
+    fields = [f"episode {episode}", f"return {number(moment.episode_return)}"]
+    return " | ".join([*fields, f"{moment.number:,} env steps, {how}", *listed(moment.outcome)])
+
+
+def step_block(
+    moment: Moment, decision: Decision, after: Moment, names: Sequence[str]
+) -> Iterator[Row]:
+    """All that is known of a step, some rows."""
+    yield (Span(f"step {moment.number}", bold=True),)
+    for what, tree in (("obs", moment.obs), ("state", dict(moment.state))):
+        for name, text in summaries(tree):
+            yield pair(what, f"{name} {text}".strip())
+    yield pair("action", action_text(decision, names))
+    yield from decided(decision, names)
+    yield ()
+    yield pair("reward", number(after.reward))
+    yield pair("return", number(after.episode_return))
+    yield from named("reward parts", parts_first(after.parts))
+    yield from named("episode", after.outcome)
+    yield ()
+
+
+def summaries(tree: PyTree) -> Iterator[tuple[str, str]]:
+    """A name and a text for each array of a tree, in the array's own units."""
+    for path, leaf in jax.tree.leaves_with_path(tree):
+        name = jax.tree_util.keystr(path, simple=True, separator=".")
+        yield name, summary(np.asarray(leaf))
+
+
+def summary(array: np.ndarray | Any) -> str:
+    """The entries of a short array; of a long one its shape, range and mean."""
+    if array.dtype == bool:
+        array = array.astype(np.uint8)
+    if array.size <= SHORT:
+        return " ".join(number(x) for x in array.ravel().tolist()) or "empty"
+    shape = " x ".join(map(str, array.shape))
+    ends = f"{number(array.min().item())} to {number(array.max().item())}"
+    filled = np.count_nonzero(array)
+    return f"[{shape}] {ends}, mean {number(array.mean().item())}, {filled} not zero"
