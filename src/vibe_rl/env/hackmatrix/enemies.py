@@ -9,7 +9,7 @@ from jaxtyping import Array, Bool, Int
 
 from vibe_rl.env.hackmatrix import bitboard
 from vibe_rl.env.hackmatrix.bitboard import RAYS, Bitboard, column, row
-from vibe_rl.env.hackmatrix.packed import put
+from vibe_rl.env.hackmatrix.packed import Record, put
 from vibe_rl.env.hackmatrix.rows import least, some, total
 from vibe_rl.env.hackmatrix.rules import (
     DIRECTIONS,
@@ -26,7 +26,6 @@ from vibe_rl.env.hackmatrix.state import (
     Game,
     History,
     Snapshot,
-    Transmissions,
 )
 
 SPEEDS = tuple(enemy.speed for enemy in ENEMIES)
@@ -219,6 +218,6 @@ def snapshot(game: Game) -> Snapshot:
     )
 
 
-def without_origins(slots: Enemies | Transmissions) -> Enemies | Transmissions:
+def without_origins(slots: Record) -> Record:
     """As if nobody had come by schedule or siphon."""
     return put(slots, from_schedule=False, from_siphon=False)

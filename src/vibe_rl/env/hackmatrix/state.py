@@ -140,7 +140,8 @@ class Game(NamedTuple):
 
 def no_player() -> Player:
     """One with nothing, on the first cell."""
-    return Player(*[jnp.int32(0)] * 7, jnp.uint32(0))
+    nothing = jnp.int32(0)
+    return Player(*[nothing] * (len(Player._fields) - 1), owned=jnp.uint32(0))
 
 
 def empty_board() -> Board:
