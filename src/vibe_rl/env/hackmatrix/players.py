@@ -168,7 +168,7 @@ def worth(game: Game) -> Float[Array, " cells"]:
     fresh = ~board.siphoned
     crosses = jax.vmap(lambda cell: cross(bitboard.single(cell)).mask())(jnp.arange(N_CELLS))
     each = jnp.where(fresh, jnp.where(board.is_block(), block_worth(game), floor_worth(board)), 0.0)
-    return jnp.where(crosses, each, 0.0).sum(1)
+    return jnp.where(crosses, each[None], 0.0).sum(1)
 
 
 def floor_worth(board: Board) -> Float[Array, " cells"]:
