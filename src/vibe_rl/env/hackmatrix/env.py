@@ -1,5 +1,6 @@
 """HackMatrix as an environment: the game, seen by a player and rewarded, with a time limit."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple
 
@@ -9,7 +10,8 @@ import numpy as np
 from jaxtyping import Array
 
 from vibe_rl.env.base import Step
-from vibe_rl.env.hackmatrix import observe
+from vibe_rl.env.cells import Row
+from vibe_rl.env.hackmatrix import drawing, observe, players
 from vibe_rl.env.hackmatrix.bank import from_bank
 from vibe_rl.env.hackmatrix.bitboard import ONE
 from vibe_rl.env.hackmatrix.chance import BeginChance, Chance, begin_chance, step_chance
@@ -131,6 +133,22 @@ class HackMatrix:
     def action_space(self, params: PyTree) -> Space:
         """28 actions."""
         return Discrete(N_ACTIONS)
+
+    def action_names(self) -> tuple[str, ...]:
+        """What people call the actions."""
+        return drawing.ACTION_NAMES
+
+    def keys(self) -> dict[str, int]:
+        """Arrows or w, s, a, d; space or e siphons; a digit or letter for each program."""
+        return drawing.KEYS
+
+    def actors(self) -> dict[str, Callable[..., Array]]:
+        """Scripted players: `rules` knows the rules; see `players`."""
+        return {"rules": players.rules_player}
+
+    def draw_cells(self, state: HackMatrixState, params: PyTree) -> list[Row]:
+        """The board and the player's means; see `drawing`."""
+        return drawing.board_and_means(state.game)
 
     def reset(self, key: Key, params: PyTree) -> tuple[MaskedObs, HackMatrixState]:
         """A new game on its first stage, at a random corner."""
