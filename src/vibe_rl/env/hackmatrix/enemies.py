@@ -53,7 +53,7 @@ def hatch(game: Game) -> Game:
         from_schedule=eggs.from_schedule,
         from_siphon=eggs.from_siphon,
     )
-    goes_to = hatches & (slot == jnp.arange(MOST_ENEMIES)[:, None])  # [enemies, transmissions]
+    goes_to = hatches[None] & (slot[None] == jnp.arange(MOST_ENEMIES)[:, None])  # [enemies, transmissions]
     arrived = jnp.where(goes_to, born.word, np.uint32(0)).sum(1, dtype=jnp.uint32)
     later = jnp.where(eggs.alive & ~due, eggs.timer - 1, eggs.timer)
     waiting = put(eggs, alive=eggs.alive & ~hatches, timer=later)
@@ -107,8 +107,9 @@ def act_all(game: Game, order: Array, happens: Array) -> Game:
 def places(order: Array, able: Bool[Array, " enemies"]) -> Int[Array, " enemies"]:
     """The place of each in the order of their numbers among those able; older ones win ties."""
     index = jnp.arange(MOST_ENEMIES)
-    earlier = (order < order[:, None]) | ((order == order[:, None]) & (index < index[:, None]))
-    return (earlier & able).sum(1, dtype=jnp.int32)
+    ties = (order[None] == order[:, None]) & (index[None] < index[:, None])
+    earlier = (order[None] < order[:, None]) | ties
+    return (earlier & able[None]).sum(1, dtype=jnp.int32)
 
 
 def visited(

@@ -145,7 +145,7 @@ def crash(game: Game, known: Facts, chance: Chance) -> Deed:
 def first_on_cell(cell: Array, of: Bool[Array, " n"]) -> Bool[Array, " n"]:
     """Those of some that are the oldest of them on their cell."""
     older = jnp.tri(cell.shape[0], k=-1, dtype=bool)  # [i, j]: whether j is older than i
-    return of & ~(older & of & (cell == cell[:, None])).any(1)
+    return of & ~(older & of[None] & (cell[None] == cell[:, None])).any(1)
 
 
 def warp(game: Game, known: Facts, chance: Chance) -> Deed:
@@ -357,7 +357,7 @@ def shoved(game: Game, sign: int) -> Enemies:
     wants = wants & enemies.alive
     older = jnp.tri(wish.shape[0], k=-1, dtype=bool)
     # an older one with the same wish has it, or one before that has: the first who wants it gets it
-    taken = (older & wants & (wish == wish[:, None])).any(1)
+    taken = (older & wants[None] & (wish[None] == wish[:, None])).any(1)
     return put(enemies, cell=jnp.where(wants & ~taken, wish, enemies.cell))
 
 
