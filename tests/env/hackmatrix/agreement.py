@@ -27,9 +27,9 @@ UNDO_DEPTH = 3
 TAPE = Attempt(*[numbers((rules.LAYOUT_ATTEMPTS, rules.MOST_BLOCKS))] * 4)
 
 
-def env(**options) -> HackMatrix:
+def env(undo_depth: int = UNDO_DEPTH, **options) -> HackMatrix:
     """The game whose layouts come from the tape, as the rules say."""
-    return HackMatrix(layouts=from_tape, undo_depth=UNDO_DEPTH, **options)
+    return HackMatrix(layouts=from_tape, undo_depth=undo_depth, **options)
 
 
 def random_numbers(generator: np.random.Generator, shapes: Any, n: int) -> Any:
@@ -180,7 +180,7 @@ def _snapshot(snapshot: Snapshot) -> reference.Snapshot:
 def game_of(state: reference.State) -> Game:
     """A state of the reference as the game in JAX has it, in the host's memory."""
     nothing = reference.Snapshot(state.player, set(), 0, False, False, 0, state.cells, [], [])
-    free = [nothing] * (UNDO_DEPTH - len(state.history))
+    free = [nothing] * (state.undo_depth - len(state.history))
     snapshots = [_snapshot_arrays(s) for s in [*reversed(state.history), *free]]
     row, col = state.exit_pos
     return Game(
@@ -262,7 +262,7 @@ class Both(NamedTuple):
 
     env: HackMatrix
     n: int  # envs side by side
-    advance: Callable[..., Any]  # chance, game, action -> Step
+    advance: Callable[..., Any]  # chance, game, action, steps so far -> Step
     begin: Callable[..., Any]  # chance -> obs, Game
 
 
@@ -271,8 +271,9 @@ def side_by_side(n: int, **options: Any) -> Both:
     game = env(**options)
     params = game.default_params()
 
-    def advance(chance: Any, state: Game, action: Any) -> Any:
-        full = HackMatrixState(state, path_length(state), no_totals())
+    def advance(chance: Any, state: Game, action: Any, steps: Any) -> Any:
+        totals = no_totals()._replace(steps=steps)
+        full = HackMatrixState(state, path_length(state), totals)
         return game.advance(chance, full, action, params)
 
     def begin(chance: Any) -> Any:

@@ -82,7 +82,7 @@ class Bitboard(NamedTuple):
 
     def mask(self) -> Bool[Array, " cells"]:
         """Whether each cell is a member, as an array."""
-        shifts = jnp.arange(HALF, dtype=jnp.uint32)
+        shifts = jnp.arange(HALF, dtype=jnp.uint32)[None]
         words = jnp.stack([self.low, self.high])[:, None]
         return ((words >> shifts) & ONE != 0).ravel()
 
@@ -128,7 +128,7 @@ def single(cell: Any) -> Bitboard:
 
 def of_mask(mask: Bool[Array, " cells"]) -> Bitboard:
     """The cells where a mask holds."""
-    bits = mask.reshape(2, HALF).astype(jnp.uint32) << jnp.arange(HALF, dtype=jnp.uint32)
+    bits = mask.reshape(2, HALF).astype(jnp.uint32) << jnp.arange(HALF, dtype=jnp.uint32)[None]
     words = bits.sum(1, dtype=jnp.uint32)
     return Bitboard(words[0], words[1])
 

@@ -55,8 +55,9 @@ def hatch(game: Game) -> Game:
         from_schedule=eggs.from_schedule,
         from_siphon=eggs.from_siphon,
     )
-    goes_to = hatches & (slot == jnp.arange(MOST_ENEMIES)[:, None])  # [enemies, transmissions]
-    arrived = total(jnp.where(goes_to, born.word, np.uint32(0)))
+    slots = jnp.arange(MOST_ENEMIES)[:, None]
+    goes_to = hatches[None] & (slot[None] == slots)  # [enemies, transmissions]
+    arrived = total(jnp.where(goes_to, born.word[None], np.uint32(0)))
     later = jnp.where(eggs.alive & ~due, eggs.timer - 1, eggs.timer)
     waiting = put(eggs, alive=eggs.alive & ~hatches, timer=later)
     return game._replace(enemies=Enemies(enemies.word | arrived), transmissions=closed_up(waiting))

@@ -155,16 +155,16 @@ def cell_fields(game: Game) -> dict[str, Array]:
 def timers(game: Game) -> Int[Array, " cells"]:
     """Of the transmission on each cell, 0 where there is none; long ones look the same."""
     eggs = game.transmissions
-    here = eggs.alive & (eggs.cell == jnp.arange(N_CELLS)[:, None])
-    return most(jnp.where(here, jnp.minimum(eggs.timer, LONGEST_TIMER), 0))
+    here = eggs.alive[None] & (eggs.cell[None] == jnp.arange(N_CELLS)[:, None])
+    return most(jnp.where(here, jnp.minimum(eggs.timer, LONGEST_TIMER)[None], 0))
 
 
 def enemies_seen(game: Game) -> dict[str, Array]:
     """The fields of the oldest enemy of each cell; a cryptog out of the player's lines hides."""
     enemies, player = game.enemies, game.player.cell
     age = jnp.arange(MOST_ENEMIES, 0, -1, dtype=jnp.uint32) << AGE
-    here = enemies.alive & (enemies.cell == jnp.arange(N_CELLS)[:, None])
-    oldest = Enemies(most(jnp.where(here, enemies.word | age, np.uint32(0))))
+    here = enemies.alive[None] & (enemies.cell[None] == jnp.arange(N_CELLS)[:, None])
+    oldest = Enemies(most(jnp.where(here, (enemies.word | age)[None], np.uint32(0))))
     cells = np.arange(N_CELLS)
     in_line = (row(cells) == row(player)) | (column(cells) == column(player))
     seen = oldest.alive & (game.show | in_line | (oldest.kind != CRYPTOG))
@@ -178,11 +178,12 @@ def enemies_seen(game: Game) -> dict[str, Array]:
 
 def grid(words: Int[Array, " 2 cells"]) -> Float[Array, " cells channels"]:
     """The channels of all cells, from their words."""
-    word = jnp.where(TABLE.second, words[1][:, None], words[0][:, None])
-    number = (word >> TABLE.shift) & TABLE.bits
-    marked = TABLE.equals > 0
-    shown = jnp.where(marked, number == TABLE.equals, number).astype(jnp.float32)
-    return shown * TABLE.scale
+    row = Table(*[column[None] for column in TABLE])
+    word = jnp.where(row.second, words[1][:, None], words[0][:, None])
+    number = (word >> row.shift) & row.bits
+    marked = row.equals > 0
+    shown = jnp.where(marked, number == row.equals, number).astype(jnp.float32)
+    return shown * row.scale
 
 
 class Seen(NamedTuple):

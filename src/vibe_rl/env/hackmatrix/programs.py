@@ -146,7 +146,7 @@ def crash(game: Game, known: Facts, chance: Chance) -> Deed:
 def first_on_cell(cell: Array, of: Bool[Array, " n"]) -> Bool[Array, " n"]:
     """Those of some that are the oldest of them on their cell."""
     older = jnp.tri(cell.shape[0], k=-1, dtype=bool)  # [i, j]: whether j is older than i
-    return of & ~some(older & of & (cell == cell[:, None]))
+    return of & ~some(older & of[None] & (cell[None] == cell[:, None]))
 
 
 def warp(game: Game, known: Facts, chance: Chance) -> Deed:
@@ -361,7 +361,7 @@ def shoved(game: Game, sign: int) -> Enemies:
     wants = wants & enemies.alive
     older = jnp.tri(wish.shape[0], k=-1, dtype=bool)
     # an older one with the same wish has it, or one before that has: the first who wants it gets it
-    taken = some(older & wants & (wish == wish[:, None]))
+    taken = some(older & wants[None] & (wish[None] == wish[:, None]))
     return put(enemies, cell=jnp.where(wants & ~taken, wish, enemies.cell))
 
 

@@ -16,7 +16,7 @@ ZERO = np.uint32(0)
 def as_words(taken: Bool[Array, " n"]) -> tuple[Array, Array]:
     """The slots as the bits of two words, half of them in each; `n` is even and at most 64."""
     half = taken.shape[0] // 2
-    bits = taken.reshape(2, half).astype(jnp.uint32) << np.arange(half, dtype=np.uint32)
+    bits = taken.reshape(2, half).astype(jnp.uint32) << np.arange(half, dtype=np.uint32)[None]
     words = bits.sum(1, dtype=jnp.uint32)
     return words[0], words[1]
 

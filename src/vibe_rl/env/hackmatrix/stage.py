@@ -128,7 +128,7 @@ def _placed(draws: Array, count: Array, eligible: Bitboard) -> tuple[Array, Bitb
 
 def numbered(cells: Array) -> Array:
     """The number of the block on each cell of the board, -1 where there is none."""
-    here = cells[:, None] == jnp.arange(N_CELLS)
+    here = cells[:, None] == jnp.arange(N_CELLS)[None]
     numbers = jnp.where(here, jnp.arange(MOST_BLOCKS)[:, None], NOWHERE)
     return numbers.max(0)
 
