@@ -5,7 +5,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Int
+from jaxtyping import Array, Bool, UInt
 
 from vibe_rl.env.hackmatrix import bitboard
 from vibe_rl.env.hackmatrix.bitboard import ONE, RAYS, Bitboard
@@ -57,7 +57,7 @@ def siphon(game: Game) -> Game:
 
 
 class Yield(NamedTuple):
-    """What siphoning on each cell would yield; int32 `[cells]`."""
+    """What siphoning on each cell would yield; uint32 `[cells]`."""
 
     credits: Array
     energy: Array
@@ -84,7 +84,7 @@ def programs_on(board: Board) -> Array:
     return jnp.where(board.content == PROGRAM, ONE << value, ZERO)
 
 
-def _over_cross(planes: Int[Array, " planes cells"], join) -> Int[Array, " planes cells"]:
+def _over_cross(planes: UInt[Array, " planes cells"], join) -> UInt[Array, " planes cells"]:
     """Every cell's value joined with those of its neighbours."""
     boards = planes.reshape(-1, SIDE, SIDE)
     padded = jnp.pad(boards, ((0, 0), (1, 1), (1, 1)))
