@@ -167,7 +167,7 @@ def enemies_seen(game: Game) -> dict[str, Array]:
         enemies.cell[None] == jnp.arange(N_CELLS, dtype=jnp.int32)[:, None]
     )
     oldest = Enemies(most(jnp.where(here, (enemies.word | age)[None], np.uint32(0))))
-    cells = np.arange(N_CELLS)
+    cells = np.arange(N_CELLS, dtype=np.int32)
     in_line = (row(cells) == row(player)) | (column(cells) == column(player))
     seen = oldest.alive & (game.show | in_line | (oldest.kind != CRYPTOG))
     return {
