@@ -83,7 +83,7 @@ def begin(chance: BeginChance, layouts: Layouts, undo_depth: int, gifts: Gifts =
     player = no_player()
     bonus = pick(chance.bonus, len(STARTING_BONUS))
     given = {
-        field: (bonus == i) * amount + getattr(gifts, field)
+        field: (bonus == i) * np.int32(amount) + getattr(gifts, field)
         for i, (field, amount) in enumerate(STARTING_BONUS)
     }
     corner = jnp.asarray(CORNER_CELLS, jnp.int32)[pick(chance.corner, len(CORNER_CELLS))]

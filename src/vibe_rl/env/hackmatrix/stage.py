@@ -185,7 +185,7 @@ def with_resources(board: Board, draws: Resources) -> Board:
 def exit_corner(player: Array, k: Array) -> Array:
     """One of the corners where the player is not."""
     corners = jnp.asarray(CORNER_CELLS, jnp.int32)
-    own = jnp.argmax(corners == player)
+    own = jnp.argmax(corners == player).astype(jnp.int32)
     choice = pick(k, len(CORNER_CELLS) - 1)
     return corners[choice + (choice >= own)]
 
