@@ -68,7 +68,7 @@ class Met:
 
     def step(self, state: State, action: int, chance: Any, **options: Any) -> game.Outcome:
         """`game.step`, counted."""
-        if action in game.legal(state):
+        if game.is_legal(state, action):
             self._before(state, action)
         began, n_enemies = state.stage, len(state.enemies)
         outcome = game.step(state, action, chance, **options)
