@@ -136,7 +136,7 @@ def test_usage_and_environments_are_listed(capsys):
 
 
 BAD = [
-    (["trian"], "unknown command 'trian': did you mean train or track?"),
+    (["trian"], "unknown command 'trian': did you mean train or track or train-sb3?"),
     (["train", "cartpole_pp"], "unknown preset 'cartpole_pp': did you mean cartpole_ppo"),
     (
         ["train", "cartpole_ppo", "--algo.lrr", "1"],

@@ -110,7 +110,7 @@ BAD = [
     ("plot --experiment-name nope", "runs holds no run 'nope': name another"),
     ("compare RUN --metrik x", "--metrik: leave it out, or see vibe-rl compare --help."),
     ("compare RUN RUN --best yes", "yes: leave it out, or see vibe-rl compare --help."),
-    ("evaluate", "Directory of a run, or of a group: name it."),
+    ("evaluate", "also the name of an environment: name it."),
     ("evaluate RUN RUN", "leave it out, or see vibe-rl evaluate --help."),
     ("evaluate RUN --episodes x", "--episodes x: give a whole number."),
     ("evaluate RUN --seed", "--seed: give a value."),

@@ -54,7 +54,7 @@ def rename(
 def names_of(ours: str, theirs: str | Sequence[str]) -> tuple[str, ...]:
     """The names that a metric has elsewhere."""
     several = isinstance(theirs, Sequence) and not isinstance(theirs, str)
-    names = tuple(theirs) if several else (theirs,)
+    names: tuple[Any, ...] = tuple(theirs) if several else (theirs,)
     if not names or not all(isinstance(name, str) and name for name in (ours, *names)):
         raise ConfigError(f"Renamed: {ours!r} becomes {theirs!r}: give a name, or several.")
     return names

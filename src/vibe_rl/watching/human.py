@@ -49,7 +49,7 @@ class Keyboard:
         """A row for each action that is legal: its keys and its name."""
         rows: list[Row] = []
         for action in np.flatnonzero(self.legal(moment)).tolist():
-            keys = [key for key, number in self.actions.items() if number == action]
+            keys = [shown(key) for key, number in self.actions.items() if number == action]
             if keys:
                 rows.append((Span(f"{' '.join(keys):{NAME}} {self.name(action)}"),))
         return rows
@@ -72,6 +72,11 @@ class Keyboard:
             return f"{key!a} is no key of this game"
         action = self.actions[key]
         return "" if self.legal(moment)[action] else f"{self.name(action)} is not legal now"
+
+
+def shown(key: str) -> str:
+    """A key as it is called."""
+    return "SPACE" if key == " " else key
 
 
 def keyboard_of(env: AnyEnvironment, env_params: PyTree) -> Keyboard:
@@ -188,6 +193,6 @@ def table(
 ) -> Cells:
     """What a person sees."""
     picture, trouble = seen(moment.picture)
-    rows = [*panel("your turn", moment, None, ()), (), *keyboard.legend(moment)]
+    rows = panel("your turn", moment, None, (), () if moment.done else keyboard.legend(moment))
     foot = AFTERWARDS if moment.done else said or trouble or "press a key of the list, q quits"
     return laid_out(picture, rows, foot, size, colour=look.unicode)

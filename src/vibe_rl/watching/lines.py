@@ -10,7 +10,7 @@ from vibe_rl.env.cells import Row, Span
 from vibe_rl.types import PyTree
 from vibe_rl.watching.deciding import Decision
 from vibe_rl.watching.games import Moment
-from vibe_rl.watching.panel import decided, named, number, pair, parts_first
+from vibe_rl.watching.panel import decided, named, number, pair, telling
 
 SHORT = 8
 """Entries of an array that are written out."""
@@ -48,7 +48,8 @@ def end_line(episode: int, moment: Moment) -> str:
     """How an episode went; `episode` counts from 1."""
     how = "cut short" if not moment.done else "terminated" if moment.terminated else "truncated"
     fields = [f"episode {episode}", f"return {number(moment.episode_return)}"]
-    return " | ".join([*fields, f"{moment.number:,} env steps, {how}", *listed(moment.outcome)])
+    fields.append(f"{moment.number:,} env steps, {how}")
+    return " | ".join([*fields, *listed(telling(moment.outcome))])
 
 
 def step_block(
@@ -64,8 +65,8 @@ def step_block(
     yield ()
     yield pair("reward", number(after.reward))
     yield pair("return", number(after.episode_return))
-    yield from named("reward parts", parts_first(after.parts))
-    yield from named("episode", after.outcome)
+    yield from named("reward parts", telling(after.parts))
+    yield from named("episode", telling(after.outcome))
     yield ()
 
 

@@ -18,6 +18,8 @@ EIGHTHS = " ▏▎▍▌▋▊▉"
 FILL, TAKEN, FAINT = (86, 157, 196), (222, 160, 60), (140, 144, 150)
 NAME = 12
 """Columns of a name."""
+MANY = 8
+"""Named numbers, of more than which those that are zero are left out."""
 
 
 def number(value: float | int) -> str:
@@ -36,7 +38,13 @@ def bar(share: float | int, columns: int = BAR) -> str:
     return "█" * whole + (EIGHTHS[part] if part else "")
 
 
-def panel(title: str, moment: Moment, decision: Decision | None, names: Sequence[str]) -> list[Row]:
+def panel(
+    title: str,
+    moment: Moment,
+    decision: Decision | None,
+    names: Sequence[str],
+    legend: Sequence[Row] = (),
+) -> list[Row]:
     """The rows beside the picture of a moment.
 
     Args:
@@ -44,6 +52,7 @@ def panel(title: str, moment: Moment, decision: Decision | None, names: Sequence
         moment: what has happened.
         decision: what the agent will do; None at the end of an episode.
         names: of the actions, or empty.
+        legend: what can be done, if a person decides.
     """
     rows: list[Row] = [(Span(title, bold=True),), ()]
     rows.append(pair("step", number(moment.number)))
@@ -51,10 +60,11 @@ def panel(title: str, moment: Moment, decision: Decision | None, names: Sequence
     rows.append(pair("return", number(moment.episode_return)))
     if decision is not None:
         rows += decided(decision, names)
+    rows += [(), *legend] if legend else []
     if moment.done:
         rows += [(), (Span(ending(moment), bold=True),)]
-    rows += named("episode", moment.outcome)
-    rows += named("reward parts", parts_first(moment.parts))
+    rows += named("episode", telling(moment.outcome))
+    rows += named("reward parts", telling(moment.parts))
     return rows
 
 
@@ -129,9 +139,10 @@ def ending(moment: Moment) -> str:
     return "the task ended" if moment.terminated else "the time was up"
 
 
-def parts_first(parts: Mapping[str, float]) -> dict[str, float]:
-    """Named numbers, those that are not zero first."""
-    return dict(sorted(parts.items(), key=lambda part: part[1] == 0))
+def telling(values: Mapping[str, float]) -> dict[str, float]:
+    """Named numbers, those that are not zero first; of many these only."""
+    ordered = sorted(values.items(), key=lambda item: item[1] == 0)
+    return {name: x for name, x in ordered if x != 0 or len(ordered) <= MANY}
 
 
 def named(title: str, values: Mapping[str, Any]) -> list[Row]:

@@ -107,8 +107,9 @@ def of_params(path: Path, wanted: Wanted) -> Subject:
     """The agent of a file `params_N.npz`, in the environment that is named there."""
     from vibe_rl.policies.params import load_params  # noqa: PLC0415
 
-    sizes = {"hidden_dim": wanted.hidden_dim, "num_layers": wanted.num_layers}
-    algorithm, agent_state, about = load_params(path, **sizes)
+    algorithm, agent_state, about = load_params(
+        path, hidden_dim=wanted.hidden_dim, num_layers=wanted.num_layers
+    )
     env, env_params = make(about["env_id"], **about["env_kwargs"])
     check_space("observes", algorithm.obs_space, env.observation_space(env_params), path)
     return Subject(

@@ -255,8 +255,7 @@ def _packed(kind: Any, names: tuple[str, ...], rows: list[tuple], size: int) -> 
 
 def _enemy_arrays(enemies: list[reference.Enemy]) -> Enemies:
     rows = [
-        (True, e.type, e.row * rules.SIDE + e.col, e.hp, e.disabled, e.stunned)
-        + (e.from_schedule, e.from_siphon)
+        (True, e.type, e.row * rules.SIDE + e.col, *(getattr(e, name) for name in ENEMY[2:]))
         for e in enemies
     ]
     return _packed(Enemies, ("alive", *ENEMY), rows, rules.MOST_ENEMIES)

@@ -16,7 +16,7 @@ from jaxtyping import Array
 
 from vibe_rl.env.hackmatrix import bitboard
 from vibe_rl.env.hackmatrix.bitboard import CORNER_CELLS, HALF, WORD, Bitboard
-from vibe_rl.env.hackmatrix.chance import BLOCKS, drawn
+from vibe_rl.env.hackmatrix.chance import BLOCKS, LATER, Source, drawn
 from vibe_rl.env.hackmatrix.rules import FEWEST_BLOCKS, MOST_BLOCKS, N_CELLS
 from vibe_rl.env.hackmatrix.slots import before
 from vibe_rl.env.hackmatrix.stage import (
@@ -26,12 +26,13 @@ from vibe_rl.env.hackmatrix.stage import (
     numbered,
     place_one_after_another,
 )
-from vibe_rl.types import Key
 
 SETS = 8192
 """Of each number of blocks, that are valid for each exit."""
 TRIES = 256
 """Before blocks are placed one after another."""
+SEARCH, CONTENTS, ATTEMPTS = 2 * LATER, 3 * LATER, 4 * LATER
+"""The places of the first random numbers of each use."""
 
 
 class Bank(NamedTuple):
@@ -85,28 +86,27 @@ class Search(NamedTuple):
     fits: Array  # bool
 
 
-def from_bank(key: Key, site: Site) -> Layout:
+def from_bank(source: Source, site: Site) -> Layout:
     """A layout with the law of the rules; see `stage.Layouts`."""
-    bank_key, place_key, contents_key = jax.random.split(key, 3)
-    search = _searched(bank_key, site)
+    search = _searched(source, site)
     placed = place_one_after_another(
-        lambda i: drawn(jax.random.fold_in(place_key, i), BLOCKS),
+        lambda i: drawn(source, BLOCKS, ATTEMPTS + i * len(BLOCKS) * MOST_BLOCKS),
         site._replace(wanted=site.wanted & ~search.fits),
     )
     mask = search.blocks.mask()
     found = jnp.where(mask, before(mask), NOWHERE)
     block = jnp.where(search.fits, found, numbered(placed.cells))
-    return Layout(block, drawn(contents_key, BLOCKS))
+    return Layout(block, drawn(source, BLOCKS, CONTENTS))
 
 
-def _searched(key: Key, site: Site) -> Search:
+def _searched(source: Source, site: Site) -> Search:
     exits = jnp.asarray(CORNER_CELLS, jnp.int32)
     exit_number = jnp.argmax(exits == site.exit)
     sets = bank()
 
     def another(s: Search) -> Search:
-        bits = jax.random.bits(jax.random.fold_in(key, s.tries), (), jnp.uint32)
-        place = (site.count - FEWEST_BLOCKS, exit_number, bits % SETS)
+        number = source.numbers(SEARCH + s.tries)
+        place = (site.count - FEWEST_BLOCKS, exit_number, number % SETS)
         blocks = Bitboard(jnp.asarray(sets.low)[place], jnp.asarray(sets.high)[place])
         return Search(s.tries + 1, blocks, ~(blocks & site.occupied).any())
 

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool
 
+from vibe_rl.env.hackmatrix.rows import union
 from vibe_rl.env.hackmatrix.rules import CORNERS, N_CELLS, SIDE
 
 HALF = N_CELLS // 2
@@ -86,6 +87,16 @@ class Bitboard(NamedTuple):
         return ((words >> shifts) & ONE != 0).ravel()
 
 
+def row(cell: Any) -> Any:
+    """The row of a cell: its number divided by 6, without a division."""
+    return (cell * 43) >> 8
+
+
+def column(cell: Any) -> Any:
+    """The column of a cell."""
+    return cell - SIDE * row(cell)
+
+
 def nth_of_pair(low: Any, high: Any, half: int, n: Any) -> Array:
     """The place of the n-th bit in two words of `half` bits each, int32; any if there is none."""
     in_low = jax.lax.population_count(low).astype(jnp.int32)
@@ -128,7 +139,6 @@ def of_cells(cells: Array, present: Bool[Array, " n"]) -> Bitboard:
     none = np.uint32(0)
     low = jnp.where(present, each.low, none)
     high = jnp.where(present, each.high, none)
-    union = lambda words: jax.lax.reduce(words, none, jax.lax.bitwise_or, (0,))  # noqa: E731
     return Bitboard(union(low), union(high))
 
 

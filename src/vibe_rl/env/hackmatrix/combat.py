@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Array, Bool
 
 from vibe_rl.env.hackmatrix.packed import put
+from vibe_rl.env.hackmatrix.rows import total
 from vibe_rl.env.hackmatrix.state import Game
 
 
@@ -38,7 +39,7 @@ def damage(game: Game, hit: Bool[Array, " enemies"], amount: Array | int) -> Dee
 def remove_enemies(game: Game, gone: Bool[Array, " enemies"]) -> Deed:
     """Without some of the living enemies; each is a kill unless it came by schedule."""
     gone = gone & game.enemies.alive
-    kills = (gone & ~game.enemies.from_schedule).sum(dtype=jnp.int32)
+    kills = total(gone & ~game.enemies.from_schedule)
     enemies = put(game.enemies, alive=game.enemies.alive & ~gone)
     return deed(game._replace(enemies=enemies), kills)
 
@@ -46,6 +47,6 @@ def remove_enemies(game: Game, gone: Bool[Array, " enemies"]) -> Deed:
 def remove_transmissions(game: Game, gone: Bool[Array, " transmissions"]) -> Deed:
     """Without some of the transmissions; each is a kill unless it came by schedule."""
     gone = gone & game.transmissions.alive
-    kills = (gone & ~game.transmissions.from_schedule).sum(dtype=jnp.int32)
+    kills = total(gone & ~game.transmissions.from_schedule)
     left = put(game.transmissions, alive=game.transmissions.alive & ~gone)
     return deed(game._replace(transmissions=left), kills)

@@ -8,8 +8,9 @@ import numpy as np
 from jaxtyping import Array, Bool, Int
 
 from vibe_rl.env.hackmatrix import bitboard
-from vibe_rl.env.hackmatrix.bitboard import RAYS, Bitboard
-from vibe_rl.env.hackmatrix.packed import put
+from vibe_rl.env.hackmatrix.bitboard import RAYS, Bitboard, column, row
+from vibe_rl.env.hackmatrix.packed import Record, put
+from vibe_rl.env.hackmatrix.rows import least, some, total
 from vibe_rl.env.hackmatrix.rules import (
     DIRECTIONS,
     ENEMIES,
@@ -25,7 +26,6 @@ from vibe_rl.env.hackmatrix.state import (
     Game,
     History,
     Snapshot,
-    Transmissions,
 )
 
 SPEEDS = tuple(enemy.speed for enemy in ENEMIES)
@@ -34,7 +34,9 @@ STRIDES = tuple(row * SIDE + column for row, column in DIRECTIONS)
 """By how much a step in each direction changes a cell's number."""
 FAR = np.int32(99)
 """More than any distance on the board."""
-NEVER = np.int32(-1)
+AGE_BITS = np.uint32(6)
+SECOND, NEVER = np.uint32(1 << 30), np.uint32(2**31 - 1)
+"""Ranks of the second sub-step begin with one bit more; none is as high as `NEVER`."""
 
 
 def hatch(game: Game) -> Game:
@@ -53,8 +55,9 @@ def hatch(game: Game) -> Game:
         from_schedule=eggs.from_schedule,
         from_siphon=eggs.from_siphon,
     )
-    goes_to = hatches[None] & (slot[None] == jnp.arange(MOST_ENEMIES)[:, None])  # [enemies, transmissions]
-    arrived = jnp.where(goes_to, born.word, np.uint32(0)).sum(1, dtype=jnp.uint32)
+    slots = jnp.arange(MOST_ENEMIES)[:, None]
+    goes_to = hatches[None] & (slot[None] == slots)  # [enemies, transmissions]
+    arrived = total(jnp.where(goes_to, born.word[None], np.uint32(0)))
     later = jnp.where(eggs.alive & ~due, eggs.timer - 1, eggs.timer)
     waiting = put(eggs, alive=eggs.alive & ~hatches, timer=later)
     return game._replace(enemies=Enemies(enemies.word | arrived), transmissions=closed_up(waiting))
@@ -71,7 +74,7 @@ def of_kind(table: tuple[int, ...], kind: Array) -> Array:
 class Acting(NamedTuple):
     """Enemies while they act one after another."""
 
-    visit: Array  # int32
+    last: Array  # uint32, the rank of the one that acted last
     hp: Array  # of the player
     cell: Int[Array, " enemies"]
     attacked: Bool[Array, " enemies"]
@@ -79,37 +82,37 @@ class Acting(NamedTuple):
 
 def act_all(game: Game, order: Array, happens: Array) -> Game:
     """Every enemy attacks or moves, as often as it is fast; each sub-step in its own order."""
-    enemies, walls = game.enemies, game.board.blocks()
-    eggs = game.transmissions.where()
-    awake = enemies.alive & (enemies.disabled == 0) & ~enemies.stunned & happens
-    n, visits = jnp.int32(0), []
-    for sub_step in range(MOST_SPEED):
-        able = awake & (of_kind(SPEEDS, enemies.kind) > sub_step)
-        visits.append(jnp.where(able, n + places(order[sub_step], able), NEVER))
-        n = n + able.sum(dtype=jnp.int32)
+    ranks = visits(game.enemies, order, happens)
+    fixed = game.board.blocks(), game.transmissions.where()
+
+    def following(a: Acting) -> Array:
+        return least(jnp.minimum(*[jnp.where(x > a.last, x, NEVER) for x in ranks]))
 
     def visit(a: Acting) -> Acting:
-        self = visits[0] == a.visit
-        for of_sub_step in visits[1:]:
-            self = self | (of_sub_step == a.visit)
-        return visited(a, self, game, (walls, eggs))
+        rank = following(a)
+        self = (ranks[0] == rank) | (ranks[1] == rank)
+        return visited(a._replace(last=rank), self, game, fixed)
 
     def left(a: Acting) -> Array:
-        return a.visit < n
+        return following(a) != NEVER
 
-    nobody = jnp.zeros_like(awake)
-    acting = Acting(jnp.int32(0), game.player.hp, enemies.cell, nobody)
+    nobody = jnp.zeros_like(game.enemies.alive)
+    acting = Acting(jnp.uint32(0), game.player.hp, game.enemies.cell, nobody)
     acting = jax.lax.while_loop(left, visit, acting)
     player = game.player._replace(hp=acting.hp)
-    return game._replace(player=player, enemies=put(enemies, cell=acting.cell))
+    return game._replace(player=player, enemies=put(game.enemies, cell=acting.cell))
 
 
-def places(order: Array, able: Bool[Array, " enemies"]) -> Int[Array, " enemies"]:
-    """The place of each in the order of their numbers among those able; older ones win ties."""
-    index = jnp.arange(MOST_ENEMIES)
-    ties = (order[None] == order[:, None]) & (index[None] < index[:, None])
-    earlier = (order[None] < order[:, None]) | ties
-    return (earlier & able[None]).sum(1, dtype=jnp.int32)
+def visits(enemies: Enemies, order: Array, happens: Array) -> tuple[Array, Array]:
+    """Who acts when in both sub-steps: lower numbers before higher ones; uint32 `[enemies]` each.
+
+    By sub-step, then by random number, then by age; `NEVER` for those that do not act.
+    """
+    age = 1 + jnp.arange(MOST_ENEMIES, dtype=jnp.uint32)
+    able = enemies.alive & (enemies.disabled == 0) & ~enemies.stunned & happens
+    fast = able & (of_kind(SPEEDS, enemies.kind) == MOST_SPEED)
+    first, second = ((k << AGE_BITS) | age for k in order)
+    return jnp.where(able, first, NEVER), jnp.where(fast, second | SECOND, NEVER)
 
 
 def visited(
@@ -117,16 +120,15 @@ def visited(
 ) -> Acting:
     """One enemy attacks if it is beside the player, else moves."""
     (walls, eggs), player, alive = fixed, game.player.cell, game.enemies.alive
-    cell = jnp.where(self, acting.cell, 0).sum(dtype=jnp.int32)
-    glitch = (self & (game.enemies.kind == GLITCH)).any()
-    attacked = (self & acting.attacked).any()
+    cell = total(acting.cell, self)
+    glitch = some(self & (game.enemies.kind == GLITCH))
+    attacked = some(self & acting.attacked)
     beside = manhattan(cell, player) == 1
     walls = bitboard.choose(glitch, bitboard.NONE, walls)
     occupied = bitboard.of_cells(acting.cell, alive & ~self) | eggs
     goal = next_cell(cell, player, walls, occupied, ~(beside | attacked))
     moves, hits = ~beside & ~attacked, beside & ~attacked
-    return Acting(
-        visit=acting.visit + 1,
+    return acting._replace(
         hp=jnp.maximum(acting.hp - hits, 0),
         cell=jnp.where(self & moves, goal, acting.cell),
         attacked=acting.attacked | (self & hits),
@@ -136,7 +138,7 @@ def visited(
 def manhattan(a: Array, b: Array) -> Array:
     """Steps between two cells on an empty board."""
     a, b = jnp.asarray(a, jnp.int32), jnp.asarray(b, jnp.int32)
-    return jnp.abs(a // SIDE - b // SIDE) + jnp.abs(a % SIDE - b % SIDE)
+    return jnp.abs(row(a) - row(b)) + jnp.abs(column(a) - column(b))
 
 
 def next_cell(
@@ -217,6 +219,6 @@ def snapshot(game: Game) -> Snapshot:
     )
 
 
-def without_origins(slots: Enemies | Transmissions) -> Enemies | Transmissions:
+def without_origins(slots: Record) -> Record:
     """As if nobody had come by schedule or siphon."""
     return put(slots, from_schedule=False, from_siphon=False)

@@ -1,5 +1,6 @@
 """HackMatrix as an environment: the game, seen by a player and rewarded, with a time limit."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple
 
@@ -9,7 +10,8 @@ import numpy as np
 from jaxtyping import Array
 
 from vibe_rl.env.base import Step
-from vibe_rl.env.hackmatrix import observe
+from vibe_rl.env.cells import Row
+from vibe_rl.env.hackmatrix import drawing, observe, players
 from vibe_rl.env.hackmatrix.bank import from_bank
 from vibe_rl.env.hackmatrix.bitboard import ONE
 from vibe_rl.env.hackmatrix.chance import BeginChance, Chance, begin_chance, step_chance
@@ -22,7 +24,6 @@ from vibe_rl.env.hackmatrix.rules import (
     N_CHANNELS,
     N_PLAYER,
     N_PROGRAMS,
-    OBSERVATION_SIZE,
     PARTS,
     SIDE,
     SIPHON,
@@ -33,7 +34,7 @@ from vibe_rl.env.hackmatrix.siphon import missed
 from vibe_rl.env.hackmatrix.stage import Layouts
 from vibe_rl.env.hackmatrix.state import Game
 from vibe_rl.errors import ConfigError
-from vibe_rl.spaces import Box, Dict, Discrete, Masked, Space
+from vibe_rl.spaces import Board, Box, Discrete, Flat, Masked, Space
 from vibe_rl.types import Key, MaskedObs, PyTree, f32, i32
 
 
@@ -120,18 +121,34 @@ class HackMatrix:
         """Masked; see the class."""
         high = np.ones(N_PLAYER, np.float32)
         high[6:8] = np.inf  # data siphons and attack have no bound
-        grid = Box(0.0, 1.0, (SIDE, SIDE, N_CHANNELS))
-        if self.observation == "flat":
-            rest = np.ones(OBSERVATION_SIZE - N_PLAYER, np.float32)
-            return Masked(Box(0.0, np.concatenate([high, rest])), N_ACTIONS)
-        programs = Box(0, 1, (N_PROGRAMS,), jnp.int32)
-        return Masked(
-            Dict({"player": Box(0.0, high), "programs": programs, "grid": grid}), N_ACTIONS
+        parts = Flat(
+            {
+                "player": Box(0.0, high),
+                "programs": Box(0, 1, (N_PROGRAMS,), jnp.int32),
+                "grid": Board(0.0, 1.0, (SIDE, SIDE, N_CHANNELS), centre=("player", 0, 1)),
+            }
         )
+        return Masked(parts if self.observation == "flat" else parts.dictionary, N_ACTIONS)
 
     def action_space(self, params: PyTree) -> Space:
         """28 actions."""
         return Discrete(N_ACTIONS)
+
+    def action_names(self) -> tuple[str, ...]:
+        """What people call the actions."""
+        return drawing.ACTION_NAMES
+
+    def keys(self) -> dict[str, int]:
+        """Arrows or w, s, a, d; space or e siphons; a digit or letter for each program."""
+        return drawing.KEYS
+
+    def actors(self) -> dict[str, Callable[..., Array]]:
+        """Scripted players: `rules` knows the rules; see `players`."""
+        return {"rules": players.rules_player}
+
+    def draw_cells(self, state: HackMatrixState, params: PyTree) -> list[Row]:
+        """The board and the player's means; see `drawing`."""
+        return drawing.board_and_means(state.game)
 
     def reset(self, key: Key, params: PyTree) -> tuple[MaskedObs, HackMatrixState]:
         """A new game on its first stage, at a random corner."""
@@ -148,7 +165,8 @@ class HackMatrix:
             params.transmission_scale,
         )
         game = begin(chance, self.layouts, self.undo_depth, gifts)
-        return self.observe(game), HackMatrixState(game, path_length(game), no_totals())
+        state = HackMatrixState(game, path_length(game), no_totals())
+        return self.observe(state, params), state
 
     def step(
         self, key: Key, state: HackMatrixState, action: Array, params: HackMatrixParams
@@ -176,9 +194,10 @@ class HackMatrix:
         won = events.exited & (after.stage == WON)
         terminated = events.died | won | ~events.legal
         truncated = ~terminated & (totals.steps >= params.max_steps)
+        state = HackMatrixState(after, distance, totals)
         return Step(
-            obs=self.observe(after),
-            state=HackMatrixState(after, distance, totals),
+            obs=self.observe(state, params),
+            state=state,
             reward=jnp.stack([rewards[name] for name in PARTS]).sum(),
             terminated=terminated,
             truncated=truncated,
@@ -194,13 +213,12 @@ class HackMatrix:
             },
         )
 
-    def observe(self, game: Game) -> MaskedObs:
-        """What the player sees, and which actions are legal."""
-        legal = legal_actions(game, facts(game))
+    def observe(self, state: HackMatrixState, params: HackMatrixParams) -> MaskedObs:
+        """What the player sees of a state, and which actions are legal."""
+        game = state.game
         parts = observe.seen(game)
-        return MaskedObs(
-            observe.flat(parts) if self.observation == "flat" else parts._asdict(), legal
-        )
+        view = parts._asdict() if self.observation == "parts" else observe.flat(parts)
+        return MaskedObs(view, legal_actions(game, facts(game)))
 
 
 def check_choice(name: str, value: str, options: tuple[str, ...]) -> None:

@@ -3,6 +3,7 @@
 from functools import partial
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool
@@ -20,6 +21,7 @@ from vibe_rl.env.hackmatrix.combat import (
 from vibe_rl.env.hackmatrix.enemies import STRIDES, act_all, hatch, wake, with_snapshot
 from vibe_rl.env.hackmatrix.packed import put
 from vibe_rl.env.hackmatrix.programs import Facts, affordable, applicable, execute, facts
+from vibe_rl.env.hackmatrix.rows import some
 from vibe_rl.env.hackmatrix.rules import (
     FIRST_PROGRAM,
     LONGEST_INTERVAL,
@@ -225,17 +227,27 @@ def move_or_attack(game: Game, direction: Array, known: Facts) -> tuple[Deed, Ar
     return Deed(moved, attacked_kills, exits & ~attacks), collected & ~attacks
 
 
+class Sight(NamedTuple):
+    """A look in one direction, a cell at a time."""
+
+    ray: bitboard.Bitboard  # the cell looked at
+    first: bitboard.Bitboard  # what was found
+    open: Array  # bool, whether nothing was met yet
+
+
 def first_in_sight(game: Game, direction: Array, known: Facts) -> bitboard.Bitboard:
     """The nearest cell in a direction with somebody on it, if no empty block comes before it."""
     stops = known.blocks | known.entities
-    ray, first = bitboard.single(game.player.cell), bitboard.NONE
-    going = jnp.array(True)
-    for _ in range(SIDE - 1):
-        ray = ahead(ray, direction)
-        found = (ray & stops).any()
-        first = bitboard.choose(going & found, ray & known.entities, first)
-        going = going & ~found
-    return first
+
+    def further(_: Any, seen: Sight) -> Sight:
+        ray = ahead(seen.ray, direction)
+        found = seen.open & (ray & stops).any()
+        first = bitboard.choose(found, ray & known.entities, seen.first)
+        return Sight(ray, first, seen.open & ~found)
+
+    here = bitboard.single(game.player.cell)
+    begin = Sight(here, bitboard.choose(True, bitboard.NONE, here), jnp.array(True))
+    return jax.lax.fori_loop(0, SIDE - 1, further, begin).first
 
 
 def ahead(cells: bitboard.Bitboard, direction: Array) -> bitboard.Bitboard:
@@ -254,7 +266,7 @@ def walk(game: Game, direction: Array) -> tuple[Game, Array, Array]:
         cell = jnp.where(direction == i, player.cell + stride, cell)
     here = jnp.arange(N_CELLS) == cell
     collects = here & (board.content == DATA_SIPHON)
-    collected, exits = collects.any(), (here & (board.content == EXIT)).any()
+    collected, exits = some(collects), some(here & (board.content == EXIT))
     moved = game._replace(
         player=player._replace(cell=cell, data_siphons=player.data_siphons + collected),
         board=Board(jnp.where(collects, put(board, content=EMPTY).word, board.word)),
@@ -273,4 +285,4 @@ def beside_siphoned(game: Game) -> Array:
     """Whether an enemy that a siphon has released stands beside the player."""
     enemies = game.enemies
     beside = bitboard.single(game.player.cell).neighbours().has(enemies.cell)
-    return (enemies.alive & enemies.from_siphon & beside).any()
+    return some(enemies.alive & enemies.from_siphon & beside)

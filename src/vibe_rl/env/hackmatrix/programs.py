@@ -25,6 +25,7 @@ from vibe_rl.env.hackmatrix.combat import (
 )
 from vibe_rl.env.hackmatrix.enemies import MAX_HP, manhattan, of_kind
 from vibe_rl.env.hackmatrix.packed import put
+from vibe_rl.env.hackmatrix.rows import least, some, total
 from vibe_rl.env.hackmatrix.rules import (
     DAEMON,
     DELAY_TURNS,
@@ -67,8 +68,8 @@ def facts(game: Game) -> Facts:
     return Facts(
         blocks=blocks,
         on_block=enemies.alive & blocks.has(cell),
-        in_row=enemies.alive & (cell // SIDE == player // SIDE),
-        in_column=enemies.alive & (cell % SIDE == player % SIDE),
+        in_row=enemies.alive & (bitboard.row(cell) == bitboard.row(player)),
+        in_column=enemies.alive & (bitboard.column(cell) == bitboard.column(player)),
         on_siphoned=enemies.alive & bitboard.of_mask(game.board.siphoned).has(cell),
         beside=bitboard.around(bitboard.single(player)),
         entities=enemies.where() | game.transmissions.where(),
@@ -78,7 +79,7 @@ def facts(game: Game) -> Facts:
 def applicable(game: Game, known: Facts) -> Bool[Array, " programs"]:
     """Whether each program has something to do; price and ownership are another matter."""
     enemies, eggs = game.enemies, game.transmissions
-    enemy, egg, always = enemies.alive.any(), eggs.alive.any(), jnp.array(True)
+    enemy, egg, always = some(enemies.alive), some(eggs.alive), jnp.array(True)
     spawning = game.board.is_block() & ~game.board.siphoned & (game.board.spawn > 0)
     needs = {
         rules.PUSH: enemy,
@@ -87,9 +88,9 @@ def applicable(game: Game, known: Facts) -> Bool[Array, " programs"]:
         rules.WARP: enemy | egg,
         rules.POLY: enemy,
         rules.WAIT: always,
-        rules.DEBUG: known.on_block.any(),
-        rules.ROW: known.in_row.any(),
-        rules.COL: known.in_column.any(),
+        rules.DEBUG: some(known.on_block),
+        rules.ROW: some(known.in_row),
+        rules.COL: some(known.in_column),
         rules.UNDO: game.history.count > 0,
         rules.STEP: always,
         rules.SIPH_PLUS: always,
@@ -97,13 +98,13 @@ def applicable(game: Game, known: Facts) -> Bool[Array, " programs"]:
         rules.SHOW: ~game.show,
         rules.RESET: game.player.hp < FULL_HP,
         rules.CALM: ~game.calm,
-        rules.D_BOM: (enemies.alive & (enemies.kind == DAEMON)).any(),
+        rules.D_BOM: some(enemies.alive & (enemies.kind == DAEMON)),
         rules.DELAY: egg,
-        rules.ANTI_V: (enemies.alive & (enemies.kind == VIRUS)).any(),
+        rules.ANTI_V: some(enemies.alive & (enemies.kind == VIRUS)),
         rules.SCORE: game.stage < STAGES,
-        rules.REDUC: spawning.any(),
+        rules.REDUC: some(spawning),
         rules.ATK_PLUS: game.atk_uses < MOST_ATTACK_USES,
-        rules.HACK: game.board.siphoned.any(),
+        rules.HACK: some(game.board.siphoned),
     }
     return jnp.stack([needs[program] for program in range(N_PROGRAMS)])
 
@@ -136,7 +137,7 @@ def crash(game: Game, known: Facts, chance: Chance) -> Deed:
     empty = put(board, content=EMPTY, value=0, spawn=0, hidden=False)
     cleared = Board(jnp.where(falls, empty.word, board.word))
     hit = enemies.alive & known.beside.has(enemies.cell)
-    kills = (first_on_cell(enemies.cell, hit) & ~enemies.from_schedule).sum(dtype=jnp.int32)
+    kills = total(first_on_cell(enemies.cell, hit) & ~enemies.from_schedule)
     after = remove_enemies(game._replace(board=cleared), hit).game
     after, eggs, _ = remove_transmissions(after, known.beside.has(game.transmissions.cell))
     return deed(after, kills + eggs)
@@ -145,7 +146,7 @@ def crash(game: Game, known: Facts, chance: Chance) -> Deed:
 def first_on_cell(cell: Array, of: Bool[Array, " n"]) -> Bool[Array, " n"]:
     """Those of some that are the oldest of them on their cell."""
     older = jnp.tri(cell.shape[0], k=-1, dtype=bool)  # [i, j]: whether j is older than i
-    return of & ~(older & of[None] & (cell[None] == cell[:, None])).any(1)
+    return of & ~some(older & of[None] & (cell[None] == cell[:, None]))
 
 
 def warp(game: Game, known: Facts, chance: Chance) -> Deed:
@@ -158,11 +159,11 @@ def warp(game: Game, known: Facts, chance: Chance) -> Deed:
     egg = eggs.alive & (before(eggs.alive) == k - n_enemies)
     cell = jnp.where(
         on_enemy,
-        jnp.where(target, enemies.cell, 0).sum(dtype=jnp.int32),
-        jnp.where(egg, eggs.cell, 0).sum(dtype=jnp.int32),
+        total(enemies.cell, target),
+        total(eggs.cell, egg),
     )
     there = enemies.alive & (enemies.cell == cell)
-    counts = (first(there) & ~enemies.from_schedule).sum(dtype=jnp.int32)
+    counts = total(first(there) & ~enemies.from_schedule)
     moved = game._replace(player=game.player._replace(cell=cell))
     moved = remove_enemies(moved, there & on_enemy).game
     moved, egg_kills, _ = remove_transmissions(moved, egg & ~on_enemy)
@@ -216,8 +217,8 @@ def daemon_bomb(game: Game, known: Facts, chance: Chance) -> Deed:
     enemies = game.enemies
     daemons = enemies.alive & (enemies.kind == DAEMON)
     distance = jnp.where(daemons, manhattan(enemies.cell, game.player.cell), N_CELLS)
-    bomb = first(daemons & (distance == distance.min()))
-    cell = jnp.where(bomb, enemies.cell, 0).sum(dtype=jnp.int32)
+    bomb = first(daemons & (distance == least(distance)))
+    cell = total(enemies.cell, bomb)
     after, removed, _ = remove_enemies(game, bomb)
     after, killed, _ = damage(after, bitboard.around(bitboard.single(cell)).has(enemies.cell), 1)
     return deed(after, removed + killed)
@@ -329,13 +330,16 @@ def execute(game: Game, program: Array, known: Facts, chance: Chance) -> Deed:
     result = Deed(paid, jnp.int32(0), jnp.array(False))
     for number, effect in EFFECTS.items():
         chosen = program == number
-        take = partial(_taken, chosen, partial(effect, paid, known, chance), nothing)
-        result = only_if_any(chosen, take, result) if effect in DEAR else take(result)
+        if effect in DEAR:
+            take = partial(_taken, chosen, effect)
+            result = only_if_any(chosen, take, (paid, known, chance), result)
+        else:
+            result = changed(chosen, effect(paid, known, chance), nothing, result)
     return result
 
 
-def _taken(chosen: Array, effect: Callable[[], Deed], nothing: Deed, so_far: Deed) -> Deed:
-    return changed(chosen, effect(), nothing, so_far)
+def _taken(chosen: Array, effect: Effect, inputs: tuple[Game, Facts, Chance], so_far: Deed) -> Deed:
+    return changed(chosen, effect(*inputs), deed(inputs[0]), so_far)
 
 
 def pay(game: Game, program: Array) -> Game:
@@ -357,7 +361,7 @@ def shoved(game: Game, sign: int) -> Enemies:
     wants = wants & enemies.alive
     older = jnp.tri(wish.shape[0], k=-1, dtype=bool)
     # an older one with the same wish has it, or one before that has: the first who wants it gets it
-    taken = (older & wants[None] & (wish[None] == wish[:, None])).any(1)
+    taken = some(older & wants[None] & (wish[None] == wish[:, None]))
     return put(enemies, cell=jnp.where(wants & ~taken, wish, enemies.cell))
 
 
@@ -368,8 +372,9 @@ def wishes(cell: Array, player: Array, sign: int) -> tuple[Array, Bool[Array, " 
     farthest or the nearest; the first of equals.
     """
     at, to = jnp.asarray(cell, jnp.int32), jnp.asarray(player, jnp.int32)
-    rows, columns = at // SIDE, at % SIDE
-    down, right = sign * jnp.sign(rows - to // SIDE), sign * jnp.sign(columns - to % SIDE)
+    rows, columns = bitboard.row(at), bitboard.column(at)
+    down = sign * jnp.sign(rows - bitboard.row(to))
+    right = sign * jnp.sign(columns - bitboard.column(to))
     options = ((down, right, True), (down, 0, down != 0), (0, right, right != 0))
     best, farthest = at, jnp.full_like(at, -N_CELLS)
     for vertical, horizontal, open_way in options:

@@ -10,6 +10,7 @@ from jaxtyping import Array, Bool, Integer
 from vibe_rl.env.hackmatrix import bitboard
 from vibe_rl.env.hackmatrix.bitboard import ONE, RAYS, Bitboard
 from vibe_rl.env.hackmatrix.packed import put
+from vibe_rl.env.hackmatrix.rows import most, total, union
 from vibe_rl.env.hackmatrix.rules import N_CELLS, SHORTEST_INTERVAL, SIDE, SIPHON_DELAY
 from vibe_rl.env.hackmatrix.state import DATA, PROGRAM, Board, Game
 
@@ -31,7 +32,6 @@ def siphon(game: Game) -> Game:
     block = taken & board.is_block()
     data, free = block & (board.content == DATA), taken & ~block
     programs = jnp.where(taken, programs_on(board), ZERO)
-    total = lambda amount, where: jnp.where(where, amount, 0).sum(dtype=jnp.int32)  # noqa: E731
     left = put(
         board,
         spawn=jnp.where(block, 0, board.spawn),
@@ -47,7 +47,7 @@ def siphon(game: Game) -> Game:
             credits=player.credits + total(board.credits, free),
             energy=player.energy + total(board.energy, free),
             data_siphons=player.data_siphons - 1,
-            owned=player.owned | jax.lax.reduce(programs, ZERO, jax.lax.bitwise_or, (0,)),
+            owned=player.owned | union(programs),
         ),
         board=left,
         pending=game.pending + total(board.spawn, block),
@@ -123,6 +123,6 @@ def missed(game: Game) -> Array:
     same = (y.data == own.data) & (y.programs == own.programs)
     least = (y.credits >= own.credits) & (y.energy >= own.energy)
     dominates: Bool[Array, " cells"] = candidates.mask() & same & least
-    best = [jnp.where(dominates, x, 0).max() for x in (y.credits, y.energy)]
+    best = [most(jnp.where(dominates, x, ZERO)) for x in (y.credits, y.energy)]
     more = [jnp.maximum(b, o) - o for b, o in zip(best, (own.credits, own.energy), strict=True)]
     return (more[0] + more[1]).astype(jnp.int32)

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Int
 
 from vibe_rl.env.hackmatrix.bitboard import nth_of_pair
+from vibe_rl.env.hackmatrix.rows import total
 
 ZERO = np.uint32(0)
 
@@ -42,5 +43,5 @@ def closed_up(slots: Any) -> Any:
     low, high = as_words(alive)
     i = np.arange(alive.shape[0])
     source = nth_of_pair(low, high, alive.shape[0] // 2, i)
-    here = i < alive.sum(dtype=jnp.int32)
+    here = i < total(alive)
     return slots._replace(word=jnp.where(here, slots.word[source], ZERO))

@@ -1,7 +1,9 @@
 """Where transmissions appear: on free cells, out of the player's sight where there are such."""
 
+import functools
+import operator
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +12,7 @@ from jaxtyping import Array
 
 from vibe_rl.env.hackmatrix import bitboard
 from vibe_rl.env.hackmatrix.bitboard import RAYS, Bitboard
-from vibe_rl.env.hackmatrix.chance import Chance, Where, numbers_of, pick
+from vibe_rl.env.hackmatrix.chance import Chance, Source, Where, numbers_of, pick
 from vibe_rl.env.hackmatrix.packed import put
 from vibe_rl.env.hackmatrix.rules import ENEMIES, MOST_TRANSMISSIONS, NEW_TIMER, SIDE
 from vibe_rl.env.hackmatrix.state import Game, Transmissions, choose
@@ -30,27 +32,28 @@ class Wave(NamedTuple):
 
 def draw(wave: Wave, i: Array, chance: Chance) -> Where:
     """The numbers of the i-th of a wave."""
-    turn = chance.turn
-    choices = [
-        (wave.with_stage > 0, numbers_of(chance.stage.transmissions, i)),
-        (i < wave.scheduled, numbers_of(turn.scheduled, 0)),
-    ]
-    result = numbers_of(turn.siphoned, i - wave.scheduled)
-    for condition, numbers in choices:
-        result = choose(condition, numbers, result)
-    return result
+    turn, stage = chance.turn, chance.stage
+    if isinstance(turn.siphoned, Source):
+        return numbers_of(turn.siphoned, i)  # from which all are drawn
+    of_turn = choose(
+        i < wave.scheduled,
+        numbers_of(turn.scheduled, 0),
+        numbers_of(turn.siphoned, i - wave.scheduled),
+    )
+    return choose(wave.with_stage > 0, numbers_of(stage.transmissions, i), of_turn)
 
 
 def line_of_fire(cell: Array, screens: Bitboard) -> Bitboard:
     """The cells in the row and column of a cell from which nothing in `screens` hides it."""
-    seen = bitboard.NONE
-    for step in RAYS:
-        ray = step(bitboard.single(cell))
-        seen = seen | ray
-        for _ in range(SIDE - 2):
-            ray = step(ray - screens)
-            seen = seen | ray
-    return seen
+
+    def further(_: Any, rays: tuple[Bitboard, ...]) -> tuple[Bitboard, ...]:
+        on = [step(ray - screens) for step, ray in zip(RAYS, rays[1:], strict=True)]
+        return (functools.reduce(operator.or_, on, rays[0]), *on)
+
+    here = bitboard.single(cell)
+    rays = tuple(step(here) for step in RAYS)
+    seen = functools.reduce(operator.or_, rays)
+    return jax.lax.fori_loop(0, SIDE - 2, further, (seen, *rays))[0]
 
 
 class Spawning(NamedTuple):

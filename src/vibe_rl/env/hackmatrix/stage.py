@@ -12,6 +12,7 @@ from vibe_rl.env.hackmatrix import bitboard
 from vibe_rl.env.hackmatrix.bitboard import AT_CORNERS, CORNER_CELLS, ONE, Bitboard
 from vibe_rl.env.hackmatrix.chance import Attempt, Resources, StageChance, pick
 from vibe_rl.env.hackmatrix.packed import put
+from vibe_rl.env.hackmatrix.rows import most
 from vibe_rl.env.hackmatrix.rules import (
     AMOUNTS,
     COIN,
@@ -143,7 +144,7 @@ def furnished(layout: Layout) -> Board:
     """A board with blocks, what they hold drawn one after another, and nothing else."""
     contents, there = layout.contents, layout.block >= 0
     data, blocks = contents.data < COIN, jnp.arange(MOST_BLOCKS)
-    programs = distinct_programs(contents.value, ~data & (blocks <= layout.block.max()))
+    programs = distinct_programs(contents.value, ~data & (blocks <= most(layout.block)))
     points = 1 + pick(contents.value, MOST_POINTS)
     spawns = jnp.where(data, points, jnp.asarray(PROGRAM_SPAWNS)[programs])
     each = put(

@@ -10,6 +10,7 @@ from jaxtyping import Array, Bool
 from vibe_rl.env.hackmatrix import bitboard
 from vibe_rl.env.hackmatrix.bitboard import Bitboard
 from vibe_rl.env.hackmatrix.packed import Number
+from vibe_rl.env.hackmatrix.rows import total
 from vibe_rl.env.hackmatrix.rules import MOST_ENEMIES, MOST_TRANSMISSIONS, N_CELLS
 from vibe_rl.types import PyTree
 
@@ -73,7 +74,7 @@ class Enemies(NamedTuple):
 
     def count(self) -> Array:
         """How many there are, int32."""
-        return self.alive.sum(dtype=jnp.int32)
+        return total(self.alive)
 
 
 class Transmissions(NamedTuple):
@@ -94,7 +95,7 @@ class Transmissions(NamedTuple):
 
     def count(self) -> Array:
         """How many there are, int32."""
-        return self.alive.sum(dtype=jnp.int32)
+        return total(self.alive)
 
 
 class Snapshot(NamedTuple):
@@ -139,7 +140,8 @@ class Game(NamedTuple):
 
 def no_player() -> Player:
     """One with nothing, on the first cell."""
-    return Player(*[jnp.int32(0)] * 7, jnp.uint32(0))
+    nothing = jnp.int32(0)
+    return Player(*[nothing] * (len(Player._fields) - 1), owned=jnp.uint32(0))
 
 
 def empty_board() -> Board:
@@ -180,12 +182,20 @@ def changed(condition: Array, new: PyTree, old: PyTree, so_far: PyTree) -> PyTre
     return jax.tree.map(keep, new, old, so_far)
 
 
-def only_if_any(condition: Array, change: Callable[[PyTree], PyTree], tree: PyTree) -> PyTree:
-    """The changed tree where a condition holds, else the tree as it is.
+def only_if_any(
+    condition: Array, change: Callable[[PyTree, PyTree], PyTree], inputs: PyTree, tree: PyTree
+) -> PyTree:
+    """`change(inputs, tree)` where a condition holds, else the tree as it is.
 
     Of games side by side, the change is computed only if the condition holds for any of them, which
-    `where` and `cond` cannot do.
+    `where` and `cond` cannot do. The inputs hang on the loop's own state, for XLA would compute
+    what does not in advance.
     """
     off = jnp.array(False)
-    begin = (condition, tree)
-    return jax.lax.while_loop(lambda c: c[0], lambda c: (off, change(c[1])), begin)[1]
+
+    def body(carry: tuple[Array, PyTree]) -> tuple[Array, PyTree]:
+        wanted, before = carry
+        held = jax.tree.map(lambda x: jnp.where(wanted, x, jnp.zeros_like(x)), inputs)
+        return off, change(held, before)
+
+    return jax.lax.while_loop(lambda carry: carry[0], body, (condition, tree))[1]
