@@ -278,15 +278,18 @@ class Both(NamedTuple):
     begin: Callable[..., Any]  # chance -> obs, Game
 
 
+def full(game: Game, steps: Any) -> HackMatrixState:
+    """The state of an env whose episode came to a game in so many steps."""
+    return HackMatrixState(game, path_length(game), no_totals()._replace(steps=steps))
+
+
 def side_by_side(n: int, **options: Any) -> Both:
     """The game in JAX, `n` envs at once."""
     game = env(**options)
     params = game.default_params()
 
     def advance(chance: Any, state: Game, action: Any, steps: Any) -> Any:
-        totals = no_totals()._replace(steps=steps)
-        full = HackMatrixState(state, path_length(state), totals)
-        return game.advance(chance, full, action, params)
+        return game.advance(chance, full(state, steps), action, params)
 
     def begin(chance: Any) -> Any:
         obs, state = game.begin(chance, params)

@@ -1,0 +1,353 @@
+"""What training draws by other routes than numbers given by name has the law of the rules.
+
+Each law is held against a wrong one too, from which the same draws must differ.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Hashable
+from itertools import permutations, product
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from agreement import full, game_of
+from scipy import stats
+from worked_examples import WAIT, action_of, at, data, enemy, given
+
+from vibe_rl.env import make
+from vibe_rl.env.hackmatrix import bank, bitboard, rules
+from vibe_rl.env.hackmatrix.bitboard import CORNER_CELLS, Bitboard
+from vibe_rl.env.hackmatrix.chance import source
+from vibe_rl.env.hackmatrix.reference import game as reference
+from vibe_rl.env.hackmatrix.reference.board import PLACES
+from vibe_rl.env.hackmatrix.reference.fixture import load
+from vibe_rl.env.hackmatrix.reference.spawning import eligible_places, empty_places
+from vibe_rl.env.hackmatrix.reference.stage import is_valid
+from vibe_rl.env.hackmatrix.reference.state import State, Transmission
+from vibe_rl.env.hackmatrix.stage import Site, valid
+
+N = 100_000
+CHUNK = 10_000  # at once
+NEVER = 1e-6
+"""As improbable as a test may fail by chance, and as a wrong law must be."""
+FEWEST = 5  # expected of a category, others are joined
+
+Law = dict[Hashable, float]
+"""The probability, up to a factor, of each outcome."""
+
+
+def p_value(found: Counter, law: Law) -> float:
+    """How probable draws of this law are at least as far from it (chi-square)."""
+    if not set(found) <= {outcome for outcome, p in law.items() if p}:
+        return 0.0
+    n, total = found.total(), sum(law.values())
+    pairs = [(found[outcome], n * p / total) for outcome, p in law.items() if p]
+    rare = [pair for pair in pairs if pair[1] < FEWEST]
+    kept = [pair for pair in pairs if pair[1] >= FEWEST]
+    joined = [tuple(map(sum, zip(*rare, strict=True)))] if rare else []
+    observed, expected = zip(*kept, *joined, strict=True)
+    return stats.chisquare(observed, expected).pvalue
+
+
+def p_alike(a: Counter, b: Counter) -> float:
+    """How probable two draws of one law, whichever, differ at least as much."""
+    both = a + b
+    kept = [outcome for outcome in both if both[outcome] >= 4 * FEWEST]
+    table = np.array([[each[outcome] for outcome in kept] for each in (a, b)])
+    rest = np.array([[each.total()] for each in (a, b)]) - table.sum(1, keepdims=True)
+    table = np.hstack([table, rest]) if rest.sum() >= 4 * FEWEST else table
+    return stats.chi2_contingency(table).pvalue
+
+
+def assert_law(found: Counter, right: Law, wrong: Law) -> None:
+    assert p_value(found, right) > NEVER
+    assert p_value(found, wrong) < NEVER
+
+
+def uniform(outcomes: Any) -> Law:
+    return dict.fromkeys(outcomes, 1.0)
+
+
+def tallied(*columns: Any) -> Counter:
+    """How often each combination of some numbers `[N]` or `[N, n]` comes."""
+    rows = np.column_stack([np.asarray(column) for column in columns])
+    outcomes, counts = np.unique(rows, axis=0, return_counts=True)
+    return Counter(dict(zip(map(tuple, outcomes.tolist()), counts.tolist(), strict=True)))
+
+
+@pytest.fixture(scope="module")
+def played():
+    """Steps of the registered game from a state: its state and action -> games `[N]`."""
+    env, params = make("HackMatrix-v0")
+
+    @jax.jit
+    def steps(keys, game, action):
+        step = lambda key: env.step(key, full(game, np.int32(0)), action, params)  # noqa: E731
+        return jax.vmap(step)(keys).state.game._replace(history=None)
+
+    def play(state: State, action: int) -> Any:
+        return in_chunks(lambda keys: steps(keys, game_of(state), np.int32(action)))
+
+    return play
+
+
+def in_chunks(draw: Callable[[Any], Any], seed: int = 0, n: int = N) -> Any:
+    """What `draw` makes of `n` keys, in the host's memory."""
+    keys = jax.random.split(jax.random.key(seed), n).reshape(-1, CHUNK)
+    return jax.tree.map(lambda *x: np.concatenate(x), *[jax.device_get(draw(k)) for k in keys])
+
+
+def set_state(row: int, col: int, owned: tuple[int, ...] = (), **more: Any) -> State:
+    return load(given(row, col, owned, credits=9, energy=9, **more), 1)
+
+
+def cell(place: tuple[int, int]) -> int:
+    return place[0] * rules.SIDE + place[1]
+
+
+def test_warp_goes_to_each_enemy_and_transmission_alike(played):
+    targets = [(0, 2), (4, 1), (2, 2), (5, 0)]
+    more = {"enemies": [enemy("virus", *targets[0]), enemy("glitch", *targets[1])]}
+    eggs = [at(*place, turnsRemaining=5, enemyType="virus") for place in targets[2:]]
+    state = set_state(3, 3, (rules.WARP,), **more, transmissions=eggs)
+    found = tallied(played(state, action_of(rules.WARP)).player.cell)
+    right = uniform((cell(place),) for place in targets)
+    assert_law(found, right, right | {(cell(targets[0]),): 1.05})
+
+
+def test_poly_makes_each_other_kind_alike_each_time_anew(played):
+    kinds = ("virus", "glitch", "cryptog")
+    state = set_state(3, 3, (rules.POLY,), enemies=[enemy(k, 0, i) for i, k in enumerate(kinds)])
+    found = tallied(played(state, action_of(rules.POLY)).enemies.kind[:, : len(kinds)])
+    own = [each.type for each in state.enemies]
+    others = [[k for k in range(4) if k != mine] for mine in own]
+    right = uniform(product(*others))
+    alike = {kinds: 1.1 if kinds[0] == kinds[1] else 1.0 for kinds in right}
+    assert_law(found, right, alike)
+    assert p_value(found, uniform(product(range(4), repeat=3))) < NEVER
+
+
+def spawns(state: State, n: int, eligible: Callable[[State], list]) -> Law:
+    """Where and as what `n` transmissions may appear, one after another."""
+    law: Law = {}
+    if not n:
+        return {(): 1.0}
+    places = eligible(state)
+    for place, kind in product(places, range(len(rules.ENEMIES))):
+        state.transmissions.append(Transmission(*place, 1, kind))
+        for rest, p in spawns(state, n - 1, eligible).items():
+            law[cell(place), kind, *rest] = p / len(places)
+        state.transmissions.pop()
+    return law
+
+
+CRAMPED = [data(row, col) for row, col in PLACES if (row + col) % 3 == 0 or row > 3]
+"""Blocks that leave little room."""
+
+
+@pytest.mark.parametrize("scheduled", [False, True])
+def test_transmissions_of_a_turn_appear_on_each_cell_out_of_sight_alike(played, scheduled):
+    state = set_state(0, 1, (rules.WAIT,), blocks=CRAMPED)
+    state.pending, state.next_spawn_turn = 2 - scheduled, 1 if scheduled else 9
+    eggs = played(state, WAIT).transmissions
+    found = tallied(eggs.cell[:, 0], eggs.kind[:, 0], eggs.cell[:, 1], eggs.kind[:, 1])
+    assert (eggs.from_schedule[:, :2] == [scheduled, False]).all()
+    right = spawns(state, 2, eligible_places)
+    alike = {each: p * (1.2 if each[1] == each[3] else 1) for each, p in right.items()}
+    assert_law(found, right, alike)
+    assert p_value(found, spawns(state, 2, empty_places)) < NEVER
+
+
+RACE = [enemy("virus", 0, 5), enemy("daemon", 1, 4), enemy("cryptog", 2, 5), enemy("virus", 3, 4)]
+"""Enemies in each other's way."""
+
+
+def law_of_orders(state: State, orders: list[Any]) -> Law:
+    """Where the enemies end, over all orders of both sub-steps, each as probable as it is given."""
+    law: Law = {}
+    for (first, p), (second, q) in product(orders, repeat=2):
+        ranks = {0: first, 1: second}
+        after = load(given(0, 0, (rules.WAIT,), energy=9, enemies=RACE))
+        reference.step(after, WAIT, lambda slot, ranks=ranks: ranks[slot[2]][slot[3]])
+        where = tuple(cell(each.place) for each in after.enemies)
+        law[where] = law.get(where, 0.0) + p * q
+    return law
+
+
+def test_enemies_act_in_each_order_alike_in_each_sub_step(played):
+    state = set_state(0, 0, (rules.WAIT,), enemies=RACE)
+    found = tallied(played(state, WAIT).enemies.cell[:, : len(RACE)])
+    orders = [(order, 1 / 24) for order in permutations(range(len(RACE)))]
+    right = law_of_orders(state, orders)
+    assert len(right) > 3
+    older = [(order, (1 + 0.3 * (order[0] < order[1])) / 24) for order, _ in orders]
+    assert_law(found, right, law_of_orders(state, older))
+
+
+@pytest.fixture(scope="module")
+def entered(played):
+    """The second stage, entered by the last corner."""
+    return played(set_state(5, 4), rules.RIGHT)
+
+
+def block_cells(board: Any) -> np.ndarray:
+    """The cells of the first two blocks, `[N, 2]`."""
+    return np.argsort(~board.is_block(), axis=1, kind="stable")[:, :2]
+
+
+def test_a_stage_has_each_exit_and_number_of_blocks_alike(entered):
+    found = tallied(entered.exit, entered.board.is_block().sum(1))
+    counts = range(rules.FEWEST_BLOCKS, rules.MOST_BLOCKS + 1)
+    right = uniform(product([cell(corner) for corner in rules.CORNERS[:3]], counts))
+    assert_law(found, right, right | {(0, 5): 1.3})
+
+
+def test_resources_are_as_many_as_the_rules_say(entered):
+    """On the player's corner and, where it has no exit, on the first."""
+    here = entered.exit != 0
+    credits, energy = (getattr(entered.board, name)[here] for name in ("credits", "energy"))
+    found = tallied(credits[:, 35], energy[:, 35], credits[:, 0], energy[:, 0])
+    low, high = rules.AMOUNTS
+    amounts = {1: low, 2: high - low, 3: rules.DRAWS - high}
+    one = {pair: p for n, p in amounts.items() for pair in ((n, 0), (0, n))}
+    right = {(*a, *b): float(p * q) for (a, p), (b, q) in product(one.items(), repeat=2)}
+    alike = {each: p * (1.1 if each[:2] == each[2:] else 1) for each, p in right.items()}
+    assert_law(found, right, alike)
+
+
+def test_the_first_transmissions_of_a_stage_are_of_each_kind_alike(entered):
+    found = tallied(entered.transmissions.kind[:, :2])
+    right = uniform(product(range(len(rules.ENEMIES)), repeat=2))
+    assert_law(found, right, right | {(0, 0): 1.3})
+
+
+def test_half_of_the_blocks_hold_data_and_a_tenth_hide_it(entered):
+    two = block_cells(entered.board)
+    content = np.take_along_axis(entered.board.content, two, 1)
+    hidden = np.take_along_axis(entered.board.hidden, two, 1)
+    found = tallied(content, hidden)
+    hides = {1: rules.HIDDEN / rules.DRAWS, 0: 1 - rules.HIDDEN / rules.DRAWS}
+    right = {
+        (*kinds, *each): hides[each[0]] * hides[each[1]]
+        for kinds, each in product(product((3, 4), repeat=2), product((0, 1), repeat=2))
+    }
+    alike = {each: p * (1.1 if each[0] == each[1] else 1) for each, p in right.items()}
+    assert_law(found, right, alike)
+
+
+def test_points_and_programs_of_blocks_are_each_alike_and_programs_distinct(entered):
+    two = block_cells(entered.board)
+    content = np.take_along_axis(entered.board.content, two, 1)
+    value = np.take_along_axis(entered.board.value, two, 1)
+    points = tallied(value[(content == 3).all(1)])
+    right = uniform(product(range(1, rules.MOST_POINTS + 1), repeat=2))
+    assert_law(points, right, right | {(1, 1): 1.8})
+    programs = tallied(value[(content == 4).all(1)])
+    pairs = uniform(permutations(range(rules.N_PROGRAMS), 2))
+    assert_law(programs, pairs, uniform(product(range(rules.N_PROGRAMS), repeat=2)))
+
+
+def test_a_game_begins_on_each_corner_with_each_bonus_alike():
+    env, params = make("HackMatrix-v0")
+    begin = jax.jit(jax.vmap(lambda key: env.reset(key, params)[1].game._replace(history=None)))
+    player = in_chunks(begin).player
+    found = tallied(player.cell, player.credits, player.energy, player.data_siphons)
+    bonuses = [(10, 0, 0), (0, 11, 0), (0, 0, 1)]
+    right = uniform((corner, *bonus) for corner, bonus in product(CORNER_CELLS, bonuses))
+    assert_law(found, right, right | {(0, *bonuses[0]): 1.1})
+
+
+FREE = [place for place in PLACES if place not in rules.CORNERS]
+COUNTS = range(rules.FEWEST_BLOCKS, rules.MOST_BLOCKS + 1)
+
+
+def places_of(sets: Bitboard, i: int) -> set[tuple[int, int]]:
+    bits = int(sets.low[i]) | int(sets.high[i]) << bitboard.HALF
+    return {place for place in PLACES if bits >> cell(place) & 1}
+
+
+def test_every_set_of_the_bank_is_valid():
+    sets = bank.bank()
+    check = jax.jit(jax.vmap(valid, (0, None)))
+    generator = np.random.default_rng(0)
+    for n, e in product(range(len(COUNTS)), range(len(rules.CORNERS))):
+        blocks = Bitboard(sets.low[n, e], sets.high[n, e])
+        assert check(blocks, CORNER_CELLS[e]).all()
+        assert (blocks.size() == COUNTS[n]).all()
+        for i in generator.integers(0, bank.SETS, 40):
+            assert is_valid(places_of(blocks, i), rules.CORNERS[e])
+
+
+def subsets(generator: np.random.Generator, n: int, size: int) -> Bitboard:
+    """Uniform sets of `n` cells that are no corners."""
+    chosen = generator.random((size, len(FREE))).argsort(1)[:, :n]
+    cells = np.array([cell(place) for place in FREE])[chosen]
+    bits = (np.uint64(1) << cells.astype(np.uint64)).sum(1, dtype=np.uint64)
+    words = bits & np.uint64(bitboard.WORD), bits >> np.uint64(bitboard.HALF)
+    return Bitboard(*[word.astype(np.uint32) for word in words])
+
+
+@pytest.mark.parametrize("e", range(len(rules.CORNERS)))
+def test_sets_are_valid_in_both_engines_or_in_neither(e):
+    generator, seen = np.random.default_rng(e), set()
+    for n in COUNTS:
+        blocks = subsets(generator, n, 100)
+        ours = bank.valid_sets(blocks, CORNER_CELLS[e])
+        traced = jax.vmap(valid, (0, None))(blocks, CORNER_CELLS[e])
+        theirs = [is_valid(places_of(blocks, i), rules.CORNERS[e]) for i in range(100)]
+        assert ours.tolist() == traced.tolist() == theirs
+        seen |= set(theirs)
+    assert seen == {False, True}
+
+
+def features(blocks: Bitboard, generator: np.random.Generator) -> tuple[Counter, Counter]:
+    """Pairs of neighbouring blocks, and the cell of a random block, of each set."""
+    beside = [blocks & blocks.up(), blocks & blocks.right()]
+    pairs = sum(np.bitwise_count(each.low) + np.bitwise_count(each.high) for each in beside)
+    bits = (blocks.low.astype(np.uint64) | blocks.high.astype(np.uint64) << np.uint64(18))[:, None]
+    there = (bits >> np.arange(rules.N_CELLS, dtype=np.uint64)[None]) & np.uint64(1)
+    return tallied(pairs), tallied((generator.random(there.shape) * there).argmax(1))
+
+
+def test_the_sets_of_the_bank_have_the_law_of_tries_until_one_is_valid():
+    """And not that of a single try, whether or not it is valid."""
+    sets, generator = bank.bank(), np.random.default_rng(1)
+    differ = []
+    for (i, n), (e, exit_cell) in product(enumerate(COUNTS), enumerate(CORNER_CELLS)):
+        tried = subsets(generator, n, 100_000)
+        ok = bank.valid_sets(tried, exit_cell)
+        fresh = Bitboard(tried.low[ok], tried.high[ok])
+        blocks = Bitboard(sets.low[i, e], sets.high[i, e])
+        each = [features(drawn, generator) for drawn in (blocks, fresh, tried)]
+        for banked, right, wrong in zip(*each, strict=True):
+            assert p_alike(banked, right) > NEVER / len(COUNTS)
+            differ.append(p_alike(banked, wrong) < NEVER)
+    assert np.mean(differ) > 0.4
+
+
+def laid_out(occupied: Bitboard, n: int) -> Counter:
+    """The blocks of layouts for the last exit, as sets of cells in two words."""
+    site = Site(jnp.array(True), jnp.int32(n), jnp.int32(CORNER_CELLS[3]), occupied)
+
+    @jax.jit
+    def draw(keys):
+        layout = jax.vmap(lambda key: bank.from_bank(source(key), site).block)(keys)
+        return jax.vmap(bitboard.of_mask)(layout >= 0)
+
+    blocks = in_chunks(draw)
+    return tallied(blocks.low, blocks.high)
+
+
+def test_a_layout_is_each_set_of_the_bank_alike_that_leaves_the_occupied_cells_free():
+    occupied = bitboard.of(*[cell(place) for place in FREE[::5]])
+    sets, n = bank.bank(), 7
+    blocks = Bitboard(sets.low[n - 5, 3], sets.high[n - 5, 3])
+    fits = ~(blocks & occupied).any()
+    right: Law = dict(tallied(blocks.low[fits], blocks.high[fits]))
+    wrong = {each: p * (1 + 0.2 * (i % 2)) for i, (each, p) in enumerate(right.items())}
+    assert_law(laid_out(occupied, n), right, wrong)
+
+
+LEFT_FREE = FREE[1:6]
