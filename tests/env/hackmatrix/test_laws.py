@@ -5,8 +5,8 @@ Each law is held against a wrong one too, from which the same draws must differ.
 
 from collections import Counter
 from collections.abc import Callable, Hashable
-from itertools import permutations, product
-from typing import Any, NamedTuple
+from itertools import combinations, permutations, product
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -27,6 +27,7 @@ from vibe_rl.env.hackmatrix.reference.spawning import eligible_places, empty_pla
 from vibe_rl.env.hackmatrix.reference.stage import is_valid
 from vibe_rl.env.hackmatrix.reference.state import State, Transmission
 from vibe_rl.env.hackmatrix.stage import Site, valid
+from vibe_rl.env.hackmatrix.state import DATA, PROGRAM
 
 N = 100_000
 CHUNK = 10_000  # at once
@@ -164,26 +165,25 @@ RACE = [enemy("virus", 0, 5), enemy("daemon", 1, 4), enemy("cryptog", 2, 5), ene
 """Enemies in each other's way."""
 
 
-def law_of_orders(state: State, orders: list[Any]) -> Law:
-    """Where the enemies end, over all orders of both sub-steps, each as probable as it is given."""
-    law: Law = {}
-    for (first, p), (second, q) in product(orders, repeat=2):
-        ranks = {0: first, 1: second}
+def ends_of_orders() -> dict[tuple[Any, Any], tuple[int, ...]]:
+    """Where the enemies end, by the orders of both sub-steps."""
+    ends = {}
+    for orders in product(permutations(range(len(RACE))), repeat=2):
         after = load(given(0, 0, (rules.WAIT,), energy=9, enemies=RACE))
-        reference.step(after, WAIT, lambda slot, ranks=ranks: ranks[slot[2]][slot[3]])
-        where = tuple(cell(each.place) for each in after.enemies)
-        law[where] = law.get(where, 0.0) + p * q
-    return law
+        reference.step(after, WAIT, lambda slot, orders=orders: orders[slot[2]][slot[3]])
+        ends[orders] = tuple(cell(each.place) for each in after.enemies)
+    return ends
 
 
 def test_enemies_act_in_each_order_alike_in_each_sub_step(played):
     state = set_state(0, 0, (rules.WAIT,), enemies=RACE)
     found = tallied(played(state, WAIT).enemies.cell[:, : len(RACE)])
-    orders = [(order, 1 / 24) for order in permutations(range(len(RACE)))]
-    right = law_of_orders(state, orders)
-    assert len(right) > 3
-    older = [(order, (1 + 0.3 * (order[0] < order[1])) / 24) for order, _ in orders]
-    assert_law(found, right, law_of_orders(state, older))
+    ends, right, older_first = ends_of_orders(), Counter(), Counter()
+    for (first, second), where in ends.items():
+        right[where] += 1
+        older_first[where] += 1 + 0.1 * ((first[0] < first[1]) + (second[0] < second[3]))
+    assert len(right) > len(RACE)
+    assert_law(found, right, older_first)
 
 
 @pytest.fixture(scope="module")
@@ -192,13 +192,14 @@ def entered(played):
     return played(set_state(5, 4), rules.RIGHT)
 
 
-def block_cells(board: Any) -> np.ndarray:
-    """The cells of the first two blocks, `[N, 2]`."""
-    return np.argsort(~board.is_block(), axis=1, kind="stable")[:, :2]
+def of_two_blocks(board: Any, *names: str) -> list[np.ndarray]:
+    """What is known of the first two blocks, `[N, 2]` each."""
+    cells = np.argsort(board.content < DATA, axis=1, kind="stable")[:, :2]
+    return [np.take_along_axis(getattr(board, name), cells, 1) for name in names]
 
 
 def test_a_stage_has_each_exit_and_number_of_blocks_alike(entered):
-    found = tallied(entered.exit, entered.board.is_block().sum(1))
+    found = tallied(entered.exit, (entered.board.content >= DATA).sum(1))
     counts = range(rules.FEWEST_BLOCKS, rules.MOST_BLOCKS + 1)
     right = uniform(product([cell(corner) for corner in rules.CORNERS[:3]], counts))
     assert_law(found, right, right | {(0, 5): 1.3})
@@ -224,27 +225,22 @@ def test_the_first_transmissions_of_a_stage_are_of_each_kind_alike(entered):
 
 
 def test_half_of_the_blocks_hold_data_and_a_tenth_hide_it(entered):
-    two = block_cells(entered.board)
-    content = np.take_along_axis(entered.board.content, two, 1)
-    hidden = np.take_along_axis(entered.board.hidden, two, 1)
-    found = tallied(content, hidden)
+    found = tallied(*of_two_blocks(entered.board, "content", "hidden"))
     hides = {1: rules.HIDDEN / rules.DRAWS, 0: 1 - rules.HIDDEN / rules.DRAWS}
     right = {
         (*kinds, *each): hides[each[0]] * hides[each[1]]
-        for kinds, each in product(product((3, 4), repeat=2), product((0, 1), repeat=2))
+        for kinds, each in product(product((DATA, PROGRAM), repeat=2), product((0, 1), repeat=2))
     }
     alike = {each: p * (1.1 if each[0] == each[1] else 1) for each, p in right.items()}
     assert_law(found, right, alike)
 
 
 def test_points_and_programs_of_blocks_are_each_alike_and_programs_distinct(entered):
-    two = block_cells(entered.board)
-    content = np.take_along_axis(entered.board.content, two, 1)
-    value = np.take_along_axis(entered.board.value, two, 1)
-    points = tallied(value[(content == 3).all(1)])
+    content, value = of_two_blocks(entered.board, "content", "value")
+    points = tallied(value[(content == DATA).all(1)])
     right = uniform(product(range(1, rules.MOST_POINTS + 1), repeat=2))
     assert_law(points, right, right | {(1, 1): 1.8})
-    programs = tallied(value[(content == 4).all(1)])
+    programs = tallied(value[(content == PROGRAM).all(1)])
     pairs = uniform(permutations(range(rules.N_PROGRAMS), 2))
     assert_law(programs, pairs, uniform(product(range(rules.N_PROGRAMS), repeat=2)))
 
@@ -350,4 +346,18 @@ def test_a_layout_is_each_set_of_the_bank_alike_that_leaves_the_occupied_cells_f
     assert_law(laid_out(occupied, n), right, wrong)
 
 
-LEFT_FREE = FREE[1:6]
+LEFT_FREE = [(0, 4), (1, 5), (2, 0), (3, 1), (4, 0), (5, 1), (5, 2), (5, 3), (5, 4)]
+"""Cells of which few sets are valid, none of them in the bank."""
+
+
+def test_where_no_set_of_the_bank_fits_a_layout_is_tried_for_as_the_rules_say():
+    n, sets = 7, bank.bank()
+    occupied = bitboard.of(*[cell(place) for place in FREE if place not in LEFT_FREE])
+    assert ((Bitboard(sets.low[n - 5, 3], sets.high[n - 5, 3]) & occupied).any()).all()
+    tries = [set(places) for places in combinations(LEFT_FREE, n)]
+    fit = [places for places in tries if is_valid(places, rules.CORNERS[3])]
+    fails = (1 - len(fit) / len(tries)) ** rules.LAYOUT_ATTEMPTS
+    assert 0.001 < fails < 0.1
+    words = [bitboard.of(*map(cell, places)) for places in fit]
+    right: Law = {(int(each.low), int(each.high)): (1 - fails) / len(fit) for each in words}
+    assert_law(laid_out(occupied, n), right | {(0, 0): fails}, right | {(0, 0): 2 * fails})
