@@ -1,4 +1,4 @@
-"""HackMatrix in JAX against its reference: many random steps, half of them from states that are set.
+"""HackMatrix in JAX against its reference: many random steps, half of them from set states.
 
 python bench/hackmatrix_agreement.py --steps 1000000 --json agreement.json
 """
@@ -18,9 +18,9 @@ from typing import Any
 TESTS = Path(__file__).resolve().parents[1] / "tests" / "env" / "hackmatrix"
 sys.path.insert(0, str(TESTS))
 
-from agreement import Both, side_by_side  # noqa: E402
-from duel import Duel  # noqa: E402
-from rules_met import MUST_BE_MET, Met  # noqa: E402
+from agreement import Both, side_by_side
+from duel import Duel
+from rules_met import MUST_BE_MET, Met
 
 ROUNDS = 100
 """Steps of all games of a seed: what differs is found again by that seed alone."""

@@ -46,9 +46,9 @@ def advanced(both, games, actions, seed=0):
 def all_played(both, seed=0) -> list[tuple[Example, list[Any]]]:
     """Every example with its steps."""
     games = filled([game_of(load(each.given, both.env.undo_depth)) for each in EXAMPLES])
-    steps = []
-    for i in range(max(len(each.actions) for each in EXAMPLES)):
-        out = advanced(both, games, [(*each.actions, 0)[min(i, len(each.actions))] for each in EXAMPLES], seed + i)
+    steps, most = [], max(len(each.actions) for each in EXAMPLES)
+    for i in range(most):
+        out = advanced(both, games, [(*each.actions, 0, 0)[i] for each in EXAMPLES], seed + i)
         games = out.state.game
         steps.append(unstack(out, N))
     taken = [[every[i] for every in steps[: len(e.actions)]] for i, e in enumerate(EXAMPLES)]
