@@ -27,6 +27,9 @@ AT_EXIT, ONLY_WARP, HUDDLED = 0.15, 0.04, 0.2
 EXTREME, STUCK = 0.02, 0.01
 """How often all numbers of a step are the lowest or the highest, and no layout can be valid."""
 TOLERANCE = 1e-5
+BOUNDLESS = (6, 7)
+"""Entries of an observation that may be above 1: data siphons and attack."""
+PARTS = rules.PARTS
 
 
 class Duel:
@@ -142,8 +145,8 @@ class Duel:
         truncated = (steps + 1 >= rules.TIME_LIMIT) & ~done
         self.met.counts["end: truncated"] += int(truncated.sum())
         metrics = out.info["metrics"]
-        found = [*differing(out.obs, out.state.game, self.states)]
-        for part in rules.PARTS:
+        found = [*differing(out.obs, out.state.game, self.states), *unsound(out, done)]
+        for part in PARTS:
             paid = np.array([outcome.parts[part] for outcome in outcomes])
             found += unequal(f"part {part}", metrics[part], paid)
         found += unequal("reward", out.reward, np.array([each.reward for each in outcomes]))
@@ -219,6 +222,16 @@ def unequal(what: str, ours: Any, theirs: Any) -> list[tuple[int, str]]:
     ours, theirs = np.asarray(ours, float), np.asarray(theirs, float)
     close = np.isclose(ours, theirs, rtol=TOLERANCE, atol=TOLERANCE)
     return [(int(i), f"{what} {ours[i]} is {theirs[i]}") for i in np.flatnonzero(~close)]
+
+
+def unsound(out: Any, done: np.ndarray) -> Iterator[tuple[int, str]]:
+    """The games that break what holds of every step whatever the rules."""
+    bounded = np.delete(out.obs.view, BOUNDLESS, axis=1)
+    for i in np.flatnonzero((bounded < 0).any(1) | (bounded > 1).any(1)).tolist():
+        yield i, "an observation is outside of 0 to 1"
+    for i in np.flatnonzero(~out.obs.legal.any(1) & ~done).tolist():
+        yield i, "no action is legal"
+    yield from unequal("sum of the parts", sum(out.info["metrics"][p] for p in PARTS), out.reward)
 
 
 def differing(obs: MaskedObs, games: Game, states: list[State]) -> Iterator[tuple[int, str]]:
