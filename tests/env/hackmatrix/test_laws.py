@@ -1,82 +1,29 @@
-"""What training draws by other routes than numbers given by name has the law of the rules.
+"""What a step of the registered game draws has the law of the rules, whichever way it is drawn.
 
 Each law is held against a wrong one too, from which the same draws must differ.
 """
 
 from collections import Counter
-from collections.abc import Callable, Hashable
-from itertools import combinations, permutations, product
+from collections.abc import Callable
+from itertools import permutations, product
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from agreement import full, game_of
-from scipy import stats
+from laws import NEVER, Law, assert_law, cell, in_chunks, p_value, tallied, uniform
 from worked_examples import WAIT, action_of, at, data, enemy, given
 
 from vibe_rl.env import make
-from vibe_rl.env.hackmatrix import bank, bitboard, rules
-from vibe_rl.env.hackmatrix.bitboard import CORNER_CELLS, Bitboard
-from vibe_rl.env.hackmatrix.chance import source
+from vibe_rl.env.hackmatrix import rules
+from vibe_rl.env.hackmatrix.bitboard import CORNER_CELLS
 from vibe_rl.env.hackmatrix.reference import game as reference
 from vibe_rl.env.hackmatrix.reference.board import PLACES
 from vibe_rl.env.hackmatrix.reference.fixture import load
 from vibe_rl.env.hackmatrix.reference.spawning import eligible_places, empty_places
-from vibe_rl.env.hackmatrix.reference.stage import is_valid
 from vibe_rl.env.hackmatrix.reference.state import State, Transmission
-from vibe_rl.env.hackmatrix.stage import Site, valid
 from vibe_rl.env.hackmatrix.state import DATA, PROGRAM
-
-N = 100_000
-FEW = 20_000  # where a draw costs much
-CHUNK = 10_000  # at once
-NEVER = 1e-6
-"""As improbable as a test may fail by chance, and as a wrong law must be."""
-FEWEST = 5  # expected of a category, others are joined
-
-Law = dict[Hashable, float]
-"""The probability, up to a factor, of each outcome."""
-
-
-def p_value(found: Counter, law: Law) -> float:
-    """How probable draws of this law are at least as far from it (chi-square)."""
-    if not set(found) <= {outcome for outcome, p in law.items() if p}:
-        return 0.0
-    n, total = found.total(), sum(law.values())
-    pairs = [(found[outcome], n * p / total) for outcome, p in law.items() if p]
-    rare = [pair for pair in pairs if pair[1] < FEWEST]
-    kept = [pair for pair in pairs if pair[1] >= FEWEST]
-    joined = [tuple(map(sum, zip(*rare, strict=True)))] if rare else []
-    observed, expected = zip(*kept, *joined, strict=True)
-    return stats.chisquare(observed, expected).pvalue
-
-
-def p_alike(a: Counter, b: Counter) -> float:
-    """How probable two draws of one law, whichever, differ at least as much."""
-    both = a + b
-    kept = [outcome for outcome in both if both[outcome] >= 4 * FEWEST]
-    table = np.array([[each[outcome] for outcome in kept] for each in (a, b)])
-    rest = np.array([[each.total()] for each in (a, b)]) - table.sum(1, keepdims=True)
-    table = np.hstack([table, rest]) if rest.sum() >= 4 * FEWEST else table
-    return stats.chi2_contingency(table).pvalue
-
-
-def assert_law(found: Counter, right: Law, wrong: Law) -> None:
-    assert p_value(found, right) > NEVER
-    assert p_value(found, wrong) < NEVER
-
-
-def uniform(outcomes: Any) -> Law:
-    return dict.fromkeys(outcomes, 1.0)
-
-
-def tallied(*columns: Any) -> Counter:
-    """How often each combination of some numbers `[N]` or `[N, n]` comes."""
-    rows = np.column_stack([np.asarray(column) for column in columns])
-    outcomes, counts = np.unique(rows, axis=0, return_counts=True)
-    return Counter(dict(zip(map(tuple, outcomes.tolist()), counts.tolist(), strict=True)))
 
 
 @pytest.fixture(scope="module")
@@ -95,18 +42,8 @@ def played():
     return play
 
 
-def in_chunks(draw: Callable[[Any], Any], n: int = N) -> Any:
-    """What `draw` makes of `n` keys, in the host's memory."""
-    keys = jax.random.split(jax.random.key(0), n).reshape(-1, CHUNK)
-    return jax.tree.map(lambda *x: np.concatenate(x), *[jax.device_get(draw(k)) for k in keys])
-
-
 def set_state(row: int, col: int, owned: tuple[int, ...] = (), **more: Any) -> State:
     return load(given(row, col, owned, credits=9, energy=9, **more), 1)
-
-
-def cell(place: tuple[int, int]) -> int:
-    return place[0] * rules.SIDE + place[1]
 
 
 def test_warp_goes_to_each_enemy_and_transmission_alike(played):
@@ -254,111 +191,3 @@ def test_a_game_begins_on_each_corner_with_each_bonus_alike():
     bonuses = [(10, 0, 0), (0, 11, 0), (0, 0, 1)]
     right = uniform((corner, *bonus) for corner, bonus in product(CORNER_CELLS, bonuses))
     assert_law(found, right, right | {(0, *bonuses[0]): 1.1})
-
-
-FREE = [place for place in PLACES if place not in rules.CORNERS]
-COUNTS = range(rules.FEWEST_BLOCKS, rules.MOST_BLOCKS + 1)
-ALL_VALID = jax.jit(jax.vmap(valid, (0, None)))
-
-
-def places_of(sets: Bitboard, i: int) -> set[tuple[int, int]]:
-    bits = int(sets.low[i]) | int(sets.high[i]) << bitboard.HALF
-    return {place for place in PLACES if bits >> cell(place) & 1}
-
-
-def test_every_set_of_the_bank_is_valid():
-    sets = bank.bank()
-    generator = np.random.default_rng(0)
-    for n, e in product(range(len(COUNTS)), range(len(rules.CORNERS))):
-        blocks = Bitboard(sets.low[n, e], sets.high[n, e])
-        assert ALL_VALID(blocks, CORNER_CELLS[e]).all()
-        assert (blocks.size() == COUNTS[n]).all()
-        for i in generator.integers(0, bank.SETS, 40):
-            assert is_valid(places_of(blocks, i), rules.CORNERS[e])
-
-
-def subsets(generator: np.random.Generator, n: int, size: int) -> Bitboard:
-    """Uniform sets of `n` cells that are no corners."""
-    chosen = generator.random((size, len(FREE))).argsort(1)[:, :n]
-    cells = np.array([cell(place) for place in FREE])[chosen]
-    bits = (np.uint64(1) << cells.astype(np.uint64)).sum(1, dtype=np.uint64)
-    words = bits & np.uint64(bitboard.WORD), bits >> np.uint64(bitboard.HALF)
-    return Bitboard(*[word.astype(np.uint32) for word in words])
-
-
-@pytest.mark.parametrize("e", range(len(rules.CORNERS)))
-def test_sets_are_valid_in_both_engines_or_in_neither(e):
-    generator, seen = np.random.default_rng(e), set()
-    for n in COUNTS:
-        blocks = subsets(generator, n, 100)
-        ours = bank.valid_sets(blocks, CORNER_CELLS[e])
-        traced = ALL_VALID(blocks, CORNER_CELLS[e])
-        theirs = [is_valid(places_of(blocks, i), rules.CORNERS[e]) for i in range(100)]
-        assert ours.tolist() == traced.tolist() == theirs
-        seen |= set(theirs)
-    assert seen == {False, True}
-
-
-def features(blocks: Bitboard, generator: np.random.Generator) -> tuple[Counter, Counter]:
-    """Pairs of neighbouring blocks, and the cell of a random block, of each set."""
-    beside = [blocks & blocks.up(), blocks & blocks.right()]
-    pairs = sum(np.bitwise_count(each.low) + np.bitwise_count(each.high) for each in beside)
-    bits = (blocks.low.astype(np.uint64) | blocks.high.astype(np.uint64) << np.uint64(18))[:, None]
-    there = (bits >> np.arange(rules.N_CELLS, dtype=np.uint64)[None]) & np.uint64(1)
-    return tallied(pairs), tallied((generator.random(there.shape) * there).argmax(1))
-
-
-def test_the_sets_of_the_bank_have_the_law_of_tries_until_one_is_valid():
-    """And not that of a single try, whether or not it is valid."""
-    sets, generator, differ = bank.bank(), np.random.default_rng(1), []
-    for i, n in enumerate(COUNTS):
-        tried = subsets(generator, n, FEW if n < 9 else N)
-        wrong = features(tried, generator)
-        for e, exit_cell in enumerate(CORNER_CELLS):
-            ok = bank.valid_sets(tried, exit_cell)
-            right = features(Bitboard(tried.low[ok], tried.high[ok]), generator)
-            banked = features(Bitboard(sets.low[i, e], sets.high[i, e]), generator)
-            assert min(map(p_alike, banked, right)) > NEVER
-            differ += [p_alike(*pair) < NEVER for pair in zip(banked, wrong, strict=True)]
-    assert np.mean(differ) > 0.4
-
-
-def laid_out(occupied: Bitboard, n: int, draws: int = N) -> Counter:
-    """The `n` blocks of layouts for the last exit, as sets of cells in two words."""
-    site = Site(jnp.array(True), jnp.int32(n), jnp.int32(CORNER_CELLS[3]), occupied)
-
-    @jax.jit
-    def draw(keys):
-        layout = jax.vmap(lambda key: bank.from_bank(source(key), site).block)(keys)
-        return jax.vmap(bitboard.of_mask)(layout >= 0)
-
-    blocks = in_chunks(draw, draws)
-    return tallied(blocks.low, blocks.high)
-
-
-def test_a_layout_is_each_set_of_the_bank_alike_that_leaves_the_occupied_cells_free():
-    occupied = bitboard.of(*[cell(place) for place in FREE[::5]])
-    sets, n = bank.bank(), 7
-    blocks = Bitboard(sets.low[n - 5, 3], sets.high[n - 5, 3])
-    fits = ~(blocks & occupied).any()
-    right: Law = dict(tallied(blocks.low[fits], blocks.high[fits]))
-    wrong = {each: p * (1 + 0.2 * (i % 2)) for i, (each, p) in enumerate(right.items())}
-    assert_law(laid_out(occupied, n), right, wrong)
-
-
-LEFT_FREE = [(0, 4), (1, 5), (2, 0), (3, 1), (4, 0), (5, 1), (5, 2), (5, 3), (5, 4)]
-"""Cells of which few sets are valid, none of them in the bank."""
-
-
-def test_where_no_set_of_the_bank_fits_a_layout_is_tried_for_as_the_rules_say():
-    n, sets = 7, bank.bank()
-    occupied = bitboard.of(*[cell(place) for place in FREE if place not in LEFT_FREE])
-    assert ((Bitboard(sets.low[n - 5, 3], sets.high[n - 5, 3]) & occupied).any()).all()
-    tries = [set(places) for places in combinations(LEFT_FREE, n)]
-    fit = [places for places in tries if is_valid(places, rules.CORNERS[3])]
-    fails = (1 - len(fit) / len(tries)) ** rules.LAYOUT_ATTEMPTS
-    assert 0.001 < fails < 0.1
-    words = [bitboard.of(*map(cell, places)) for places in fit]
-    right: Law = {(int(each.low), int(each.high)): (1 - fails) / len(fit) for each in words}
-    found = laid_out(occupied, n, FEW)
-    assert_law(found, right | {(0, 0): fails}, right | {(0, 0): 3 * fails})
