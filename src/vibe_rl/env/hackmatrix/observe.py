@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, UInt
 
 from vibe_rl.env.hackmatrix.bitboard import column, row
 from vibe_rl.env.hackmatrix.rows import most
@@ -121,7 +121,7 @@ def player_vector(game: Game) -> Float[Array, " 10"]:
     return jnp.stack([jnp.asarray(number, jnp.float32) for number in numbers])
 
 
-def cell_words(game: Game) -> Int[Array, " 2 cells"]:
+def cell_words(game: Game) -> UInt[Array, " 2 cells"]:
     """The fields of all cells, packed as `PLACES` says; uint32."""
     words = [jnp.zeros(N_CELLS, jnp.uint32), jnp.zeros(N_CELLS, jnp.uint32)]
     for name, numbers in cell_fields(game).items():
@@ -176,7 +176,7 @@ def enemies_seen(game: Game) -> dict[str, Array]:
     }
 
 
-def grid(words: Int[Array, " 2 cells"]) -> Float[Array, " cells channels"]:
+def grid(words: UInt[Array, " 2 cells"]) -> Float[Array, " cells channels"]:
     """The channels of all cells, from their words."""
     row = Table(*[column[None] for column in TABLE])
     word = jnp.where(row.second, words[1][:, None], words[0][:, None])
