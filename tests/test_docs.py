@@ -145,6 +145,7 @@ def clean_tables() -> Iterator[None]:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: f"{page.parent.name}-{page.stem}")
 def test_every_code_block_of_the_page_runs(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("vibe_rl.tracking.background.PATIENCE", 60.0)  # on a busy machine too
     module = ModuleType("page_" + page.stem.replace("-", "_"))
     monkeypatch.setitem(sys.modules, module.__name__, module)
     with as_users_do(), nullcontext() if page.stem in OF_DEVICES else one_device():

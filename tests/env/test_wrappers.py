@@ -100,6 +100,20 @@ def test_the_final_obs_is_the_true_successor_and_obs_the_next_episodes_first():
     np.testing.assert_array_equal(steps.info["final_obs"][3:6, 0], [steps.obs[2, 0]] * 3)
 
 
+class SeenClock(Clock):
+    """Says what a state looks like, with the sign changed to tell who was asked."""
+
+    def observation_of(self, state, params):
+        return -self.observe(state)
+
+
+def test_an_env_that_can_is_asked_for_the_observation_of_the_state_that_is_chosen():
+    _, steps = play(AutoResetWrapper(Clock()), (), KEY, 7)
+    _, seen = play(AutoResetWrapper(SeenClock()), (), KEY, 7)
+    np.testing.assert_array_equal(seen.obs, -steps.obs)
+    np.testing.assert_array_equal(seen.info["final_obs"], steps.info["final_obs"])
+
+
 def test_every_episode_of_every_copy_starts_afresh():
     keys = jax.random.split(KEY, 8)
     first, steps = jax.vmap(lambda key: play(AutoResetWrapper(Clock()), (), key, 9))(keys)

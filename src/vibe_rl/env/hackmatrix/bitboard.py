@@ -102,7 +102,7 @@ def nth_of_pair(low: Any, high: Any, half: int, n: Any) -> Array:
     in_low = jax.lax.population_count(low).astype(jnp.int32)
     beyond = n >= in_low
     word = jnp.where(beyond, high, low)
-    return jnp.where(beyond, half, 0) + nth_bit(word, jnp.where(beyond, n - in_low, n))
+    return jnp.where(beyond, np.int32(half), 0) + nth_bit(word, jnp.where(beyond, n - in_low, n))
 
 
 def nth_bit(word: Array, n: Array) -> Array:
@@ -114,7 +114,7 @@ def nth_bit(word: Array, n: Array) -> Array:
         beyond = n >= count
         word = jnp.where(beyond, word >> width, word)
         n = jnp.where(beyond, n - count, n)
-        place = place + jnp.where(beyond, width, 0)
+        place = place + jnp.where(beyond, np.int32(width), 0)
     return place
 
 

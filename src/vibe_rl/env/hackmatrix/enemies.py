@@ -55,7 +55,7 @@ def hatch(game: Game) -> Game:
         from_schedule=eggs.from_schedule,
         from_siphon=eggs.from_siphon,
     )
-    slots = jnp.arange(MOST_ENEMIES)[:, None]
+    slots = jnp.arange(MOST_ENEMIES, dtype=jnp.int32)[:, None]
     goes_to = hatches[None] & (slot[None] == slots)  # [enemies, transmissions]
     arrived = total(jnp.where(goes_to, born.word[None], np.uint32(0)))
     later = jnp.where(eggs.alive & ~due, eggs.timer - 1, eggs.timer)

@@ -264,7 +264,7 @@ def walk(game: Game, direction: Array) -> tuple[Game, Array, Array]:
     cell = player.cell
     for i, stride in enumerate(STRIDES):
         cell = jnp.where(direction == i, player.cell + stride, cell)
-    here = jnp.arange(N_CELLS) == cell
+    here = jnp.arange(N_CELLS, dtype=jnp.int32) == cell
     collects = here & (board.content == DATA_SIPHON)
     collected, exits = some(collects), some(here & (board.content == EXIT))
     moved = game._replace(

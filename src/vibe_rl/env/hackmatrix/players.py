@@ -75,7 +75,7 @@ def situation_of(game: Game, legal: Bool[Array, " actions"]) -> Situation:
     known, seen, target = facts(game), seen_enemies(game), goal(game)
     able = seen & (game.enemies.disabled == 0) & ~game.enemies.stunned
     look = lambda direction: option(game, known, able, target, direction)  # noqa: E731
-    options = jax.vmap(look)(jnp.arange(len(rules.MOVES)))
+    options = jax.vmap(look)(jnp.arange(len(rules.MOVES), dtype=jnp.int32))
     safe = legal[: len(rules.MOVES)] & ((options.strikes == 0) | (options.cell == game.exit))
     return Situation(
         game=game,
@@ -166,7 +166,9 @@ def worth(game: Game) -> Float[Array, " cells"]:
     """What siphoning on each cell is worth."""
     board = game.board
     fresh = ~board.siphoned
-    crosses = jax.vmap(lambda cell: cross(bitboard.single(cell)).mask())(jnp.arange(N_CELLS))
+    crosses = jax.vmap(lambda cell: cross(bitboard.single(cell)).mask())(
+        jnp.arange(N_CELLS, dtype=jnp.int32)
+    )
     each = jnp.where(fresh, jnp.where(board.is_block(), block_worth(game), floor_worth(board)), 0.0)
     return jnp.where(crosses, each[None], 0.0).sum(1)
 

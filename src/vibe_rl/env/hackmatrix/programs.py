@@ -145,7 +145,7 @@ def crash(game: Game, known: Facts, chance: Chance) -> Deed:
 
 def first_on_cell(cell: Array, of: Bool[Array, " n"]) -> Bool[Array, " n"]:
     """Those of some that are the oldest of them on their cell."""
-    older = jnp.tri(cell.shape[0], k=-1, dtype=bool)  # [i, j]: whether j is older than i
+    older = jnp.asarray(np.tri(cell.shape[0], k=-1, dtype=bool))  # [i, j]: whether j is older than i
     return of & ~some(older & of[None] & (cell[None] == cell[:, None]))
 
 
@@ -344,7 +344,7 @@ def _taken(chosen: Array, effect: Effect, inputs: tuple[Game, Facts, Chance], so
 
 def pay(game: Game, program: Array) -> Game:
     """Less the program's price; below 0 nothing is paid."""
-    chosen = jnp.arange(N_PROGRAMS) == program
+    chosen = jnp.arange(N_PROGRAMS, dtype=jnp.int32) == program
     price = lambda prices: jnp.where(chosen, prices, 0).sum(dtype=jnp.int32)  # noqa: E731
     player = game.player
     paid = {"credits": player.credits - price(CREDITS), "energy": player.energy - price(ENERGY)}
@@ -359,7 +359,7 @@ def shoved(game: Game, sign: int) -> Enemies:
     enemies = game.enemies
     wish, wants = wishes(enemies.cell, game.player.cell, sign)
     wants = wants & enemies.alive
-    older = jnp.tri(wish.shape[0], k=-1, dtype=bool)
+    older = jnp.asarray(np.tri(wish.shape[0], k=-1, dtype=bool))
     # an older one with the same wish has it, or one before that has: the first who wants it gets it
     taken = some(older & wants[None] & (wish[None] == wish[:, None]))
     return put(enemies, cell=jnp.where(wants & ~taken, wish, enemies.cell))

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Integer
+from jaxtyping import Array, Bool, UInt
 
 from vibe_rl.env.hackmatrix import bitboard
 from vibe_rl.env.hackmatrix.bitboard import ONE, RAYS, Bitboard
@@ -84,7 +84,7 @@ def programs_on(board: Board) -> Array:
     return jnp.where(board.content == PROGRAM, ONE << value, ZERO)
 
 
-def _over_cross(planes: Integer[Array, " planes cells"], join) -> Integer[Array, " planes cells"]:
+def _over_cross(planes: UInt[Array, " planes cells"], join) -> UInt[Array, " planes cells"]:
     """Every cell's value joined with those of its neighbours."""
     boards = planes.reshape(-1, SIDE, SIDE)
     padded = jnp.pad(boards, ((0, 0), (1, 1), (1, 1)))

@@ -24,7 +24,7 @@ def as_words(taken: Bool[Array, " n"]) -> tuple[Array, Array]:
 def before(taken: Bool[Array, " n"]) -> Int[Array, " n"]:
     """How many slots before each are taken."""
     n = taken.shape[0]
-    half, i = n // 2, np.arange(n)
+    half, i = n // 2, np.arange(n, dtype=np.int32)
     low_mask = ((1 << np.minimum(i, half)) - 1).astype(np.uint32)
     high_mask = ((1 << np.maximum(i - half, 0)) - 1).astype(np.uint32)
     low, high = as_words(taken)
@@ -41,7 +41,7 @@ def closed_up(slots: Any) -> Any:
     """The living of `Enemies` or `Transmissions` in the first slots, their order kept."""
     alive = slots.alive
     low, high = as_words(alive)
-    i = np.arange(alive.shape[0])
+    i = np.arange(alive.shape[0], dtype=np.int32)
     source = nth_of_pair(low, high, alive.shape[0] // 2, i)
     here = i < total(alive)
     return slots._replace(word=jnp.where(here, slots.word[source], ZERO))

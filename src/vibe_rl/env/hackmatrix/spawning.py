@@ -90,7 +90,7 @@ def spawn(game: Game, wave: Wave, draw: Callable[[Array], Where]) -> Game:
             from_schedule=scheduled,
             from_siphon=(wave.siphoned > 0) & ~scheduled,
         )
-        here = (jnp.arange(MOST_TRANSMISSIONS) == s.count) & possible
+        here = (jnp.arange(MOST_TRANSMISSIONS, dtype=jnp.int32) == s.count) & possible
         words = jnp.where(here, egg.word, s.transmissions.word)
         taken = bitboard.single(cell)
         return Spawning(s.i + 1, s.free - taken, Transmissions(words), s.count + possible)

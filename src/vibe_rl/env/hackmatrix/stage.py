@@ -122,14 +122,14 @@ def _placed(draws: Array, count: Array, eligible: Bitboard) -> tuple[Array, Bitb
         return left - bitboard.single(cell), cell
 
     begin = Bitboard(jnp.asarray(eligible.low), jnp.asarray(eligible.high))
-    left, cells = jax.lax.scan(place, begin, (jnp.arange(MOST_BLOCKS), draws))
+    left, cells = jax.lax.scan(place, begin, (jnp.arange(MOST_BLOCKS, dtype=jnp.int32), draws))
     return cells, eligible - left
 
 
 def numbered(cells: Array) -> Array:
     """The number of the block on each cell of the board, -1 where there is none."""
-    here = cells[:, None] == jnp.arange(N_CELLS)[None]
-    numbers = jnp.where(here, jnp.arange(MOST_BLOCKS)[:, None], NOWHERE)
+    here = cells[:, None] == jnp.arange(N_CELLS, dtype=jnp.int32)[None]
+    numbers = jnp.where(here, jnp.arange(MOST_BLOCKS, dtype=jnp.int32)[:, None], NOWHERE)
     return numbers.max(0)
 
 
@@ -143,13 +143,13 @@ def from_tape(tape: Attempt, site: Site) -> Layout:
 def furnished(layout: Layout) -> Board:
     """A board with blocks, what they hold drawn one after another, and nothing else."""
     contents, there = layout.contents, layout.block >= 0
-    data, blocks = contents.data < COIN, jnp.arange(MOST_BLOCKS)
+    data, blocks = contents.data < COIN, jnp.arange(MOST_BLOCKS, dtype=jnp.int32)
     programs = distinct_programs(contents.value, ~data & (blocks <= most(layout.block)))
     points = 1 + pick(contents.value, MOST_POINTS)
     spawns = jnp.where(data, points, jnp.asarray(PROGRAM_SPAWNS)[programs])
     each = put(
         Board(np.uint32(0)),  # type: ignore[arg-type]
-        content=jnp.where(data, DATA, PROGRAM),
+        content=jnp.where(data, np.int32(DATA), np.int32(PROGRAM)),
         value=jnp.where(data, points, programs),
         spawn=spawns,
         hidden=contents.hidden < HIDDEN,
@@ -192,7 +192,7 @@ def exit_corner(player: Array, k: Array) -> Array:
 
 def new_board(game: Game, exit_cell: Array, chance: StageChance, blocks: Board) -> Board:
     """The board of a stage: its blocks, exit, data siphons and resources."""
-    cells = jnp.arange(N_CELLS)
+    cells = jnp.arange(N_CELLS, dtype=jnp.int32)
     corner = AT_CORNERS.mask() & (cells != game.player.cell)
     content = jnp.where(corner, DATA_SIPHON, blocks.content)
     content = jnp.where(cells == exit_cell, EXIT, content)
