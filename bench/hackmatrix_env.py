@@ -3,9 +3,9 @@
     python bench/hackmatrix_env.py [--widths 256,1024,4096] [--seconds 20] [--reference]
 
 Each width is one program on all devices there are, games side by side in each; episodes that end
-begin anew. On a CPU with two cores, two devices are pretended, so that each has a core. Observations
-are made and summed, so that no compiler leaves them out. With `--reference` the pure-Python engine
-plays through its process, in turns with the first width.
+begin anew. A CPU pretends to have a device for each core. Observations are made and summed, so that
+no compiler leaves them out. With `--reference` the pure-Python engine plays through its process, in
+turns with the first width.
 """
 
 import argparse
