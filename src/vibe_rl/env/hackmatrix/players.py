@@ -102,7 +102,7 @@ def seen_enemies(game: Game) -> Bool[Array, " enemies"]:
 
 def able(game: Game, seen: Bool[Array, " enemies"]) -> Bool[Array, " enemies"]:
     """Those of some that act in their next turn."""
-    return seen & (game.enemies.disabled == 0) & ~game.enemies.stunned
+    return seen & (game.enemies.disabled == 0) & ~game.enemies.stunned & ~game.step_armed
 
 
 def goal(game: Game) -> Bitboard:
@@ -226,7 +226,7 @@ PREFERENCES: dict[int, Callable[[Situation], Array]] = {
     rules.ANTI_V: lambda s: 2.0 * (hits(s, s.game.enemies.kind == VIRUS) - 1),
     rules.D_BOM: lambda s: 2.0 * (crowd(s) > 1),
     rules.CALM: lambda s: jnp.where(s.game.turn < 3, 1.5, -1.0),
-    rules.STEP: lambda s: EMERGENCY * (s.hopeless & ~s.game.step_armed) - 1.0,
+    rules.STEP: lambda s: EMERGENCY * s.hopeless - 1.0,
     rules.PUSH: lambda s: 0.5 * EMERGENCY * (s.hopeless & (crowd(s) > 1)) - 1.0,
     rules.CRASH: lambda s: 0.6 * EMERGENCY * (s.hopeless & (crowd(s) > 1)) - 1.0,
 }
