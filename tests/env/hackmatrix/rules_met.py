@@ -97,7 +97,9 @@ class Met:
         if target is None:
             self.add("move", "to another cell")
         else:
-            self.add("attack", KINDS[target.type] if isinstance(target, Enemy) else "a transmission")
+            self.add(
+                "attack", KINDS[target.type] if isinstance(target, Enemy) else "a transmission"
+            )
 
     def _program(self, state: State, program: int) -> None:
         self.add("program", PROGRAMS[program])
