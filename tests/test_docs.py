@@ -214,10 +214,9 @@ def completed(word: str) -> list[str]:
 
 def with_tiny_budget(args: list[str]) -> list[str]:
     """The last of two equal flags counts, so this takes the place of the page's own budget."""
-    if args[0] == "ppo-cartpole":
-        return with_options(args, FEW_EPISODES[args[1]])
-    if args[0] == "train-hackmatrix":
-        return args if "--resume" in args else with_options(args, FEW_UPDATES)
+    own = options_of_its_own(args)
+    if own is not None:
+        return with_options(args, own)
     command, options = args[0], FEW.get(args[0])
     if options is None or "--help" in args:
         return args
@@ -230,6 +229,15 @@ def with_tiny_budget(args: list[str]) -> list[str]:
         args = [*args, "--runner.eval_every", "1024"]
     with_replay = command == "train" and args[1].endswith(("_dqn", "_sac"))
     return [*args, *(TINY_WITH_REPLAY if with_replay else TINY)]
+
+
+def options_of_its_own(args: list[str]) -> dict[str, str] | None:
+    """Those of a command that has no fields of a config; None of any other."""
+    if args[0] == "ppo-cartpole":
+        return FEW_EPISODES[args[1]]
+    if args[0] == "train-hackmatrix":
+        return {} if "--resume" in args else FEW_UPDATES
+    return None
 
 
 def with_options(args: list[str], options: dict[str, str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""The player who knows HackMatrix's rules does what they suggest, and sees no more than an agent."""
+"""The player who knows HackMatrix's rules does what they suggest; what hides changes nothing."""
 
 from functools import cache
 

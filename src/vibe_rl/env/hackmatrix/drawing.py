@@ -195,7 +195,7 @@ def programs(game: Game, legal: Any) -> list[Line]:
     """The programs that the player owns with their prices; small letters where they have no use."""
     rows: list[Line] = [[] for _ in range(PROGRAM_ROWS)]
     for i in range(PROGRAM_ROWS * PROGRAM_COLUMNS):
-        owned = i < N_PROGRAMS and int(game.player.owned) >> i & 1
+        owned = i < N_PROGRAMS and bool(int(game.player.owned) >> i & 1)
         usable = owned and bool(legal[FIRST_PROGRAM + i])
         rows[i % PROGRAM_ROWS] += owned_program(i, usable) if owned else [Span(" " * 9)]
     return rows
