@@ -25,6 +25,8 @@ from vibe_rl.types import Key, MaskedObs, PyTree
 REACH_EXIT, DIE, BE_HIT, CROWDED = 50.0, -30.0, -4.0, -0.5
 HIT_ENEMY, HIT_EGG, COME_NEARER, COLLECT = 1.5, 1.0, 0.5, 1.0
 """What an action is worth that does so."""
+AT_ONCE = 2.0
+"""What a program is worth for each enemy beyond the first that it hits."""
 EMERGENCY = 10.0
 """What a program is worth that helps where every turn would end with a hit."""
 NEAR = 5
@@ -76,7 +78,8 @@ def rules_player(obs: MaskedObs, state: PyTree, params: PyTree, key: Key) -> Arr
 
 def situation_of(game: Game, legal: Bool[Array, " actions"]) -> Situation:
     """What there is to think of."""
-    known, seen, target = facts(game), seen_enemies(game), goal(game)
+    known, target = facts(game), goal(game)
+    seen = seen_enemies(game, known)
     look = lambda direction: option(game, known, seen, target, direction)  # noqa: E731
     options = jax.vmap(look)(jnp.arange(len(rules.MOVES)))
     safe = legal[: len(rules.MOVES)] & ((options.strikes == 0) | (options.cell == game.exit))
@@ -93,9 +96,8 @@ def situation_of(game: Game, legal: Bool[Array, " actions"]) -> Situation:
     )
 
 
-def seen_enemies(game: Game) -> Bool[Array, " enemies"]:
+def seen_enemies(game: Game, known: Facts) -> Bool[Array, " enemies"]:
     """Those that do not hide from the player."""
-    known = facts(game)
     in_line = known.in_row | known.in_column
     return game.enemies.alive & (game.show | in_line | (game.enemies.kind != CRYPTOG))
 
@@ -205,9 +207,9 @@ def block_worth(game: Game) -> Float[Array, " cells"]:
     return jnp.where(board.hidden, RELEASE * UNKNOWN_RELEASE, plain)
 
 
-def hits(s: Situation, mask: Bool[Array, " enemies"]) -> Array:
-    """How many of the enemies that the player sees are among some."""
-    return (mask & s.seen).sum()
+def at_once(s: Situation, hit: Bool[Array, " enemies"]) -> Array:
+    """What hitting some enemies at once is worth, as far as the player sees them."""
+    return AT_ONCE * ((hit & s.seen).sum() - 1)
 
 
 def crowd(s: Situation) -> Array:
@@ -215,20 +217,25 @@ def crowd(s: Situation) -> Array:
     return s.seen.sum()
 
 
+def escape(s: Situation, share: float) -> Array:
+    """What a program is worth that may save the player where nothing else does."""
+    return share * EMERGENCY * s.hopeless - 1.0
+
+
 PREFERENCES: dict[int, Callable[[Situation], Array]] = {
     rules.RESET: lambda s: 20.0 * (s.game.player.hp == 1),
     rules.SCORE: lambda s: jnp.where(s.game.stage <= 5, 3.0, -1.0),
     rules.ATK_PLUS: lambda s: jnp.where(s.game.player.attack < MAX_HP, 3.0, -1.0),
-    rules.ROW: lambda s: 2.0 * (hits(s, s.known.in_row) - 1),
-    rules.COL: lambda s: 2.0 * (hits(s, s.known.in_column) - 1),
-    rules.DEBUG: lambda s: 2.0 * (hits(s, s.known.on_block) - 1),
-    rules.HACK: lambda s: 2.0 * (hits(s, s.known.on_siphoned) - 1),
-    rules.ANTI_V: lambda s: 2.0 * (hits(s, s.game.enemies.kind == VIRUS) - 1),
-    rules.D_BOM: lambda s: 2.0 * (crowd(s) > 1),
+    rules.ROW: lambda s: at_once(s, s.known.in_row),
+    rules.COL: lambda s: at_once(s, s.known.in_column),
+    rules.DEBUG: lambda s: at_once(s, s.known.on_block),
+    rules.HACK: lambda s: at_once(s, s.known.on_siphoned),
+    rules.ANTI_V: lambda s: at_once(s, s.game.enemies.kind == VIRUS),
+    rules.D_BOM: lambda s: AT_ONCE * (crowd(s) > 1),
     rules.CALM: lambda s: jnp.where(s.game.turn < 3, 1.5, -1.0),
-    rules.STEP: lambda s: EMERGENCY * s.hopeless - 1.0,
-    rules.PUSH: lambda s: 0.5 * EMERGENCY * (s.hopeless & (crowd(s) > 1)) - 1.0,
-    rules.CRASH: lambda s: 0.6 * EMERGENCY * (s.hopeless & (crowd(s) > 1)) - 1.0,
+    rules.STEP: lambda s: escape(s, 1.0),
+    rules.PUSH: lambda s: escape(s, 0.5),
+    rules.CRASH: lambda s: escape(s, 0.6),
 }
 """What each program is worth; those that are not here are left alone."""
 
