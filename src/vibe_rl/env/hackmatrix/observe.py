@@ -110,11 +110,11 @@ def player_vector(game: Game) -> Float[Array, " 10"]:
         row(player.cell) / (SIDE - 1),
         column(player.cell) / (SIDE - 1),
         player.hp / MAX_HP,
-        jnp.minimum(player.credits / RICH, 1.0),
-        jnp.minimum(player.energy / RICH, 1.0),
+        jnp.minimum(player.credits.astype(jnp.float32) / RICH, 1.0),
+        jnp.minimum(player.energy.astype(jnp.float32) / RICH, 1.0),
         (jnp.minimum(game.stage, STAGES) - 1) / (STAGES - 1),
-        player.data_siphons / 10.0,
-        (player.attack - 1) / 2.0,
+        player.data_siphons.astype(jnp.float32) / 10.0,
+        (player.attack - 1).astype(jnp.float32) / 2.0,
         game.show,
         game.calm,
     ]
@@ -122,7 +122,7 @@ def player_vector(game: Game) -> Float[Array, " 10"]:
 
 
 def cell_words(game: Game) -> UInt[Array, " 2 cells"]:
-    """The fields of all cells, packed as `PLACES` says; uint32."""
+    """The fields of all cells, packed as `PLACES` says."""
     words = [jnp.zeros(N_CELLS, jnp.uint32), jnp.zeros(N_CELLS, jnp.uint32)]
     for name, numbers in cell_fields(game).items():
         word, shift = PLACES[name]
@@ -155,7 +155,7 @@ def cell_fields(game: Game) -> dict[str, Array]:
 def timers(game: Game) -> Int[Array, " cells"]:
     """Of the transmission on each cell, 0 where there is none; long ones look the same."""
     eggs = game.transmissions
-    here = eggs.alive[None] & (eggs.cell[None] == jnp.arange(N_CELLS)[:, None])
+    here = eggs.alive[None] & (eggs.cell[None] == jnp.arange(N_CELLS, dtype=jnp.int32)[:, None])
     return most(jnp.where(here, jnp.minimum(eggs.timer, LONGEST_TIMER)[None], 0))
 
 
@@ -163,9 +163,11 @@ def enemies_seen(game: Game) -> dict[str, Array]:
     """The fields of the oldest enemy of each cell; a cryptog out of the player's lines hides."""
     enemies, player = game.enemies, game.player.cell
     age = jnp.arange(MOST_ENEMIES, 0, -1, dtype=jnp.uint32) << AGE
-    here = enemies.alive[None] & (enemies.cell[None] == jnp.arange(N_CELLS)[:, None])
+    here = enemies.alive[None] & (
+        enemies.cell[None] == jnp.arange(N_CELLS, dtype=jnp.int32)[:, None]
+    )
     oldest = Enemies(most(jnp.where(here, (enemies.word | age)[None], np.uint32(0))))
-    cells = np.arange(N_CELLS)
+    cells = np.arange(N_CELLS, dtype=np.int32)
     in_line = (row(cells) == row(player)) | (column(cells) == column(player))
     seen = oldest.alive & (game.show | in_line | (oldest.kind != CRYPTOG))
     return {

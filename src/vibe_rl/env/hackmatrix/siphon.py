@@ -27,7 +27,7 @@ def cross(cells: Bitboard) -> Bitboard:
 def siphon(game: Game) -> Game:
     """Takes what lies in the player's cross and has not been siphoned; the turn ends."""
     board, player = game.board, game.player
-    here = jnp.arange(N_CELLS) == player.cell
+    here = jnp.arange(N_CELLS, dtype=jnp.int32) == player.cell
     taken = cross(bitboard.single(player.cell)).mask() & ~board.siphoned
     block = taken & board.is_block()
     data, free = block & (board.content == DATA), taken & ~block
@@ -57,7 +57,7 @@ def siphon(game: Game) -> Game:
 
 
 class Yield(NamedTuple):
-    """What siphoning on each cell would yield; int32 `[cells]`."""
+    """What siphoning on each cell would yield; uint32 `[cells]`."""
 
     credits: Array
     energy: Array
