@@ -30,6 +30,7 @@ from vibe_rl.cli.options import pop_option
 from vibe_rl.cli.processes import parse_processes
 from vibe_rl.configs import PRESETS, TrainConfig
 from vibe_rl.env import registry
+from vibe_rl.env.hackmatrix.rules import PARTS
 from vibe_rl.plotting import PlotConfig
 from vibe_rl.run_dir import find_runs
 from vibe_rl.runner import (
@@ -82,6 +83,13 @@ FEW_EPISODES = {
     "benchmark": {"--episodes": "20"},
 }
 """The same of `ppo-cartpole`."""
+FEW_UPDATES = {"--num-envs": "8", "--num-steps": "16", "--total-timesteps": "512"}
+"""The same of `train-hackmatrix`: four updates."""
+SCRIPTS = {
+    "scripts/train.py": "train",
+    "scripts/train_hackmatrix.py": "train-hackmatrix",
+}
+"""The commands that scripts stand for."""
 BUDGET = re.compile(r"(total_timesteps|max_episodes)=(\d[\d_]*)")
 MOST = {"total_timesteps": 4096, "max_episodes": 12}
 """Of the Python on a page."""
@@ -96,6 +104,7 @@ NAMES_TOLD = {
     "configuration": tuple(PRESETS),
     "environments": registry.names(),
     "evaluation": EvalMetrics._fields,
+    "hackmatrix": PARTS,
     "off-policy": (
         *DQNMetrics._fields,
         *SACMetrics._fields,
@@ -187,11 +196,12 @@ def run_command(args: list[str]) -> None:
 
 def command_line_arguments(words: list[str]) -> list[str]:
     """What follows `vibe-rl` in a command, as a shell would pass it on."""
-    assert words[0] == "vibe-rl" or words[:2] == ["python", "scripts/train.py"], (
+    script = SCRIPTS.get(words[1]) if words[0] == "python" and len(words) > 1 else None
+    assert words[0] == "vibe-rl" or script, (
         f"{shlex.join(words)!r} is no command that the documentation may use: "
         "write `vibe-rl ...`, or add its first word to NOT_RUN."
     )
-    head, rest = (["train"], words[2:]) if words[0] == "python" else ([], words[1:])
+    head, rest = ([script], words[2:]) if script else ([], words[1:])
     return [*head, *(path for word in rest for path in completed(word))]
 
 
@@ -205,8 +215,9 @@ def completed(word: str) -> list[str]:
 
 def with_tiny_budget(args: list[str]) -> list[str]:
     """The last of two equal flags counts, so this takes the place of the page's own budget."""
-    if args[0] == "ppo-cartpole":
-        return with_options(args, FEW_EPISODES[args[1]])
+    own = options_of_its_own(args)
+    if own is not None:
+        return with_options(args, own)
     command, options = args[0], FEW.get(args[0])
     if options is None or "--help" in args:
         return args
@@ -219,6 +230,15 @@ def with_tiny_budget(args: list[str]) -> list[str]:
         args = [*args, "--runner.eval_every", "1024"]
     with_replay = command == "train" and args[1].endswith(("_dqn", "_sac"))
     return [*args, *(TINY_WITH_REPLAY if with_replay else TINY)]
+
+
+def options_of_its_own(args: list[str]) -> dict[str, str] | None:
+    """Those of a command that has no fields of a config; None of any other."""
+    if args[0] == "ppo-cartpole":
+        return FEW_EPISODES[args[1]]
+    if args[0] == "train-hackmatrix":
+        return {} if "--resume" in args else FEW_UPDATES
+    return None
 
 
 def with_options(args: list[str], options: dict[str, str]) -> list[str]:

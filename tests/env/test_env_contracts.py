@@ -32,8 +32,9 @@ BUILT_IN = (
 )
 
 
-@pytest.fixture(params=names())
+@pytest.fixture(scope="module", params=names())
 def env_and_params(request):
+    """For the whole file, so that the tests of an env follow one another and share programs."""
     return make(request.param)
 
 
@@ -98,7 +99,7 @@ def test_shapes_and_types_stay_the_same_in_a_scan(env_and_params):
 def test_compiled_is_the_same_as_not_compiled(env_and_params):
     env, params = env_and_params
     key, action_key, step_key = jax.random.split(jax.random.key(1), 3)
-    _, state = env.reset(key, params)
+    _, state = jax.jit(env.reset)(key, params)
     action = env.action_space(params).sample(action_key)
     plain = env.step(step_key, state, action, params)
     assert_equal(plain, jax.jit(env.step)(step_key, state, action, params), rtol=1e-6, atol=1e-6)

@@ -103,7 +103,7 @@ def test_the_final_obs_is_the_true_successor_and_obs_the_next_episodes_first():
 class SeenClock(Clock):
     """Says what a state looks like, with the sign changed to tell who was asked."""
 
-    def observation_of(self, state, params):
+    def obs_of(self, state, params):
         return -self.observe(state)
 
 

@@ -122,6 +122,9 @@ def test_what_is_no_checkpoint_of_a_run_is_refused_by_name(run, tmp_path):
         locate(run.checkpoints / "step_5")
     assert locate(run.checkpoints / "best").step in (512, 1024)
     assert locate("runs/x") == (Path("runs/x"), None)
+    of_runs = tmp_path / "checkpoints" / "x"
+    (of_runs / "logs").mkdir(parents=True)
+    assert locate(of_runs) == (of_runs, None)
 
 
 def test_the_command_line_goes_back_too(run, capsys):

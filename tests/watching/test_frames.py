@@ -13,7 +13,7 @@ from vibe_rl.watching.escapes import Look, lines
 from vibe_rl.watching.games import Moment
 from vibe_rl.watching.layout import screen
 from vibe_rl.watching.lines import end_line, step_block, step_line, summary
-from vibe_rl.watching.panel import bar, entropy, panel
+from vibe_rl.watching.panel import MANY, bar, entropy, panel
 
 UNICODE = Look(0, unicode=True)
 NAMES = ("up", "right", "down", "left")
@@ -127,14 +127,24 @@ def test_a_line_and_a_block_say_what_a_step_was():
     assert step_line(moment(), DECISION, after, NAMES) == (
         "step 3 | action right (75.0 %) | value 0.625 | reward 1 | return 0.5 | goal 1"
     )
-    assert lines(tuple(step_block(moment(), DECISION, after, NAMES)))[:6] == [
-        "step 3",
-        "obs          0 0",
-        "state        time 3",
-        "action       right (75.0 %)",
-        "value        0.625",
-        "",
-    ]
+    state = {"time 3": np.zeros((2, 2, 3), np.uint8), "+--+": BOARD}
+    for first, picture in state.items():
+        seen = moment(picture=lambda picture=picture: picture)
+        block = lines(tuple(step_block(seen, DECISION, after, NAMES)))
+        assert block[:2] == ["step 3", "obs          0 0"]
+        assert block[2].removeprefix("state        ") == first
+        assert block[block.index("") - 2 :][:2] == [
+            "action       right (75.0 %)",
+            "value        0.625",
+        ]
+
+
+def test_of_many_parts_of_a_reward_those_that_are_not_zero_are_shown():
+    parts = {f"part_{i}": float(i == 5) for i in range(MANY + 1)}
+    texts = lines(tuple(panel("t", moment(parts=parts), None, ())))
+    assert texts[-2:] == ["reward parts", "  part_5 1"]
+    few = dict(list(parts.items())[1:])
+    assert len(lines(tuple(panel("t", moment(parts=few), None, ())))) == len(texts) - 1 + MANY
 
 
 def test_continuous_actions_are_shown_with_their_spread():

@@ -165,6 +165,10 @@ def test_the_newest_run_is_that_which_saved_last(copied, monkeypatch):
         os.utime(newest / "checkpoints", (2e9, 2e9))  # seconds
         os.utime(other / "checkpoints", (1e9, 1e9))
         assert newest_run() == newest
+    (runs.parent / "checkpoints").mkdir()
+    moved = shutil.move(older, runs.parent / "checkpoints" / older.name)
+    os.utime(moved / "checkpoints", (3e9, 3e9))
+    assert newest_run().resolve() == moved
 
 
 def test_what_cannot_be_watched_is_refused_in_a_sentence(run, tmp_path, capsys):

@@ -20,7 +20,7 @@ class Player:
     run: Annotated[tyro.conf.Positional[str | None], tyro.conf.arg(metavar="RUN")] = None
     """Directory of a run; or a params_N.npz, a model of SB3 (.zip) or a recorded episode (.json)"""
     latest: tyro.conf.FlagCreatePairsOff[bool] = False
-    """The newest run in runs/ instead"""
+    """The newest run in runs/ or checkpoints/ instead"""
     replay: str | None = None
     """A recorded episode instead"""
     sample: tyro.conf.FlagCreatePairsOff[bool] = False

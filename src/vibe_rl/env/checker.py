@@ -164,6 +164,7 @@ def _afresh(method: Callable[..., Any]) -> Callable[..., Any]:
     def call(*args: Any) -> Any:  # a new function, which jit has not traced yet
         return method(*args)
 
+    call.__name__ = method.__name__  # which lets JAX's cache on the disk know it again
     return jax.jit(call)
 
 
@@ -180,23 +181,19 @@ def _strays(traced: Traced) -> Iterator[str]:
     """Plays until an episode ends, and checks that observations and actions lie in their spaces."""
     env, params, (reset_key, play_key) = traced.env, traced.params, _keys(2)
     obs_space, action_space = env.observation_space(params), env.action_space(params)
+    play = _playing(traced, play_key)
 
     @jax.jit
-    def visit(i: Any, obs: PyTree, state: PyTree) -> tuple[Step, dict[str, Array]]:
-        action_key, step_key = jax.random.split(jax.random.fold_in(play_key, i))
-        action = random_action(action_space, obs, action_key)
-        step = env.step(step_key, state, action, params)
-        return step, {
-            "the sampled action": action_space.contains(action),
-            **values_fit(obs_space, step),
-        }
+    def fit(action: PyTree, step: Step) -> dict[str, Array]:
+        sampled = {"the sampled action": action_space.contains(action)}
+        return sampled | values_fit(obs_space, step)
 
     obs, state = jax.jit(env.reset)(reset_key, params)
     if not obs_space.contains(obs):
         yield "obs of reset lies outside its space: check the bounds."
     for i in range(1, MAX_STEPS + 1):
-        step, fits = visit(np.int32(i), obs, state)
-        outside = [name for name, inside in fits.items() if not inside]
+        action, step = play(np.int32(i), obs, state)
+        outside = [name for name, inside in fit(action, step).items() if not inside]
         if outside:
             yield _stray(outside, i, step)
             return
@@ -204,6 +201,22 @@ def _strays(traced: Traced) -> Iterator[str]:
             yield from _silent_reset(traced, state, step)
             return
         obs, state = step.obs, step.state
+
+
+def _playing(traced: Traced, key: Array) -> Callable[..., tuple[PyTree, Step]]:
+    """Takes the i-th random step, of an obs and a state, with the program of a single step."""
+    take, space = _afresh(traced.env.step), traced.env.action_space(traced.params)
+
+    @jax.jit
+    def choose(i: Any, obs: PyTree) -> tuple[PyTree, Array]:
+        action_key, step_key = jax.random.split(jax.random.fold_in(key, i))
+        return random_action(space, obs, action_key), step_key
+
+    def play(i: Any, obs: PyTree, state: PyTree) -> tuple[PyTree, Step]:
+        action, step_key = choose(i, obs)
+        return action, take(step_key, state, action, traced.params)
+
+    return play
 
 
 def values_fit(obs_space: Space, step: Step) -> dict[str, Array]:
@@ -246,7 +259,7 @@ def _silent_reset(traced: Traced, before: PyTree, last: Step) -> Iterator[str]:
     """Whether the end of an episode reset what is the same after every reset, such as clocks."""
     if "final_obs" in last.info:
         return
-    states = jax.vmap(traced.env.reset, (0, None))(_keys(8), traced.params)[1]
+    states = jax.jit(jax.vmap(traced.env.reset, (0, None)))(_keys(8), traced.params)[1]
     fresh, before, after = (_numbers(tree) for tree in (states, before, last.state))
     alike = [i for i, x in enumerate(fresh) if np.array_equal(x, np.broadcast_to(x[0], x.shape))]
     moved = any(not np.array_equal(before[i], fresh[i][0]) for i in alike)

@@ -89,9 +89,8 @@ class AutoResetWrapper(Wrapper):
     `obs` and `state` of a step that ends an episode belong to the next one;
     `info["final_obs"]` is the true successor of the action, on this and on every other step.
     Rewards and flags are those of the old episode. A reset is paid for on every step, because
-    `vmap` turns a choice into both branches; where `env` has a method
-    `observation_of(state, params)`, which gives the observation of any of its states, that of a
-    reset is not.
+    `vmap` turns a choice into both branches; where `env` has a method `obs_of(state, params)`,
+    which gives the observation of any of its states, that of a reset is not.
     """
 
     def __post_init__(self):
@@ -105,12 +104,12 @@ class AutoResetWrapper(Wrapper):
         if "final_obs" in step.info:
             raise ConfigError(f"{self.env} resets itself already: leave out AutoResetWrapper.")
         done, fresh = step.terminated | step.truncated, self.env.reset(reset_key, params)
-        observation_of = getattr(self.env, "observation_of", None)
-        if observation_of is None:
+        obs_of = getattr(self.env, "obs_of", None)
+        if obs_of is None:
             obs, state = select(done, fresh, (step.obs, step.state))
         else:  # once, of the state that is chosen
             state = select(done, fresh[1], step.state)
-            obs = observation_of(state, params)
+            obs = obs_of(state, params)
         return step._replace(obs=obs, state=state, info=step.info | {"final_obs": step.obs})
 
 

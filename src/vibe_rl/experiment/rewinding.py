@@ -53,7 +53,7 @@ def locate(path: AnyPath) -> Place:
         raise ConfigError(
             f"{shown(place)} {FILES[place.suffix]}: give RUN or RUN/checkpoints/step_N."
         )
-    if place.parent.name != "checkpoints":
+    if place.parent.name != "checkpoints" or (place / "logs").is_dir():  # a folder of runs
         return Place(place)
     match = CHECKPOINT.fullmatch(place.resolve().name)  # of the link to the best, its target
     if match is None or not place.is_dir():

@@ -7,6 +7,7 @@ import jax
 import numpy as np
 
 from vibe_rl.env.cells import Row, Span
+from vibe_rl.errors import ConfigError
 from vibe_rl.types import PyTree
 from vibe_rl.watching.deciding import Decision
 from vibe_rl.watching.games import Moment
@@ -57,9 +58,8 @@ def step_block(
 ) -> Iterator[Row]:
     """All that is known of a step, some rows."""
     yield (Span(f"step {moment.number}", bold=True),)
-    for what, tree in (("obs", moment.obs), ("state", dict(moment.state))):
-        for name, text in summaries(tree):
-            yield pair(what, f"{name} {text}".strip())
+    yield from summary_rows("obs", moment.obs)
+    yield from state_rows(moment)
     yield pair("action", action_text(decision, names))
     yield from decided(decision, names)
     yield ()
@@ -68,6 +68,24 @@ def step_block(
     yield from named("reward parts", telling(after.parts))
     yield from named("episode", telling(after.outcome))
     yield ()
+
+
+def state_rows(moment: Moment) -> Iterator[Row]:
+    """The state of an environment: its picture if that is text, else its arrays."""
+    try:
+        picture = moment.picture()
+    except ConfigError:
+        picture = None
+    if isinstance(picture, tuple):
+        yield from picture
+    else:
+        yield from summary_rows("state", dict(moment.state))
+
+
+def summary_rows(what: str, tree: PyTree) -> Iterator[Row]:
+    """A row for each array of a tree."""
+    for name, text in summaries(tree):
+        yield pair(what, f"{name} {text}".strip())
 
 
 def summaries(tree: PyTree) -> Iterator[tuple[str, str]]:

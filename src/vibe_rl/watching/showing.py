@@ -101,7 +101,7 @@ def on_terminal(
     """Shows episodes until they are over or nobody wants more; their lines remain on the screen."""
     ends: list[Moment] = []
     first = game.begin(keys[0])  # compiles before the screen changes
-    subject.decide(first, keys[0])
+    game.step(subject.decide(first, keys[0]).action)
     with Terminal() as terminal:
         for number, key in enumerate(keys, 1):
             shown = Shown(subject, f"episode {number} of {len(keys)}", terminal, pace)

@@ -29,7 +29,7 @@ from vibe_rl.watching.deciding import Choice, Decide, Decision, action_words, ag
 from vibe_rl.watching.episodes import SavedEpisode, read_episode, scripted, with_key
 from vibe_rl.watching.games import Game, Moment, open_game
 
-RUNS = "runs"
+FOLDERS = ("runs", "checkpoints")
 """Where the newest run is looked for."""
 
 
@@ -204,16 +204,21 @@ def find(source: str | os.PathLike[str], wanted: Wanted | None = None) -> Subjec
     return LOADERS[ending](path, wanted)
 
 
-def newest_run(base_dir: str | os.PathLike[str] = RUNS) -> Path:
+def newest_run(*folders: str | os.PathLike[str]) -> Path:
     """The run whose checkpoints changed last; members of groups are not looked at.
+
+    Args:
+        folders: where to look; by default `FOLDERS`.
 
     Raises:
         ConfigError: there is no run with a checkpoint.
     """
-    runs = [run for run in find_runs(base_dir) if not is_group(run)]
+    folders = folders or FOLDERS
+    runs = [run for folder in folders for run in find_runs(folder) if not is_group(run)]
     saved = [run for run in runs if run.list_checkpoints()]
     if not saved:
-        raise ConfigError(f"{shown(base_dir)} has no run with a checkpoint: name a run.")
+        named = " and ".join(map(shown, folders))
+        raise ConfigError(f"there is no run with a checkpoint in {named}: name a run.")
     newest = max(saved, key=lambda run: run.checkpoints.stat().st_mtime)
     return Path(newest)
 

@@ -1,7 +1,8 @@
 """The game in JAX and the reference, side by side: the same states, and the same random numbers."""
 
 from collections.abc import Callable
-from functools import partial
+from functools import lru_cache, partial
+from operator import lshift
 from typing import Any, NamedTuple
 
 import jax
@@ -79,7 +80,7 @@ def place(cell: int) -> tuple[int, int]:
 
 
 def state_of(game: Game) -> reference.State:
-    """A game of one env, in the host's memory, as the reference has it."""
+    """A game of one env, in the host's memory, as the reference has it; to be read alone."""
     state = reference.State(
         player=_player(game.player),
         owned=_owned(game.player),
@@ -119,6 +120,13 @@ EGG = ("kind", "cell", "timer", "from_schedule", "from_siphon")
 
 
 def _cells(board: Board) -> reference.Cells:
+    return _cells_of(np.asarray(board.word).tobytes())
+
+
+@lru_cache(maxsize=10_000)
+def _cells_of(words: bytes) -> reference.Cells:
+    """Boards seldom change, and several snapshots have the same."""
+    board = Board(np.frombuffer(words, np.uint32))
     cells = [_cell(*values) for values in _columns(board, CELL, rules.N_CELLS)]
     return [cells[row * rules.SIDE :][: rules.SIDE] for row in range(rules.SIDE)]
 
@@ -146,9 +154,15 @@ def _cell(content, value, spawn, hidden, credits, energy, siphoned, center) -> r
 
 def _slots(slots: Any, names: tuple[str, ...]) -> list[tuple]:
     """The living, which must have the first slots; the others must be all zeros."""
-    n = int(np.asarray(slots.alive).sum())
-    assert np.asarray(slots.alive)[:n].all()
-    assert not np.asarray(slots.word)[n:].any()
+    return _slots_of(type(slots), np.asarray(slots.word).tobytes(), names)
+
+
+@lru_cache(maxsize=10_000)
+def _slots_of(kind: Any, words: bytes, names: tuple[str, ...]) -> list[tuple]:
+    slots = kind(np.frombuffer(words, np.uint32))
+    n = int(slots.alive.sum())
+    assert slots.alive[:n].all()
+    assert not slots.word[n:].any()
     return _columns(slots, names, n)
 
 
@@ -234,11 +248,9 @@ def _cell_row(cell: reference.Cell) -> tuple:
 
 def _packed(kind: Any, names: tuple[str, ...], rows: list[tuple], size: int) -> Any:
     """Records of such fields in the first slots."""
-    words = np.zeros(size, np.uint32)
-    for i, row in enumerate(rows):
-        for name, value in zip(names, row, strict=True):
-            words[i] |= np.uint32(int(value) << int(getattr(kind, name).shift))
-    return kind(words)
+    shifts = [int(getattr(kind, name).shift) for name in names]
+    words = [sum(map(lshift, map(int, row), shifts)) for row in rows]
+    return kind(np.array(words + [0] * (size - len(words)), np.uint32))
 
 
 def _enemy_arrays(enemies: list[reference.Enemy]) -> Enemies:
@@ -266,15 +278,18 @@ class Both(NamedTuple):
     begin: Callable[..., Any]  # chance -> obs, Game
 
 
+def full(game: Game, steps: Any) -> HackMatrixState:
+    """The state of an env whose episode came to a game in so many steps."""
+    return HackMatrixState(game, path_length(game), no_totals()._replace(steps=steps))
+
+
 def side_by_side(n: int, **options: Any) -> Both:
     """The game in JAX, `n` envs at once."""
     game = env(**options)
     params = game.default_params()
 
     def advance(chance: Any, state: Game, action: Any, steps: Any) -> Any:
-        totals = no_totals()._replace(steps=steps)
-        full = HackMatrixState(state, path_length(state), totals)
-        return game.advance(chance, full, action, params)
+        return game.advance(chance, full(state, steps), action, params)
 
     def begin(chance: Any) -> Any:
         obs, state = game.begin(chance, params)

@@ -16,15 +16,20 @@ from vibe_rl.env.hackmatrix.chance import BEGIN, STEP
 from vibe_rl.env.hackmatrix.reference import game
 from vibe_rl.env.hackmatrix.reference.board import NEIGHBOURS
 from vibe_rl.env.hackmatrix.reference.moves import first_target, moved
-from vibe_rl.env.hackmatrix.reference.state import State
+from vibe_rl.env.hackmatrix.reference.state import Enemy, State
 from vibe_rl.env.hackmatrix.state import Game
 from vibe_rl.types import MaskedObs
 
-SET, ILLEGAL, LATE, EXTREME, STUCK, AT_EXIT = 0.5, 0.01, 0.02, 0.02, 0.01, 0.15
-"""How often: a new state is set; an action is illegal; a step is the last that time allows; all
-numbers are the lowest or the highest; no layout can be valid; a state has its player at the exit.
-"""
+SET, ILLEGAL, LATE = 0.3, 0.01, 0.02
+"""How often a new state is set, an action is illegal, and a step is the last that time allows."""
+AT_EXIT, ONLY_WARP, HUDDLED = 0.15, 0.04, 0.2
+"""How often a state has its player beside the exit, only WARP to run, and crowds."""
+EXTREME, STUCK = 0.02, 0.01
+"""How often all numbers of a step are the lowest or the highest, and no layout can be valid."""
 TOLERANCE = 1e-5
+BOUNDLESS = (6, 7)
+"""Entries of an observation that may be above 1: data siphons and attack."""
+PARTS = rules.PARTS
 
 
 class Duel:
@@ -96,9 +101,11 @@ class Duel:
     def _set(self) -> tuple[State, Game]:
         state = random_state(self.random, self.both.env.undo_depth)
         if self.random.random() < AT_EXIT:
-            near = [p for p in NEIGHBOURS[state.exit_pos] if not state.at(p).is_block]
-            taken = {each.place for each in [*state.enemies, *state.transmissions]}
-            state.player.go(self.random.choice([p for p in near if p not in taken] or near))
+            to_exit(state, self.random)
+        elif self.random.random() < ONLY_WARP:
+            only_warp(state, self.random)
+        elif self.random.random() < HUDDLED:
+            huddle(state, self.random)
         return state, game_of(state)
 
     def _put(self, i: int, state: State, begun: Game) -> None:
@@ -117,6 +124,8 @@ class Duel:
         exits = [a for a in legal if a in rules.MOVES and leads_to_exit(state, a)]
         if exits and self.random.random() < 0.5:
             return exits[0]
+        if rules.SIPHON in legal and state.at(state.player.place).is_block:
+            return rules.SIPHON
         programs = [action for action in legal if action >= rules.SIPHON]
         if programs and self.random.random() < 0.6:
             return min(programs, key=lambda action: (self._taken(action), self.random.random()))
@@ -136,8 +145,8 @@ class Duel:
         truncated = (steps + 1 >= rules.TIME_LIMIT) & ~done
         self.met.counts["end: truncated"] += int(truncated.sum())
         metrics = out.info["metrics"]
-        found = [*differing(out.obs, out.state.game, self.states)]
-        for part in rules.PARTS:
+        found = [*differing(out.obs, out.state.game, self.states), *unsound(out, done)]
+        for part in PARTS:
             paid = np.array([outcome.parts[part] for outcome in outcomes])
             found += unequal(f"part {part}", metrics[part], paid)
         found += unequal("reward", out.reward, np.array([each.reward for each in outcomes]))
@@ -160,6 +169,30 @@ class Duel:
         for i, outcome in enumerate(outcomes):
             if outcome.done:
                 self._put(i, *(self._set() if i % 2 else self._begun()))
+
+
+def to_exit(state: State, random: Random) -> None:
+    """Puts the player beside the exit, with nobody else on its cell if that is possible."""
+    near = [place for place in NEIGHBOURS[state.exit_pos] if not state.at(place).is_block]
+    taken = {each.place for each in [*state.enemies, *state.transmissions]}
+    state.player.go(random.choice([place for place in near if place not in taken] or near))
+
+
+def only_warp(state: State, random: Random) -> None:
+    """Leaves one or two enemies on the exit or a block; the player has WARP and nothing else."""
+    place = random.choice([state.exit_pos, *state.blocks()[:1]])
+    state.enemies = [Enemy(rules.GLITCH, *place, hp=1) for _ in range(random.randint(1, 2))]
+    state.transmissions = []
+    state.owned, state.player.data_siphons = {rules.WARP}, 0
+    state.player.credits, state.player.energy = 5, 5
+
+
+def huddle(state: State, random: Random) -> None:
+    """Puts every second enemy on the cell of another, one of which may be a block."""
+    for leader, other in zip(state.enemies[::2], state.enemies[1::2], strict=False):
+        if state.blocks() and random.random() < 0.3:
+            leader.go(random.choice(state.blocks()))
+        other.go(leader.place)
 
 
 def leads_to_exit(state: State, direction: int) -> bool:
@@ -189,6 +222,16 @@ def unequal(what: str, ours: Any, theirs: Any) -> list[tuple[int, str]]:
     ours, theirs = np.asarray(ours, float), np.asarray(theirs, float)
     close = np.isclose(ours, theirs, rtol=TOLERANCE, atol=TOLERANCE)
     return [(int(i), f"{what} {ours[i]} is {theirs[i]}") for i in np.flatnonzero(~close)]
+
+
+def unsound(out: Any, done: np.ndarray) -> Iterator[tuple[int, str]]:
+    """The games that break what holds of every step whatever the rules."""
+    bounded = np.delete(out.obs.view, BOUNDLESS, axis=1)
+    for i in np.flatnonzero((bounded < 0).any(1) | (bounded > 1).any(1)).tolist():
+        yield i, "an observation is outside of 0 to 1"
+    for i in np.flatnonzero(~out.obs.legal.any(1) & ~done).tolist():
+        yield i, "no action is legal"
+    yield from unequal("sum of the parts", sum(out.info["metrics"][p] for p in PARTS), out.reward)
 
 
 def differing(obs: MaskedObs, games: Game, states: list[State]) -> Iterator[tuple[int, str]]:

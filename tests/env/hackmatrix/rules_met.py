@@ -68,7 +68,7 @@ class Met:
 
     def step(self, state: State, action: int, chance: Any, **options: Any) -> game.Outcome:
         """`game.step`, counted."""
-        if action in game.legal(state):
+        if game.is_legal(state, action):
             self._before(state, action)
         began, n_enemies = state.stage, len(state.enemies)
         outcome = game.step(state, action, chance, **options)
@@ -97,8 +97,9 @@ class Met:
         if target is None:
             self.add("move", "to another cell")
         else:
-            hit = KINDS[target.type] if isinstance(target, Enemy) else "a transmission"
-            self.add("attack", hit)
+            self.add(
+                "attack", KINDS[target.type] if isinstance(target, Enemy) else "a transmission"
+            )
 
     def _program(self, state: State, program: int) -> None:
         self.add("program", PROGRAMS[program])

@@ -166,7 +166,7 @@ class HackMatrix:
         )
         game = begin(chance, self.layouts, self.undo_depth, gifts)
         state = HackMatrixState(game, path_length(game), no_totals())
-        return self.observation_of(state, params), state
+        return self.obs_of(state, params), state
 
     def step(
         self, key: Key, state: HackMatrixState, action: Array, params: HackMatrixParams
@@ -196,7 +196,7 @@ class HackMatrix:
         truncated = ~terminated & (totals.steps >= params.max_steps)
         state = HackMatrixState(after, distance, totals)
         return Step(
-            obs=self.observation_of(state, params),
+            obs=self.obs_of(state, params),
             state=state,
             reward=jnp.stack([rewards[name] for name in PARTS]).sum(),
             terminated=terminated,
@@ -213,7 +213,7 @@ class HackMatrix:
             },
         )
 
-    def observation_of(self, state: HackMatrixState, params: HackMatrixParams) -> MaskedObs:
+    def obs_of(self, state: HackMatrixState, params: HackMatrixParams) -> MaskedObs:
         """What the player sees of a state, and which actions are legal."""
         game = state.game
         parts = observe.seen(game)

@@ -22,15 +22,19 @@ from vibe_rl.env.hackmatrix.slots import first
 from vibe_rl.env.hackmatrix.state import DATA, DATA_SIPHON, PROGRAM, Board, Game
 from vibe_rl.types import Key, MaskedObs, PyTree
 
-REACH_EXIT, DIE, BE_HIT = 50.0, -30.0, -4.0
+REACH_EXIT, DIE, BE_HIT, CROWDED = 50.0, -30.0, -4.0, -0.5
 HIT_ENEMY, HIT_EGG, COME_NEARER, COLLECT = 1.5, 1.0, 0.5, 1.0
 """What an action is worth that does so."""
+AT_ONCE = 2.0
+"""What a program is worth for each enemy beyond the first that it hits."""
 EMERGENCY = 10.0
 """What a program is worth that helps where every turn would end with a hit."""
 NEAR = 5
 """Steps that a data siphon on the board may be away for the player to fetch it."""
-POINT, RESOURCE, NEW_PROGRAM, RELEASE = 0.5, 0.1, 0.5, -0.5
-"""What siphoning is worth: a point, a credit or energy, a program, a transmission."""
+POINT, RESOURCE, RELEASE = 0.5, 0.1, -1.0
+"""What siphoning is worth: a point, a credit or energy, a transmission."""
+PROGRAM_WORTH = {rules.RESET: 4.0, rules.STEP: 4.0, rules.ROW: 2.5, rules.COL: 2.5}
+"""Of a program that is new; others are worth nothing."""
 UNKNOWN_RELEASE = 4.0
 """Transmissions that a hidden block is taken to release."""
 LEAST_WORTH = 0.3
@@ -44,6 +48,7 @@ class Option(NamedTuple):
     hits_enemy: Bool[Array, " directions"]
     hits_egg: Bool[Array, " directions"]
     strikes: Int[Array, " directions"]  # enemies that can hit the player then
+    closing: Int[Array, " directions"]  # enemies that can within two turns
     steps: Int[Array, " directions"]  # to the goal
 
 
@@ -54,6 +59,7 @@ class Situation(NamedTuple):
     known: Facts
     seen: Bool[Array, " enemies"]
     strikes: Array  # int32, enemies that can hit the player where it stands
+    closing: Array  # int32, enemies that can within two turns
     steps: Array  # int32, to the goal
     options: Option
     worth: Float[Array, " cells"]  # of siphoning there
@@ -72,16 +78,17 @@ def rules_player(obs: MaskedObs, state: PyTree, params: PyTree, key: Key) -> Arr
 
 def situation_of(game: Game, legal: Bool[Array, " actions"]) -> Situation:
     """What there is to think of."""
-    known, seen, target = facts(game), seen_enemies(game), goal(game)
-    able = seen & (game.enemies.disabled == 0) & ~game.enemies.stunned
-    look = lambda direction: option(game, known, able, target, direction)  # noqa: E731
+    known, target = facts(game), goal(game)
+    seen = seen_enemies(game, known)
+    look = lambda direction: option(game, known, seen, target, direction)  # noqa: E731
     options = jax.vmap(look)(jnp.arange(len(rules.MOVES), dtype=jnp.int32))
     safe = legal[: len(rules.MOVES)] & ((options.strikes == 0) | (options.cell == game.exit))
     return Situation(
         game=game,
         known=known,
         seen=seen,
-        strikes=strikes_at(game, game.player.cell, able),
+        strikes=in_reach(game, game.player.cell, able(game, seen), turns=1),
+        closing=in_reach(game, game.player.cell, seen, turns=2),
         steps=steps_to(game, game.player.cell, target),
         options=options,
         worth=worth(game),
@@ -89,11 +96,15 @@ def situation_of(game: Game, legal: Bool[Array, " actions"]) -> Situation:
     )
 
 
-def seen_enemies(game: Game) -> Bool[Array, " enemies"]:
+def seen_enemies(game: Game, known: Facts) -> Bool[Array, " enemies"]:
     """Those that do not hide from the player."""
-    known = facts(game)
     in_line = known.in_row | known.in_column
     return game.enemies.alive & (game.show | in_line | (game.enemies.kind != CRYPTOG))
+
+
+def able(game: Game, seen: Bool[Array, " enemies"]) -> Bool[Array, " enemies"]:
+    """Those of some that act in their next turn."""
+    return seen & (game.enemies.disabled == 0) & ~game.enemies.stunned & ~game.step_armed
 
 
 def goal(game: Game) -> Bitboard:
@@ -111,29 +122,37 @@ def steps_to(game: Game, cell: Array, target: Bitboard) -> Array:
     return jnp.where(target.has(cell), 0, steps)
 
 
-def strikes_at(game: Game, cell: Array, able: Bool[Array, " enemies"]) -> Array:
-    """How many of the enemies that can act would hit a player on a cell in their next turn."""
-    beside = bitboard.single(cell).neighbours()
-    in_two = beside | (beside - game.board.blocks()).neighbours()  # a virus moves, then hits
-    where, virus = game.enemies.cell, game.enemies.kind == VIRUS
-    hits = beside.has(where) | (virus & in_two.has(where))
-    return (able & hits).sum(dtype=jnp.int32)
+def in_reach(game: Game, cell: Array, some: Bool[Array, " enemies"], turns: int) -> Array:
+    """How many of some enemies can have hit a player on a cell after so many turns of theirs.
+
+    Each step but the last is one of theirs, past blocks; the last is the hit.
+    """
+    reached = bitboard.single(cell).neighbours()
+    walls, hits = game.board.blocks(), []
+    for _ in range(turns * rules.MOST_SPEED):
+        hits.append(reached.has(game.enemies.cell))
+        reached = reached | (reached - walls).neighbours()
+    by_kind = jnp.stack([hits[turns * enemy.speed - 1] for enemy in rules.ENEMIES])
+    kind = jnp.arange(len(rules.ENEMIES))[:, None] == game.enemies.kind[None]
+    return (some & (by_kind & kind).any(0)).sum(dtype=jnp.int32)
 
 
 def option(
-    game: Game, known: Facts, able: Bool[Array, " enemies"], target: Bitboard, direction: Array
+    game: Game, known: Facts, seen: Bool[Array, " enemies"], target: Bitboard, direction: Array
 ) -> Option:
     """What moving or attacking in a direction leads to."""
     aim = first_in_sight(game, direction, known)
     hits_egg = (game.transmissions.where() & aim).any()
     victim = first(game.enemies.alive & aim.has(game.enemies.cell)) & ~hits_egg
+    killed = victim & (game.enemies.hp <= game.player.attack)
     ahead = game.player.cell + jnp.asarray(STRIDES)[direction]
     cell = jnp.where(aim.any(), game.player.cell, ahead)
     return Option(
         cell=cell,
         hits_enemy=victim.any(),
         hits_egg=hits_egg,
-        strikes=strikes_at(game, cell, able & ~victim),
+        strikes=in_reach(game, cell, able(game, seen) & ~victim, turns=1),
+        closing=in_reach(game, cell, seen & ~killed, turns=2),
         steps=steps_to(game, cell, target),
     )
 
@@ -146,12 +165,13 @@ def move_scores(s: Situation) -> Float[Array, " directions"]:
     collects = moves & (s.game.board.content[o.cell] == DATA_SIPHON)
     gains = COME_NEARER * jnp.clip(s.steps - o.steps, -1, 1) * moves + COLLECT * collects
     gains = gains + HIT_ENEMY * o.hits_enemy + HIT_EGG * o.hits_egg
-    return jnp.where(exits, REACH_EXIT, gains + danger(s.game, o.strikes))
+    return jnp.where(exits, REACH_EXIT, gains + danger(s.game, o.strikes, o.closing))
 
 
-def danger(game: Game, strikes: Array) -> Array:
-    """What being hit so often is worth."""
-    return BE_HIT * strikes + DIE * (strikes >= game.player.hp)
+def danger(game: Game, strikes: Array, closing: Array) -> Array:
+    """What being hit so often is worth, and having so many enemies about; one can be stunned."""
+    crowded = CROWDED * jnp.maximum(closing - 1, 0)
+    return BE_HIT * strikes + DIE * (strikes >= game.player.hp) + crowded
 
 
 def siphon_score(s: Situation) -> Array:
@@ -159,16 +179,14 @@ def siphon_score(s: Situation) -> Array:
     here, ways = s.worth[s.game.player.cell], s.options
     onward = jnp.where(ways.steps < s.steps, s.worth[ways.cell], -jnp.inf).max()
     pays = (here >= LEAST_WORTH) & (here >= onward)
-    return jnp.where(pays, here + COME_NEARER, DIE) + danger(s.game, s.strikes)
+    return jnp.where(pays, here + COME_NEARER, DIE) + danger(s.game, s.strikes, s.closing)
 
 
 def worth(game: Game) -> Float[Array, " cells"]:
     """What siphoning on each cell is worth."""
     board = game.board
     fresh = ~board.siphoned
-    crosses = jax.vmap(lambda cell: cross(bitboard.single(cell)).mask())(
-        jnp.arange(N_CELLS, dtype=jnp.int32)
-    )
+    crosses = jax.vmap(lambda cell: cross(bitboard.single(cell)).mask())(jnp.arange(N_CELLS))
     each = jnp.where(fresh, jnp.where(board.is_block(), block_worth(game), floor_worth(board)), 0.0)
     return jnp.where(crosses, each[None], 0.0).sum(1)
 
@@ -183,14 +201,15 @@ def block_worth(game: Game) -> Float[Array, " cells"]:
     board = game.board
     owned = (game.player.owned >> board.value.astype(jnp.uint32)) & 1 != 0
     points = jnp.where(board.content == DATA, POINT * board.value, 0.0)
-    program = jnp.where((board.content == PROGRAM) & ~owned, NEW_PROGRAM, 0.0)
+    new = sum(worth * (board.value == program) for program, worth in PROGRAM_WORTH.items())
+    program = jnp.where((board.content == PROGRAM) & ~owned, new, 0.0)
     plain = points + program + RELEASE * board.spawn
     return jnp.where(board.hidden, RELEASE * UNKNOWN_RELEASE, plain)
 
 
-def hits(s: Situation, mask: Bool[Array, " enemies"]) -> Array:
-    """How many of the enemies that the player sees are among some."""
-    return (mask & s.seen).sum()
+def at_once(s: Situation, hit: Bool[Array, " enemies"]) -> Array:
+    """What hitting some enemies at once is worth, as far as the player sees them."""
+    return AT_ONCE * ((hit & s.seen).sum() - 1)
 
 
 def crowd(s: Situation) -> Array:
@@ -198,20 +217,25 @@ def crowd(s: Situation) -> Array:
     return s.seen.sum()
 
 
+def escape(s: Situation, share: float) -> Array:
+    """What a program is worth that may save the player where nothing else does."""
+    return share * EMERGENCY * s.hopeless - 1.0
+
+
 PREFERENCES: dict[int, Callable[[Situation], Array]] = {
     rules.RESET: lambda s: 20.0 * (s.game.player.hp == 1),
     rules.SCORE: lambda s: jnp.where(s.game.stage <= 5, 3.0, -1.0),
     rules.ATK_PLUS: lambda s: jnp.where(s.game.player.attack < MAX_HP, 3.0, -1.0),
-    rules.ROW: lambda s: 2.0 * (hits(s, s.known.in_row) - 1),
-    rules.COL: lambda s: 2.0 * (hits(s, s.known.in_column) - 1),
-    rules.DEBUG: lambda s: 2.0 * (hits(s, s.known.on_block) - 1),
-    rules.HACK: lambda s: 2.0 * (hits(s, s.known.on_siphoned) - 1),
-    rules.ANTI_V: lambda s: 2.0 * (hits(s, s.game.enemies.kind == VIRUS) - 1),
-    rules.D_BOM: lambda s: 2.0 * (crowd(s) > 1),
+    rules.ROW: lambda s: at_once(s, s.known.in_row),
+    rules.COL: lambda s: at_once(s, s.known.in_column),
+    rules.DEBUG: lambda s: at_once(s, s.known.on_block),
+    rules.HACK: lambda s: at_once(s, s.known.on_siphoned),
+    rules.ANTI_V: lambda s: at_once(s, s.game.enemies.kind == VIRUS),
+    rules.D_BOM: lambda s: AT_ONCE * (crowd(s) > 1),
     rules.CALM: lambda s: jnp.where(s.game.turn < 3, 1.5, -1.0),
-    rules.STEP: lambda s: EMERGENCY * (s.hopeless & ~s.game.step_armed) - 1.0,
-    rules.PUSH: lambda s: 0.5 * EMERGENCY * (s.hopeless & (crowd(s) > 1)) - 1.0,
-    rules.CRASH: lambda s: 0.6 * EMERGENCY * (s.hopeless & (crowd(s) > 1)) - 1.0,
+    rules.STEP: lambda s: escape(s, 1.0),
+    rules.PUSH: lambda s: escape(s, 0.5),
+    rules.CRASH: lambda s: escape(s, 0.6),
 }
 """What each program is worth; those that are not here are left alone."""
 

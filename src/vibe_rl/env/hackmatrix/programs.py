@@ -145,8 +145,9 @@ def crash(game: Game, known: Facts, chance: Chance) -> Deed:
 
 def first_on_cell(cell: Array, of: Bool[Array, " n"]) -> Bool[Array, " n"]:
     """Those of some that are the oldest of them on their cell."""
-    # [i, j]: whether j is older than i
-    older = jnp.asarray(np.tri(cell.shape[0], k=-1, dtype=bool))
+    older = jnp.asarray(
+        np.tri(cell.shape[0], k=-1, dtype=bool)
+    )  # [i, j]: whether j is older than i
     return of & ~some(older & of[None] & (cell[None] == cell[:, None]))
 
 
