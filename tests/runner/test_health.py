@@ -61,6 +61,13 @@ def test_what_is_not_finite_or_not_there_says_nothing(name):
         assert names(monitor(), rows_of(50, **{name: value})) == []
 
 
+def test_where_actions_are_masked_entropy_is_compared_with_the_largest_so_far():
+    rows = rows_of(entropy=1.0) + rows_of(begin=1, entropy=0.3) + rows_of(begin=2, entropy=0.29)
+    assert names(Health(LIMITS, masked=True), rows[:2]) == []
+    assert names(Health(LIMITS, masked=True), rows) == ["entropy"]
+    assert names(Health(LIMITS, None), rows) == []
+
+
 def test_continuous_policies_have_no_largest_entropy_and_are_not_judged_by_theirs():
     assert largest_entropy(Box(-1.0, 1.0, (2,))) is None
     assert names(Health(LIMITS, None), rows_of(entropy=-5.0)) == []

@@ -99,8 +99,8 @@ class RunnerConfig(Typed):
     track: tuple[str, ...] = ()
     """Trackers that get the run besides its log: tensorboard, wandb, mlflow, sqlite."""
     health_entropy: float | None = number(0.3, least=0, most=1)
-    """Share of a uniform policy's entropy below which a line says so; None never does. Not of
-    continuous actions."""
+    """Share of a uniform policy's entropy, or where actions are masked of the largest so far, below
+    which a line says so; None never does. Not of continuous actions."""
     health_kl: float | None = number(0.06, least=0)
     """The approx_kl of a row above which a line says so; None never does."""
     health_clip: float | None = number(0.3, least=0, most=1)

@@ -45,6 +45,7 @@ class Health:
 
     limits: RunnerConfig  # its fields that begin with `health_`
     largest_entropy: float | None = None  # nats, of a policy; None where it has no bound
+    masked: bool = False  # whether legal actions vary: the largest entropy is then one of a row
     said: set[str] = field(default_factory=set)  # names of rules
     n_values: int = 0  # rows with an explained variance
     n_negative: int = 0  # of them the last ones in a row in which it was negative
@@ -86,16 +87,19 @@ def exceeds(value: float | None, limit: float | None) -> bool:
 
 def entropy_collapse(health: Health, row: Mapping[str, Any]) -> str | None:
     """The policy has nearly ceased to explore, and it is not because it has found what is best."""
-    share, most = health.limits.health_entropy, health.largest_entropy
     entropy = figure(row, "entropy")
+    if health.masked and entropy is not None:
+        health.largest_entropy = max(health.largest_entropy or 0.0, entropy)
+    share, most = health.limits.health_entropy, health.largest_entropy
     if share is None or entropy is None or not most or entropy >= share * most:
         return None
     if health.does_well:
         return None
     remedy = "ent_coef" if "approx_kl" in row else "target_entropy_scale"
+    whose = "the largest so far," if health.masked else "a uniform policy's"
     return (
-        f"entropy {entropy:.3g} nats is below {share:g} of a uniform policy's {most:.3g}, so little"
-        f" is explored: try a larger {remedy} or a smaller lr"
+        f"entropy {entropy:.3g} nats is below {share:g} of {whose} {most:.3g}, so little is"
+        f" explored: try a larger {remedy} or a smaller lr"
     )
 
 

@@ -12,6 +12,7 @@ from vibe_rl.runner.fit import FitResult
 from vibe_rl.runner.health import Health, HealthTracker, largest_entropy, note_non_finite
 from vibe_rl.runner.resuming import Found
 from vibe_rl.runner.run import Run
+from vibe_rl.spaces import Masked
 from vibe_rl.system.processes import is_first
 from vibe_rl.tracking.base import Status
 from vibe_rl.tracking.jsonl import read_metrics, rewind
@@ -67,7 +68,10 @@ def how_ended(result: FitResult) -> Status:
 
 def watch_health(run: Run, run_dir: RunDir | None) -> HealthTracker:
     """What says once what is unhealthy; it has seen the rows that the run's log has already."""
-    health = Health(run.config, largest_entropy(run.algorithm.action_space))
+    algorithm = run.algorithm
+    masked = isinstance(algorithm.obs_space, Masked)
+    largest = None if masked else largest_entropy(algorithm.action_space)
+    health = Health(run.config, largest, masked)
     if run_dir is None:
         return HealthTracker(health)
     rows = [row for row in read_metrics(run_dir.log_path()) if "update" in row]
