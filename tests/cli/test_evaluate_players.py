@@ -9,12 +9,11 @@ import pytest
 from probes import Climber
 from small_run import CONFIG
 from vibe_rl import cli, experiment
-from vibe_rl.env import register
+from vibe_rl.env import registry
 from vibe_rl.experiment import evaluate_run
 from vibe_rl.experiment.single import evaluate_env
 from vibe_rl.run_dir.group import members
 
-register("Climber-v0", Climber)
 SHORT = replace(
     CONFIG,
     env_id="Climber-v0",
@@ -22,8 +21,15 @@ SHORT = replace(
 )
 
 
+@pytest.fixture(scope="module", autouse=True)
+def registered():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(registry._registry, "Climber-v0", Climber)
+        yield
+
+
 @pytest.fixture(scope="module")
-def run(tmp_path_factory):
+def run(registered, tmp_path_factory):
     return experiment.train(SHORT, tmp_path_factory.mktemp("runs"))[0]
 
 

@@ -248,6 +248,7 @@ def describe_run(algorithm: Algorithm, env: Any, config: RunnerConfig) -> dict[s
         "algorithm": type(algorithm).__name__.lower(),
         "env_id": getattr(env, "env_id", type(env).__name__),
         "env_kwargs": getattr(env, "env_kwargs", {}),
+        "env_schedule": None,  # none that has a name
         "algo": dataclasses.asdict(algorithm.config),
         "runner": dataclasses.asdict(config),
     }
