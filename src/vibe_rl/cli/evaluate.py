@@ -1,7 +1,7 @@
 """`vibe-rl evaluate`."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
 from math import inf
 from pathlib import Path
@@ -48,16 +48,27 @@ def evaluate(args: Sequence[str]) -> None:
         return run, how, csv, overwrite
 
     target, how, csv, overwrite = parse_words(options, args, "vibe-rl evaluate")
-    if csv is not None:
-        from vibe_rl.experiment.episodes_csv import check_writable  # noqa: PLC0415
+    keep = keeping(csv, overwrite)
+    keep(evaluate_members(target, how) if is_there(target, how) else evaluate_alone(target, how))
 
-        check_writable(csv, overwrite)
-    scores = evaluate_members(target, how) if is_there(target, how) else evaluate_alone(target, how)
-    if csv is not None:
-        from vibe_rl.experiment.episodes_csv import write_episodes  # noqa: PLC0415
 
-        write_episodes(csv, {Path(run).name: each for run, each in scores.items()}, overwrite)
-        print(f"Episodes | {csv}")
+def keeping(path: str | None, overwrite: bool) -> Callable[[Mapping[str, Any]], None]:
+    """What writes the episodes of evaluations, by run, to a file if there is to be one.
+
+    Raises:
+        ConfigError: the file cannot be written, before anything is played.
+    """
+    if path is None:
+        return lambda scores: None
+    from vibe_rl.experiment.episodes_csv import check_writable, write_episodes  # noqa: PLC0415
+
+    check_writable(path, overwrite)
+
+    def keep(scores: Mapping[str, Any]) -> None:
+        write_episodes(path, {Path(run).name: each for run, each in scores.items()}, overwrite)
+        print(f"Episodes | {path}")
+
+    return keep
 
 
 def is_there(target: str, how: Mapping[str, Any]) -> bool:

@@ -7,7 +7,7 @@ after another after all.
 """
 
 from functools import cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -113,5 +113,5 @@ def _searched(source: Source, site: Site) -> Search:
     def unfinished(s: Search) -> Array:
         return site.wanted & ~s.fits & (s.tries < TRIES)
 
-    begin: Any = Bitboard(jnp.uint32(0), jnp.uint32(0))
+    begin = bitboard.as_arrays(bitboard.NONE)
     return jax.lax.while_loop(unfinished, another, Search(jnp.int32(0), begin, jnp.array(False)))

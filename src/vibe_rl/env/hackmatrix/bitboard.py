@@ -148,11 +148,14 @@ def of(*cells: int) -> Bitboard:
     return Bitboard(np.uint32(bits & int(WORD)), np.uint32(bits >> HALF))
 
 
-NONE, ALL = of(), of(*range(N_CELLS))
+NONE = of()
 CORNER_CELLS = tuple(row * SIDE + column for row, column in CORNERS)
 AT_CORNERS = of(*CORNER_CELLS)
-ROWS = tuple(of(*range(row * SIDE, row * SIDE + SIDE)) for row in range(SIDE))
-COLUMNS = tuple(of(*range(column, N_CELLS, SIDE)) for column in range(SIDE))
+
+
+def as_arrays(cells: Bitboard) -> Bitboard:
+    """A constant set as the state of a loop."""
+    return Bitboard(jnp.asarray(cells.low), jnp.asarray(cells.high))
 
 
 def choose(condition: Any, yes: Bitboard, no: Bitboard) -> Bitboard:
@@ -202,5 +205,5 @@ def flood(start: Bitboard, open_cells: Bitboard, until: Bitboard) -> Flood:
             f = Flood(choose(beside, f.reached, further), f.rounds + grown, grown)
         return f
 
-    start = Bitboard(jnp.asarray(start.low), jnp.asarray(start.high))
-    return jax.lax.while_loop(unfinished, spread, Flood(start, jnp.int32(0), jnp.array(True)))
+    begin = as_arrays(start)
+    return jax.lax.while_loop(unfinished, spread, Flood(begin, jnp.int32(0), jnp.array(True)))

@@ -129,7 +129,7 @@ GOLDEN = np.uint32(0x9E3779B9)
 def mixed(x: Array) -> Array:
     """A word, every bit of which depends on every bit of `x` (the finalizer of MurmurHash3).
 
-    With it and a counter, numbers cost a tenth of what JAX's generator takes for them; that draws
+    With it and a counter, numbers cost far less than JAX's generator takes for them; that draws
     what they are mixed from.
     """
     x = (x ^ (x >> 16)) * np.uint32(0x85EBCA6B)

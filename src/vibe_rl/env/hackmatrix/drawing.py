@@ -7,9 +7,9 @@ import numpy as np
 
 from vibe_rl.env.canvas import Colour
 from vibe_rl.env.cells import Row, Span, padded
+from vibe_rl.env.hackmatrix.facts import facts
 from vibe_rl.env.hackmatrix.game import legal_actions
 from vibe_rl.env.hackmatrix.observe import QUESTION, cell_fields
-from vibe_rl.env.hackmatrix.programs import facts
 from vibe_rl.env.hackmatrix.rules import (
     ENEMIES,
     FIRST_PROGRAM,

@@ -15,8 +15,8 @@ from vibe_rl.env.hackmatrix import drawing, observe, players
 from vibe_rl.env.hackmatrix.bank import from_bank
 from vibe_rl.env.hackmatrix.bitboard import ONE
 from vibe_rl.env.hackmatrix.chance import BeginChance, Chance, begin_chance, step_chance
+from vibe_rl.env.hackmatrix.facts import facts
 from vibe_rl.env.hackmatrix.game import Events, Gifts, begin, is_move, legal_actions, play
-from vibe_rl.env.hackmatrix.programs import facts
 from vibe_rl.env.hackmatrix.reward import Transit, nearer, parts, path_length
 from vibe_rl.env.hackmatrix.rules import (
     FIRST_PROGRAM,

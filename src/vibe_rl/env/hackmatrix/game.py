@@ -19,8 +19,9 @@ from vibe_rl.env.hackmatrix.combat import (
     remove_transmissions,
 )
 from vibe_rl.env.hackmatrix.enemies import STRIDES, act_all, hatch, wake, with_snapshot
+from vibe_rl.env.hackmatrix.facts import Facts, facts
 from vibe_rl.env.hackmatrix.packed import put
-from vibe_rl.env.hackmatrix.programs import Facts, affordable, applicable, execute, facts
+from vibe_rl.env.hackmatrix.programs import affordable, applicable, execute
 from vibe_rl.env.hackmatrix.rows import some
 from vibe_rl.env.hackmatrix.rules import (
     FIRST_PROGRAM,
@@ -246,7 +247,7 @@ def first_in_sight(game: Game, direction: Array, known: Facts) -> bitboard.Bitbo
         return Sight(ray, first, seen.open & ~found)
 
     here = bitboard.single(game.player.cell)
-    begin = Sight(here, bitboard.choose(True, bitboard.NONE, here), jnp.array(True))
+    begin = Sight(here, bitboard.as_arrays(bitboard.NONE), jnp.array(True))
     return jax.lax.fori_loop(0, SIDE - 1, further, begin).first
 
 

@@ -212,7 +212,7 @@ def flat(parts: Seen) -> Float[Array, " 1545"]:
 def on_its_own(x: Array) -> Array:
     """An array that XLA computes before it is joined with others.
 
-    Otherwise it computes each entry of the joined array by itself, on a CPU four times as slowly.
+    Otherwise it computes each entry of the joined array by itself, on a CPU far more slowly.
     """
     once = x.ravel()[0] < jnp.inf  # always, which the compiler does not know
     begin = (once, jnp.zeros_like(x))

@@ -1,7 +1,7 @@
 """Rows of 36 cells or 40 slots reduced: their halves are joined first.
 
-XLA's compiler for CPUs takes a longer axis than 32 apart into windows, which costs several times as
-much as the sum itself.
+XLA's compiler for CPUs takes a longer axis than 32 apart into windows, which costs more
+than the sum itself.
 """
 
 from typing import Any

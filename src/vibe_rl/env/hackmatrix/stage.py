@@ -121,8 +121,9 @@ def _placed(draws: Array, count: Array, eligible: Bitboard) -> tuple[Array, Bitb
         cell = jnp.where((number < count) & left.any(), cell, NOWHERE)
         return left - bitboard.single(cell), cell
 
-    begin = Bitboard(jnp.asarray(eligible.low), jnp.asarray(eligible.high))
-    left, cells = jax.lax.scan(place, begin, (jnp.arange(MOST_BLOCKS, dtype=jnp.int32), draws))
+    left, cells = jax.lax.scan(
+        place, bitboard.as_arrays(eligible), (jnp.arange(MOST_BLOCKS, dtype=jnp.int32), draws)
+    )
     return cells, eligible - left
 
 

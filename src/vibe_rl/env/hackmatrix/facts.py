@@ -1,0 +1,36 @@
+"""What several rules ask of a game, found once."""
+
+from typing import NamedTuple
+
+from jaxtyping import Array, Bool
+
+from vibe_rl.env.hackmatrix import bitboard
+from vibe_rl.env.hackmatrix.bitboard import Bitboard
+from vibe_rl.env.hackmatrix.state import Game
+
+
+class Facts(NamedTuple):
+    """What several programs ask of a game."""
+
+    blocks: Bitboard
+    on_block: Bool[Array, " enemies"]
+    in_row: Bool[Array, " enemies"]
+    in_column: Bool[Array, " enemies"]
+    on_siphoned: Bool[Array, " enemies"]
+    beside: Bitboard  # the eight cells round the player
+    entities: Bitboard  # enemies and transmissions
+
+
+def facts(game: Game) -> Facts:
+    """They, of a game."""
+    enemies, cell, player = game.enemies, game.enemies.cell, game.player.cell
+    blocks = game.board.blocks()
+    return Facts(
+        blocks=blocks,
+        on_block=enemies.alive & blocks.has(cell),
+        in_row=enemies.alive & (bitboard.row(cell) == bitboard.row(player)),
+        in_column=enemies.alive & (bitboard.column(cell) == bitboard.column(player)),
+        on_siphoned=enemies.alive & bitboard.of_mask(game.board.siphoned).has(cell),
+        beside=bitboard.around(bitboard.single(player)),
+        entities=enemies.where() | game.transmissions.where(),
+    )
