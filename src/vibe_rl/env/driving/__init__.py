@@ -1,0 +1,1 @@
+"""Driving: one vehicle among others, in scenes that were recorded or generated."""
