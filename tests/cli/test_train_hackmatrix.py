@@ -14,7 +14,7 @@ from vibe_rl.cli.hackmatrix_names import NAMES
 from vibe_rl.cli.train_hackmatrix import UpdateLines, new_config
 from vibe_rl.cli.train_hackmatrix_options import FIELDS, Options, check_options
 from vibe_rl.configs import PRESETS
-from vibe_rl.configs.hackmatrix import SETTINGS
+from vibe_rl.configs.hackmatrix import PUBLISHED
 from vibe_rl.env import Box, Discrete, Masked, registry
 from vibe_rl.env.hackmatrix.env import HackMatrix, HackMatrixParams
 from vibe_rl.env.hackmatrix.rules import N_ACTIONS, PARTS
@@ -166,17 +166,14 @@ def test_without_login_wandb_has_the_seeds_names_offline(tmp_path, monkeypatch, 
 
 
 def test_sizes_follow_the_number_of_envs_unless_they_are_given():
-    published = SETTINGS["published"]
-    algo = new_config(Options(num_envs=2048), published).algo
+    algo = new_config(Options(num_envs=2048), PUBLISHED).algo
     assert (algo.n_minibatches, algo.n_epochs, algo.lr) == (32, 2, pytest.approx(6.25e-5))
-    algo = new_config(Options(num_envs=2048, num_minibatches=4, update_epochs=4), published).algo
+    algo = new_config(Options(num_envs=2048, num_minibatches=4, update_epochs=4), PUBLISHED).algo
     assert (algo.n_minibatches, algo.n_epochs) == (4, 4)
-    runner = new_config(Options(), published).runner
+    runner = new_config(Options(), PUBLISHED).runner
     assert (runner.log_interval, runner.checkpoint_interval) == (10 * 32_768, 0)
     assert runner.checkpoint_minutes == 10.0
-    assert (
-        new_config(Options(), published).algo == published.algo == PRESETS["hackmatrix_ppo"][1].algo
-    )
+    assert new_config(Options(), PUBLISHED).algo == PUBLISHED.algo
 
 
 def test_seeds_side_by_side_have_the_curriculum_and_files_of_parameters_too():

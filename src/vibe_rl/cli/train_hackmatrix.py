@@ -78,10 +78,10 @@ def train_hackmatrix(args: Sequence[str]) -> None:
 
 def begin_new(options: Options) -> "tuple[RunDir, FitResult]":
     """Trains a new run."""
-    from vibe_rl.configs.hackmatrix import SETTINGS  # noqa: PLC0415
+    from vibe_rl.configs.hackmatrix import PUBLISHED  # noqa: PLC0415
     from vibe_rl.experiment import train  # noqa: PLC0415
 
-    config = new_config(options, SETTINGS["published"])
+    config = new_config(options, PUBLISHED)
     suffix = options.run_suffix or ("curriculum" if options.curriculum else None)
     name = options.run_name or next_run_name(options.checkpoint_dir, PREFIX, date.today(), suffix)
     project = options.project or PROJECT

@@ -3,7 +3,7 @@
 from vibe_rl.algorithms.dqn import DQNConfig
 from vibe_rl.algorithms.ppo import PPOConfig
 from vibe_rl.algorithms.sac import SACConfig
-from vibe_rl.configs.hackmatrix import SETTINGS
+from vibe_rl.configs.hackmatrix import PRESET
 from vibe_rl.configs.train_config import TrainConfig
 from vibe_rl.runner.config import RunnerConfig
 
@@ -154,7 +154,7 @@ PRESETS: dict[str, tuple[str, TrainConfig]] = {
     ),
     "hackmatrix_ppo": (
         "PPO plays HackMatrix-v0 with masked actions: 10M steps.",
-        SETTINGS["preset"],
+        PRESET,
     ),
 }
 """Mutable: a program may add its own before it calls the command line."""
