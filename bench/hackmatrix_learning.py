@@ -1,10 +1,10 @@
-"""How far PPO gets in HackMatrix: trains on seeds, plays 1,000 games with each agent, keeps figures.
+"""How far PPO gets in HackMatrix: trains on seeds, plays with each agent, keeps the figures.
 
     python bench/hackmatrix_learning.py preset --seeds 31,32,33
     python bench/hackmatrix_learning.py published --seeds 31 --steps 17e6
 
-Each seed trains and is then evaluated, greedily and by sampling, on games that no training saw. What
-`bench/hackmatrix_learning.json` has already is not trained again, so that it can be interrupted.
+Each seed trains and is then evaluated, greedily and by sampling, on 1,000 games that no training
+saw. What `bench/hackmatrix_learning.json` has already is not trained again: it can be interrupted.
 """
 
 import argparse

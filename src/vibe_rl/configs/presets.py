@@ -153,7 +153,7 @@ PRESETS: dict[str, tuple[str, TrainConfig]] = {
         ),
     ),
     "hackmatrix_ppo": (
-        "PPO plays HackMatrix-v0 with masked actions: 10M steps.",
+        "PPO plays HackMatrix-v0 with masked actions: 20M steps.",
         PRESET,
     ),
 }
