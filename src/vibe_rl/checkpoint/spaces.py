@@ -20,6 +20,7 @@ from vibe_rl.spaces import (
     MultiBinary,
     MultiDiscrete,
     Space,
+    Tokens,
 )
 
 FIELDS: dict[type[ArraySpace], tuple[str, ...]] = {
@@ -45,7 +46,7 @@ def to_plain(space: Space) -> dict[str, Any]:
         low, high = map(_shortest, space.bounds)
         shape = list(space.shape)
         box = {"space": name, "low": low, "high": high, "shape": shape, "dtype": _dtype(space)}
-        return box | ({"centre": plain(space.centre)} if isinstance(space, Board) else {})
+        return box | _beyond_box(space)
     if isinstance(space, ArraySpace) and type(space) in FIELDS:
         made_of = {field: plain(getattr(space, field)) for field in FIELDS[type(space)]}
         return {"space": name, **made_of, "dtype": _dtype(space)}
@@ -65,7 +66,7 @@ def from_plain(record: Mapping[str, Any]) -> Space:
         return Dict({key: from_plain(part) for key, part in record["spaces"].items()})
     if name == "Flat":
         return Flat({key: from_plain(part) for key, part in record["parts"]})  # type: ignore[misc]
-    if name in ("Box", "Board"):
+    if name in ("Box", "Board", "Tokens"):
         return _box(record)
     if name not in BY_NAME:
         raise ConfigError(f"space {name!r} does not exist: export the policy anew.")
@@ -74,14 +75,23 @@ def from_plain(record: Mapping[str, Any]) -> Space:
     return BY_NAME[name](*values, getattr(jnp, record["dtype"]))  # type: ignore[call-arg]
 
 
+def _beyond_box(space: Box) -> dict[str, Any]:
+    """What a kind of Box has besides its bounds."""
+    if isinstance(space, Tokens):
+        return {"agents": space.agents}
+    return {"centre": plain(space.centre)} if isinstance(space, Board) else {}
+
+
 def _box(record: Mapping[str, Any]) -> Box:
-    """A Box or a Board."""
+    """A Box, a Board or Tokens."""
     bounds = (np.array(record[end], np.float64) for end in ("low", "high"))
     shape = tuple(record["shape"])
     low, high = (x if x.ndim == 0 else x.reshape(shape) for x in bounds)
     made_of = low, high, shape, getattr(jnp, record["dtype"])
     if record["space"] == "Box":
         return Box(*made_of)
+    if record["space"] == "Tokens":
+        return Tokens(*made_of, agents=record["agents"])
     centre = record["centre"]
     return Board(*made_of, centre=None if centre is None else tuple(centre))
 

@@ -12,7 +12,7 @@ from vibe_rl.spaces.arrays import (
     narrow_dtype,
     static_bound,
 )
-from vibe_rl.spaces.parts import Board, Flat
+from vibe_rl.spaces.parts import Board, Flat, Tokens
 from vibe_rl.spaces.structured import Dict, Masked, map_spaces, map_views
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "MultiBinary",
     "MultiDiscrete",
     "Space",
+    "Tokens",
     "check_masks",
     "map_spaces",
     "map_views",

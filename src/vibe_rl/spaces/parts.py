@@ -1,4 +1,5 @@
-"""Observations with parts: boards that say where their viewer stands, and parts laid end to end."""
+"""Observations with parts: boards that say where their viewer stands, sets of things of which some
+may be missing, and parts laid end to end."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -41,11 +42,40 @@ class Board(Box):
 
 
 @dataclass(frozen=True, init=False, repr=False)
+class Tokens(Box):
+    """Things of one kind, a row each `[n, features]`, or with their past `[n, time, features]`.
+
+    The last feature of a row is 1 where there is such a thing, 0 where the row stands for nothing.
+
+    Attributes:
+        agents: whether they are those that act in the scene beside the viewer.
+    """
+
+    agents: bool
+
+    def __init__(
+        self,
+        low: Any,
+        high: Any,
+        shape: tuple[int, ...],
+        dtype: Any = jnp.float32,
+        agents: bool = False,
+    ):
+        super().__init__(low, high, shape, dtype)
+        if len(shape) not in (2, 3) or min(shape) < 1 or shape[-1] < 2:
+            raise ConfigError(
+                f"Tokens of shape {shape}: give rows, points in time if there are several, and "
+                "features, of which the last says whether the row is there."
+            )
+        object.__setattr__(self, "agents", agents)
+
+
+@dataclass(frozen=True, init=False, repr=False)
 class Flat(Box):
     """The parts of a dictionary end to end in one vector of float32, in the order given.
 
     Attributes:
-        items: names and spaces of the parts, Boxes (Boards too) and MultiBinaries.
+        items: names and spaces of the parts, Boxes (Boards and Tokens too) and MultiBinaries.
     """
 
     items: tuple[tuple[str, Box | MultiBinary], ...]
