@@ -34,7 +34,8 @@ def check_common(config: Any, obs_space: Space) -> None:
         raise ConfigError("normalize_obs True needs observations that are Boxes: turn it off.")
     if config.normalize_obs and config.encoder not in OF_ANY_SPACE:
         raise ConfigError(
-            f"encoder {config.encoder} reads a board as it is: turn normalize_obs off, or use auto."
+            f"encoder {config.encoder} reads boards and sets as they are: turn normalize_obs off, "
+            "or use auto."
         )
     for end in ("lr_end", "clip_eps_end", "ent_coef_end"):
         if getattr(config, end, None) is not None and config.schedule_steps is None:

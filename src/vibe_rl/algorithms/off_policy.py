@@ -20,8 +20,9 @@ from typing_extensions import override
 from vibe_rl.algorithms.base import Algorithm, Setup, Stage, with_schedule_steps
 from vibe_rl.algorithms.checks import check_common
 from vibe_rl.algorithms.warmup import Warmup
-from vibe_rl.errors import ConfigError, Typed
+from vibe_rl.errors import ConfigError
 from vibe_rl.networks.encoder import ENCODERS, Encoder, encoder_of, view
+from vibe_rl.networks.token_fields import TokenFields
 from vibe_rl.ops.normalization import (
     RunningStatistics,
     initial_statistics,
@@ -39,7 +40,7 @@ from vibe_rl.types import Key, Keys, Number, Transition, description, number, st
 
 @description
 @dataclass(frozen=True, kw_only=True)
-class OffPolicyConfig(Typed):
+class OffPolicyConfig(TokenFields):
     """Hyperparameters of learning from replay."""
 
     gamma: float = number(0.99, least=0, most=1)
@@ -71,7 +72,7 @@ class OffPolicyConfig(Typed):
     """Channels, kernel and stride of each convolution; None chooses by the image's size."""
     encoder: str = static("auto", one_of=tuple(ENCODERS))
     """What sees an observation before the dense layers: auto convolves pictures, mlp flattens all;
-    over boards cells, rolled, centred, conv, attention."""
+    over boards cells, rolled, centred, conv, attention; over Tokens lq, lqh, mtr, wayformer."""
     cell_width: int = static(16, least=1)
     """Features of a board's cell after the dense layer that the cells share."""
     normalize_obs: bool = static(False)

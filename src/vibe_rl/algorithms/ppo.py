@@ -27,10 +27,11 @@ from vibe_rl.algorithms.value_targets import (
     preserve_values,
 )
 from vibe_rl.env.whole_episodes import first_episodes
-from vibe_rl.errors import ConfigError, Typed
+from vibe_rl.errors import ConfigError
 from vibe_rl.networks.actor_critic import ActorCritic, PolicyHead, check_policy
 from vibe_rl.networks.distributions import Distribution
 from vibe_rl.networks.encoder import ENCODERS, encoder_of, view
+from vibe_rl.networks.token_fields import TokenFields
 from vibe_rl.ops.adam import Adam, norms_by_name
 from vibe_rl.ops.minibatches import Minibatch, draw_minibatches, split_envs, take
 from vibe_rl.ops.normalization import (
@@ -48,7 +49,7 @@ from vibe_rl.types import Key, Number, PyTree, Transition, description, number, 
 
 @description
 @dataclass(frozen=True, kw_only=True)
-class PPOConfig(Typed):
+class PPOConfig(TokenFields):
     """Hyperparameters. Those that fix a shape or a program are static; the rest are traced."""
 
     hidden_sizes: tuple[int, ...] = static((64, 64))
@@ -83,7 +84,7 @@ class PPOConfig(Typed):
     """Channels, kernel and stride of each convolution; None chooses by the image's size."""
     encoder: str = static("auto", one_of=tuple(ENCODERS))
     """What sees an observation before the dense layers: auto convolves pictures, mlp flattens all;
-    over boards cells, rolled, centred, conv, attention."""
+    over boards cells, rolled, centred, conv, attention; over Tokens lq, lqh, mtr, wayformer."""
     cell_width: int = static(16, least=1)
     """Features of a board's cell after the dense layer that the cells share."""
     squash: bool = static(False)

@@ -3,7 +3,8 @@
 Which encoder an observation gets follows from its space: images pass through convolutions, divided
 by their largest bound; numbers are flattened as they are, choices become one-hot vectors, and all
 is joined before the dense layers. `describe` says it in words. `ENCODERS` has others, chosen by
-name, for observations in which there is a board.
+name, for observations in which there is a board, or sets of things of which some may be missing:
+`OF_TOKENS` look at all sets together, and what is no set joins what they make of them.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,48 +19,19 @@ from jaxtyping import Array, Float
 
 from vibe_rl.errors import ConfigError, unknown
 from vibe_rl.networks import boards
+from vibe_rl.networks.latents import LatentQueries, Wayformer
 from vibe_rl.networks.layers import CNN, MLP, Layer, Linear
+from vibe_rl.networks.neighbours import Neighbours
 from vibe_rl.networks.parts import Part, arrays, parts, viewer
-from vibe_rl.spaces import (
-    ArraySpace,
-    Board,
-    Box,
-    Dict,
-    Discrete,
-    Image,
-    Masked,
-    MultiDiscrete,
-    Space,
-)
+from vibe_rl.networks.token_fields import TokenFields
+from vibe_rl.networks.tokens import Sets, is_set
+from vibe_rl.networks.vectors import flat_vector, is_image, picture_shape, pixels, scale
+from vibe_rl.spaces import ArraySpace, Board, Box, Dict, Masked, Space, Tokens
 from vibe_rl.types import Key, MaskedObs, PyTree
 
 NATURE_CNN = ((32, 8, 4), (64, 4, 2), (64, 3, 1))  # channels, kernel, stride: Mnih et al. 2015
 SMALL_CNN = ((16, 3, 1), (32, 3, 1))
 NATURE_CNN_SIDE = 36  # pixels; smaller images get SMALL_CNN
-
-
-GRAY_SIDE = 8
-"""Pixels from which on a matrix of bytes is a gray picture; smaller ones are boards of numbers."""
-
-
-def is_image(space: ArraySpace) -> bool:
-    """Whether the space's members are pictures.
-
-    Three axes are height, width and channels; four a stack of such pictures; a matrix of bytes is
-    gray.
-    """
-    if isinstance(space, Image):
-        return True
-    gray = len(space.shape) == 2 and space.dtype == jnp.uint8 and min(space.shape) >= GRAY_SIDE
-    return isinstance(space, Box) and (len(space.shape) in (3, 4) or gray)
-
-
-def scale(space: ArraySpace) -> float:
-    """What a picture is divided by: the largest of its bounds; 1 where it has none."""
-    if not isinstance(space, Box):
-        return 255.0
-    bounds = np.abs([bound for bound in sum(space.bounds, ()) if np.isfinite(bound)])
-    return float(bounds.max(initial=0.0)) or 1.0
 
 
 def array_spaces(space: Space) -> list[ArraySpace]:
@@ -79,33 +51,6 @@ def array_spaces(space: Space) -> list[ArraySpace]:
 def view(obs: PyTree) -> PyTree:
     """What the networks see of an observation."""
     return obs.view if isinstance(obs, MaskedObs) else obs
-
-
-def flat_vector(space: ArraySpace, x: Array) -> Float[Array, " n"]:
-    """One array of an observation as a vector of float32; choices become one-hot."""
-    if isinstance(space, Discrete):
-        return jax.nn.one_hot(x, space.n, dtype=jnp.float32)
-    if isinstance(space, MultiDiscrete):
-        choices = [jax.nn.one_hot(x[i], n, dtype=jnp.float32) for i, n in enumerate(space.nvec)]
-        return jnp.concatenate(choices)
-    if is_image(space) and not isinstance(space, Board):
-        return pixels(space, x).ravel()
-    return x.astype(jnp.float32).ravel()
-
-
-def pixels(space: ArraySpace, x: Array) -> Float[Array, " H W C"]:
-    """A picture as float32, divided by its largest bound; a stack's pictures are more channels."""
-    size = scale(space)
-    x = x.astype(jnp.float32) if size == 1.0 else x.astype(jnp.float32) / size
-    if x.ndim == 4:
-        return jnp.moveaxis(x, 0, -2).reshape(*x.shape[1:3], -1)
-    return x[..., None] if x.ndim == 2 else x
-
-
-def picture_shape(space: ArraySpace) -> tuple[int, int, int]:
-    """Height, width and channels of what the convolutions get."""
-    example = jax.ShapeDtypeStruct(space.shape, space.dtype)
-    return jax.eval_shape(partial(pixels, space), example).shape
 
 
 Choice = Callable[[Key, Part, "Look"], Any]
@@ -139,18 +84,34 @@ def as_board(network: Callable[..., Any]) -> Choice:
     return choose
 
 
+def beside_tokens(key: Key, part: Part, look: Look) -> CNN | None:
+    """Nothing of a set; convolutions of a picture."""
+    return None if is_set(part.space) else as_picture(key, part, look)
+
+
+OF_TOKENS: dict[str, Callable[[Key, Sets], Any]] = {
+    "lq": partial(LatentQueries, together=True),
+    "lqh": partial(LatentQueries, together=False),
+    "mtr": Neighbours,
+    "wayformer": Wayformer,
+}
+"""What looks at all sets of an observation at once."""
+OF_TOKENS |= {"perceiver": OF_TOKENS["lq"], "mgail": OF_TOKENS["lqh"]}
+
 ENCODERS: dict[str, Choice] = {
     "auto": as_picture,
     "mlp": flattened,
+    "none": flattened,
     "cells": as_board(boards.Cells),
     "rolled": as_board(boards.Rolled),
     "centred": as_board(boards.Centred),
     "conv": as_board(boards.Convolutions),
     "attention": as_board(boards.Attention),
+    **dict.fromkeys(OF_TOKENS, beside_tokens),
 }
 """What looks at each array of an observation before all is joined; None flattens it."""
-OF_ANY_SPACE = ("auto", "mlp")
-"""Those that need no board, and see a `Flat` as the vector it is."""
+OF_ANY_SPACE = ("auto", "mlp", "none")
+"""Those that need no board and no set, and see a `Flat` as the vector it is."""
 
 
 def parts_for(name: str, space: Space) -> list[Part]:
@@ -160,20 +121,31 @@ def parts_for(name: str, space: Space) -> list[Part]:
     whole = array_spaces(space)  # refuses what has no encoder
     if name in OF_ANY_SPACE:
         return [Part(leaf) for leaf in whole]
-    found = parts(space)
-    if not any(isinstance(part.space, Board) for part in found):
-        raise ConfigError(f"encoder {name} needs a Board, and {space} has none: use auto or mlp.")
+    found, needed = parts(space), Tokens if name in OF_TOKENS else Board
+    if not any(isinstance(part.space, needed) for part in found):
+        what = "Tokens" if name in OF_TOKENS else "a Board"
+        raise ConfigError(f"encoder {name} needs {what}, and {space} has none: use auto or mlp.")
     return found
 
 
-def join(space: Space, name: str, networks: Sequence[Any], obs: PyTree) -> Float[Array, " n"]:
-    """What the dense layers get: every array of the observation as a vector, end to end."""
+def join(
+    space: Space, name: str, networks: Sequence[Any], over_sets: Any, obs: PyTree
+) -> Float[Array, " n"]:
+    """What the dense layers get: every array of the observation as a vector, end to end.
+
+    Where a network looks over all sets, they have one vector, the last.
+    """
     seen = parts_for(name, space)
     found = jax.tree.leaves(view(obs)) if name in OF_ANY_SPACE else arrays(space, obs)
     vectors = [
         part_vector(part, network, x, found)
         for part, network, x in zip(seen, networks, found, strict=True)
+        if over_sets is None or not is_set(part.space)
     ]
+    if over_sets is not None:
+        pairs = zip(seen, found, strict=True)
+        sets = [x.astype(jnp.float32) for part, x in pairs if is_set(part.space)]
+        vectors.append(over_sets(sets))
     return vectors[0] if len(vectors) == 1 else jnp.concatenate(vectors)
 
 
@@ -187,9 +159,10 @@ def part_vector(part: Part, network: Any, x: Array, found: list[Array]) -> Float
 
 
 class Encoder(eqx.Module):
-    """An observation of `space` -> features: a network for each picture or board, then an MLP."""
+    """An observation of `space` -> features: networks over what is no vector, then an MLP."""
 
     cnns: tuple[Any, ...]  # the network over each array of the observation; None for vectors
+    over_sets: Any  # the network over all sets; None if the encoder is of no tokens
     mlp: MLP
     space: Space = eqx.field(static=True)
     n_in: int = eqx.field(static=True)  # width of the dense layers' input
@@ -205,6 +178,7 @@ class Encoder(eqx.Module):
         conv_layers: Sequence[tuple[int, int, int]] | None = None,
         layer: Layer = Linear,
         look: tuple[str, int] = ("auto", 16),
+        fields: TokenFields = TokenFields(),  # noqa: B008 - frozen
     ):
         name, cell_width = look
         seen = parts_for(name, space)
@@ -213,12 +187,18 @@ class Encoder(eqx.Module):
         keys = (key,) * (len(seen) + 1) if plain else jax.random.split(key, len(seen) + 1)
         self.space, self.name, self.layer = space, name, layer
         self.cnns = tuple(ENCODERS[name](keys[i], part, how) for i, part in enumerate(seen))
+        self.over_sets = None
+        if name in OF_TOKENS:
+            spaces = tuple(part.space for part in seen if is_set(part.space))
+            sets_key = jax.random.fold_in(key, 1)
+            self.over_sets = OF_TOKENS[name](sets_key, Sets(spaces, fields, activation))
         example = jax.eval_shape(space.sample, jax.random.key(0))
-        self.n_in = jax.eval_shape(partial(join, space, name, self.cnns), example).shape[0]
+        joined = partial(join, space, name, self.cnns, self.over_sets)
+        self.n_in = jax.eval_shape(joined, example).shape[0]
         self.mlp = MLP(keys[-1], self.n_in, hidden_sizes, activation, layer)
 
     def _join(self, obs: PyTree) -> Float[Array, " n"]:
-        return join(self.space, self.name, self.cnns, obs)
+        return join(self.space, self.name, self.cnns, self.over_sets, obs)
 
     @property
     def width(self) -> int:
@@ -242,7 +222,8 @@ def encoder_of(
 ) -> Encoder:
     """The encoder of `space` that an algorithm's config describes."""
     look = config.encoder, config.cell_width
-    return Encoder(key, space, hidden_sizes, config.activation, config.conv_layers, layer, look)
+    how = config.activation, config.conv_layers, layer, look
+    return Encoder(key, space, hidden_sizes, *how, config)
 
 
 def make_cnn(

@@ -8,16 +8,11 @@ import jax
 import numpy as np
 
 from vibe_rl.algorithms.base import Algorithm
+from vibe_rl.errors import ConfigError
 from vibe_rl.networks.actor_critic import choices, unit_bounds
-from vibe_rl.networks.encoder import (
-    OF_ANY_SPACE,
-    array_spaces,
-    is_image,
-    parts_for,
-    picture_shape,
-    scale,
-)
+from vibe_rl.networks.encoder import OF_ANY_SPACE, array_spaces, parts_for
 from vibe_rl.networks.layers import CNN, MLP, Linear, RowLinear
+from vibe_rl.networks.vectors import is_image, picture_shape, scale
 from vibe_rl.ops.normalization import RunningStatistics
 from vibe_rl.policies.boards import board_vector
 from vibe_rl.policies.operations import Network, convolutions
@@ -70,6 +65,8 @@ def greedy_dtype(algorithm: Algorithm, state: PyTree) -> str:
 def encode(network: Network, parts: Parts, space: Space) -> tuple[str, str | None]:
     """The features of an observation, and the legal actions if it says which they are."""
     encoder = parts.encoder
+    if encoder.over_sets is not None:
+        raise ConfigError(f"encoder {encoder.name} cannot be exported: use another, such as mlp.")
     inputs = list(array_inputs(network, space))
     if encoder.name not in OF_ANY_SPACE:
         inputs = [part for name, leaf in inputs for part in taken_apart(network, leaf, name)]
