@@ -147,6 +147,47 @@ class Ruled(Probe):
         return Step(obs, Clock(side, state.time + 1), reward, over & dies, over & ~dies, {})
 
 
+class Guided(Probe):
+    """An expert knows the best action, which is linear in the observation."""
+
+    matrix: ClassVar[Any] = np.array([[1.0, -0.5], [0.25, 0.5]], np.float32)
+
+    def observation_space(self, params):
+        return Box(-1.0, 1.0, (2,))
+
+    def action_space(self, params):
+        return Box([-2.0, -1.0], [2.0, 1.0])
+
+    def first(self, key):
+        return jax.random.uniform(key, (2,), minval=-1.0)
+
+    def following(self, key, state):
+        return self.first(key)
+
+    def reward(self, state, action, params):
+        return -jnp.sum((action - self.matrix @ state.obs) ** 2)
+
+    def actors(self):
+        return {"expert": knows_best}
+
+
+def knows_best(obs, env_state, env_params, key):
+    """The actor of `Guided`: by what the state says, not by what is observed."""
+    return Guided.matrix @ env_state.obs
+
+
+class GuidedChoice(MatchSign):
+    """An expert knows the right one of two choices."""
+
+    def actors(self):
+        return {"rules": follow_sign}
+
+
+def follow_sign(obs, env_state, env_params, key):
+    """The actor of `GuidedChoice`."""
+    return (env_state.obs[0] > 0).astype(jnp.int32)
+
+
 class TwoChoices(Probe):
     """The best pair of choices is (2, 1)."""
 

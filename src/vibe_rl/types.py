@@ -185,7 +185,7 @@ RESERVED_METRICS = frozenset(
             "critic_grad_norm",
             "explained_variance",
         ),
-        *("gradient_steps", "buffer_fill"),
+        *("gradient_steps", "buffer_fill", "imitation_loss", "action_error"),
     }
 )
 """Names that rows of metrics have already, and an environment's own metrics cannot have."""

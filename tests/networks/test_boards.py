@@ -8,7 +8,7 @@ import pytest
 from vibe_rl.errors import ConfigError
 from vibe_rl.networks import Encoder
 from vibe_rl.networks.boards import crop, roll
-from vibe_rl.networks.encoder import ENCODERS, OF_ANY_SPACE
+from vibe_rl.networks.encoder import ENCODERS, OF_ANY_SPACE, OF_TOKENS
 from vibe_rl.networks.parts import arrays, parts, viewer
 from vibe_rl.spaces import Board, Box, Dict, Flat, Image, Masked, MultiBinary
 from vibe_rl.types import MaskedObs
@@ -19,7 +19,7 @@ GRID = Board(0.0, 1.0, (ROWS, COLUMNS, 2), centre=("player", 1, 0))
 PARTS = {"player": Box(0.0, 1.0, (3,)), "bits": MultiBinary(2), "grid": GRID}
 FLAT = Flat(PARTS)
 CELLS = jnp.asarray(np.arange(1.0, 1.0 + ROWS * COLUMNS * 2, dtype=np.float32))
-ON_BOARDS = [name for name in ENCODERS if name not in OF_ANY_SPACE]
+ON_BOARDS = [name for name in ENCODERS if name not in (*OF_ANY_SPACE, *OF_TOKENS)]
 NEEDS_VIEWER = ["rolled", "centred"]
 
 
@@ -105,7 +105,7 @@ def test_every_encoder_of_boards_tells_where_the_viewer_is(name):
     assert np.abs(seen[0] - seen[1]).max() > 1e-3  # past the player and the bits themselves
 
 
-@pytest.mark.parametrize("name", [name for name in ENCODERS if name != "auto"])
+@pytest.mark.parametrize("name", ["mlp", *ON_BOARDS])
 def test_gradients_reach_every_parameter_and_a_batch_is_seen_as_single_observations_are(name):
     space = Masked(FLAT.dictionary, 2)
     network, obs = encoder(name, space, (8,)), jax.vmap(space.sample)(jax.random.split(KEY, 5))
@@ -117,7 +117,7 @@ def test_gradients_reach_every_parameter_and_a_batch_is_seen_as_single_observati
     assert all(np.any(leaf) for leaf in jax.tree.leaves(slope))
 
 
-@pytest.mark.parametrize("name", [name for name in ENCODERS if name != "auto"])
+@pytest.mark.parametrize("name", ["mlp", *ON_BOARDS])
 def test_flat_and_structured_observations_are_the_same_to_an_encoder(name):
     structured, flat = (encoder(name, space, ()) for space in (FLAT.dictionary, FLAT))
     given = FLAT.take_apart(obs_at(1, 2))

@@ -4,14 +4,16 @@ import gc
 import os
 import signal
 from dataclasses import replace
+from functools import partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from probes import BlackOrWhite, Continuous, Forbidden, RandomEnds
+from probes import BlackOrWhite, Continuous, Forbidden, Guided, RandomEnds
 from training import run_training
+from vibe_rl.algorithms.bc import BC, BCConfig
 from vibe_rl.algorithms.dqn import DQNConfig
 from vibe_rl.algorithms.ppo import PPOConfig
 from vibe_rl.algorithms.sac import SACConfig
@@ -22,12 +24,14 @@ from vibe_rl.metrics import read_metrics, rewind
 from vibe_rl.run_dir import RunDir
 from vibe_rl.runner import RunnerConfig, loop, prepare
 from vibe_rl.runner.evaluator import jit_continue_evaluation
+from vibe_rl.runner.from_config import make_algorithm
 from vibe_rl.runner.run import Run
 from vibe_rl.runner.train_dqn import dqn
 from vibe_rl.runner.train_ppo import ppo
 from vibe_rl.runner.train_sac import sac
 
 BUILDERS = {PPOConfig: ppo, DQNConfig: dqn, SACConfig: sac}
+BUILDERS |= {BCConfig: partial(make_algorithm, BC)}
 RUNNER = RunnerConfig(
     total_timesteps=480,
     eval_every=96,
@@ -43,6 +47,7 @@ OFF = replace(RUNNER, warmup_steps=32, buffer_size=100)
 PPO = PPOConfig(hidden_sizes=(8,), num_envs=2, n_steps=4, n_minibatches=2)
 DQN = DQNConfig(hidden_sizes=(8,), batch_size=8, num_envs=2, replay_ratio=0.5)
 SAC = SACConfig(hidden_sizes=(8,), batch_size=8, num_envs=2, replay_ratio=0.5)
+CLONING = BCConfig(hidden_sizes=(8,), batch_size=8, num_envs=2, replay_ratio=0.5, expert_noise=0.1)
 KINDS = {
     "ppo, normalised": (replace(PPO, normalize_obs=True), RandomEnds(), RUNNER),
     "ppo, masked": (PPO, Forbidden(), RUNNER),
@@ -54,6 +59,7 @@ KINDS = {
     "dqn, ring on the host": (DQN, RandomEnds(), replace(OFF, replay_on="host")),
     "dqn of pictures": (replace(DQN, train_every=4), BlackOrWhite(), OFF),
     "sac": (SAC, Continuous(), OFF),
+    "bc": (CLONING, Guided(), OFF),
 }
 
 

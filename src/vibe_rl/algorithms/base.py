@@ -7,6 +7,7 @@ from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
 from jaxtyping import Array
 
+from vibe_rl.algorithms.expert import Expert
 from vibe_rl.errors import check_kind
 from vibe_rl.spaces import Space
 from vibe_rl.types import Key, Keys, PyTree, Transition
@@ -22,6 +23,11 @@ class Stage(Protocol):
     @property
     def rollout_length(self) -> int:
         """T, the steps that each env takes between two updates."""
+        ...
+
+    @property
+    def expert(self) -> Expert | None:
+        """Who drives some of the envs in place of `act`; see `Expert`."""
         ...
 
     def act_keys(self, state: PyTree, fresh: Keys) -> Keys:
@@ -79,6 +85,11 @@ class Algorithm(ABC):
     """Those of them that have to stay finite."""
     acts_with: ClassVar[tuple[str, ...]] = ("params",)
     """The parts of the state that acting reads, such as `memory.obs_statistics`."""
+
+    @property
+    def expert(self) -> Expert | None:
+        """Who drives some of the envs in place of `act`, so that it can be learned from."""
+        return None
 
     @property
     def whole_episodes(self) -> bool:

@@ -199,9 +199,13 @@ class OffPolicy(Algorithm):
             statistics = update_statistics(statistics, view(rollout.obs))
         return memory._replace(obs_statistics=statistics, step=memory.step + 1)
 
+    def kept(self, rollout: Transition) -> Transition:
+        """What the replay holds of a rollout."""
+        return rollout._replace(extras=None)
+
     def store(self, state: Any, rollout: Transition) -> Memory:
         """The memory with a rollout added."""
-        ring = self.replay.insert(state.memory.ring, rollout)
+        ring = self.replay.insert(state.memory.ring, self.kept(rollout))
         return self.update_memory(state, rollout)._replace(ring=ring)
 
     def env_steps(self, memory: Memory) -> Array:

@@ -17,11 +17,10 @@ import optax
 from jaxtyping import Array
 from typing_extensions import override
 
+from vibe_rl.algorithms.actor_based import ActorBased, ActorConfig
 from vibe_rl.algorithms.checks import check_networks
-from vibe_rl.algorithms.off_policy import Memory, OffPolicy, OffPolicyConfig
+from vibe_rl.algorithms.off_policy import Memory
 from vibe_rl.errors import ConfigError
-from vibe_rl.networks.encoder import Encoder, encoder_of
-from vibe_rl.networks.layers import RowLinear
 from vibe_rl.networks.soft_actor_critic import (
     Actor,
     CategoricalActor,
@@ -30,9 +29,8 @@ from vibe_rl.networks.soft_actor_critic import (
     make_critics,
 )
 from vibe_rl.ops.adam import Adam
-from vibe_rl.ops.normalization import standardize_obs
 from vibe_rl.replay.ring import Batch
-from vibe_rl.spaces import Box, Discrete, Masked, Space, check_masks
+from vibe_rl.spaces import Discrete
 from vibe_rl.types import Key, MaskedObs, Number, PyTree, description, number, static
 
 ENTROPY_SHARE = 0.5
@@ -41,11 +39,9 @@ ENTROPY_SHARE = 0.5
 
 @description
 @dataclass(frozen=True, kw_only=True)
-class SACConfig(OffPolicyConfig):
+class SACConfig(ActorConfig):
     """Hyperparameters. Those that fix a shape or a program are static; the rest are traced."""
 
-    hidden_sizes: tuple[int, ...] = static((256, 256))
-    """Widths of the dense layers."""
     batch_size: int = static(256, least=1)
     """Examples in a gradient step."""
     max_grad_norm: float | None = number(None, above=0)
@@ -66,10 +62,6 @@ class SACConfig(OffPolicyConfig):
     """Whether the temperature is learned, so that the entropy approaches its target."""
     target_entropy_scale: float = number(1.0, least=0)
     """Target entropy over -A nats for A continuous actions, over half of log A for A choices."""
-    log_std_min: float = static(-20.0)
-    """Least log standard deviation, where the bounds are -1 and 1."""
-    log_std_max: float = static(2.0)
-    """Largest log standard deviation."""
 
 
 class SACState(NamedTuple):
@@ -120,26 +112,9 @@ def actor_loss(
     return -batch.mean(soft.value), batch.mean(soft.entropy)
 
 
-def check_actions(obs_space: Space, action_space: Space) -> None:
-    """Raises ConfigError for action spaces that SAC does not support."""
-    if isinstance(action_space, Discrete):
-        check_masks(obs_space, action_space.n)
-    elif not isinstance(action_space, Box) or len(action_space.shape) != 1:
-        remedy = "flatten them" if isinstance(action_space, Box) else "use PPO"
-        raise ConfigError(
-            f"SAC supports Discrete actions and Boxes with one axis, not {action_space}: {remedy}."
-        )
-    elif not action_space.bounded:
-        raise ConfigError(f"SAC needs bounded actions, and {action_space} is not bounded: use PPO.")
-    elif isinstance(obs_space, Masked):
-        raise ConfigError(
-            f"observations mask actions, and {action_space} has no choices: leave the masks out."
-        )
-
-
 @description
 @dataclass(frozen=True)
-class SAC(OffPolicy):
+class SAC(ActorBased):
     """SAC for continuous and for discrete actions, masks and any observation."""
 
     config_class: ClassVar[type] = SACConfig
@@ -153,16 +128,10 @@ class SAC(OffPolicy):
     @override
     def check(self, num_envs: int) -> None:
         """Raises ConfigError for unsupported actions and settings that cannot work."""
-        check_actions(self.obs_space, self.action_space)
         if isinstance(self.action_space, Discrete) and self.config.target_entropy_scale > 2.0:
             raise ConfigError(
                 f"target_entropy_scale {self.config.target_entropy_scale} asks for more entropy "
                 "than any policy over choices has: give at most 2."
-            )
-        if self.config.log_std_min >= self.config.log_std_max:
-            raise ConfigError(
-                f"log_std_min {self.config.log_std_min} is not below log_std_max "
-                f"{self.config.log_std_max}: give a smaller one."
             )
         super().check(num_envs)
         check_networks(type(self).networks, self)
@@ -177,20 +146,11 @@ class SAC(OffPolicy):
 
     def networks(self, key: Key) -> tuple[GaussianActor | CategoricalActor, PyTree]:
         """The policy and the critics that the config describes."""
-        keys, config, space = jax.random.split(key), self.config, self.action_space
+        keys = jax.random.split(key)
         critics = make_critics(
-            keys[1], config.n_critics, self.encoder_of, self.obs_space, self.action_space
+            keys[1], self.config.n_critics, self.encoder_of, self.obs_space, self.action_space
         )
-        if isinstance(space, Discrete):
-            return CategoricalActor(keys[0], self.encoder_of, self.obs_space, space), critics
-        assert isinstance(space, Box)
-        log_std_range = (config.log_std_min, config.log_std_max)
-        actor = GaussianActor(keys[0], self.encoder_of, self.obs_space, space, log_std_range)
-        return actor, critics
-
-    def encoder_of(self, key: Key, space: Space) -> Encoder:
-        """The layers that turn a member of `space` into features."""
-        return encoder_of(self.config, key, space, self.config.hidden_sizes, RowLinear)
+        return self.make_actor(keys[0]), critics
 
     def _optimizer(self, lr: Number) -> Adam:
         return Adam(lr, self.config.max_grad_norm)
@@ -214,25 +174,11 @@ class SAC(OffPolicy):
         )
 
     @override
-    def act(self, state: SACState, obs: PyTree, key: Key) -> tuple[PyTree, tuple[()]]:
-        """Samples the policy."""
-        return state.actor_params.sample(self.standardized(state, obs), key), ()
-
-    @override
-    def greedy(self, state: SACState, obs: PyTree) -> PyTree:
-        """The policy's mode."""
-        return state.actor_params.mode(self.standardized(state, obs))
-
-    @override
     def value(self, state: SACState, obs: PyTree) -> Array:
         """The least of the critics' values of the greedy action, which hold entropies to come."""
         obs = self.standardized(state, obs)
         action = state.actor_params.mode(obs)
         return state.actor_params.action_values(state.critic_params, obs, action).min()
-
-    def standardized(self, state: SACState, obs: PyTree) -> PyTree:
-        """What the networks get of an observation."""
-        return standardize_obs(state.memory.obs_statistics, obs)
 
     @override
     def learn(

@@ -1,4 +1,4 @@
-"""Uniformly random actions that fill the replay before the first update.
+"""Uniformly random actions, or an expert's, that fill the replay before the first update.
 
 An algorithm of its own in the same loop, and not a branch around the update: XLA would have to copy
 the parameters for it.
@@ -9,6 +9,7 @@ from typing import Any
 
 from jaxtyping import Array
 
+from vibe_rl.algorithms.expert import Expert
 from vibe_rl.spaces import random_action
 from vibe_rl.types import Key, Keys, PyTree, Transition, description
 
@@ -24,6 +25,11 @@ class Warmup:
     def rollout_length(self) -> int:
         """T of the algorithm."""
         return self.algorithm.rollout_length
+
+    @property
+    def expert(self) -> Expert | None:
+        """The algorithm's."""
+        return self.algorithm.expert
 
     def act_keys(self, state: Any, fresh: Keys) -> Keys:
         """The algorithm's keys, held as there."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from vibe_rl.algorithms.base import Algorithm
+from vibe_rl.algorithms.bc import BC, BCConfig
 from vibe_rl.algorithms.dqn import DQN, DQNConfig
 from vibe_rl.algorithms.ppo import PPO, PPOConfig
 from vibe_rl.algorithms.sac import SAC, SACConfig
@@ -18,6 +19,7 @@ ALGORITHMS: dict[str, tuple[type, type[Algorithm]]] = {
     "ppo": (PPOConfig, PPO),
     "dqn": (DQNConfig, DQN),
     "sac": (SACConfig, SAC),
+    "bc": (BCConfig, BC),
 }
 """Each algorithm's name, config class and class: a new algorithm is a file and a line here."""
 

@@ -6,7 +6,9 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array
 
+from vibe_rl.algorithms.actor_based import ActorBased
 from vibe_rl.algorithms.base import Algorithm
+from vibe_rl.algorithms.bc import BC, BCState
 from vibe_rl.algorithms.dqn import DQN, DQNState, legal_values
 from vibe_rl.algorithms.ppo import PPO, PPOState
 from vibe_rl.algorithms.sac import SAC, SACState
@@ -75,21 +77,23 @@ def _dqn_distribution(algorithm: DQN, state: DQNState, obs: PyTree) -> Distribut
     return Categorical(legal_values(algorithm.values(state, obs), obs))
 
 
-def _sac(algorithm: SAC, state: SACState) -> Parts:
+def _actor(algorithm: ActorBased, state: SACState | BCState) -> Parts:
     actor = state.actor_params
     continuous = isinstance(actor, GaussianActor)
     bounds = actor.log_std_range if continuous else None
     return Parts(state.memory.obs_statistics, actor.encoder, actor.head, bounds, continuous)
 
 
-def _sac_distribution(algorithm: SAC, state: SACState, obs: PyTree) -> Distribution:
+def _actor_distribution(
+    algorithm: ActorBased, state: SACState | BCState, obs: PyTree
+) -> Distribution:
     return state.actor_params.policy(algorithm.standardized(state, obs))
 
 
 KINDS: dict[type[Algorithm], Kind] = {
     PPO: Kind(_ppo, _ppo_distribution, value=_ppo_value),
     DQN: Kind(_dqn, _dqn_distribution, choice="values", samples=False),
-    SAC: Kind(_sac, _sac_distribution),
+    **dict.fromkeys((SAC, BC), Kind(_actor, _actor_distribution)),
 }
 """Each algorithm whose policies can be exported; one that derives from another is like it."""
 

@@ -1,12 +1,9 @@
 """Whoever can play: random, scripted and learned players, through the loop's own collector and
 evaluator, so that a figure of what was learned always has one to stand beside.
 
-An actor is a function `actor(obs, env_state, env_params, key) -> action` about one env. `obs` is
-what an agent would see, mask included; state and params are those of the environment below all
-wrappers, so that one script serves it in any of them.
+What an actor is, and those of an environment, is said in `vibe_rl.env.actors`.
 """
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from itertools import count
@@ -15,21 +12,30 @@ from typing import Any
 import jax
 from jaxtyping import Array
 
+from vibe_rl.env.actors import RANDOM, Actor, Random, actor_named, actors_of, choose_action
 from vibe_rl.env.base import Environment
 from vibe_rl.env.host import AnyEnvironment, HostEnvironment
 from vibe_rl.env.precision import fit_for_loop
-from vibe_rl.env.wrappers import Wrapper, layers
-from vibe_rl.errors import unknown
 from vibe_rl.runner.evaluation import results_of
 from vibe_rl.runner.evaluator import EvalMetrics, Running, no_value, play_episodes
 from vibe_rl.runner.host_env import Player, play_on_host
 from vibe_rl.runner.loop import Experience, TrainState, params_axes, play
-from vibe_rl.spaces import Space, random_action
 from vibe_rl.types import EitherKey, Key, PyTree, description, narrow, static, typed_key
 
-Actor = Callable[[PyTree, PyTree, PyTree, Key], PyTree]
-"""`actor(obs, env_state, env_params, key) -> action`; on the host, state and params are `()`."""
-RANDOM = "random"
+__all__ = [
+    "RANDOM",
+    "Actor",
+    "Greedy",
+    "Random",
+    "Sampled",
+    "Scripted",
+    "actor_named",
+    "actors_of",
+    "as_tree",
+    "choose_action",
+    "collect_from",
+    "evaluate_actor",
+]
 
 
 @description
@@ -42,18 +48,6 @@ class Scripted:
     def __call__(self, obs: PyTree, env_state: PyTree, env_params: PyTree, key: Key) -> PyTree:
         """What the function says."""
         return self.function(obs, env_state, env_params, key)
-
-
-@description
-@dataclass(frozen=True)
-class Random:
-    """Every action is as likely; of a masked env every legal one."""
-
-    space: Space = static()
-
-    def __call__(self, obs: PyTree, env_state: PyTree, env_params: PyTree, key: Key) -> PyTree:
-        """Any action."""
-        return random_action(self.space, obs, key)
 
 
 @description
@@ -77,24 +71,6 @@ class Sampled(Greedy):
     def __call__(self, obs: PyTree, env_state: PyTree, env_params: PyTree, key: Key) -> PyTree:
         """An action of its policy; of DQN, a random one as often as it explores."""
         return narrow(self.algorithm).act(self.agent_state, obs, key)[0]
-
-
-def actors_of(env: AnyEnvironment, env_params: PyTree) -> dict[str, Actor]:
-    """The players of an environment by name: a random one, and those that it offers.
-
-    An environment offers scripted ones with a method `actors()`, which returns `{name: actor}`.
-    """
-    *_, innermost = layers(env)
-    offered: Mapping[str, Actor] = getattr(innermost, "actors", dict)()
-    return {RANDOM: Random(env.action_space(env_params)), **offered}
-
-
-def actor_named(name: str, env: AnyEnvironment, env_params: PyTree) -> Actor:
-    """A player of an environment; UnknownNameError if it has none of this name."""
-    actors = actors_of(env, env_params)
-    if name not in actors:
-        raise unknown("actor", name, actors)
-    return actors[name]
 
 
 def evaluate_actor(
@@ -126,17 +102,6 @@ def evaluate_actor(
 def as_tree(actor: Actor) -> Any:
     """The actor as an argument of a compiled function."""
     return Scripted(actor) if jax.tree_util.all_leaves([actor]) else actor
-
-
-def choose_action(
-    actor: Actor, env: Any, obs: PyTree, state: PyTree, params: PyTree, key: Key
-) -> PyTree:
-    """The actor's, who sees state and params of the environment below all wrappers."""
-    for layer in layers(env):
-        if not isinstance(layer, Wrapper):
-            break
-        state, params = layer.inner_state(state), layer.inner_params(params)
-    return actor(obs, state, params, key)
 
 
 @partial(jax.jit, static_argnames=("env", "n_episodes", "max_steps"))

@@ -176,8 +176,8 @@ def sample_on_host(
 ) -> tuple[Ring, UpdateInput]:
     """NumPy's part: the ring with a rollout, and a batch from it unless this is the warm-up."""
     learner: OffPolicy = learner_of(stage)
-    lean = given.experience.transition._replace(extras=None)
-    rollout, key = jax.device_get((lean, sample_key))
+    kept = learner.kept(given.experience.transition)
+    rollout, key = jax.device_get((kept, sample_key))
     ring = learner.replay.insert(ring, rollout)
     batch = None if isinstance(stage, Warmup) else learner.sample(ring, key)
     return ring, given._replace(fill=learner.replay.fill(ring), batch=batch)

@@ -21,6 +21,7 @@ from vibe_rl.env.host import AnyEnvironment
 from vibe_rl.env.reductions import named_columns
 from vibe_rl.errors import ConfigError
 from vibe_rl.ops import prng
+from vibe_rl.runner.acting import Act, acting
 from vibe_rl.runner.env_faults import faulty_steps, first_faults
 from vibe_rl.runner.episodes import (
     names_of_single,
@@ -134,17 +135,14 @@ def collect(
 ) -> tuple[TrainState, Experience]:
     """Steps every env `rollout_length` times; experience has leaves `[T, N, ...]`."""
     num_envs = jax.tree.leaves(state.obs)[0].shape[0]
-    act_all = jax.vmap(algorithm.act, in_axes=(None, 0, 0))
-
-    def act(env_state: PyTree, obs: PyTree, keys: Array) -> tuple[PyTree, PyTree]:
-        return act_all(state.agent_state, obs, keys)
-
+    axes = params_axes(env, env_params)
+    act = acting(algorithm, env, env_params, axes, state.agent_state)
     keys = rollout_keys(algorithm, state.agent_state, key, num_envs)
     return play(act, env, env_params, state, keys)
 
 
 def play(
-    act: Callable[[PyTree, PyTree, Array], tuple[PyTree, PyTree]],
+    act: Act,
     env: Environment,
     env_params: PyTree,
     state: TrainState,
@@ -153,7 +151,7 @@ def play(
     """Steps every env once for each row of keys; experience has leaves `[T, N, ...]`.
 
     Args:
-        act: `act(env_state, obs, keys)`, the actions of all envs and their extras.
+        act: how all envs act.
         env: resets itself and counts its episodes.
         env_params: see `params_axes`.
         state: where it begins.

@@ -18,6 +18,7 @@ from vibe_rl.env.wrappers import layers
 from vibe_rl.errors import ConfigError
 from vibe_rl.run_dir.manifest import versions
 from vibe_rl.run_dir.plain import plain_text
+from vibe_rl.runner.acting import check_expert
 from vibe_rl.runner.config import RunnerConfig, check_budget, check_runner
 from vibe_rl.runner.env_checks import fit_for_training
 from vibe_rl.runner.env_params import params_at, params_of
@@ -155,6 +156,7 @@ def prepare(
     algorithm.check(num_envs)
     n_updates = check_budget(config.total_timesteps, algorithm.rollout_length * num_envs)
     first_params = params_at(env_params, 0)
+    check_expert(algorithm, env, first_params)
     trainable = fit_for_training(env, first_params, num_envs, algorithm.metrics)
     run = Run(
         algorithm=algorithm,
