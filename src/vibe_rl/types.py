@@ -186,6 +186,7 @@ RESERVED_METRICS = frozenset(
             "explained_variance",
         ),
         *("gradient_steps", "buffer_fill", "imitation_loss", "action_error"),
+        "imitation_steps",
     }
 )
 """Names that rows of metrics have already, and an environment's own metrics cannot have."""

@@ -74,7 +74,7 @@ class ActorBased(OffPolicy):
         return GaussianActor(key, self.encoder_of, self.obs_space, space, log_std_range)
 
     def encoder_of(self, key: Key, space: Space) -> Encoder:
-        """The layers that turn a member of `space` into features."""
+        """The layers that turn a member of `space` into the policy's features."""
         return encoder_of(self.config, key, space, self.config.hidden_sizes, RowLinear)
 
     @override
@@ -85,7 +85,11 @@ class ActorBased(OffPolicy):
     @override
     def greedy(self, state: Any, obs: PyTree) -> PyTree:
         """The policy's mode."""
-        return state.actor_params.mode(self.standardized(state, obs))
+        return self.acting_params(state).mode(self.standardized(state, obs))
+
+    def acting_params(self, state: Any) -> GaussianActor | CategoricalActor:
+        """The policy that `greedy` takes."""
+        return state.actor_params
 
     def standardized(self, state: Any, obs: PyTree) -> PyTree:
         """What the networks get of an observation."""

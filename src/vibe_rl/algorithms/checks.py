@@ -37,7 +37,7 @@ def check_common(config: Any, obs_space: Space) -> None:
             f"encoder {config.encoder} reads boards and sets as they are: turn normalize_obs off, "
             "or use auto."
         )
-    for end in ("lr_end", "clip_eps_end", "ent_coef_end"):
+    for end in ("lr_end", "lr_end_factor", "clip_eps_end", "ent_coef_end"):
         if getattr(config, end, None) is not None and config.schedule_steps is None:
             raise ConfigError(
                 f"schedule_steps None: give the env steps over which {end} is reached."

@@ -84,7 +84,7 @@ class OffPolicyConfig(TokenFields):
 class Memory(NamedTuple):
     """The replay and what else is kept of experience."""
 
-    ring: Ring  # None where the state has been left without, see `without_ring`
+    ring: Ring  # or several; None where the state has been left without, see `without_ring`
     obs_statistics: RunningStatistics | None  # None unless normalize_obs
     step: Array  # int32, rollouts so far, those of the warm-up included
     exploration_key: Key  # of the random choices that are held
@@ -229,10 +229,10 @@ class OffPolicy(Algorithm):
         )
         priority = (td_error + 1e-6) ** self.config.priority_alpha
         ring = self.replay.reprioritize(memory.ring, batches, priority)
-        metrics |= {"buffer_fill": self.replay.fill(memory.ring)}
+        metrics = metrics | {"buffer_fill": self.replay.fill(memory.ring)}
         return state._replace(memory=state.memory._replace(ring=ring)), metrics
 
-    def sample(self, ring: Ring, key: AnyKey, beta: Number = 1.0) -> Batch:
+    def sample(self, ring: Any, key: AnyKey, beta: Number = 1.0) -> Batch:
         """Examples `[U, B]`, not standardised."""
         shape = self.gradient_steps, self.config.batch_size
         return self.replay.sample(ring, key, shape, self.config.gamma, beta)
@@ -245,11 +245,14 @@ class OffPolicy(Algorithm):
         self, state: Any, batches: Batch, key: Key
     ) -> tuple[Any, dict[str, Array], Array]:
         """Learns from examples `[U, B]`, whatever ring they come from."""
-        statistics = state.memory.obs_statistics
-        if statistics is not None:
-            see = jax.vmap(jax.vmap(partial(standardize_obs, statistics)))
-            batches = batches._replace(obs=see(batches.obs), next_obs=see(batches.next_obs))
-        return self.learn(state, batches, key)
+        return self.learn(state, self.see(state.memory, batches), key)
+
+    def see(self, memory: Memory, batches: Batch) -> Batch:
+        """Examples `[U, B]` as the networks get them."""
+        if memory.obs_statistics is None:
+            return batches
+        see = jax.vmap(jax.vmap(partial(standardize_obs, memory.obs_statistics)))
+        return batches._replace(obs=see(batches.obs), next_obs=see(batches.next_obs))
 
     @abstractmethod
     def learn(self, state: Any, batches: Batch, key: Key) -> tuple[Any, dict[str, Array], Array]:

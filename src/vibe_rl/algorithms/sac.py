@@ -21,6 +21,8 @@ from vibe_rl.algorithms.actor_based import ActorBased, ActorConfig
 from vibe_rl.algorithms.checks import check_networks
 from vibe_rl.algorithms.off_policy import Memory
 from vibe_rl.errors import ConfigError
+from vibe_rl.networks.encoder import Encoder, encoder_of
+from vibe_rl.networks.layers import NormedLinear, RowLinear
 from vibe_rl.networks.soft_actor_critic import (
     Actor,
     CategoricalActor,
@@ -30,7 +32,8 @@ from vibe_rl.networks.soft_actor_critic import (
 )
 from vibe_rl.ops.adam import Adam
 from vibe_rl.replay.ring import Batch
-from vibe_rl.spaces import Discrete
+from vibe_rl.schedule import interpolate
+from vibe_rl.spaces import Discrete, Space
 from vibe_rl.types import Key, MaskedObs, Number, PyTree, description, number, static
 
 ENTROPY_SHARE = 0.5
@@ -54,8 +57,17 @@ class SACConfig(ActorConfig):
     """Adam's learning rate for the logarithm of the temperature."""
     tau: float = number(0.005, least=0, most=1)
     """Share of the critics that each gradient step mixes into their slow copies."""
+    lr_end_factor: float | None = number(None, least=0)
+    """What all three learning rates are multiplied by at schedule_steps; None keeps them."""
+    average_decay: float | None = number(None, least=0, most=1)
+    """Share of an averaged policy that each gradient step keeps, the rest being the policy's: with
+    one, greedy actions are the average's; None has none."""
     n_critics: int = static(2, least=1)
     """Independent critics; the least of their values counts."""
+    critic_hidden_sizes: tuple[int, ...] | None = static(None)
+    """Widths of the critics' dense layers; None takes hidden_sizes."""
+    critic_layer_norm: bool = static(False)
+    """Whether the critics' dense layers are normed before the activation."""
     init_alpha: float = number(1.0, least=1e-6)
     """Temperature at first: what a nat of entropy is worth."""
     autotune_alpha: bool = static(True)
@@ -76,6 +88,8 @@ class SACState(NamedTuple):
     alpha_opt_state: PyTree
     step: Array  # int32, gradient steps made
     memory: Memory
+    average_params: PyTree = None  # of the policy; None unless average_decay
+    beside: PyTree = None  # what an algorithm that derives from this one keeps
 
 
 class SACMetrics(NamedTuple):
@@ -120,10 +134,14 @@ class SAC(ActorBased):
     config_class: ClassVar[type] = SACConfig
     metrics: ClassVar[tuple[str, ...]] = (
         *SACMetrics._fields,
-        *("actor_grad_norm", "critic_grad_norm", "gradient_steps", "buffer_fill"),
+        *("actor_grad_norm", "critic_grad_norm", "lr", "gradient_steps", "buffer_fill"),
     )
     losses: ClassVar[tuple[str, ...]] = ("actor_loss", "critic_loss", "alpha_loss")
-    acts_with: ClassVar[tuple[str, ...]] = ("actor_params", "memory.obs_statistics")
+    acts_with: ClassVar[tuple[str, ...]] = (
+        "actor_params",
+        "average_params",
+        "memory.obs_statistics",
+    )
 
     @override
     def check(self, num_envs: int) -> None:
@@ -148,9 +166,22 @@ class SAC(ActorBased):
         """The policy and the critics that the config describes."""
         keys = jax.random.split(key)
         critics = make_critics(
-            keys[1], self.config.n_critics, self.encoder_of, self.obs_space, self.action_space
+            keys[1], self.config.n_critics, self.critic_encoder, self.obs_space, self.action_space
         )
         return self.make_actor(keys[0]), critics
+
+    def critic_encoder(self, key: Key, space: Space) -> Encoder:
+        """The layers that turn a member of `space` into a critic's features."""
+        config = self.config
+        given = config.critic_hidden_sizes
+        sizes = config.hidden_sizes if given is None else given
+        layer = NormedLinear if config.critic_layer_norm else RowLinear
+        return encoder_of(config, key, space, sizes, layer)
+
+    @override
+    def acting_params(self, state: SACState) -> GaussianActor | CategoricalActor:
+        """The averaged policy, if there is one."""
+        return state.actor_params if state.average_params is None else state.average_params
 
     def _optimizer(self, lr: Number) -> Adam:
         return Adam(lr, self.config.max_grad_norm)
@@ -171,13 +202,14 @@ class SAC(ActorBased):
             alpha_opt_state=self._optimizer(self.config.alpha_lr).init(log_alpha),
             step=jnp.int32(0),
             memory=self.init_memory(memory_key),
+            average_params=None if self.config.average_decay is None else actor,
         )
 
     @override
     def value(self, state: SACState, obs: PyTree) -> Array:
         """The least of the critics' values of the greedy action, which hold entropies to come."""
         obs = self.standardized(state, obs)
-        action = state.actor_params.mode(obs)
+        action = self.acting_params(state).mode(obs)
         return state.actor_params.action_values(state.critic_params, obs, action).min()
 
     @override
@@ -188,6 +220,8 @@ class SAC(ActorBased):
         keys = jax.random.split(key, self.gradient_steps)
         state, (metrics, td_error) = jax.lax.scan(self.step, state, (batches, keys))
         means = {name: x.mean() for name, x in metrics.items()}
+        if self.config.lr_end_factor is not None:
+            means["lr"] = jnp.asarray(self.lr(state, self.config.actor_lr))
         return state, means | {"gradient_steps": state.step.astype(jnp.float32)}, td_error
 
     def step(
@@ -214,6 +248,26 @@ class SAC(ActorBased):
         metrics = SACMetrics(policy_loss, loss, alpha_loss, alpha, entropy, q_mean, size)
         return state, (metrics._asdict() | norms, td_error)
 
+    def lr(self, state: SACState, lr: Number) -> Number:
+        """A learning rate at this moment."""
+        factor = self.config.lr_end_factor
+        if factor is None:
+            return lr
+        return lr * interpolate(1.0, factor, self.fraction(state.memory))
+
+    def averaged(self, state: SACState, n_steps: int = 1) -> SACState:
+        """The state whose averaged policy, if any, has come nearer to the policy so many times."""
+        decay = self.config.average_decay
+        if decay is None:
+            return state
+        kept = decay**n_steps
+        average = jax.tree.map(
+            lambda slow, fast: kept * slow + (1.0 - kept) * fast,
+            state.average_params,
+            state.actor_params,
+        )
+        return state._replace(average_params=average)
+
     def target(self, state: SACState, batch: Batch, key: Key) -> Array:
         """What the critics' values of the actions taken are fitted to, `[B]`."""
         future = state.actor_params.soft_value(
@@ -226,10 +280,13 @@ class SAC(ActorBased):
     ) -> tuple[SACState, dict[str, Array]]:
         """A step of Adam on policy and critics, and of the slow critics; norms where known."""
         config = self.config
-        actor, actor_opt_state, actor_norm = self._optimizer(config.actor_lr).step(
+        optimizers = [
+            self._optimizer(self.lr(state, lr)) for lr in (config.actor_lr, config.critic_lr)
+        ]
+        actor, actor_opt_state, actor_norm = optimizers[0].step(
             state.actor_params, state.actor_opt_state, actor_grads
         )
-        critics, critic_opt_state, critic_norm = self._optimizer(config.critic_lr).step(
+        critics, critic_opt_state, critic_norm = optimizers[1].step(
             state.critic_params, state.critic_opt_state, critic_grads
         )
         state = state._replace(
@@ -244,7 +301,7 @@ class SAC(ActorBased):
         )
         norms = {"actor_grad_norm": actor_norm, "critic_grad_norm": critic_norm}
         clipped = config.max_grad_norm is not None  # else they are not computed
-        return state, norms if clipped else {}
+        return self.averaged(state), norms if clipped else {}
 
     def batch_target_entropy(self, batch: Batch) -> Array:
         """The target entropy; where choices are masked, of those that are legal in the batch."""
@@ -260,7 +317,7 @@ class SAC(ActorBased):
             return state, jnp.float32(0.0)
         # d/d log alpha of alpha (entropy - target) is the loss itself
         loss = jnp.exp(state.log_alpha) * excess
-        log_alpha, opt_state, _ = self._optimizer(self.config.alpha_lr).step(
+        log_alpha, opt_state, _ = self._optimizer(self.lr(state, self.config.alpha_lr)).step(
             state.log_alpha, state.alpha_opt_state, loss
         )
         return state._replace(log_alpha=log_alpha, alpha_opt_state=opt_state), loss

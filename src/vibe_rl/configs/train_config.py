@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from vibe_rl.algorithms.base import Algorithm
 from vibe_rl.algorithms.bc import BC, BCConfig
+from vibe_rl.algorithms.bc_sac import BCSAC, BCSACConfig
 from vibe_rl.algorithms.dqn import DQN, DQNConfig
 from vibe_rl.algorithms.ppo import PPO, PPOConfig
 from vibe_rl.algorithms.sac import SAC, SACConfig
@@ -20,6 +21,7 @@ ALGORITHMS: dict[str, tuple[type, type[Algorithm]]] = {
     "dqn": (DQNConfig, DQN),
     "sac": (SACConfig, SAC),
     "bc": (BCConfig, BC),
+    "bc_sac": (BCSACConfig, BCSAC),
 }
 """Each algorithm's name, config class and class: a new algorithm is a file and a line here."""
 

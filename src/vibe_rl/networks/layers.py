@@ -74,7 +74,32 @@ class RowLinear(eqx.Module):
         return x @ self.weight + self.bias
 
 
+class NormedLinear(RowLinear):
+    """x W + b with mean 0 and variance 1 over its entries (Ba et al. 2016), then scaled and moved.
+
+    In critics it keeps the values of actions that nobody has tried from growing without bound (Ball
+    et al. 2023, arXiv:2302.02948).
+    """
+
+    gain: Array  # [out]
+    shift: Array  # [out]
+
+    def __init__(self, key: Key, n_in: int, n_out: int, scale: float = math.sqrt(2.0)):
+        super().__init__(key, n_in, n_out, scale)
+        self.gain, self.shift = jnp.ones(n_out, jnp.float32), jnp.zeros(n_out, jnp.float32)
+
+    def __call__(self, x: Float[Array, " in"]) -> Float[Array, " out"]:
+        """The normed map of one example."""
+        x = super().__call__(x)
+        return (x - x.mean()) * jax.lax.rsqrt(x.var() + 1e-6) * self.gain + self.shift
+
+
 Layer = type[Linear] | type[RowLinear]
+
+
+def plain(layer: Layer) -> Layer:
+    """The layer of this kind that norms nothing: for the last one of a network."""
+    return RowLinear if issubclass(layer, RowLinear) else layer
 
 
 class MLP(eqx.Module):

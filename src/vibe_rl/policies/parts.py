@@ -78,7 +78,7 @@ def _dqn_distribution(algorithm: DQN, state: DQNState, obs: PyTree) -> Distribut
 
 
 def _actor(algorithm: ActorBased, state: SACState | BCState) -> Parts:
-    actor = state.actor_params
+    actor = algorithm.acting_params(state)
     continuous = isinstance(actor, GaussianActor)
     bounds = actor.log_std_range if continuous else None
     return Parts(state.memory.obs_statistics, actor.encoder, actor.head, bounds, continuous)
@@ -87,7 +87,7 @@ def _actor(algorithm: ActorBased, state: SACState | BCState) -> Parts:
 def _actor_distribution(
     algorithm: ActorBased, state: SACState | BCState, obs: PyTree
 ) -> Distribution:
-    return state.actor_params.policy(algorithm.standardized(state, obs))
+    return algorithm.acting_params(state).policy(algorithm.standardized(state, obs))
 
 
 KINDS: dict[type[Algorithm], Kind] = {
