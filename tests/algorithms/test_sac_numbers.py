@@ -15,6 +15,7 @@ import pytest
 from vibe_rl.algorithms.sac import SAC, SACConfig, SACState, actor_loss, critic_loss
 from vibe_rl.networks import Encoder, RowLinear
 from vibe_rl.networks.actor_critic import rescale, to_unit
+from vibe_rl.networks.layers import NormedLinear
 from vibe_rl.networks.soft_actor_critic import ActionCritic
 from vibe_rl.ops.adam import Adam
 from vibe_rl.replay import Batch, Replay
@@ -92,6 +93,69 @@ def log_density(sample, mean, std):
     sample, mean, std = (np.asarray(x, np.float64) for x in (sample, mean, std))
     normal = -0.5 * ((sample - mean) / std) ** 2 - np.log(std) - 0.5 * math.log(2.0 * math.pi)
     return (normal - np.log(1.0 - np.tanh(sample) ** 2)).sum(-1)
+
+
+def learned(config, steps=1, **of_memory):
+    """The algorithm, its fresh state, and that after gradient steps on one batch; metrics."""
+    algorithm = algorithm_of(replace(config, replay_ratio=steps / 2, schedule_steps=100.0))
+    state = jax.jit(algorithm.init)(KEY)
+    state = state._replace(memory=state.memory._replace(**of_memory))
+    batch = batch_of([[1.0, 2.0], [-1.0, 0.5]], jnp.ones((2, 2)), reward=1.0)
+    batches = jax.tree.map(lambda x: jnp.stack([x] * steps), batch)
+    after, metrics, _ = learn(algorithm, state, batches, KEY)
+    return algorithm, state, after, metrics
+
+
+def test_rates_fall_to_their_share_at_the_end_of_the_schedule():
+    # half way the rates are 1 - 0.5 * (1 - 0.2) = 0.6 of what they were, and Adam's first step is
+    # the rate in every entry that has a gradient
+    config = replace(LINEAR, lr_end_factor=0.2, actor_lr=0.1, critic_lr=0.2, alpha_lr=0.3)
+    _, state, after, metrics = learned(config, step=jnp.int32(25))  # of two envs: step 50 of 100
+    assert metrics["lr"] == pytest.approx(0.06)
+    moved = [
+        np.abs(np.asarray(a.head.bias) - np.asarray(b.head.bias)).max()
+        for a, b in (
+            (after.actor_params, state.actor_params),
+            (after.critic_params[0], state.critic_params[0]),
+        )
+    ]
+    np.testing.assert_allclose(moved, [0.06, 0.12], rtol=1e-3)
+    np.testing.assert_allclose(np.abs(after.log_alpha - state.log_alpha), 0.18, rtol=1e-3)
+
+
+def test_an_averaged_policy_follows_the_policy_and_acts_greedily():
+    # one step: average = 0.75 * before + 0.25 * after; two towards the same: 0.75^2 * before + ...
+    algorithm, before, after, _ = learned(replace(LINEAR, average_decay=0.75))
+    old, new = (np.asarray(s.actor_params.head.weight) for s in (before, after))
+    twice = algorithm.averaged(before._replace(actor_params=after.actor_params), 2)
+    for state, kept in ((after, 0.75), (twice, 0.75**2)):
+        expected = kept * old + (1.0 - kept) * new
+        np.testing.assert_allclose(state.average_params.head.weight, expected, rtol=1e-5)
+    assert np.abs(new - old).max() > 1e-5
+    obs = jnp.array([0.5, -3.0])
+    np.testing.assert_array_equal(algorithm.greedy(after, obs), after.average_params.mode(obs))
+    assert learned(LINEAR)[2].average_params is None
+
+
+def test_critics_may_have_widths_of_their_own_and_normed_layers():
+    config = replace(LINEAR, hidden_sizes=(8,), critic_hidden_sizes=(5, 6), critic_layer_norm=True)
+    actor, critics = shapes(algorithm_of(config))
+    assert [x.bias.shape for x in actor.encoder.mlp.layers] == [(8,)]
+    for critic in critics:
+        assert [type(x) for x in critic.encoder.mlp.layers] == [NormedLinear] * 2
+        assert [x.bias.shape for x in critic.encoder.mlp.layers] == [(5,), (6,)]
+        assert type(critic.head) is RowLinear
+    assert shapes(algorithm_of(LINEAR))[1][0].encoder.mlp.layers == ()
+    _, critics = shapes(algorithm_of(config, CHOICES))
+    assert type(critics[0].head) is RowLinear
+
+
+def test_a_normed_layer_has_mean_zero_and_variance_one_before_gain_and_shift():
+    # x W + b = (1, 3): mean 2, variance 1: (-1, 1), then 2 and 3 times, and 10 and 20 more
+    layer = jax.eval_shape(lambda key: NormedLinear(key, 2, 2), KEY)
+    numbers = jnp.eye(2), jnp.zeros(2), jnp.array([2.0, 3.0]), jnp.array([10.0, 20.0])
+    layer = eqx.tree_at(lambda x: (x.weight, x.bias, x.gain, x.shift), layer, numbers)
+    np.testing.assert_allclose(layer(jnp.array([1.0, 3.0])), [8.0, 23.0], rtol=1e-5)
 
 
 def test_the_soft_value_of_a_gaussian_policy_is_that_of_one_sample():

@@ -4,7 +4,7 @@ import re
 import subprocess
 import sys
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 
 import jax
 import jax.numpy as jnp
@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 
 from communication import unordered
+from probes import Guided
 from processes import environ
 from training import run_training
+from vibe_rl.algorithms.bc_sac import BCSAC, BCSACConfig
 from vibe_rl.algorithms.dqn import DQNConfig
 from vibe_rl.algorithms.ppo import PPOConfig
 from vibe_rl.algorithms.sac import SACConfig
@@ -23,6 +25,7 @@ from vibe_rl.errors import ConfigError
 from vibe_rl.metrics import read_metrics
 from vibe_rl.run_dir import RunDir, find_runs
 from vibe_rl.runner import RunnerConfig, prepare, train_ppo_multigpu, unreplicate
+from vibe_rl.runner.from_config import make_algorithm
 from vibe_rl.runner.loop import run_chunk
 from vibe_rl.runner.placement import chunk_program, mesh_of
 from vibe_rl.runner.resuming import latest
@@ -44,6 +47,9 @@ OFF = replace(RUNNER, warmup_steps=64, buffer_size=512)
 PPO = PPOConfig(hidden_sizes=(16,), num_envs=16, n_steps=16)
 DQN = DQNConfig(hidden_sizes=(16,), num_envs=16, batch_size=32, replay_ratio=0.25)
 SAC = SACConfig(hidden_sizes=(16,), num_envs=16, batch_size=32, replay_ratio=0.25)
+BOTH = BCSACConfig(
+    hidden_sizes=(16,), num_envs=16, batch_size=32, replay_ratio=0.25, expert_one_in=2
+)
 KINDS = {
     "ppo": (ppo, PPO, "CartPole-v1", RUNNER),
     "ppo, normalised": (ppo, replace(PPO, normalize_obs=True), "Pendulum-v1", RUNNER),
@@ -56,13 +62,14 @@ KINDS = {
         "Pendulum-v1",
         OFF,
     ),
+    "bc_sac": (partial(make_algorithm, BCSAC), BOTH, Guided(length=6), OFF),
 }
 
 
 def prepared(kind, n_devices, n_shards=D, **changes):
     """A run on some of the devices, in as many shards as if it were on all of them."""
     builder, config, env_id, runner = KINDS[kind]
-    env, env_params = make(env_id)
+    env, env_params = make(env_id) if isinstance(env_id, str) else (env_id, env_id.default_params())
     env, runner = AutoResetWrapper(env), replace(runner, **changes)
     algorithm = builder(env, env_params, config, replace(runner, num_devices=n_shards))
     runner = replace(runner, num_devices=n_devices)
@@ -92,6 +99,7 @@ def one_update(kind, n_devices):
         ("dqn", (2, 8)),
         ("dqn by priority", (8,)),
         ("sac", (8,)),
+        ("bc_sac", (8,)),
     ],
 )
 def test_the_same_batch_gives_the_same_gradients_on_any_number_of_devices(kind, devices):
@@ -139,7 +147,7 @@ def test_gradients_are_reduced_once_and_no_rollout_is_gathered(kind):
     assert all(shape.startswith("f32[4096,2,16]") for shape in table)
     sums = [shape for kind, shape in found if kind == "all-reduce"]
     gradients = [shape for shape in sums if len(re.findall(r"f32\[\d", shape)) > 3]
-    assert len(gradients) == 1
+    assert len(gradients) == 1 + (kind == "bc_sac")  # of either half of it
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -14,6 +14,7 @@ import pytest
 from probes import BlackOrWhite, Continuous, Forbidden, Guided, RandomEnds
 from training import run_training
 from vibe_rl.algorithms.bc import BC, BCConfig
+from vibe_rl.algorithms.bc_sac import BCSAC, BCSACConfig
 from vibe_rl.algorithms.dqn import DQNConfig
 from vibe_rl.algorithms.ppo import PPOConfig
 from vibe_rl.algorithms.sac import SACConfig
@@ -31,7 +32,7 @@ from vibe_rl.runner.train_ppo import ppo
 from vibe_rl.runner.train_sac import sac
 
 BUILDERS = {PPOConfig: ppo, DQNConfig: dqn, SACConfig: sac}
-BUILDERS |= {BCConfig: partial(make_algorithm, BC)}
+BUILDERS |= {BCConfig: partial(make_algorithm, BC), BCSACConfig: partial(make_algorithm, BCSAC)}
 RUNNER = RunnerConfig(
     total_timesteps=480,
     eval_every=96,
@@ -48,6 +49,14 @@ PPO = PPOConfig(hidden_sizes=(8,), num_envs=2, n_steps=4, n_minibatches=2)
 DQN = DQNConfig(hidden_sizes=(8,), batch_size=8, num_envs=2, replay_ratio=0.5)
 SAC = SACConfig(hidden_sizes=(8,), batch_size=8, num_envs=2, replay_ratio=0.5)
 CLONING = BCConfig(hidden_sizes=(8,), batch_size=8, num_envs=2, replay_ratio=0.5, expert_noise=0.1)
+BOTH = BCSACConfig(
+    hidden_sizes=(8,),
+    batch_size=8,
+    num_envs=4,
+    replay_ratio=0.5,
+    expert_one_in=2,
+    imitation_every=3,
+)
 KINDS = {
     "ppo, normalised": (replace(PPO, normalize_obs=True), RandomEnds(), RUNNER),
     "ppo, masked": (PPO, Forbidden(), RUNNER),
@@ -60,6 +69,7 @@ KINDS = {
     "dqn of pictures": (replace(DQN, train_every=4), BlackOrWhite(), OFF),
     "sac": (SAC, Continuous(), OFF),
     "bc": (CLONING, Guided(), OFF),
+    "bc_sac": (BOTH, Guided(length=3), OFF),
 }
 
 
