@@ -141,6 +141,12 @@ def test_settings_that_cannot_work_are_refused(changes, runner, message):
         prepared(config=replace(CONFIG, **changes), runner=replace(RUNNER, **runner))
 
 
+def test_by_default_there_are_enough_envs_for_the_expert_to_have_one():
+    assert prepared(config=BCSACConfig(batch_size=16)).num_envs == 8
+    with pytest.raises(ConfigError, match="expert_one_in 8 does not divide num_envs 4"):
+        prepared(config=BCSACConfig(batch_size=16), runner=replace(RUNNER, num_envs=4))
+
+
 def test_an_env_without_the_expert_is_refused():
     with pytest.raises(UnknownNameError, match="unknown expert of Continuous 'expert'"):
         prepared(Continuous())

@@ -182,7 +182,7 @@ def with_num_envs(
     n_devices = devices_of(runner_config)
     own, runners = config.num_envs, runner_config.num_envs * n_devices
     if not is_given(config, "num_envs"):
-        num_envs = runners
+        num_envs = runners if is_given(runner_config, "num_envs") else max(own, runners)
     elif not is_given(runner_config, "num_envs"):
         num_envs = own
     else:
