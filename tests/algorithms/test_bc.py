@@ -21,6 +21,7 @@ from vibe_rl.errors import ConfigError, UnknownNameError
 from vibe_rl.networks.soft_actor_critic import CategoricalActor, GaussianActor
 from vibe_rl.replay import Replay
 from vibe_rl.runner import RunnerConfig
+from vibe_rl.runner.acting import check_expert
 from vibe_rl.runner.from_config import make_algorithm, prepare_from_config
 from vibe_rl.runner.loop import collect, jit_start
 from vibe_rl.spaces import Box, Masked
@@ -104,6 +105,13 @@ def test_noise_stays_within_the_bounds_and_without_any_the_expert_is_followed():
     assert (action <= BOX.high).all()
     assert (action >= BOX.low).all()
     assert (action == BOX.high).any()
+
+
+def test_what_an_expert_says_is_brought_into_the_bounds_and_type_of_the_actions():
+    said = Expert("expert", BOX).member(jnp.array([2.5, -7.0]))
+    np.testing.assert_array_equal(said, [2.0, -1.0])
+    choice = Expert("rules", Discrete(3, jnp.uint8)).member(jnp.int32(2))
+    assert (choice.dtype, int(choice)) == (jnp.uint8, 2)
 
 
 def test_noise_on_choices_is_the_share_of_random_legal_ones():
@@ -192,6 +200,21 @@ def test_an_env_without_such_an_actor_is_refused_with_those_it_has():
         prepared(Continuous())
     with pytest.raises(UnknownNameError, match=r"unknown expert of GuidedChoice 'rule'.*rules"):
         prepared(GuidedChoice(), replace(CONFIG, expert="rule"))
+
+
+class InPython:
+    """An environment that no actor can look into."""
+
+    def default_params(self):
+        return ()
+
+    observation_space = action_space = open = default_params
+
+
+def test_an_env_in_python_has_no_expert():
+    algorithm = prepared(Guided()).algorithm
+    with pytest.raises(ConfigError, match="expert expert has to see the environment's state"):
+        check_expert(algorithm, InPython(), ())
 
 
 @pytest.mark.parametrize(

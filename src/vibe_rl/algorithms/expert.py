@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from vibe_rl.networks.actor_critic import rescale, to_unit
-from vibe_rl.spaces import Box, Space, random_action
+from vibe_rl.spaces import ArraySpace, Box, Space, random_action
 from vibe_rl.types import Key, Number, PyTree, description, number, static
 
 
@@ -31,6 +31,15 @@ class Expert:
     def drives(self, num_envs: int) -> np.ndarray:
         """Which envs, bool `[num_envs]`."""
         return np.arange(num_envs) % self.one_in == 0
+
+    def member(self, action: PyTree) -> PyTree:
+        """What it says as a member of the action space: within its bounds, of its type."""
+        space = self.action_space
+        if not isinstance(space, ArraySpace):
+            return action
+        if isinstance(space, Box):
+            action = jnp.clip(action, space.low, space.high)
+        return jnp.asarray(action, space.dtype)
 
     def disturb(self, obs: PyTree, action: PyTree, key: Key) -> PyTree:
         """What it does in place of `action`."""

@@ -62,7 +62,7 @@ def act_with_expert(
     """The actions, the expert's in the envs that it drives, and what it says in every env."""
     split = jax.vmap(partial(jax.random.split, num=3))
     ask_keys, noise_keys, act_keys = jnp.unstack(split(keys), axis=1)
-    label = ask(env_state, obs, ask_keys)
+    label = jax.vmap(expert.member)(ask(env_state, obs, ask_keys))
     action = jax.vmap(expert.disturb)(obs, label, noise_keys)
     drives = expert.drives(len(keys))
     if not drives.all():
