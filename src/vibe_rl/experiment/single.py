@@ -222,7 +222,7 @@ def evaluate_run(
     if actor is not None and sample:
         raise ConfigError(f"sample is of the agent, and actor {actor} plays instead: give one.")
     run, agent_state, notes = load_run(path, best)
-    episodes = episodes or max(run.config.eval_episodes, 1)
+    episodes = episodes or max(run.n_eval_episodes, 1)
     enable_compilation_cache()
     key = evaluation_key(notes["seed"], notes["update"]) if seed is None else prng.key(seed)
     with jax.default_matmul_precision(run.config.matmul_precision):
@@ -232,7 +232,8 @@ def evaluate_run(
         if actor is not None:
             player = actor_named(actor, run.env, run.eval_params)
         how = {"n_episodes": episodes, "max_steps": run.config.eval_max_steps, "rng": key}
-        return evaluate_actor(player, run.env, run.eval_params, **how)
+        how |= {"lanes": run.config.eval_lanes}
+        return evaluate_actor(player, run.env, run.params_of_episodes(episodes), **how)
 
 
 def evaluate_env(

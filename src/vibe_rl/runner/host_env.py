@@ -214,6 +214,7 @@ def evaluate_host_envs(
     key: Key,
     n_episodes: int,
     max_steps: int,
+    lanes: int | None = None,
 ) -> Evaluation:
     """See `Executor.evaluate`; `AT_ONCE` episodes at a time, a step of each in a piece."""
     policy = algorithm, algorithm.portable(agent_state)
@@ -273,6 +274,7 @@ WITH_HOST_ENVS = Executor(
     run_chunk=run_chunk_with_host_envs,
     evaluate=evaluate_host_envs,
     shapes=shapes_with_host_envs,
+    place=lambda env, env_params: env_params,
     savable=savable,
     waits=True,
 )

@@ -5,16 +5,27 @@ from functools import lru_cache, partial
 from typing import Any
 
 import jax
+import numpy as np
 from jax.sharding import Mesh, NamedSharding
 from jaxtyping import Array
 
 from vibe_rl.algorithms.base import Algorithm
 from vibe_rl.env.host import AnyEnvironment, HostEnvironment
+from vibe_rl.env.params import no, params_axes
 from vibe_rl.errors import ConfigError
 from vibe_rl.runner.config import RunnerConfig, devices_of
 from vibe_rl.runner.evaluation import Evaluation
 from vibe_rl.runner.executor import Beginning, Executor, evaluate_on_device, shapes_on_device
-from vibe_rl.runner.loop import HOW, MetricTable, TrainState, iterations, jit_start_with
+from vibe_rl.runner.loop import (
+    HOW,
+    RESTART,
+    MetricTable,
+    TrainState,
+    iterations,
+    jit_start_with,
+    restart,
+    restarted,
+)
 from vibe_rl.sharding import (
     available_devices,
     data_sharding,
@@ -71,8 +82,30 @@ def on_mesh(mesh: Mesh) -> Executor:
         run_chunk=partial(run_chunk_on_mesh, mesh),
         evaluate=partial(evaluate_on_mesh, mesh),
         shapes=partial(shapes_on_mesh, mesh),
+        place=partial(place_on_mesh, mesh),
+        restart=partial(restarted, program=_restart_program(mesh)),
         n_devices=mesh.size,
     )
+
+
+def place_on_mesh(mesh: Mesh, env: AnyEnvironment, env_params: PyTree) -> PyTree:
+    """See `Executor.place`: what each env has of its own is where the env is."""
+    data, whole = data_sharding(mesh), replicate_sharding(mesh)
+    axes = params_axes(env, env_params)
+    return jax.tree.map(
+        lambda axis, x: put(x, whole if axis is None else data), axes, env_params, is_leaf=no
+    )
+
+
+def put(x: Any, sharding: NamedSharding) -> Any:
+    """An array, which all processes have whole, as a sharded one.
+
+    With several processes it is made of parts: `device_put` would compare all of it between them.
+    """
+    if jax.process_count() == 1:
+        return jax.device_put(x, sharding)
+    whole = np.asarray(x)
+    return jax.make_array_from_callback(whole.shape, sharding, lambda part: whole[part])
 
 
 def shapes_on_mesh(mesh: Mesh, beginning: Beginning) -> TrainState:
@@ -126,6 +159,12 @@ def shardings_of(state: TrainState) -> tuple[tuple[NamedSharding, ...], Any]:
 @lru_cache(maxsize=16)
 def _start_program(leaves: tuple[NamedSharding, ...], structure: Any) -> Any:
     return jit_start_with(out_shardings=jax.tree.unflatten(structure, leaves))
+
+
+@lru_cache(maxsize=16)
+def _restart_program(mesh: Mesh) -> Any:
+    data, whole = data_sharding(mesh), replicate_sharding(mesh)
+    return jax.jit(restart, out_shardings=(data, data, whole), **RESTART)
 
 
 def chunk_program(mesh: Mesh, state: TrainState) -> Any:
