@@ -20,7 +20,7 @@ class BorderState(NamedTuple):
 
 @dataclass(frozen=True)
 class BorderWrapper(Wrapper):
-    """Truncates every episode that is under way after each `n_steps` steps; goes outside all others.
+    """Truncates every episode under way after each `n_steps` steps; goes outside all others.
 
     It resets nothing: whoever runs the env does, with the params that begin at the border. An
     episode that is cut so is no finished one: its `info["episode_length"]` is 0.

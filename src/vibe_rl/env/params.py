@@ -1,4 +1,4 @@
-"""Params of many envs, or of many episodes, in one tree: what each has of its own, and what all share.
+"""Params of many envs or episodes in one tree: what each has of its own, and what all share.
 
 A leaf has an entry for each where it has one axis more than the env's default params have there.
 """
@@ -10,13 +10,19 @@ import jax.numpy as jnp
 
 from vibe_rl.env.wrappers import Wrapper
 from vibe_rl.errors import ConfigError
-from vibe_rl.types import PyTree
+from vibe_rl.types import Key, PyTree
 
 
 def params_axes(env: Any, env_params: PyTree) -> PyTree:
     """0 for every leaf that has one entry per env or episode, None for those that all share."""
     default = env.default_params()
     return jax.tree.map(lambda x, d: 0 if jnp.ndim(x) > jnp.ndim(d) else None, env_params, default)
+
+
+def reset_all(env: Any, env_params: PyTree, key: Key, *, num_envs: int) -> tuple[PyTree, PyTree]:
+    """First observations and states of `num_envs` fresh envs; leaves `[num_envs, ...]`."""
+    reset = jax.vmap(env.reset, in_axes=(0, params_axes(env, env_params)))
+    return reset(jax.random.split(key, num_envs), env_params)
 
 
 def entries_of(env: Any, env_params: PyTree) -> int | None:
@@ -38,7 +44,23 @@ def entries_of(env: Any, env_params: PyTree) -> int | None:
 def take_entries(env: Any, env_params: PyTree, index: Any) -> PyTree:
     """The params of one env or episode, or of those that `index` says, beside what all share."""
     own = params_axes(env, env_params)
-    return jax.tree.map(lambda axis, x: x if axis is None else x[index], own, env_params, is_leaf=no)
+    return jax.tree.map(
+        lambda axis, x: x if axis is None else x[index], own, env_params, is_leaf=no
+    )
+
+
+def first_entries(env: Any, env_params: PyTree, n: int) -> PyTree:
+    """The params of the first `n` episodes.
+
+    Raises:
+        ConfigError: not as many have params of their own.
+    """
+    known = entries_of(env, env_params)
+    if known in (None, n):
+        return env_params
+    if known < n:  # type: ignore[operator]
+        raise ConfigError(f"episodes {n}: {known} are held out, give at most as many.")
+    return take_entries(env, env_params, slice(n))
 
 
 def no(axis: Any) -> bool:
@@ -47,7 +69,7 @@ def no(axis: Any) -> bool:
 
 
 def held_out(env: Any, env_params: PyTree) -> PyTree:
-    """The params of an evaluation of everything that an env holds out; None if it holds out nothing.
+    """The params of an evaluation of all that an env holds out; None if it holds out nothing.
 
     An env, or a layer around it, offers them with a method `held_out(params)`, which gets the
     params of training. Leaves with a leading axis have an entry for each episode.

@@ -9,6 +9,7 @@ import jax
 
 from vibe_rl.checkpoint import CheckpointManager, load_metadata, saved_steps
 from vibe_rl.configs.train_config import TrainConfig, experiment_name
+from vibe_rl.env.params import entries_of, first_entries, held_out
 from vibe_rl.env.registry import make
 from vibe_rl.errors import ConfigError
 from vibe_rl.experiment.build import (
@@ -237,14 +238,15 @@ def evaluate_run(
 
 
 def evaluate_env(
-    env_id: str, actor: str = RANDOM, episodes: int = 100, seed: int = 0
+    env_id: str, actor: str = RANDOM, episodes: int | None = None, seed: int = 0
 ) -> EvalMetrics:
     """Evaluates a player of an environment for which no run is needed.
 
     Args:
         env_id: see `vibe_rl.env.make`.
         actor: its name; see `vibe_rl.runner.actors`.
-        episodes: how many, each at most as long as in the evaluations of runs by default.
+        episodes: how many, each at most as long as in the evaluations of runs by default; None
+            plays all that the env holds out, or else 100.
         seed: of the episodes.
 
     Raises:
@@ -252,9 +254,13 @@ def evaluate_env(
     """
     check_episodes(episodes)
     env, env_params = make(env_id)
+    of_env = held_out(env, env_params)
+    env_params = env_params if of_env is None else of_env
+    n_episodes = episodes or entries_of(env, env_params) or 100
+    env_params = first_entries(env, env_params, n_episodes)
     player = actor_named(actor, env, env_params)
     enable_compilation_cache()
-    how = {"n_episodes": episodes, "max_steps": RunnerConfig().eval_max_steps}
+    how = {"n_episodes": n_episodes, "max_steps": RunnerConfig().eval_max_steps}
     return evaluate_actor(player, env, env_params, **how, rng=prng.key(seed))
 
 

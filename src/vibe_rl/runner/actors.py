@@ -17,14 +17,14 @@ from jaxtyping import Array
 
 from vibe_rl.env.base import Environment
 from vibe_rl.env.host import AnyEnvironment, HostEnvironment
-from vibe_rl.env.params import params_axes, take_entries
+from vibe_rl.env.params import params_axes, reset_all, take_entries
 from vibe_rl.env.precision import fit_for_loop
 from vibe_rl.env.wrappers import Wrapper, layers
 from vibe_rl.errors import unknown
 from vibe_rl.runner.evaluation import results_of, rounds_of, summary_of_rounds
 from vibe_rl.runner.evaluator import Episodes, EvalMetrics, Running, no_value, play_episodes
 from vibe_rl.runner.host_env import Player, play_on_host
-from vibe_rl.runner.loop import Experience, TrainState, play, reset_all
+from vibe_rl.runner.loop import Experience, TrainState, play
 from vibe_rl.spaces import Space, random_action
 from vibe_rl.types import EitherKey, Key, PyTree, description, narrow, static, typed_key
 

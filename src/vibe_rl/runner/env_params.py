@@ -35,6 +35,7 @@ class EnvParamsSchedule:
         """The first update after `update` that has params of its own."""
         return (update // self.every + 1) * self.every
 
+
 def params_at(env_params: PyTree, update: int) -> PyTree:
     """The env_params of an update, whether they are fixed or scheduled."""
     if not isinstance(env_params, EnvParamsSchedule):

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
+from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -16,31 +17,36 @@ Evaluation = Iterator[EvalMetrics | None]
 """None after every piece but the last, then the results."""
 
 
+class Extent(NamedTuple):
+    """How much an evaluation plays."""
+
+    n_episodes: int
+    max_steps: int  # env steps of an episode
+    lanes: int | None = None  # episodes side by side; None plays all at once
+
+
 Begin = Callable[[np.ndarray | None], Running]
 """The first observations of the episodes with these indices; None takes all."""
 Advance = Callable[[Running, np.int32, np.ndarray | None], tuple[Running, EvalMetrics]]
 """Continues them until a number of steps; the results so far."""
 
 
-def in_pieces(
-    begin: Begin, advance: Advance, max_steps: int, rounds: Sequence[np.ndarray | None] = (None,)
-) -> Evaluation:
-    """Greedy episodes until all have ended or are `max_steps` long.
+def in_pieces(begin: Begin, advance: Advance, extent: Extent) -> Evaluation:
+    """Greedy episodes until all have ended or are as long as they may be.
 
     Args:
         begin: see `Begin`.
         advance: see `Advance`.
-        max_steps: of an episode.
-        rounds: the episodes that are played side by side, one round after another; see `rounds_of`.
+        extent: where lanes are fewer than episodes, they are played in rounds.
     """
-    episodes = []
+    episodes, rounds = [], rounds_of(extent.n_episodes, extent.lanes)
     for indices in rounds:
-        running, scores = yield from play_round(begin, advance, max_steps, indices)
+        running, scores = yield from play_round(begin, advance, extent.max_steps, indices)
         if len(rounds) == 1:
             yield scores
             return
         episodes.append(jax.device_get(running.episodes))
-    yield summary_of_rounds(episodes, n_episodes=rounds[-1][-1] + 1)  # type: ignore[index]
+    yield summary_of_rounds(episodes, extent.n_episodes)
 
 
 def play_round(

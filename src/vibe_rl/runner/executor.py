@@ -14,7 +14,7 @@ import jax
 from vibe_rl.algorithms.base import Algorithm
 from vibe_rl.env.base import Environment
 from vibe_rl.env.host import AnyEnvironment
-from vibe_rl.runner.evaluation import Evaluation, in_pieces, rounds_of
+from vibe_rl.runner.evaluation import Evaluation, Extent, in_pieces
 from vibe_rl.runner.evaluator import jit_begin_evaluation, jit_continue_evaluation
 from vibe_rl.runner.loop import MetricTable, TrainState, jit_start, restarted, run_chunk
 from vibe_rl.types import Key, PyTree
@@ -49,12 +49,12 @@ class Executor(NamedTuple):
     run_chunk: Callable[..., tuple[TrainState, MetricTable]]
     """See `loop.run_chunk`."""
     evaluate: Callable[..., Evaluation]
-    """`evaluate(algorithm, agent_state, env, env_params, key, n_episodes, max_steps, lanes)`:
-    greedy episodes in pieces, so many side by side; None plays all at once."""
+    """`evaluate(algorithm, agent_state, env, env_params, key, extent)`: greedy episodes in
+    pieces."""
     shapes: Callable[[Beginning], TrainState]
     """What the state will look like; nothing is computed."""
     place: Callable[[AnyEnvironment, PyTree], PyTree]
-    """`place(env, env_params)`: the params where the envs are, so that no chunk has to send them."""
+    """`place(env, env_params)`: the params where the envs are, so that no chunk sends them."""
     restart: Callable[..., TrainState] = restarted
     """See `loop.restarted`."""
     savable: Callable[[TrainState], TrainState] = unchanged
@@ -77,15 +77,12 @@ def evaluate_on_device(
     env: Environment,
     env_params: PyTree,
     key: Key,
-    n_episodes: int,
-    max_steps: int,
-    lanes: int | None = None,
+    extent: Extent,
 ) -> Evaluation:
     """See `Executor.evaluate`."""
     task = (algorithm, algorithm.portable(agent_state)), env, env_params
-    begin = partial(jit_begin_evaluation, *task, key, n_episodes=n_episodes)
-    advance = partial(jit_continue_evaluation, *task)
-    return in_pieces(begin, advance, max_steps, rounds_of(n_episodes, lanes))
+    begin = partial(jit_begin_evaluation, *task, key, n_episodes=extent.n_episodes)
+    return in_pieces(begin, partial(jit_continue_evaluation, *task), extent)
 
 
 def shapes_on_device(beginning: Beginning) -> TrainState:

@@ -18,7 +18,7 @@ from jaxtyping import Array
 from vibe_rl.algorithms.base import Algorithm, Stage
 from vibe_rl.env.base import Environment
 from vibe_rl.env.host import AnyEnvironment
-from vibe_rl.env.params import params_axes
+from vibe_rl.env.params import params_axes, reset_all
 from vibe_rl.env.reductions import named_columns
 from vibe_rl.errors import ConfigError
 from vibe_rl.ops import prng
@@ -109,14 +109,6 @@ def start(
     agent_key, env_key, key = jax.random.split(key, 3)
     obs, env_state = reset_all(env, env_params, env_key, num_envs=num_envs)
     return TrainState(prng.drawn_once(algorithm.init, agent_key), env_state, obs, key)
-
-
-def reset_all(
-    env: Environment, env_params: PyTree, key: Key, *, num_envs: int
-) -> tuple[PyTree, PyTree]:
-    """First observations and states of `num_envs` fresh envs; leaves `[N, ...]`."""
-    reset = jax.vmap(env.reset, in_axes=(0, params_axes(env, env_params)))
-    return reset(jax.random.split(key, num_envs), env_params)
 
 
 def restart(
@@ -325,8 +317,7 @@ def training(
 
     A plain run repeats the same env_params; fresh scenarios and curricula are schedules. With
     `each_episode` the return and length of every single episode is reported, not sums alone.
-    `run_chunk` is what runs a chunk, and `restart` what begins with fresh envs, on the device unless
-    they say otherwise.
+    `run_chunk` runs a chunk and `restart` begins with fresh envs, on the device by default.
     """
     num_envs = jax.tree.leaves(state.obs)[0].shape[state.key.ndim]  # past the axis of many agents
     capacity = chunk_capacity(algorithm.rollout_length * num_envs)

@@ -14,7 +14,7 @@ from jax.sharding import Mesh
 from vibe_rl.algorithms.base import Algorithm, Stage
 from vibe_rl.env.borders import BorderWrapper
 from vibe_rl.env.host import AnyEnvironment, HostEnvironment
-from vibe_rl.env.params import entries_of, held_out, take_entries
+from vibe_rl.env.params import entries_of, first_entries, held_out, take_entries
 from vibe_rl.env.reductions import reductions
 from vibe_rl.env.whole_episodes import WholeEpisodesWrapper
 from vibe_rl.env.wrappers import layers
@@ -25,12 +25,13 @@ from vibe_rl.runner.config import RunnerConfig, check_budget, check_runner
 from vibe_rl.runner.env_checks import check_structure, fit_for_training
 from vibe_rl.runner.env_params import EnvParamsSchedule, params_at, params_of, restarts_at
 from vibe_rl.runner.eval_metrics import EvalMetric, measured, unfit_metrics
-from vibe_rl.runner.evaluation import Evaluation
+from vibe_rl.runner.evaluation import Evaluation, Extent
 from vibe_rl.runner.evaluator import said_of_episodes
 from vibe_rl.runner.executor import ON_DEVICE, Beginning, Executor
 from vibe_rl.runner.host_env import WITH_HOST_ENVS
 from vibe_rl.runner.hybrid import WITH_HOST_RING, has_host_ring
 from vibe_rl.runner.loop import Chunk, Piece, TrainState, training
+from vibe_rl.runner.params_memory import check_params_memory, copies_of
 from vibe_rl.runner.placement import check_divides, mesh_of, on_mesh
 from vibe_rl.runner.schedule import Longest, Stops, Timetable
 from vibe_rl.runner.streams import RunKey, Seed, evaluation_key, stream
@@ -174,8 +175,8 @@ class Run:
         """
         config, env_params = self.config, self.params_of_episodes(episodes)
         how = self.algorithm, agent_state, self.env, env_params, key
-        limits = episodes, config.eval_max_steps, config.eval_lanes
-        return measured(self.executor.evaluate(*how, *limits), self.eval_metrics)
+        extent = Extent(episodes, config.eval_max_steps, config.eval_lanes)
+        return measured(self.executor.evaluate(*how, extent), self.eval_metrics)
 
     def params_of_episodes(self, episodes: int) -> PyTree:
         """The params of the first episodes of an evaluation.
@@ -183,12 +184,7 @@ class Run:
         Raises:
             ConfigError: not as many have params of their own.
         """
-        known = entries_of(self.env, self.eval_params)
-        if known is None or known == episodes:
-            return self.placed_eval_params
-        if known < episodes:
-            raise ConfigError(f"episodes {episodes}: {known} are held out, give at most as many.")
-        return take_entries(self.env, self.placed_eval_params, slice(episodes))
+        return first_entries(self.env, self.placed_eval_params, episodes)
 
     def params_of_episode(self, episode: int = 0) -> PyTree:
         """The params of one episode of an evaluation, which begin anew after the last."""
@@ -278,13 +274,21 @@ def prepare_together(prepare: Callable[[], Run]) -> Run:
         prepare: must not wait for other processes.
 
     Raises:
-        ConfigError: the run cannot work, its replay does not fit, or the processes' runs differ.
+        ConfigError: the run cannot work, its replay or env_params do not fit, or the processes'
+            runs differ.
     """
     run = run_together(prepare)
     assert run is not None
-    run_together(partial(run.algorithm.check_memory, n_devices=run.executor.n_devices))
+    run_together(partial(check_memory, run))
     check_same("settings and versions", plain_text([run.description, versions()]))
     return run
+
+
+def check_memory(run: Run) -> None:
+    """Raises ConfigError if the devices have not the memory for the run's replay and env_params."""
+    n_devices, copies = run.executor.n_devices, copies_of(run.env_params)
+    run.algorithm.check_memory(n_devices=n_devices)
+    check_params_memory(run.env, run.first_params, run.eval_params, copies, n_devices)
 
 
 def choose_executor(

@@ -74,6 +74,8 @@ class Hosts:
         """The states to resume with, if every agent has one, and the updates made before."""
         reasons = [None if host.found is None else host.found.diverged for host in self.hosts]
         self.diverged = {i: reason for i, reason in enumerate(reasons) if reason is not None}
+        for host in self.hosts:
+            host.timing = self.timing
         states, updates = zip(*(host.begin() for host in self.hosts), strict=True)
         if len(set(updates)) > 1:
             raise DamagedCheckpointError(
@@ -94,7 +96,8 @@ class Hosts:
                 state = self.exchange(state, update)
                 run = self._with_hyperparameters(run)
             until = min(self.next_exchange(update), run.n_updates)
-            for chunk in run.chunks(state, self.longest, self.stops(), update, until):
+            how, waiting = (self.longest, self.stops()), self.timing.waiting
+            for chunk in run.chunks(state, *how, update, until, waiting):
                 state, update = chunk.state, update + chunk.n_updates
                 self._start_clocks(chunk, update)
                 yield run, chunk

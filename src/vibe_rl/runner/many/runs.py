@@ -18,7 +18,7 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from vibe_rl.env.base import Environment
 from vibe_rl.errors import ConfigError
-from vibe_rl.runner.evaluation import Evaluation, in_pieces, rounds_of
+from vibe_rl.runner.evaluation import Evaluation, Extent, in_pieces
 from vibe_rl.runner.evaluator import begin_evaluation, continue_evaluation
 from vibe_rl.runner.executor import ON_DEVICE, Beginning, Executor
 from vibe_rl.runner.loop import (
@@ -147,15 +147,13 @@ def evaluate_all(
     env: Environment,
     env_params: PyTree,
     keys: Any,
-    n_episodes: int,
-    max_steps: int,
-    lanes: int | None = None,
+    extent: Extent,
 ) -> Evaluation:
     """See `Executor.evaluate`."""
     task = (algorithm, algorithm.portable(agent_state)), env, env_params
     begin, advance = _evaluation_programs(mesh)
-    first = partial(begin, *task, keys, n_episodes=n_episodes)
-    return in_pieces(first, partial(advance, *task), max_steps, rounds_of(n_episodes, lanes))
+    first = partial(begin, *task, keys, n_episodes=extent.n_episodes)
+    return in_pieces(first, partial(advance, *task), extent)
 
 
 def for_each(function: Callable[..., PyTree], *trees: PyTree) -> PyTree:
