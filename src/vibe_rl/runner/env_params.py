@@ -31,6 +31,10 @@ class EnvParamsSchedule:
     """Whether another world begins with them, such as another bank of scenarios: episodes under way
     are truncated there, and all envs are reset in the new params."""
 
+    def __post_init__(self):
+        if self.every < 1:
+            raise ConfigError(f"every {self.every} of a schedule of env_params: give at least 1.")
+
     def next_change(self, update: int) -> int:
         """The first update after `update` that has params of its own."""
         return (update // self.every + 1) * self.every

@@ -119,7 +119,7 @@ def restart(
     return *reset_all(env, env_params, env_key, num_envs=num_envs), key
 
 
-RESTART = {"static_argnames": ("env", "num_envs")}
+RESTART: dict[str, Any] = {"static_argnames": ("env", "num_envs")}
 """How `restart` is compiled."""
 
 jit_restart = jax.jit(restart, **RESTART)
@@ -322,7 +322,7 @@ def training(
     num_envs = jax.tree.leaves(state.obs)[0].shape[state.key.ndim]  # past the axis of many agents
     capacity = chunk_capacity(algorithm.rollout_length * num_envs)
     for i, piece in enumerate(schedule):
-        n_updates, env_params, restarts = Piece(*piece)
+        n_updates, env_params, restarts = Piece(*piece)  # type: ignore[arg-type]
         if not 0 < n_updates <= capacity:
             raise ConfigError(f"n_updates {n_updates} of a chunk: give 1 to {capacity}.")
         if restarts:

@@ -74,8 +74,6 @@ class Hosts:
         """The states to resume with, if every agent has one, and the updates made before."""
         reasons = [None if host.found is None else host.found.diverged for host in self.hosts]
         self.diverged = {i: reason for i, reason in enumerate(reasons) if reason is not None}
-        for host in self.hosts:
-            host.timing = self.timing
         states, updates = zip(*(host.begin() for host in self.hosts), strict=True)
         if len(set(updates)) > 1:
             raise DamagedCheckpointError(

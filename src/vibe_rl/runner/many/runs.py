@@ -17,6 +17,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from vibe_rl.env.base import Environment
+from vibe_rl.env.host import AnyEnvironment
 from vibe_rl.errors import ConfigError
 from vibe_rl.runner.evaluation import Evaluation, Extent, in_pieces
 from vibe_rl.runner.evaluator import begin_evaluation, continue_evaluation
@@ -134,7 +135,7 @@ def shapes_of_all(beginning: Beginning) -> TrainState:
     return beginning.make(_start.eval_shape)
 
 
-def place_for_all(mesh: Mesh | None, env: Environment, env_params: PyTree) -> PyTree:
+def place_for_all(mesh: Mesh | None, env: AnyEnvironment, env_params: PyTree) -> PyTree:
     """See `Executor.place`; every device has all."""
     where = None if mesh is None else NamedSharding(mesh, PartitionSpec())
     return jax.device_put(env_params, where)
