@@ -25,6 +25,7 @@ from vibe_rl.runner.loop import TrainState, play
 from vibe_rl.runner.many.fit import fit_many
 from vibe_rl.runner.many.runs import side_by_side
 from vibe_rl.runner.params_memory import bytes_to_place, check_params_memory, describe_params
+from vibe_rl.runner.placement import chunk_program, mesh_of
 from vibe_rl.runner.train_dqn import dqn
 from vibe_rl.runner.train_ppo import ppo
 
@@ -99,7 +100,9 @@ def test_every_step_of_a_block_is_in_the_bank_that_came_with_it():
     np.testing.assert_array_equal(rows["episodes"], [0, N] * 3)
     np.testing.assert_array_equal(rows["return_max"][1::2], [5, 15, 25])
     going_on = history(prepared(replace(SCHEDULE, restarts=False)))
-    np.testing.assert_array_equal(going_on["pay"][:4], [1, 1, 2, 3])  # the third begins with 2 old steps
+    np.testing.assert_array_equal(
+        going_on["pay"][:4], [1, 1, 2, 3]
+    )  # the third begins with 2 old steps
 
 
 def test_a_schedule_that_restarts_learns_as_any_other_until_its_first_border():
@@ -139,11 +142,16 @@ def test_banks_of_single_envs_are_where_the_envs_are_and_nothing_is_compiled_for
     schedule = EnvParamsSchedule(stream, EVERY, restarts=True)
     results = {}
     for n_devices in (None, 8):
-        run = prepared(schedule, config=config, num_devices=n_devices, total_timesteps=160)
+        runner = replace(RUNNER, total_timesteps=160)
+        algorithm = ppo(ENV, schedule, config, replace(runner, num_devices=8))  # shuffles in shards
+        runner = replace(runner, num_devices=n_devices)
+        run = prepare(algorithm, ENV, schedule, runner, config.num_envs)
         placed = run.executor.place(run.env, stream(0))
         n_parts = 8 if n_devices else 1
         assert {x.data.shape for x in placed.pay.addressable_shards} == {(8 // n_parts, 2)}
         results[n_devices] = fit(run, keep_history=True)
+    program = chunk_program(mesh_of(run.config), results[8].state)
+    assert program._cache_size() == 1
     one, eight = (results[n].history for n in (None, 8))
     np.testing.assert_allclose(one["pay"], eight["pay"], rtol=1e-6)
     assert [int(pay) for pay in one["pay"]] == [0, 0, 2, 2, 4]
