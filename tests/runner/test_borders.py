@@ -137,26 +137,34 @@ def stream(update):
     return Bank(pay=pay)
 
 
-def test_banks_of_single_envs_are_where_the_envs_are_and_nothing_is_compiled_for_the_next_one():
-    config = replace(CONFIG, num_envs=8)
+def streaming(n_devices, total_timesteps):
+    """A run of eight envs with banks of their own, in eight shards, on so many devices."""
     schedule = EnvParamsSchedule(stream, EVERY, restarts=True)
-    results = {}
-    for n_devices in (None, 8):
-        runner = replace(RUNNER, total_timesteps=160)
-        algorithm = ppo(ENV, schedule, config, replace(runner, num_devices=8))  # shuffles in shards
-        runner = replace(runner, num_devices=n_devices)
-        run = prepare(algorithm, ENV, schedule, runner, config.num_envs)
+    config, runner = replace(CONFIG, num_envs=8), replace(RUNNER, total_timesteps=total_timesteps)
+    algorithm = ppo(ENV, schedule, config, replace(runner, num_devices=8))
+    runner = replace(runner, num_devices=n_devices)
+    return prepare(algorithm, ENV, schedule, runner, config.num_envs)
+
+
+def test_banks_of_single_envs_are_where_the_envs_are():
+    for n_devices, n_parts in ((None, 1), (8, 8)):
+        run = streaming(n_devices, 64)
         placed = run.executor.place(run.env, stream(0))
-        n_parts = 8 if n_devices else 1
         assert {x.data.shape for x in placed.pay.addressable_shards} == {(8 // n_parts, 2)}
-        results[n_devices] = fit(run, keep_history=True)
-    program = chunk_program(mesh_of(run.config), results[8].state)
-    assert program._cache_size() == 1
-    one, eight = (results[n].history for n in (None, 8))
-    np.testing.assert_allclose(one["pay"], eight["pay"], rtol=1e-6)
-    assert [int(pay) for pay in one["pay"]] == [0, 0, 2, 2, 4]
-    np.testing.assert_array_equal(one["episodes"], eight["episodes"])
-    for a, b in zip(*(numbers(results[n].state) for n in (None, 8)), strict=True):
+        assert len(placed.scenario.sharding.device_set) == n_parts
+
+
+def test_one_device_and_eight_agree_and_compile_nothing_for_the_next_banks():
+    one, run = fit(streaming(None, 160), keep_history=True), streaming(8, 160)
+    states = [fit(streaming(8, 96)).state for _ in range(2)]
+    program = chunk_program(mesh_of(run.config), states[0])
+    known = program._cache_size()
+    eight = fit(run, keep_history=True)
+    assert program._cache_size() == known
+    assert [int(pay) for pay in one.history["pay"]] == [0, 0, 2, 2, 4]
+    np.testing.assert_allclose(one.history["pay"], eight.history["pay"], rtol=1e-6)
+    np.testing.assert_array_equal(one.history["episodes"], eight.history["episodes"])
+    for a, b in zip(numbers(one.state), numbers(eight.state), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Array
 
 from vibe_rl.env.base import Environment, Step
-from vibe_rl.env.wrappers import Wrapper, layers
+from vibe_rl.env.wrappers import Wrapper
 from vibe_rl.errors import ConfigError
 from vibe_rl.types import Key, PyTree
 
@@ -159,8 +159,3 @@ def walking(
     """
     walkers = np.arange(num_envs, dtype=np.int32), np.int32(num_envs)
     return WalkWrapper(env, leaf, n), WalkParams(env_params, np.uint32(seed), *walkers)
-
-
-def has_walk(env: Any) -> bool:
-    """Whether a walk is among the layers of an env."""
-    return any(isinstance(layer, WalkWrapper) for layer in layers(env))

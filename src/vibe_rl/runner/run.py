@@ -16,8 +16,9 @@ from vibe_rl.env.borders import BorderWrapper
 from vibe_rl.env.host import AnyEnvironment, HostEnvironment
 from vibe_rl.env.params import entries_of, first_entries, held_out, take_entries
 from vibe_rl.env.reductions import reductions
+from vibe_rl.env.walk import WalkWrapper
 from vibe_rl.env.whole_episodes import WholeEpisodesWrapper
-from vibe_rl.env.wrappers import layers
+from vibe_rl.env.wrappers import has_layer, layers
 from vibe_rl.errors import ConfigError
 from vibe_rl.run_dir.manifest import versions
 from vibe_rl.run_dir.plain import plain_text
@@ -255,7 +256,7 @@ def fit_for_rollouts(algorithm: Algorithm, env: AnyEnvironment) -> AnyEnvironmen
     """The env, which waits after each rollout's episode if the algorithm asks for whole ones.
 
     Raises:
-        ConfigError: it does, and the env is stepped by Python.
+        ConfigError: it does, and the env is stepped by Python or walks through a bank.
     """
     if not algorithm.whole_episodes:
         return env
@@ -263,6 +264,11 @@ def fit_for_rollouts(algorithm: Algorithm, env: AnyEnvironment) -> AnyEnvironmen
         raise ConfigError(
             "whole_episodes True needs an environment in JAX, and this one is stepped by Python: "
             "turn it off."
+        )
+    if has_layer(env, WalkWrapper):
+        raise ConfigError(
+            "whole_episodes True resets envs anew for every rollout, where a walk begins again: "
+            "leave out WalkWrapper, or turn it off."
         )
     return WholeEpisodesWrapper(env, algorithm.rollout_length)
 
