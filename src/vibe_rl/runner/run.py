@@ -1,6 +1,5 @@
 """A run before it begins: what it will do, and whether it can work at all."""
 
-import dataclasses
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
@@ -8,32 +7,32 @@ from functools import cached_property, partial
 from typing import Any
 
 import jax
-import jax.numpy as jnp
-from jax.sharding import Mesh
 
 from vibe_rl.algorithms.base import Algorithm, Stage
 from vibe_rl.env.borders import BorderWrapper
 from vibe_rl.env.host import AnyEnvironment, HostEnvironment
-from vibe_rl.env.params import entries_of, first_entries, held_out, take_entries
+from vibe_rl.env.params import entries_of, first_entries, take_entries
 from vibe_rl.env.reductions import reductions
-from vibe_rl.env.walk import WalkWrapper
-from vibe_rl.env.whole_episodes import WholeEpisodesWrapper
-from vibe_rl.env.wrappers import has_layer, layers
 from vibe_rl.errors import ConfigError
 from vibe_rl.run_dir.manifest import versions
 from vibe_rl.run_dir.plain import plain_text
 from vibe_rl.runner.config import RunnerConfig, check_budget, check_runner
-from vibe_rl.runner.env_checks import check_structure, fit_for_training
+from vibe_rl.runner.env_checks import fit_for_training
 from vibe_rl.runner.env_params import EnvParamsSchedule, params_at, params_of, restarts_at
 from vibe_rl.runner.eval_metrics import EvalMetric, measured, unfit_metrics
 from vibe_rl.runner.evaluation import Evaluation, Extent
 from vibe_rl.runner.evaluator import said_of_episodes
-from vibe_rl.runner.executor import ON_DEVICE, Beginning, Executor
-from vibe_rl.runner.host_env import WITH_HOST_ENVS
-from vibe_rl.runner.hybrid import WITH_HOST_RING, has_host_ring
+from vibe_rl.runner.executor import Beginning, Executor
 from vibe_rl.runner.loop import Chunk, Piece, TrainState, training
 from vibe_rl.runner.params_memory import check_params_memory, copies_of
-from vibe_rl.runner.placement import check_divides, mesh_of, on_mesh
+from vibe_rl.runner.placement import mesh_of
+from vibe_rl.runner.run_parts import (
+    check_schedule,
+    choose_executor,
+    describe_run,
+    fit_for_rollouts,
+    params_of_evaluation,
+)
 from vibe_rl.runner.schedule import Longest, Stops, Timetable
 from vibe_rl.runner.streams import RunKey, Seed, evaluation_key, stream
 from vibe_rl.system.processes import check_same, run_together
@@ -252,27 +251,6 @@ def prepare(
     return run
 
 
-def fit_for_rollouts(algorithm: Algorithm, env: AnyEnvironment) -> AnyEnvironment:
-    """The env, which waits after each rollout's episode if the algorithm asks for whole ones.
-
-    Raises:
-        ConfigError: it does, and the env is stepped by Python or walks through a bank.
-    """
-    if not algorithm.whole_episodes:
-        return env
-    if isinstance(env, HostEnvironment):
-        raise ConfigError(
-            "whole_episodes True needs an environment in JAX, and this one is stepped by Python: "
-            "turn it off."
-        )
-    if has_layer(env, WalkWrapper):
-        raise ConfigError(
-            "whole_episodes True resets envs anew for every rollout, where a walk begins again: "
-            "leave out WalkWrapper, or turn it off."
-        )
-    return WholeEpisodesWrapper(env, algorithm.rollout_length)
-
-
 def prepare_together(prepare: Callable[[], Run]) -> Run:
     """The run to train, which each process prepares; what is refused in one is refused in all.
 
@@ -297,31 +275,6 @@ def check_memory(run: Run) -> None:
     check_params_memory(run.env, run.first_params, run.eval_params, copies, n_devices)
 
 
-def choose_executor(
-    algorithm: Algorithm, env: AnyEnvironment, mesh: Mesh | None, num_envs: int
-) -> Executor:
-    """By who has a part in the run: several devices, Python, the host's memory, or one device.
-
-    Raises:
-        ConfigError: the envs cannot be split over the devices.
-    """
-    if mesh is not None:
-        check_divides(env, num_envs, mesh)
-        return on_mesh(mesh)
-    if isinstance(env, HostEnvironment):
-        return WITH_HOST_ENVS
-    return WITH_HOST_RING if has_host_ring(algorithm) else ON_DEVICE
-
-
-def params_of_evaluation(env: AnyEnvironment, first_params: PyTree, given: PyTree) -> PyTree:
-    """Those given, those that the env holds out, or those that all envs share; see `prepare`."""
-    if given is not None:
-        check_structure(env, given, env.default_params())
-        return given
-    of_env = held_out(env, first_params)
-    return shared_params(env, first_params) if of_env is None else of_env
-
-
 def check_evaluation(run: Run) -> None:
     """Raises ConfigError for metrics of evaluations, or params of episodes, that cannot work."""
     on_host = isinstance(run.env, HostEnvironment)
@@ -331,25 +284,6 @@ def check_evaluation(run: Run) -> None:
     entries_of(run.env, run.eval_params)
 
 
-def check_schedule(env: AnyEnvironment, env_params: PyTree) -> None:
-    """Raises ConfigError if a schedule restarts envs that Python steps."""
-    restarts = isinstance(env_params, EnvParamsSchedule) and env_params.restarts
-    if restarts and isinstance(env, HostEnvironment):
-        raise ConfigError(
-            "restarts True of a schedule of env_params needs an environment in JAX, and this one "
-            "is stepped by Python: leave it out."
-        )
-
-
-def shared_params(env: AnyEnvironment, env_params: PyTree) -> PyTree:
-    """The params that all envs share; where each has a value of its own, the env's default."""
-    return jax.tree.map(
-        lambda x, default: default if jnp.ndim(x) > jnp.ndim(default) else x,
-        env_params,
-        env.default_params(),
-    )
-
-
 def check_warmup(run: Run) -> None:
     """Raises ConfigError if the budget ends before the algorithm itself runs."""
     if run.warmup_updates >= run.n_updates:
@@ -357,16 +291,3 @@ def check_warmup(run: Run) -> None:
             f"warmup_steps {run.config.warmup_steps} leave nothing of total_timesteps "
             f"{run.config.total_timesteps} to learn in: give a shorter warm-up or a larger budget."
         )
-
-
-def describe_run(algorithm: Algorithm, env: Any, config: RunnerConfig) -> dict[str, Any]:
-    """What is recorded of a run that no `TrainConfig` describes, under the same names."""
-    *_, env = layers(env)  # the one below all wrappers
-    return {
-        "algorithm": type(algorithm).__name__.lower(),
-        "env_id": getattr(env, "env_id", type(env).__name__),
-        "env_kwargs": getattr(env, "env_kwargs", {}),
-        "env_schedule": None,  # none that has a name
-        "algo": dataclasses.asdict(algorithm.config),
-        "runner": dataclasses.asdict(config),
-    }
