@@ -155,17 +155,26 @@ def collect(
 ) -> tuple[TrainState, Experience]:
     """Steps every env `rollout_length` times; experience has leaves `[T, N, ...]`."""
     num_envs = jax.tree.leaves(state.obs)[0].shape[0]
-    act_all = jax.vmap(algorithm.act, in_axes=(None, 0, 0))
-
-    def act(env_state: PyTree, obs: PyTree, keys: Array) -> tuple[PyTree, PyTree]:
-        return act_all(state.agent_state, obs, keys)
-
     keys = rollout_keys(algorithm, state.agent_state, key, num_envs)
-    return play(act, env, env_params, state, keys)
+    return play(acts_of(algorithm, state.agent_state), env, env_params, state, keys)
+
+
+Act = Callable[[PyTree, PyTree, Array], tuple[PyTree, PyTree]]
+"""`act(env_state, obs, keys)`: the actions of all envs, and their extras."""
+
+
+def acts_of(algorithm: Stage, agent_state: PyTree) -> Act:
+    """How an agent acts in all envs."""
+    act_all = jax.vmap(algorithm.act, in_axes=(None, 0, 0))
+    return lambda env_state, obs, keys: act_all(agent_state, obs, keys)
+
+
+Collect = Callable[..., tuple[TrainState, Experience]]
+"""See `collect`."""
 
 
 def play(
-    act: Callable[[PyTree, PyTree, Array], tuple[PyTree, PyTree]],
+    act: Act,
     env: Environment,
     env_params: PyTree,
     state: TrainState,
@@ -174,7 +183,7 @@ def play(
     """Steps every env once for each row of keys; experience has leaves `[T, N, ...]`.
 
     Args:
-        act: `act(env_state, obs, keys)`, the actions of all envs and their extras.
+        act: see `Act`.
         env: resets itself and counts its episodes.
         env_params: see `params_axes`.
         state: where it begins.
@@ -230,7 +239,11 @@ class UpdateMetrics(NamedTuple):
 
 
 def iteration(
-    algorithm: Stage, env: Environment, env_params: PyTree, state: TrainState
+    algorithm: Stage,
+    env: Environment,
+    env_params: PyTree,
+    state: TrainState,
+    collect: Collect = collect,
 ) -> tuple[TrainState, UpdateMetrics]:
     """Collects a rollout and learns from it."""
     key, collect_key, update_key = jax.random.split(state.key, 3)
@@ -271,10 +284,12 @@ def iterations(
     state: TrainState,
     n_updates: int | Array,
     each_episode: bool = False,
+    collect: Collect = collect,
 ) -> tuple[TrainState, MetricTable]:
     """`n_updates` iterations; the number is traced, so one program serves every length."""
     algorithm, n_updates = narrow((algorithm, n_updates))
-    once = jax.jit(partial(iteration, algorithm, env, env_params))  # traced once, used twice
+    once = partial(iteration, algorithm, env, env_params, collect=collect)
+    once = jax.jit(once)  # traced once, used twice
     measured = jax.eval_shape(once, state)[1]
     names, (n_figures, steps) = tuple(measured.metrics), measured.episodes.shape
 

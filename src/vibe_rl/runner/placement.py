@@ -6,7 +6,7 @@ from typing import Any
 
 import jax
 import numpy as np
-from jax.sharding import Mesh, NamedSharding
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array
 
 from vibe_rl.algorithms.base import Algorithm
@@ -16,24 +16,30 @@ from vibe_rl.errors import ConfigError
 from vibe_rl.runner.config import RunnerConfig, devices_of
 from vibe_rl.runner.evaluation import Evaluation
 from vibe_rl.runner.executor import Beginning, Executor, evaluate_on_device, shapes_on_device
+from vibe_rl.runner.hybrid import learner_of
 from vibe_rl.runner.loop import (
     HOW,
     RESTART,
+    Experience,
     MetricTable,
     TrainState,
+    acts_of,
     iterations,
     jit_start_with,
+    play,
     restart,
     restarted,
+    rollout_keys,
 )
 from vibe_rl.sharding import (
+    DATA_AXIS,
     available_devices,
     data_sharding,
     fsdp_sharding,
     make_mesh,
     replicate_sharding,
 )
-from vibe_rl.types import PyTree
+from vibe_rl.types import Key, PyTree
 
 
 def mesh_of(config: RunnerConfig) -> Mesh | None:
@@ -175,7 +181,41 @@ def chunk_program(mesh: Mesh, state: TrainState) -> Any:
 @lru_cache(maxsize=16)
 def _chunk_program(mesh: Mesh, leaves: tuple[NamedSharding, ...], structure: Any) -> Any:
     placed = jax.tree.unflatten(structure, leaves)
-    return jax.jit(iterations, out_shardings=(placed, replicate_sharding(mesh)), **HOW)
+    program = partial(iterations, collect=partial(collect_on_mesh, mesh))
+    return jax.jit(program, out_shardings=(placed, replicate_sharding(mesh)), **HOW)
+
+
+def collect_on_mesh(
+    mesh: Mesh, stage: Any, env: Any, env_params: PyTree, state: TrainState, key: Key
+) -> tuple[TrainState, Experience]:
+    """See `loop.collect`; each device steps its envs as if there were no others.
+
+    XLA alone would let the devices meet at every loop inside of an env that ends by a condition.
+    Metrics of steps are `[T, n_devices]`, each device's own.
+    """
+    acting = learner_of(stage).portable(state.agent_state)
+    num_envs = jax.tree.leaves(state.obs)[0].shape[0]
+    keys = rollout_keys(stage, acting, key, num_envs)
+
+    def local(stage: Any, env_params: PyTree, part: TrainState, keys: Any) -> Any:
+        part, rollout = play(acts_of(stage, part.agent_state), env, env_params, part, keys)
+        metrics = {name: x[:, None] for name, x in rollout.metrics.items()}
+        return (part.env_state, part.obs), rollout._replace(metrics=metrics)
+
+    whole, envs, steps = PartitionSpec(), PartitionSpec(DATA_AXIS), PartitionSpec(None, DATA_AXIS)
+    axes = params_axes(env, env_params)
+    of_params = jax.tree.map(lambda axis: whole if axis is None else envs, axes, is_leaf=no)
+    of_state = TrainState(whole, envs, envs, whole)  # type: ignore[arg-type]
+    program = jax.shard_map(
+        local,
+        mesh=mesh,
+        in_specs=(whole, of_params, of_state, steps),
+        out_specs=((envs, envs), steps),
+        check_vma=False,
+    )
+    part = state._replace(agent_state=acting)
+    (env_state, obs), rollout = program(stage, env_params, part, keys)
+    return state._replace(env_state=env_state, obs=obs), rollout
 
 
 def get_num_devices(requested: int | None = None) -> int:
