@@ -132,7 +132,8 @@ def start_on_mesh(
         where = placement(beginning.algorithm, restored, mesh)
         return nullcontext(jax.device_put(restored, where))
     program = _start_program(*shardings_of(shapes_on_mesh(mesh, beginning)))
-    return nullcontext(beginning.make(program))
+    env_params = place_on_mesh(mesh, beginning.env, beginning.env_params)
+    return nullcontext(beginning._replace(env_params=env_params).make(program))
 
 
 def run_chunk_on_mesh(
