@@ -45,7 +45,7 @@ def take_entries(env: Any, env_params: PyTree, index: Any) -> PyTree:
     """The params of one env or episode, or of those that `index` says, beside what all share."""
     own = params_axes(env, env_params)
     return jax.tree.map(
-        lambda axis, x: x if axis is None else x[index], own, env_params, is_leaf=no
+        lambda axis, x: x if axis is None else x[index], own, env_params, is_leaf=is_shared
     )
 
 
@@ -63,13 +63,13 @@ def first_entries(env: Any, env_params: PyTree, n: int) -> PyTree:
     return take_entries(env, env_params, slice(n))
 
 
-def no(axis: Any) -> bool:
-    """Whether it is None, which is a leaf of `params_axes`."""
+def is_shared(axis: Any) -> bool:
+    """Whether a leaf of `params_axes` says that all share it."""
     return axis is None
 
 
-def held_out(env: Any, env_params: PyTree) -> PyTree:
-    """The params of an evaluation of all that an env holds out; None if it holds out nothing.
+def held_out(env: Any, env_params: PyTree, otherwise: PyTree = None) -> PyTree:
+    """The params of an evaluation of all that an env holds out; `otherwise` if that is nothing.
 
     An env, or a layer around it, offers them with a method `held_out(params)`, which gets the
     params of training. Leaves with a leading axis have an entry for each episode.
@@ -78,6 +78,6 @@ def held_out(env: Any, env_params: PyTree) -> PyTree:
     if own is not None:
         return own(env_params)
     if not isinstance(env, Wrapper):
-        return None
+        return otherwise
     inner = held_out(env.env, env.inner_params(env_params))
-    return None if inner is None else env.with_inner_params(env_params, inner)
+    return otherwise if inner is None else env.with_inner_params(env_params, inner)

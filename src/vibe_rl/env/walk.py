@@ -70,7 +70,7 @@ class WalkParams(NamedTuple):
     inner: PyTree
     seed: Any = np.uint32(0)
     walker: Any = np.int32(0)  # [num_envs], from 0
-    walkers: Any = np.int32(1)  # who share a walk: each takes every so manieth turn
+    walkers: Any = np.int32(1)  # who share a walk and take its turns in turn
 
 
 class WalkState(NamedTuple):

@@ -6,7 +6,6 @@ from dataclasses import replace
 from vibe_rl.configs.env_schedules import scheduled
 from vibe_rl.configs.train_config import ALGORITHMS, TrainConfig, algorithm_name, to_dict
 from vibe_rl.env import AutoResetWrapper, HostEnvironment, make
-from vibe_rl.env.host import AnyEnvironment
 from vibe_rl.env.params import held_out
 from vibe_rl.errors import ConfigError, check_kind
 from vibe_rl.run_dir.files import absolute
@@ -14,7 +13,6 @@ from vibe_rl.runner.config import check_checkpoints_used, is_given, with_num_env
 from vibe_rl.runner.from_config import prepare_from_config
 from vibe_rl.runner.run import Run, prepare_together
 from vibe_rl.system.folders import same_directory
-from vibe_rl.types import PyTree
 
 
 @same_directory()
@@ -34,16 +32,9 @@ def build(config: TrainConfig) -> Run:
         params,
         config.algo,
         config.runner,
-        eval_params=None if params is env_params else unscheduled(env, env_params),
+        eval_params=None if params is env_params else held_out(env, env_params, env_params),
         description=to_dict(as_recorded(config)),
     )
-
-
-def unscheduled(env: AnyEnvironment, env_params: PyTree) -> PyTree:
-    """The params of evaluations where those of training are scheduled: what `env` holds out, or
-    those that it would have without the schedule."""
-    of_env = held_out(env, env_params)
-    return env_params if of_env is None else of_env
 
 
 def as_recorded(config: TrainConfig) -> TrainConfig:

@@ -254,8 +254,7 @@ def evaluate_env(
     """
     check_episodes(episodes)
     env, env_params = make(env_id)
-    of_env = held_out(env, env_params)
-    env_params = env_params if of_env is None else of_env
+    env_params = held_out(env, env_params, env_params)
     n_episodes = episodes or entries_of(env, env_params) or 100
     env_params = first_entries(env, env_params, n_episodes)
     player = actor_named(actor, env, env_params)

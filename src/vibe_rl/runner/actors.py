@@ -125,7 +125,7 @@ def evaluate_actor(
     if isinstance(env, HostEnvironment):
         return results_of(_play_on_host(player, env, key, n_episodes, max_steps))
     how = {"n_episodes": n_episodes, "max_steps": max_steps}
-    play = partial(_play_on_device, player, env, env_params, key, **how)
+    play = partial(_play_on_device, player, env, jax.device_put(env_params), key, **how)
     rounds = [jax.device_get(play(indices)) for indices in rounds_of(n_episodes, lanes)]
     return summary_of_rounds(rounds, n_episodes)
 

@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from vibe_rl.env.params import no, params_axes
+from vibe_rl.env.params import is_shared, params_axes
 from vibe_rl.errors import ConfigError
 from vibe_rl.runner.env_params import EnvParamsSchedule
 from vibe_rl.system.memory import format_bytes, free_on_device
@@ -45,7 +45,7 @@ def bytes_to_place(env: Any, first_params: PyTree, copies: int, n_devices: int) 
     """What is still to be allocated of one memory: of a device, or of a host that pretends some."""
     cpu, needed = jax.default_backend() == "cpu", 0
     leaves = jax.tree.leaves(first_params)
-    axes = jax.tree.leaves(params_axes(env, first_params), is_leaf=no)
+    axes = jax.tree.leaves(params_axes(env, first_params), is_leaf=is_shared)
     for leaf, axis in zip(leaves, axes, strict=True):
         there = isinstance(leaf, jax.Array) and n_devices == 1
         whole = bytes_of_leaf(leaf) * (copies - there)

@@ -11,7 +11,7 @@ from jaxtyping import Array
 
 from vibe_rl.algorithms.base import Algorithm
 from vibe_rl.env.host import AnyEnvironment, HostEnvironment
-from vibe_rl.env.params import no, params_axes
+from vibe_rl.env.params import is_shared, params_axes
 from vibe_rl.errors import ConfigError
 from vibe_rl.runner.config import RunnerConfig, devices_of
 from vibe_rl.runner.evaluation import Evaluation
@@ -99,7 +99,7 @@ def place_on_mesh(mesh: Mesh, env: AnyEnvironment, env_params: PyTree) -> PyTree
     data, whole = data_sharding(mesh), replicate_sharding(mesh)
     axes = params_axes(env, env_params)
     return jax.tree.map(
-        lambda axis, x: put(x, whole if axis is None else data), axes, env_params, is_leaf=no
+        lambda axis, x: put(x, whole if axis is None else data), axes, env_params, is_leaf=is_shared
     )
 
 
@@ -205,7 +205,7 @@ def collect_on_mesh(
 
     whole, envs, steps = PartitionSpec(), PartitionSpec(DATA_AXIS), PartitionSpec(None, DATA_AXIS)
     axes = params_axes(env, env_params)
-    of_params = jax.tree.map(lambda axis: whole if axis is None else envs, axes, is_leaf=no)
+    of_params = jax.tree.map(lambda axis: whole if axis is None else envs, axes, is_leaf=is_shared)
     of_state = TrainState(whole, envs, envs, whole)  # type: ignore[arg-type]
     program = jax.shard_map(
         local,

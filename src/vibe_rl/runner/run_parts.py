@@ -66,8 +66,7 @@ def params_of_evaluation(env: AnyEnvironment, first_params: PyTree, given: PyTre
     if given is not None:
         check_structure(env, given, env.default_params())
         return given
-    of_env = held_out(env, first_params)
-    return shared_params(env, first_params) if of_env is None else of_env
+    return held_out(env, first_params, shared_params(env, first_params))
 
 
 def check_schedule(env: AnyEnvironment, env_params: PyTree) -> None:
