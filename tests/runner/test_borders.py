@@ -26,6 +26,7 @@ from vibe_rl.runner.many.fit import fit_many
 from vibe_rl.runner.many.runs import side_by_side
 from vibe_rl.runner.params_memory import bytes_to_place, check_params_memory, describe_params
 from vibe_rl.runner.placement import chunk_program, mesh_of
+from vibe_rl.runner.restarting import jit_restart
 from vibe_rl.runner.train_dqn import dqn
 from vibe_rl.runner.train_ppo import ppo
 
@@ -170,9 +171,9 @@ def test_one_device_and_eight_agree_and_compile_nothing_for_the_next_banks():
 
 def test_a_bank_of_the_same_shape_compiles_nothing():
     fit(prepared(total_timesteps=16))
-    before = [program._cache_size() for program in (loop.run_chunk, loop.jit_restart)]
+    before = [program._cache_size() for program in (loop.run_chunk, jit_restart)]
     fit(prepared(seed=3))
-    after = [program._cache_size() for program in (loop.run_chunk, loop.jit_restart)]
+    after = [program._cache_size() for program in (loop.run_chunk, jit_restart)]
     assert after[0] == before[0]
     assert after[1] <= 1 + before[1]
 

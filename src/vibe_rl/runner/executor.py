@@ -16,7 +16,8 @@ from vibe_rl.env.base import Environment
 from vibe_rl.env.host import AnyEnvironment
 from vibe_rl.runner.evaluation import Evaluation, Extent, in_pieces
 from vibe_rl.runner.evaluator import jit_begin_evaluation, jit_continue_evaluation
-from vibe_rl.runner.loop import MetricTable, TrainState, jit_start, restarted, run_chunk
+from vibe_rl.runner.loop import MetricTable, TrainState, jit_start, run_chunk
+from vibe_rl.runner.restarting import restarted
 from vibe_rl.types import Key, PyTree
 
 
@@ -56,7 +57,7 @@ class Executor(NamedTuple):
     place: Callable[[AnyEnvironment, PyTree], PyTree]
     """`place(env, env_params)`: the params where the envs are, so that no chunk sends them."""
     restart: Callable[..., TrainState] = restarted
-    """See `loop.restarted`."""
+    """See `restarting.restarted`."""
     savable: Callable[[TrainState], TrainState] = unchanged
     """The part of a state that a checkpoint can hold."""
     waits: bool = False

@@ -29,6 +29,7 @@ from vibe_rl.runner.episodes import (
     reduce_steps,
     summarize_episodes,
 )
+from vibe_rl.runner.restarting import restarted
 from vibe_rl.sharding import wait_for
 from vibe_rl.types import AnyArray, Key, Keys, PyTree, Transition, description, narrow, static
 
@@ -109,33 +110,6 @@ def start(
     agent_key, env_key, key = jax.random.split(key, 3)
     obs, env_state = reset_all(env, env_params, env_key, num_envs=num_envs)
     return TrainState(prng.drawn_once(algorithm.init, agent_key), env_state, obs, key)
-
-
-def restart(
-    env: Environment, env_params: PyTree, key: Key, *, num_envs: int
-) -> tuple[PyTree, PyTree, Key]:
-    """Observations and states of fresh envs in a run under way, and its next key."""
-    env_key, key = jax.random.split(key)
-    return *reset_all(env, env_params, env_key, num_envs=num_envs), key
-
-
-RESTART: dict[str, Any] = {"static_argnames": ("env", "num_envs")}
-"""How `restart` is compiled."""
-
-jit_restart = jax.jit(restart, **RESTART)
-"""`restart`, compiled for one device."""
-
-
-def restarted(
-    env: Environment,
-    env_params: PyTree,
-    state: TrainState,
-    program: Callable[..., tuple[PyTree, PyTree, Key]] = jit_restart,
-) -> TrainState:
-    """The state with fresh envs in the place of all that are under way."""
-    num_envs = jax.tree.leaves(state.obs)[0].shape[state.key.ndim]  # past the axis of many agents
-    obs, env_state, key = program(env, env_params, state.key, num_envs=num_envs)
-    return state._replace(obs=obs, env_state=env_state, key=key)
 
 
 jit_start_with = partial(

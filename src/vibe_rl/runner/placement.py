@@ -19,7 +19,6 @@ from vibe_rl.runner.executor import Beginning, Executor, evaluate_on_device, sha
 from vibe_rl.runner.hybrid import learner_of
 from vibe_rl.runner.loop import (
     HOW,
-    RESTART,
     Experience,
     MetricTable,
     TrainState,
@@ -27,10 +26,9 @@ from vibe_rl.runner.loop import (
     iterations,
     jit_start_with,
     play,
-    restart,
-    restarted,
     rollout_keys,
 )
+from vibe_rl.runner.restarting import RESTART, restart, restarted
 from vibe_rl.sharding import (
     DATA_AXIS,
     available_devices,

@@ -24,14 +24,12 @@ from vibe_rl.runner.evaluator import begin_evaluation, continue_evaluation
 from vibe_rl.runner.executor import ON_DEVICE, Beginning, Executor
 from vibe_rl.runner.loop import (
     HOW,
-    RESTART,
     TrainState,
     iterations,
     jit_start_with,
-    restart,
-    restarted,
     start,
 )
+from vibe_rl.runner.restarting import RESTART, restart, restarted
 from vibe_rl.runner.run import Run
 from vibe_rl.types import PyTree
 
