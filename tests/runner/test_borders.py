@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from probes import Bank, Banked
-from training import run_training
+from training import numbers, run_training
 from vibe_rl.algorithms.dqn import DQNConfig
 from vibe_rl.algorithms.ppo import PPOConfig
 from vibe_rl.env import AutoResetWrapper
@@ -61,14 +61,6 @@ def prepared(schedule=SCHEDULE, env=ENV, config=CONFIG, **changes):
 
 def history(run):
     return fit(run, keep_history=True).history
-
-
-def numbers(tree):
-    leaves = jax.tree.leaves(tree)
-    is_key = [jnp.issubdtype(x.dtype, jax.dtypes.prng_key) for x in leaves]
-    return [
-        np.asarray(jax.random.key_data(x) if k else x) for x, k in zip(leaves, is_key, strict=True)
-    ]
 
 
 def assert_identical(one, other):

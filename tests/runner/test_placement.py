@@ -7,13 +7,12 @@ from dataclasses import replace
 from functools import cache
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from communication import unordered
 from processes import environ
-from training import run_training
+from training import numbers, run_training
 from vibe_rl.algorithms.dqn import DQNConfig
 from vibe_rl.algorithms.ppo import PPOConfig
 from vibe_rl.algorithms.sac import SACConfig
@@ -67,15 +66,6 @@ def prepared(kind, n_devices, n_shards=D, **changes):
     algorithm = builder(env, env_params, config, replace(runner, num_devices=n_shards))
     runner = replace(runner, num_devices=n_devices)
     return prepare(algorithm, env, env_params, runner, config.num_envs)
-
-
-def numbers(state):
-    """The leaves as arrays of the host."""
-    leaves = jax.tree.leaves(state)
-    is_key = [jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key) for leaf in leaves]
-    return [
-        np.asarray(jax.random.key_data(x) if k else x) for x, k in zip(leaves, is_key, strict=True)
-    ]
 
 
 def one_update(kind, n_devices):
