@@ -141,6 +141,7 @@ def test_metrics_of_the_users_own_belong_to_each_of_many_agents():
     ("metrics", "sentence"),
     [
         ({"scenario": len}, "'scenario' has a name that is taken"),
+        ({"scenario_mean": len}, "'scenario_mean' has a name that is taken"),
         ({"return": len}, "'return' has a name that is taken"),
     ],
 )
@@ -153,6 +154,14 @@ def test_a_metric_that_is_no_function_is_named():
     assert list(unfit_metrics({"success": 0.5, "odd": len}, set())) == [
         "eval_metrics success is 0.5: give a function."
     ]
+
+
+def test_a_mean_leaves_out_what_is_unknown_of_an_episode(agent):
+    scores = results_of(prepared().evaluation(agent, 1))
+    odd = lambda episodes: np.where(episodes["scenario"] % 2, 1.0, np.nan)  # noqa: E731
+    known = with_metrics(scores, {"odd": odd, "nothing": lambda _: np.full(N, np.nan)})
+    assert known.metrics["odd_mean"] == 1.0
+    assert np.isnan(known.metrics["nothing_mean"])
 
 
 def test_a_metric_of_another_shape_is_refused(agent):

@@ -21,21 +21,17 @@ OF_ROWS = (*OF_EPISODES, "return_std")
 
 def columns_of(scores: EvalMetrics) -> dict[str, np.ndarray]:
     """What is known of each episode, by its names in files."""
-    columns = dict(
-        zip(
-            OF_EPISODES,
-            (scores.episode_returns, scores.episode_lengths, scores.finished),
-            strict=True,
-        )
-    )
-    return {name: np.asarray(x) for name, x in (columns | scores.episode_metrics).items()}
+    found = scores.episode_returns, scores.episode_lengths, scores.finished
+    columns = dict(zip(OF_EPISODES, found, strict=True)) | scores.episode_metrics
+    return {name: np.asarray(x) for name, x in columns.items()}
 
 
 def with_metrics(scores: EvalMetrics, functions: Mapping[str, EvalMetric]) -> EvalMetrics:
     """The evaluation with metrics of the user's, under their names.
 
     A number for each episode is a column beside the env's, which later functions see, and its mean
-    is the metric `NAME_mean`; one number is the metric `NAME`. In rows both begin with `eval_`.
+    is the metric `NAME_mean`, of those that are not NaN; one number is the metric `NAME`. In rows
+    both begin with `eval_`.
 
     Raises:
         ConfigError: a function returns something else.
@@ -44,7 +40,7 @@ def with_metrics(scores: EvalMetrics, functions: Mapping[str, EvalMetric]) -> Ev
     for name, function in functions.items():
         value = np.asarray(function(columns), np.float32)
         if value.shape == columns["return"].shape:
-            columns[name], means[f"{name}_mean"] = value, np.nanmean(value)
+            columns[name], means[f"{name}_mean"] = value, jnp.nanmean(value)
         elif value.shape == ():
             means[name] = value
         else:

@@ -77,8 +77,9 @@ def begin_episode(
 
 
 def said_of_episodes(env: Environment) -> set[str]:
-    """The names of what an env says of its episodes."""
-    return {own.name for own in map(column, own_columns(env)) if own is not None}
+    """The names of what an env says of its episodes, of each and of all."""
+    own = [found for found in map(column, own_columns(env)) if found is not None]
+    return {name for each in own for name in (each.name, each.row_name)}
 
 
 def own_columns(env: Environment) -> list[str]:

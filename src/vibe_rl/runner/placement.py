@@ -5,6 +5,7 @@ from functools import lru_cache, partial
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array
@@ -108,7 +109,7 @@ def put(x: Any, sharding: NamedSharding) -> Any:
     """
     if jax.process_count() == 1:
         return jax.device_put(x, sharding)
-    whole = np.asarray(x)
+    whole = np.asarray(x, jnp.result_type(x))
     return jax.make_array_from_callback(whole.shape, sharding, lambda part: whole[part])
 
 
