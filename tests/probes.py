@@ -316,3 +316,53 @@ class Climber(Counter):
         episode["lowest"] = step.reward - 100.0 * (self.length - time)
         metrics = {"speed": step.reward, "top_speed": step.reward * time}
         return step._replace(info={"metrics": metrics, "episode": episode})
+
+
+class Bank(NamedTuple):
+    """What each scenario pays a step, and which one is played."""
+
+    pay: Any = np.arange(4, dtype=np.float32)
+    scenario: Any = np.int32(-1)  # any
+
+
+class InScenario(NamedTuple):
+    scenario: Any  # int32
+    pay: Any  # float32, copied from the bank
+    time: Any  # int32
+
+
+@dataclass(frozen=True)
+class Banked(Probe):
+    """Draws a scenario at reset and keeps what it needs of it; observes what it pays, and time."""
+
+    length: int = 5
+    ends: str = "truncated"
+
+    def default_params(self):
+        return Bank()
+
+    def observation_space(self, params):
+        return Box(-np.inf, np.inf, (2,))
+
+    def reset(self, key, params):
+        drawn = jax.random.randint(key, (), 0, len(params.pay), jnp.int32)
+        scenario = jnp.where(params.scenario < 0, drawn, params.scenario)
+        state = InScenario(scenario, jnp.float32(params.pay)[scenario], jnp.int32(0))
+        return self.seen(state), state
+
+    def seen(self, state):
+        return jnp.stack([state.pay, state.time / 10]).astype(jnp.float32)
+
+    def step(self, key, state, action, params):
+        after = state._replace(time=state.time + 1)
+        over, never = after.time >= self.length, jnp.array(False)
+        info = {"metrics": {"pay": state.pay}, "episode": {"scenario": state.scenario}}
+        return Step(self.seen(after), after, state.pay, never, over, info)
+
+
+class HoldsOut(Banked):
+    """Holds out five scenarios, which pay 10 to 14."""
+
+    def held_out(self, params):
+        pay = np.arange(10, 15, dtype=np.float32)
+        return params._replace(pay=pay, scenario=np.arange(5, dtype=np.int32))

@@ -174,6 +174,7 @@ RESERVED_METRICS = frozenset(
         "eval_finished",
         "q_start",
         "return_start",
+        *("data_time", "training_time", "eval_time", "log_time", "iter_time"),
         *("return_sum", "return_min", "return_max", "length_sum"),
         *("first_bad_reward", "first_bad_obs", "first_without_action"),
         *("loss", "total_loss", "actor_loss", "critic_loss", "alpha_loss"),

@@ -94,6 +94,27 @@ def test_the_next_params_are_computed_in_a_thread_of_their_own_before_they_are_n
         assert (params(5), params(11)) == (5.0, 10.0)
 
 
+def test_the_next_params_are_on_their_way_to_the_devices_before_they_are_needed():
+    sent = {begin: threading.Event() for begin in (0, 5, 10)}
+
+    def place(env_params):
+        sent[int(env_params)].set()
+        return env_params
+
+    with ParamsAhead(EnvParamsSchedule(np.float32, 5), np.float32(0.0), 12, place) as params:
+        assert params(0) == 0.0
+        assert sent[5].wait(10)
+        assert not sent[10].is_set()
+
+
+def test_params_that_stay_are_sent_once():
+    run = prepared(PARAMS)
+    calls = []
+    executor = run.executor._replace(place=lambda env, params: calls.append(params) or params)
+    fit(replace(run, executor=executor))
+    assert calls == [PARAMS]
+
+
 def test_what_a_schedule_raises_reaches_the_run():
     def at(update):
         if update:

@@ -11,7 +11,7 @@ from vibe_rl.algorithms.dqn import DQN, DQNConfig
 from vibe_rl.algorithms.ppo import PPO, PPOConfig
 from vibe_rl.env import AutoResetWrapper
 from vibe_rl.replay import Replay
-from vibe_rl.runner.evaluation import results_of
+from vibe_rl.runner.evaluation import Extent, results_of
 from vibe_rl.runner.evaluator import evaluate, greedy_action, jit_evaluate
 from vibe_rl.runner.executor import evaluate_on_device
 
@@ -43,7 +43,7 @@ def agent_of(slopes):
 
 def evaluate_agent(agent, env, n_episodes, max_steps):
     """As a run does it."""
-    return results_of(evaluate_on_device(*agent, env, PARAMS, KEY, n_episodes, max_steps))
+    return results_of(evaluate_on_device(*agent, env, PARAMS, KEY, Extent(n_episodes, max_steps)))
 
 
 @pytest.mark.parametrize("env", [ENV, AutoResetWrapper(ENV)])

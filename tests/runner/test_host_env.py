@@ -24,7 +24,7 @@ from vibe_rl.experiment import evaluate_run
 from vibe_rl.experiment.build import build
 from vibe_rl.run_dir import find_runs
 from vibe_rl.runner import RunnerConfig, fit, prepare
-from vibe_rl.runner.evaluation import results_of
+from vibe_rl.runner.evaluation import Extent, results_of
 from vibe_rl.runner.host_env import AT_ONCE, act, evaluate_host_envs, learn_then_act, open_envs
 from vibe_rl.runner.train_dqn import dqn
 from vibe_rl.runner.train_ppo import ppo
@@ -192,10 +192,10 @@ def test_an_evaluation_watches_each_env_until_its_first_episode_ends_or_max_step
     env = CountsAndPays()
     algorithm = dqn(OnHost(env), (), DQN, RUNNER)
     how = algorithm, algorithm.init(jax.random.key(0)), OnHost(env), (), jax.random.key(1)
-    many = results_of(evaluate_host_envs(*how, AT_ONCE + 1, 10))
+    many = results_of(evaluate_host_envs(*how, Extent(AT_ONCE + 1, 10)))
     assert many.finished.all()
     assert many.episode_lengths.tolist() == [3] * (AT_ONCE + 1)
-    one = results_of(evaluate_host_envs(*how, 1, 2))
+    one = results_of(evaluate_host_envs(*how, Extent(1, 2)))
     assert not one.finished.any()
     assert one.episode_lengths.tolist() == [2]
 

@@ -7,20 +7,19 @@ from dataclasses import replace
 from functools import cache, partial
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from communication import unordered
 from probes import Guided
 from processes import environ
-from training import run_training
+from training import numbers, run_training
 from vibe_rl.algorithms.bc_sac import BCSAC, BCSACConfig
 from vibe_rl.algorithms.dqn import DQNConfig
 from vibe_rl.algorithms.ppo import PPOConfig
 from vibe_rl.algorithms.sac import SACConfig
 from vibe_rl.cli import main
-from vibe_rl.env import AutoResetWrapper, make
+from vibe_rl.env import AutoResetWrapper, CartPole, make
 from vibe_rl.errors import ConfigError
 from vibe_rl.metrics import read_metrics
 from vibe_rl.run_dir import RunDir, find_runs
@@ -74,15 +73,6 @@ def prepared(kind, n_devices, n_shards=D, **changes):
     algorithm = builder(env, env_params, config, replace(runner, num_devices=n_shards))
     runner = replace(runner, num_devices=n_devices)
     return prepare(algorithm, env, env_params, runner, config.num_envs)
-
-
-def numbers(state):
-    """The leaves as arrays of the host."""
-    leaves = jax.tree.leaves(state)
-    is_key = [jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key) for leaf in leaves]
-    return [
-        np.asarray(jax.random.key_data(x) if k else x) for x, k in zip(leaves, is_key, strict=True)
-    ]
 
 
 def one_update(kind, n_devices):
@@ -148,6 +138,28 @@ def test_gradients_are_reduced_once_and_no_rollout_is_gathered(kind):
     sums = [shape for kind, shape in found if kind == "all-reduce"]
     gradients = [shape for shape in sums if len(re.findall(r"f32\[\d", shape)) > 3]
     assert len(gradients) == 1 + (kind == "bc_sac")  # of either half of it
+
+
+class SearchesForSteps(CartPole):
+    """Looks for something in a loop of which only the state knows how long it takes."""
+
+    def step(self, key, state, action, params):
+        after = super().step(key, state, action, params)
+        found = jax.lax.while_loop(lambda x: x < 1.0, lambda x: x + 0.5, after.obs[0])
+        return after._replace(info={"metrics": {"found": found}})
+
+
+def test_a_loop_inside_of_an_env_does_not_let_devices_meet():
+    env = AutoResetWrapper(SearchesForSteps())
+    runner = replace(RUNNER, num_devices=D)
+    algorithm = ppo(env, env.default_params(), PPO, runner)
+    run = prepare(algorithm, env, env.default_params(), runner, PPO.num_envs)
+    state = run.shapes()
+    how = run.algorithm, run.env, run.env_params, state, 3, False
+    found = collectives(chunk_program(mesh_of(run.config), state).lower(*how).compile())
+    plain = collectives(compiled("ppo", False))
+    conditions, others = ([x for _, x in each if x == "pred[]"] for each in (found, plain))
+    assert len(conditions) == len(others), "one more would be the loop's, joined over devices"
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -21,7 +21,7 @@ from vibe_rl.env import (
 )
 from vibe_rl.errors import ConfigError
 from vibe_rl.runner import recording
-from vibe_rl.runner.evaluation import results_of
+from vibe_rl.runner.evaluation import Extent, results_of
 from vibe_rl.runner.executor import evaluate_on_device
 from vibe_rl.runner.recording import frames, record, write_gif
 
@@ -42,7 +42,7 @@ def recorded(env, params, max_steps=1000):
 
 def evaluated(env, params, max_steps=1000):
     algorithm, state = agent_for(env, params)
-    return results_of(evaluate_on_device(algorithm, state, env, params, KEY, 2, max_steps))
+    return results_of(evaluate_on_device(algorithm, state, env, params, KEY, Extent(2, max_steps)))
 
 
 def shaken(state, action, step, params):

@@ -32,6 +32,10 @@ class Wrapper:
         """The part of `params` that belongs to `env`: all of it, unless a layer adds its own."""
         return params
 
+    def with_inner_params(self, params: PyTree, inner: PyTree) -> PyTree:
+        """`params` with another part that belongs to `env`."""
+        return inner
+
     def inner_state(self, state: PyTree) -> PyTree:
         """The part of `state` that belongs to `env`: all of it, unless a layer adds its own."""
         return state
@@ -276,6 +280,10 @@ class ObsNormWrapper(ObservationWrapper):
     def inner_params(self, params: ObsNormParams) -> PyTree:
         """Without the statistics."""
         return params.inner
+
+    def with_inner_params(self, params: ObsNormParams, inner: PyTree) -> ObsNormParams:
+        """With the same statistics."""
+        return params._replace(inner=inner)
 
     def default_params(self) -> ObsNormParams:
         """Those of `env`, mean 0 and variance 1."""

@@ -9,6 +9,7 @@ import jax
 
 from vibe_rl.checkpoint import CheckpointManager, load_metadata, saved_steps
 from vibe_rl.configs.train_config import TrainConfig, experiment_name
+from vibe_rl.env.params import entries_of, first_entries, held_out
 from vibe_rl.env.registry import make
 from vibe_rl.errors import ConfigError
 from vibe_rl.experiment.build import (
@@ -222,7 +223,7 @@ def evaluate_run(
     if actor is not None and sample:
         raise ConfigError(f"sample is of the agent, and actor {actor} plays instead: give one.")
     run, agent_state, notes = load_run(path, best)
-    episodes = episodes or max(run.config.eval_episodes, 1)
+    episodes = episodes or max(run.n_eval_episodes, 1)
     enable_compilation_cache()
     key = evaluation_key(notes["seed"], notes["update"]) if seed is None else prng.key(seed)
     with jax.default_matmul_precision(run.config.matmul_precision):
@@ -232,18 +233,20 @@ def evaluate_run(
         if actor is not None:
             player = actor_named(actor, run.env, run.eval_params)
         how = {"n_episodes": episodes, "max_steps": run.config.eval_max_steps, "rng": key}
-        return evaluate_actor(player, run.env, run.eval_params, **how)
+        how |= {"lanes": run.config.eval_lanes}
+        return evaluate_actor(player, run.env, run.params_of_episodes(episodes), **how)
 
 
 def evaluate_env(
-    env_id: str, actor: str = RANDOM, episodes: int = 100, seed: int = 0
+    env_id: str, actor: str = RANDOM, episodes: int | None = None, seed: int = 0
 ) -> EvalMetrics:
     """Evaluates a player of an environment for which no run is needed.
 
     Args:
         env_id: see `vibe_rl.env.make`.
         actor: its name; see `vibe_rl.runner.actors`.
-        episodes: how many, each at most as long as in the evaluations of runs by default.
+        episodes: how many, each at most as long as in the evaluations of runs by default; None
+            plays all that the env holds out, or else 100.
         seed: of the episodes.
 
     Raises:
@@ -251,9 +254,12 @@ def evaluate_env(
     """
     check_episodes(episodes)
     env, env_params = make(env_id)
+    env_params = held_out(env, env_params, env_params)
+    n_episodes = episodes or entries_of(env, env_params) or 100
+    env_params = first_entries(env, env_params, n_episodes)
     player = actor_named(actor, env, env_params)
     enable_compilation_cache()
-    how = {"n_episodes": episodes, "max_steps": RunnerConfig().eval_max_steps}
+    how = {"n_episodes": n_episodes, "max_steps": RunnerConfig().eval_max_steps}
     return evaluate_actor(player, env, env_params, **how, rng=prng.key(seed))
 
 

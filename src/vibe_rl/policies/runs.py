@@ -61,7 +61,7 @@ def export_run(
     run, agent_state, notes = load_run(run_dir, best)
     about = {"run": about_run(run, run_dir, notes, best)}
     enable_compilation_cache()
-    what = run.algorithm, agent_state, run.env, run.eval_params, folder
+    what = run.algorithm, agent_state, run.env, run.params_of_episode(0), folder
     return export(*what, without=without, overwrite=overwrite, about=about)
 
 

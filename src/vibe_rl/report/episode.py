@@ -54,11 +54,12 @@ def _step(run: Run, notes: Any) -> int:
 def _record(run: Run, agent_state: PyTree, notes: Any) -> Recording:
     """The first episode of the evaluation that belongs to the checkpoint."""
     enable_compilation_cache()
-    episodes = max(run.config.eval_episodes, 1)
+    episodes = max(run.n_eval_episodes, 1)
     key = jax.random.split(evaluation_key(notes["seed"], notes["update"]), episodes)[0]
     max_steps = min(run.config.eval_max_steps, MOST_STEPS)
     with jax.default_matmul_precision(run.config.matmul_precision):
-        return record(run.algorithm, agent_state, run.env, run.eval_params, key, max_steps)
+        env_params = run.params_of_episode(0)
+        return record(run.algorithm, agent_state, run.env, env_params, key, max_steps)
 
 
 def _pictures(tape: Recording, run: Run) -> tuple[bytes, bytes]:
@@ -81,7 +82,7 @@ def _encoded(tape: Recording, run: Run, stride: int) -> tuple[bytes, bytes]:
     n_states = len(jax.tree.leaves(tape.states)[0])
     kept = sorted({*range(0, n_states, stride), n_states - 1})
     thinned = tape._replace(states=jax.tree.map(lambda x: x[kept], tape.states))
-    pictures = list(frames(thinned, run.env, run.eval_params))
+    pictures = list(frames(thinned, run.env, run.params_of_episode(0)))
     fps = min(max(FPS / stride, 5), FASTEST if stride > 1 else FPS)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "episode.gif")

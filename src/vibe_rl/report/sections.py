@@ -33,6 +33,7 @@ MEANING = {
     "evaluate": "evaluations",
     "save": "checkpoints",
     "host": "all else on the host",
+    "data": "waiting for env_params",
 }
 
 

@@ -15,11 +15,12 @@ from jaxtyping import Array
 from vibe_rl.env.actors import RANDOM, Actor, Random, actor_named, actors_of, choose_action
 from vibe_rl.env.base import Environment
 from vibe_rl.env.host import AnyEnvironment, HostEnvironment
+from vibe_rl.env.params import params_axes, reset_all, take_entries
 from vibe_rl.env.precision import fit_for_loop
-from vibe_rl.runner.evaluation import results_of
-from vibe_rl.runner.evaluator import EvalMetrics, Running, no_value, play_episodes
+from vibe_rl.runner.evaluation import results_of, rounds_of, summary_of_rounds
+from vibe_rl.runner.evaluator import Episodes, EvalMetrics, Running, no_value, play_episodes
 from vibe_rl.runner.host_env import Player, play_on_host
-from vibe_rl.runner.loop import Experience, TrainState, params_axes, play
+from vibe_rl.runner.loop import Experience, TrainState, play
 from vibe_rl.types import EitherKey, Key, PyTree, description, narrow, static, typed_key
 
 __all__ = [
@@ -81,22 +82,28 @@ def evaluate_actor(
     n_episodes: int,
     max_steps: int,
     rng: EitherKey,
+    lanes: int | None = None,
 ) -> EvalMetrics:
     """Plays `n_episodes` independent episodes, as `evaluate` does; compiled.
 
     Args:
         actor: who plays. Functions that are equal, and agents of one kind, share a program.
         env: with or without auto-reset, in JAX or on the host.
-        env_params: constants of the environment.
+        env_params: constants of the environment; leaves with a leading axis `[n_episodes]` give
+            each episode its own.
         n_episodes: episodes.
         max_steps: env steps after which an episode is cut short.
         rng: split into one key per episode: with the same one, all actors have the same episodes
             before them.
+        lanes: episodes that are played side by side, in JAX; None plays all at once.
     """
     key, player = typed_key(rng), as_tree(actor)
     if isinstance(env, HostEnvironment):
         return results_of(_play_on_host(player, env, key, n_episodes, max_steps))
-    return _play_on_device(player, env, env_params, key, n_episodes=n_episodes, max_steps=max_steps)
+    how = {"n_episodes": n_episodes, "max_steps": max_steps}
+    play = partial(_play_on_device, player, env, jax.device_put(env_params), key, **how)
+    rounds = [jax.device_get(play(indices)) for indices in rounds_of(n_episodes, lanes)]
+    return summary_of_rounds(rounds, n_episodes)
 
 
 def as_tree(actor: Actor) -> Any:
@@ -106,15 +113,24 @@ def as_tree(actor: Actor) -> Any:
 
 @partial(jax.jit, static_argnames=("env", "n_episodes", "max_steps"))
 def _play_on_device(
-    actor: Any, env: Environment, env_params: PyTree, key: Key, *, n_episodes: int, max_steps: int
-) -> EvalMetrics:
+    actor: Any,
+    env: Environment,
+    env_params: PyTree,
+    key: Key,
+    indices: Array | None,
+    *,
+    n_episodes: int,
+    max_steps: int,
+) -> Episodes:
     env = fit_for_loop(env)
 
-    def choose(running: Running) -> tuple[PyTree, Key]:
+    def choose(running: Running, env_params: PyTree) -> tuple[PyTree, Key]:
         key, act_key = jax.random.split(running.key)
         return choose_action(actor, env, running.obs, running.state, env_params, act_key), key
 
     keys = jax.random.split(key, n_episodes)
+    if indices is not None:
+        keys, env_params = keys[indices], take_entries(env, env_params, indices)
     return play_episodes(choose, env, env_params, keys, max_steps)
 
 
@@ -158,9 +174,7 @@ def _collect(
 ) -> Experience:
     env, axes = fit_for_loop(env), params_axes(env, env_params)
     reset_key, play_key, key = jax.random.split(key, 3)
-    reset = jax.vmap(env.reset, in_axes=(0, axes))
-    obs, env_state = reset(jax.random.split(reset_key, num_envs), env_params)
-
+    obs, env_state = reset_all(env, env_params, reset_key, num_envs=num_envs)
     act_all = jax.vmap(partial(choose_action, actor, env), in_axes=(0, 0, axes, 0))
 
     def act(env_state: PyTree, obs: PyTree, keys: Array) -> tuple[PyTree, tuple[()]]:

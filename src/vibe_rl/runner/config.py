@@ -117,6 +117,12 @@ class RunnerConfig(Typed):
     save_params: bool = False
     """Whether params_N.npz, what the agent acts with after N updates, lies in the run directory for
     every checkpoint."""
+    eval_lanes: int | None = number(None, least=1)
+    """Episodes of an evaluation that are played side by side, a round of them after another; None
+    plays all at once."""
+    log_times: bool = False
+    """Whether rows say where the seconds since the row before went: data_time waiting for
+    env_params, training_time, eval_time, log_time the host's other work, iter_time all."""
 
 
 def check_runner(config: RunnerConfig) -> None:

@@ -57,7 +57,8 @@ def check_env_params(env: Environment, env_params: PyTree, num_envs: int) -> Non
 
 def is_nan(leaf: Any) -> Any:
     """Which numbers of a leaf are NaN; no key and no integer is."""
-    return jnp.isnan(leaf) if jnp.issubdtype(jnp.result_type(leaf), jnp.inexact) else False
+    numpy = np if isinstance(leaf, np.ndarray) else jnp  # where it is, for a bank may be large
+    return numpy.isnan(leaf) if jnp.issubdtype(jnp.result_type(leaf), jnp.inexact) else False
 
 
 def check_structure(env: AnyEnvironment, env_params: PyTree, defaults: PyTree) -> None:

@@ -27,6 +27,13 @@ class EnvParamsSchedule:
     in a thread of its own."""
     every: int
     """Updates for which params stay; no chunk crosses a multiple of them."""
+    restarts: bool = False
+    """Whether another world begins with them, such as another bank of scenarios: episodes under way
+    are truncated there, and all envs are reset in the new params."""
+
+    def __post_init__(self):
+        if self.every < 1:
+            raise ConfigError(f"every {self.every} of a schedule of env_params: give at least 1.")
 
     def next_change(self, update: int) -> int:
         """The first update after `update` that has params of its own."""
@@ -40,17 +47,35 @@ def params_at(env_params: PyTree, update: int) -> PyTree:
     return env_params.at(update // env_params.every * env_params.every)
 
 
+def restarts_at(env_params: PyTree, update: int) -> bool:
+    """Whether fresh envs begin with an update, for its params bring another world."""
+    if not isinstance(env_params, EnvParamsSchedule) or not env_params.restarts:
+        return False
+    return update > 0 and update % env_params.every == 0
+
+
 class ParamsAhead:
-    """The env_params of every update, those of the next block computed while this one is used.
+    """The env_params of every update, those of the next block made while this one is used.
+
+    They are computed and on their way to the devices before they are needed, so that the devices
+    have two blocks, and for a moment three.
 
     Args:
         schedule: what computes them.
         first: those of update 0, which all others must have the shapes and types of.
         n_updates: of the run; nothing is computed beyond.
+        place: puts params where the envs are.
     """
 
-    def __init__(self, schedule: EnvParamsSchedule, first: PyTree, n_updates: int):
+    def __init__(
+        self,
+        schedule: EnvParamsSchedule,
+        first: PyTree,
+        n_updates: int,
+        place: Callable[[PyTree], PyTree] = lambda env_params: env_params,
+    ):
         self._schedule, self._first, self._n_updates = schedule, first, n_updates
+        self._place = place
         self._thread = ThreadPoolExecutor(max_workers=1)
         self._blocks: dict[int, Future[PyTree]] = {}  # by their first update
 
@@ -65,9 +90,9 @@ class ParamsAhead:
         return self._blocks[begin].result()
 
     def _block(self, begin: int) -> PyTree:
-        env_params = self._schedule.at(begin)
+        env_params = self._schedule.at(begin) if begin else self._first
         check_same_shapes(env_params, self._first, begin)
-        return env_params
+        return self._place(env_params)
 
     def __enter__(self) -> "ParamsAhead":
         return self
@@ -88,11 +113,12 @@ def check_same_shapes(env_params: PyTree, first: PyTree, update: int) -> None:
 
 @contextmanager
 def params_of(
-    env_params: PyTree, first: PyTree, n_updates: int
+    env_params: PyTree, first: PyTree, n_updates: int, place: Callable[[PyTree], PyTree]
 ) -> Iterator[tuple[Callable[[int], PyTree], Stops]]:
     """What gives the params of an update, of which `first` is the first's, and when they change."""
     if not isinstance(env_params, EnvParamsSchedule):
-        yield lambda update: env_params, ()
+        placed = place(env_params)
+        yield lambda update: placed, ()
         return
-    with ParamsAhead(env_params, first, n_updates) as ahead:
+    with ParamsAhead(env_params, first, n_updates, place) as ahead:
         yield ahead, (env_params.next_change,)

@@ -6,13 +6,16 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array
 
 from vibe_rl.env.base import Environment, Step
+from vibe_rl.env.params import entries_of, params_axes, take_entries
 from vibe_rl.env.precision import fit_for_loop
 from vibe_rl.env.reductions import column, named_columns
 from vibe_rl.env.traced import trace
 from vibe_rl.env.wrappers import EpisodeStatisticsWrapper
+from vibe_rl.errors import ConfigError
 from vibe_rl.types import AnyArray, EitherKey, Key, Number, PyTree, narrow, typed_key
 
 
@@ -56,8 +59,9 @@ class Running(NamedTuple):
     episodes: Episodes  # so far
 
 
-Choice = Callable[[Running], tuple[PyTree, Key]]
-"""The next action of a running episode, and the key that is left for what comes after."""
+Choice = Callable[[Running, PyTree], tuple[PyTree, Key]]
+"""The next action of a running episode in a world with these params, and the key that is left for
+what comes after."""
 
 
 def begin_episode(
@@ -70,6 +74,12 @@ def begin_episode(
     own = dict.fromkeys(own_columns(env), zero)
     episodes = Episodes(zero, jnp.int32(0), jnp.array(False), zero, value(obs), own)
     return Running(key, obs, state, one, episodes)
+
+
+def said_of_episodes(env: Environment) -> set[str]:
+    """The names of what an env says of its episodes, of each and of all."""
+    own = [found for found in map(column, own_columns(env)) if found is not None]
+    return {name for each in own for name in (each.name, each.row_name)}
 
 
 def own_columns(env: Environment) -> list[str]:
@@ -95,7 +105,7 @@ def _continue_episode(
         return ~running.episodes.finished & (running.episodes.length < until)
 
     def step(running: Running) -> Running:
-        action, key = choose(running)
+        action, key = choose(running, env_params)
         return one_step(action, env, env_params, gamma, running._replace(key=key))[0]
 
     return jax.lax.while_loop(unfinished, step, running)
@@ -138,41 +148,68 @@ def evaluate(
         act_fn: greedy action selector, (agent_state, obs) -> action, about one example.
         agent_state: what `act_fn` needs; all episodes share it and none changes it.
         env: with or without auto-reset; what happens after an episode's end is ignored.
-        env_params: constants of the environment.
+        env_params: constants of the environment; leaves with a leading axis `[n_episodes]` give
+            each episode its own.
         n_episodes: episodes.
         max_steps: env steps after which an episode is cut short.
         rng: split into one key per episode; never a key of the training stream.
+
+    Raises:
+        ConfigError: a leading axis has another number of entries.
     """
     choose = chosen_by(partial(act_fn, agent_state))
     keys = jax.random.split(typed_key(rng), n_episodes)
-    return play_episodes(choose, fit_for_loop(env), env_params, keys, max_steps)
+    return summary(play_episodes(choose, fit_for_loop(env), env_params, keys, max_steps))
 
 
 def chosen_by(policy: Callable[[PyTree], PyTree]) -> Choice:
     """The choices of a policy without chance, which uses no key."""
-    return lambda running: (policy(running.obs), running.key)
+    return lambda running, env_params: (policy(running.obs), running.key)
 
 
 def play_episodes(
     choose: Choice, env: Environment, env_params: PyTree, keys: Array, max_steps: int
-) -> EvalMetrics:
+) -> Episodes:
     """An episode for each key with the actions that are chosen; `env` counts its episodes."""
 
-    def run_episode(key: Key) -> Running:
+    def run_episode(env_params: PyTree, key: Key) -> Running:
         first = begin_episode(no_value, env, env_params, key)
         return _continue_episode(choose, env, env_params, 1.0, max_steps, first)
 
-    return summary(jax.vmap(run_episode)(keys).episodes)
+    axes = axes_of_episodes(env, env_params, len(keys))
+    return jax.vmap(run_episode, (axes, 0))(env_params, keys).episodes
+
+
+def axes_of_episodes(env: Environment, env_params: PyTree, n_episodes: int) -> PyTree:
+    """See `params_axes`; ConfigError if not as many episodes have params of their own."""
+    if entries_of(env, env_params) not in (None, n_episodes):
+        raise ConfigError(
+            f"env_params have a leading axis of {entries_of(env, env_params)} for {n_episodes} "
+            "episodes: give one entry per episode, or one value."
+        )
+    return params_axes(env, env_params)
 
 
 def begin_evaluation(
-    agent: tuple[Any, PyTree], env: Environment, env_params: PyTree, rng: Key, *, n_episodes: int
+    agent: tuple[Any, PyTree],
+    env: Environment,
+    env_params: PyTree,
+    rng: Key,
+    episodes: Array | np.ndarray | None = None,
+    *,
+    n_episodes: int,
 ) -> Running:
-    """The first observations of `n_episodes` episodes of `(algorithm, agent_state)`."""
+    """The first observations of `n_episodes` episodes of `(algorithm, agent_state)`.
+
+    Or of some of them, by their indices `episodes`.
+    """
     algorithm, agent_state = narrow(agent)
-    value = partial(algorithm.value, agent_state)
-    begin = partial(begin_episode, value, fit_for_loop(env), env_params)
-    return jax.vmap(begin)(jax.random.split(rng, n_episodes))
+    value, env = partial(algorithm.value, agent_state), fit_for_loop(env)
+    keys = jax.random.split(rng, n_episodes)
+    if episodes is not None:
+        keys, env_params = keys[episodes], take_entries(env, env_params, episodes)
+    axes = axes_of_episodes(env, env_params, len(keys))
+    return jax.vmap(partial(begin_episode, value, env), (axes, 0))(env_params, keys)
 
 
 def continue_evaluation(
@@ -181,12 +218,18 @@ def continue_evaluation(
     env_params: PyTree,
     running: Running,
     until: int | Array,
+    episodes: Array | np.ndarray | None = None,
 ) -> tuple[Running, EvalMetrics]:
     """The episodes once they are `until` steps long or have ended, and their results so far."""
     env, agent = fit_for_loop(env), narrow(agent)
     choose, gamma = chosen_by(partial(greedy_action, agent)), agent[0].config.gamma
-    step = partial(_continue_episode, choose, env, env_params, gamma, until)
-    running = jax.vmap(step)(running)
+
+    def go_on(env_params: PyTree, running: Running) -> Running:
+        return _continue_episode(choose, env, env_params, gamma, until, running)
+
+    if episodes is not None:
+        env_params = take_entries(env, env_params, episodes)
+    running = jax.vmap(go_on, (params_axes(env, env_params), 0))(env_params, running)
     return running, summary(running.episodes)
 
 

@@ -9,11 +9,15 @@ from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Any, NamedTuple
 
+import jax
+
 from vibe_rl.algorithms.base import Algorithm
 from vibe_rl.env.base import Environment
-from vibe_rl.runner.evaluation import Evaluation, in_pieces
+from vibe_rl.env.host import AnyEnvironment
+from vibe_rl.runner.evaluation import Evaluation, Extent, in_pieces
 from vibe_rl.runner.evaluator import jit_begin_evaluation, jit_continue_evaluation
 from vibe_rl.runner.loop import MetricTable, TrainState, jit_start, run_chunk
+from vibe_rl.runner.restarting import restarted
 from vibe_rl.types import Key, PyTree
 
 
@@ -46,10 +50,14 @@ class Executor(NamedTuple):
     run_chunk: Callable[..., tuple[TrainState, MetricTable]]
     """See `loop.run_chunk`."""
     evaluate: Callable[..., Evaluation]
-    """`evaluate(algorithm, agent_state, env, env_params, key, n_episodes, max_steps)`: greedy
-    episodes in pieces."""
+    """`evaluate(algorithm, agent_state, env, env_params, key, extent)`: greedy episodes in
+    pieces."""
     shapes: Callable[[Beginning], TrainState]
     """What the state will look like; nothing is computed."""
+    place: Callable[[AnyEnvironment, PyTree], PyTree]
+    """`place(env, env_params)`: the params where the envs are, so that no chunk sends them."""
+    restart: Callable[..., TrainState] = restarted
+    """See `restarting.restarted`."""
     savable: Callable[[TrainState], TrainState] = unchanged
     """The part of a state that a checkpoint can hold."""
     waits: bool = False
@@ -70,13 +78,12 @@ def evaluate_on_device(
     env: Environment,
     env_params: PyTree,
     key: Key,
-    n_episodes: int,
-    max_steps: int,
+    extent: Extent,
 ) -> Evaluation:
     """See `Executor.evaluate`."""
     task = (algorithm, algorithm.portable(agent_state)), env, env_params
-    begin = partial(jit_begin_evaluation, *task, key, n_episodes=n_episodes)
-    return in_pieces(begin, partial(jit_continue_evaluation, *task), max_steps)
+    begin = partial(jit_begin_evaluation, *task, key, n_episodes=extent.n_episodes)
+    return in_pieces(begin, partial(jit_continue_evaluation, *task), extent)
 
 
 def shapes_on_device(beginning: Beginning) -> TrainState:
@@ -84,5 +91,12 @@ def shapes_on_device(beginning: Beginning) -> TrainState:
     return beginning.make(jit_start.eval_shape)  # traced once with the program
 
 
-ON_DEVICE = Executor(start_on_device, run_chunk, evaluate_on_device, shapes_on_device)
+def place_on_device(env: AnyEnvironment, env_params: PyTree) -> PyTree:
+    """See `Executor.place`."""
+    return jax.device_put(env_params)
+
+
+ON_DEVICE = Executor(
+    start_on_device, run_chunk, evaluate_on_device, shapes_on_device, place_on_device
+)
 """One device has everything."""

@@ -81,6 +81,8 @@ class Host:
 
     def begin(self) -> tuple[TrainState | None, int]:
         """The state to resume with, if there is one, and the updates made before."""
+        if self.run.config.log_times:
+            self.rows.times = self.timing.times
         if self.found is None:
             return None, 0
         update = self.found.update
@@ -97,7 +99,8 @@ class Host:
         """
         if self.found is not None and self.found.evaluation_is_cut:
             yield run, empty_chunk(state)
-        for chunk in run.chunks(state, self.longest, self.stops(), update):
+        how, waiting = (self.longest, self.stops()), self.timing.waiting
+        for chunk in run.chunks(state, *how, update, waiting=waiting):
             update += chunk.n_updates
             self.start_clock(chunk, update)
             yield run, chunk
@@ -125,7 +128,8 @@ class Host:
 
     def stops(self) -> Stops:
         """What a chunk may not cross, besides evaluations."""
-        of_rows = [] if self.callback is None else [self.run.due.next_row]
+        looks = self.callback is not None or self.run.config.log_times
+        of_rows = [self.run.due.next_row] if looks else []
         return of_rows if self.saver is None else [*of_rows, self.saver.next_save]
 
     def after(self, chunk: Chunk, update: int, scores: EvalMetrics | None) -> bool:

@@ -15,6 +15,7 @@ from vibe_rl.runner.config import (
 )
 from vibe_rl.runner.env_checks import check_is_environment, check_structure, spaces_of
 from vibe_rl.runner.env_params import params_at
+from vibe_rl.runner.eval_metrics import EvalMetric
 from vibe_rl.runner.run import Run, prepare
 from vibe_rl.spaces import Box
 from vibe_rl.system.folders import same_directory
@@ -71,6 +72,7 @@ def prepare_from_config(
     runner_config: RunnerConfig,
     *,
     eval_params: PyTree = None,
+    eval_metrics: Mapping[str, EvalMetric] | None = None,
     description: Mapping[str, Any] | None = None,
     **shapes: Any,
 ) -> Run:
@@ -88,6 +90,7 @@ def prepare_from_config(
         runner_config,
         config.num_envs,
         eval_params=eval_params,
+        eval_metrics=eval_metrics,
         description=description,
     )
     check_shapes(algorithm, **shapes)

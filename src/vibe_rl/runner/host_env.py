@@ -19,7 +19,7 @@ from vibe_rl.env.host import HostEnvironment, HostEnvs
 from vibe_rl.env.reductions import named_columns, reductions
 from vibe_rl.errors import ConfigError
 from vibe_rl.ops import prng
-from vibe_rl.runner.evaluation import Evaluation
+from vibe_rl.runner.evaluation import Evaluation, Extent
 from vibe_rl.runner.evaluator import Episodes, greedy_action, summary
 from vibe_rl.runner.executor import Beginning, Executor
 from vibe_rl.runner.hybrid import (
@@ -212,13 +212,12 @@ def evaluate_host_envs(
     env: HostEnvironment,
     env_params: PyTree,
     key: Key,
-    n_episodes: int,
-    max_steps: int,
+    extent: Extent,
 ) -> Evaluation:
     """See `Executor.evaluate`; `AT_ONCE` episodes at a time, a step of each in a piece."""
     policy = algorithm, algorithm.portable(agent_state)
     how = Player(partial(jit_greedy, policy), partial(jit_values, policy), algorithm.config.gamma)
-    return play_on_host(how, env, key, n_episodes, max_steps)
+    return play_on_host(how, env, key, extent.n_episodes, extent.max_steps)
 
 
 class Player(NamedTuple):
@@ -273,6 +272,7 @@ WITH_HOST_ENVS = Executor(
     run_chunk=run_chunk_with_host_envs,
     evaluate=evaluate_host_envs,
     shapes=shapes_with_host_envs,
+    place=lambda env, env_params: env_params,
     savable=savable,
     waits=True,
 )

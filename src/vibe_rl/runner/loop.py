@@ -18,6 +18,7 @@ from jaxtyping import Array
 from vibe_rl.algorithms.base import Algorithm, Stage
 from vibe_rl.env.base import Environment
 from vibe_rl.env.host import AnyEnvironment
+from vibe_rl.env.params import params_axes, reset_all
 from vibe_rl.env.reductions import named_columns
 from vibe_rl.errors import ConfigError
 from vibe_rl.ops import prng
@@ -29,6 +30,7 @@ from vibe_rl.runner.episodes import (
     reduce_steps,
     summarize_episodes,
 )
+from vibe_rl.runner.restarting import restarted
 from vibe_rl.sharding import wait_for
 from vibe_rl.types import AnyArray, Key, Keys, PyTree, Transition, description, narrow, static
 
@@ -101,20 +103,13 @@ class Experience(NamedTuple):
     own: dict[str, Array]  # info["episode"], under the names of columns
 
 
-def params_axes(env: Environment, env_params: PyTree) -> PyTree:
-    """0 for every leaf that has one entry per env, None for those that all envs share."""
-    default = env.default_params()
-    return jax.tree.map(lambda x, d: 0 if jnp.ndim(x) > jnp.ndim(d) else None, env_params, default)
-
-
 def start(
     algorithm: Algorithm, env: Environment, env_params: PyTree, key: Key, *, num_envs: int
 ) -> TrainState:
     """The state before the first update: a fresh agent and `num_envs` fresh envs."""
     algorithm = narrow(algorithm)
     agent_key, env_key, key = jax.random.split(key, 3)
-    reset = jax.vmap(env.reset, in_axes=(0, params_axes(env, env_params)))
-    obs, env_state = reset(jax.random.split(env_key, num_envs), env_params)
+    obs, env_state = reset_all(env, env_params, env_key, num_envs=num_envs)
     return TrainState(prng.drawn_once(algorithm.init, agent_key), env_state, obs, key)
 
 
@@ -139,6 +134,10 @@ def collect(
     act = acting(algorithm, env, env_params, axes, state.agent_state)
     keys = rollout_keys(algorithm, state.agent_state, key, num_envs)
     return play(act, env, env_params, state, keys)
+
+
+Collect = Callable[..., tuple[TrainState, Experience]]
+"""See `collect`."""
 
 
 def play(
@@ -207,7 +206,11 @@ class UpdateMetrics(NamedTuple):
 
 
 def iteration(
-    algorithm: Stage, env: Environment, env_params: PyTree, state: TrainState
+    algorithm: Stage,
+    env: Environment,
+    env_params: PyTree,
+    state: TrainState,
+    collect: Collect = collect,
 ) -> tuple[TrainState, UpdateMetrics]:
     """Collects a rollout and learns from it."""
     key, collect_key, update_key = jax.random.split(state.key, 3)
@@ -219,6 +222,7 @@ def iteration(
 def measure(rollout: Experience, metrics: dict[str, Array]) -> UpdateMetrics:
     """What the host may want to know of a rollout and of what was learned from it."""
     done = rollout.transition.terminated | rollout.transition.truncated
+    done = done & (rollout.episode_length > 0)  # which is 0 where a border has cut an episode
     episode = rollout.episode_return, rollout.episode_length
     done, (returns, lengths), env_metrics, own, faulty = wait_for(
         metrics, (done, episode, rollout.metrics, rollout.own, faulty_steps(rollout.transition))
@@ -247,10 +251,12 @@ def iterations(
     state: TrainState,
     n_updates: int | Array,
     each_episode: bool = False,
+    collect: Collect = collect,
 ) -> tuple[TrainState, MetricTable]:
     """`n_updates` iterations; the number is traced, so one program serves every length."""
     algorithm, n_updates = narrow((algorithm, n_updates))
-    once = jax.jit(partial(iteration, algorithm, env, env_params))  # traced once, used twice
+    once = partial(iteration, algorithm, env, env_params, collect=collect)
+    once = jax.jit(once)  # traced once, used twice
     measured = jax.eval_shape(once, state)[1]
     names, (n_figures, steps) = tuple(measured.metrics), measured.episodes.shape
 
@@ -272,24 +278,36 @@ run_chunk = jax.jit(iterations, **HOW)
 """`iterations`, compiled for one device."""
 
 
+class Piece(NamedTuple):
+    """A chunk that is to be run."""
+
+    n_updates: int
+    env_params: PyTree
+    restarts: bool = False  # whether fresh envs begin with it
+
+
 def training(
     algorithm: Stage,
     env: AnyEnvironment,
     state: TrainState,
-    schedule: Iterable[tuple[int, PyTree]],
+    schedule: Iterable[tuple[int, PyTree] | Piece],
     each_episode: bool = False,
     run_chunk: Callable[..., tuple[TrainState, MetricTable]] = run_chunk,
+    restart: Callable[..., TrainState] = restarted,
 ) -> Iterator[Chunk]:
     """Runs the schedule's chunks, `(n_updates, env_params)` each, one after another.
 
     A plain run repeats the same env_params; fresh scenarios and curricula are schedules. With
     `each_episode` the return and length of every single episode is reported, not sums alone.
-    `run_chunk` is what runs a chunk, on the device unless it says otherwise.
+    `run_chunk` runs a chunk and `restart` begins with fresh envs, on the device by default.
     """
     num_envs = jax.tree.leaves(state.obs)[0].shape[state.key.ndim]  # past the axis of many agents
     capacity = chunk_capacity(algorithm.rollout_length * num_envs)
-    for i, (n_updates, env_params) in enumerate(schedule):
+    for i, piece in enumerate(schedule):
+        n_updates, env_params, restarts = Piece(*piece)  # type: ignore[arg-type]
         if not 0 < n_updates <= capacity:
             raise ConfigError(f"n_updates {n_updates} of a chunk: give 1 to {capacity}.")
+        if restarts:
+            state = restart(env, env_params, state)
         state, metrics = run_chunk(algorithm, env, env_params, state, n_updates, each_episode)
         yield Chunk(state, metrics, n_updates, first=i == 0)

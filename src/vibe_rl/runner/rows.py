@@ -1,7 +1,7 @@
 """From metrics on the device to rows; a loss that is not finite stops the run here."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -79,6 +79,8 @@ class RowWriter:
     evaluation: EvalMetrics | None = None  # the last one
     evaluated: int | None = None  # the update that it belongs to
     speedometer: Speedometer = field(default_factory=Speedometer)
+    times: Callable[[], dict[str, float]] = dict  # seconds so far; rows have those since the last
+    told: dict[str, float] = field(default_factory=dict)  # what it was at the row before
 
     @property
     def steps_per_update(self) -> int:
@@ -130,6 +132,8 @@ class RowWriter:
         row |= summarize(self.unfinished)
         if self.speedometer.speed is not None:
             row["steps_per_second"] = self.speedometer.speed
+        before, self.told = self.told, self.times()
+        row |= {name: seconds - before.get(name, 0.0) for name, seconds in self.told.items()}
         if evaluation is not None:
             scores: EvalMetrics = jax.device_get(evaluation)
             self.evaluation, self.evaluated = scores, update

@@ -24,6 +24,7 @@ from vibe_rl.runner.noting import (
     watch_health,
 )
 from vibe_rl.runner.params_files import ParamsWriter
+from vibe_rl.runner.params_memory import copies_of, describe_params
 from vibe_rl.runner.resuming import Found, check_checkpoints, latest
 from vibe_rl.runner.run import Run
 from vibe_rl.runner.saving import Saver
@@ -232,9 +233,10 @@ def own_trackers(
     if not run.config.progress_bar:
         return logs
     console = ConsoleTracker(run.n_updates * run.steps_per_update)
-    memory = run.algorithm.describe_memory()
     doing = "nothing is left to do" if is_complete(run, found) else "compiling ..."
-    console.status(f"{memory}{'; ' if memory else ''}{doing}")
+    params = describe_params(run.first_params, copies_of(run.env_params))
+    said = run.algorithm.describe_memory(), params, doing
+    console.status("; ".join(filter(None, said)))
     if saver is not None:
         saver.say = console.status
     return [*logs, console]

@@ -6,7 +6,7 @@ Collecting and updating are one program, which runs while the host does other th
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -15,8 +15,17 @@ from vibe_rl.runner.evaluator import EvalMetrics
 
 Item = TypeVar("Item")
 
-PHASES = ("compile", "chunks", "evaluate", "save", "host")
-"""Calls that compile, waiting for chunks of updates, evaluations, checkpoints, and all else."""
+PHASES = ("compile", "chunks", "evaluate", "save", "host", "data")
+"""Calls that compile, waiting for chunks of updates, evaluations, checkpoints, all else on the
+host, and waiting for env_params."""
+TIMES = {
+    "data_time": ("data",),
+    "training_time": ("compile", "chunks"),
+    "eval_time": ("evaluate",),
+    "log_time": ("save", "host"),
+    "iter_time": PHASES,
+}
+"""Seconds in rows, and the phases that each is the sum of."""
 DISPATCH = "dispatch"
 
 
@@ -49,6 +58,18 @@ class Timing:
         """The seconds of every phase so far, to the millisecond."""
         self.switch(self.phase)
         return {phase: round(self.seconds.get(phase, 0.0), 3) for phase in PHASES}
+
+    def waiting(self) -> AbstractContextManager[None]:
+        """Counts its block as waiting for env_params."""
+        return self.within("data")
+
+    def times(self) -> dict[str, float]:
+        """The seconds so far, by their names in rows."""
+        self.switch(self.phase)
+        return {
+            name: sum(self.seconds.get(phase, 0.0) for phase in phases)
+            for name, phases in TIMES.items()
+        }
 
     def chunks(self, chunks: Iterator[Item]) -> Iterator[Item]:
         """Chunks of a run, each with its run; calls that began a schedule compiled."""

@@ -1,12 +1,13 @@
 """`train_dqn`: a whole run of DQN, with files, progress, callbacks and trackers."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from vibe_rl.algorithms.dqn import DQN, DQNConfig, DQNState
 from vibe_rl.env.host import AnyEnvironment
 from vibe_rl.run_dir.directory import RunDir
 from vibe_rl.runner.config import RunnerConfig
+from vibe_rl.runner.eval_metrics import EvalMetric
 from vibe_rl.runner.fit import Callback
 from vibe_rl.runner.from_config import make_algorithm, prepare_from_config
 from vibe_rl.runner.run import prepare_together
@@ -44,6 +45,7 @@ def train_dqn(  # noqa: PLR0913 - keyword arguments of a public function
     callback: Callback | None = None,
     run_dir: RunDir | None = None,
     eval_params: PyTree = None,
+    eval_metrics: Mapping[str, EvalMetric] | None = None,
     trackers: Sequence[LogBackend] = (),
 ) -> DQNTrainResult:
     """Trains DQN from scratch.
@@ -59,7 +61,9 @@ def train_dqn(  # noqa: PLR0913 - keyword arguments of a public function
         callback: `callback(step, agent_state, metrics)` every `log_interval` steps, and where the
             agent is evaluated.
         run_dir: gets metrics and checkpoints while the run trains.
-        eval_params: constants of the envs of an evaluation; None takes those of update 0.
+        eval_params: constants of the envs of an evaluation; leaves with a leading axis give each
+            episode its own. None takes what the env holds out, or those of update 0.
+        eval_metrics: functions of an evaluation's episodes, by their names; see `EvalMetric`.
         trackers: get what is logged, beside the run directory.
 
     Returns:
@@ -79,6 +83,7 @@ def train_dqn(  # noqa: PLR0913 - keyword arguments of a public function
             dqn_config,
             runner_config,
             eval_params=eval_params,
+            eval_metrics=eval_metrics,
             obs_shape=obs_shape,
             n_actions=n_actions,
         )

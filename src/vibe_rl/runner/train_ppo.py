@@ -9,6 +9,7 @@ from vibe_rl.algorithms.ppo import PPO, PPOConfig, PPOState
 from vibe_rl.env.host import AnyEnvironment
 from vibe_rl.run_dir.directory import RunDir
 from vibe_rl.runner.config import RunnerConfig
+from vibe_rl.runner.eval_metrics import EvalMetric
 from vibe_rl.runner.fit import Callback
 from vibe_rl.runner.from_config import make_algorithm, prepare_from_config
 from vibe_rl.runner.history import earlier_updates
@@ -59,6 +60,7 @@ def train_ppo(  # noqa: PLR0913 - keyword arguments of a public function
     run_dir: RunDir | None = None,
     callback: Callback | None = None,
     eval_params: PyTree = None,
+    eval_metrics: Mapping[str, EvalMetric] | None = None,
     trackers: Sequence[LogBackend] = (),
 ) -> tuple[PPOTrainState, PPOMetricsHistory]:
     """Trains PPO from scratch.
@@ -74,7 +76,9 @@ def train_ppo(  # noqa: PLR0913 - keyword arguments of a public function
         run_dir: gets metrics and checkpoints while the run trains.
         callback: `callback(step, agent_state, metrics)` every `log_interval` steps, and where the
             agent is evaluated.
-        eval_params: constants of the envs of an evaluation; None takes those of update 0.
+        eval_params: constants of the envs of an evaluation; leaves with a leading axis give each
+            episode its own. None takes what the env holds out, or those of update 0.
+        eval_metrics: functions of an evaluation's episodes, by their names; see `EvalMetric`.
         trackers: get what is logged, beside the run directory.
 
     Returns:
@@ -95,6 +99,7 @@ def train_ppo(  # noqa: PLR0913 - keyword arguments of a public function
             ppo_config,
             runner_config,
             eval_params=eval_params,
+            eval_metrics=eval_metrics,
             obs_shape=obs_shape,
             n_actions=n_actions,
         )

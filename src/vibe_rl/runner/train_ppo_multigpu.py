@@ -1,6 +1,6 @@
 """`train_ppo_multigpu`: `train_ppo` on all devices, with a leading device axis."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import jax
@@ -11,6 +11,7 @@ from vibe_rl.env.base import Environment
 from vibe_rl.errors import TrainingInterrupted, check_kind
 from vibe_rl.run_dir.directory import RunDir
 from vibe_rl.runner.config import RunnerConfig, with_num_envs
+from vibe_rl.runner.eval_metrics import EvalMetric
 from vibe_rl.runner.fit import Callback
 from vibe_rl.runner.placement import get_num_devices
 from vibe_rl.runner.train_ppo import PPOMetricsHistory, PPOTrainState, train_ppo
@@ -30,6 +31,7 @@ def train_ppo_multigpu(  # noqa: PLR0913 - keyword arguments of a public functio
     run_dir: RunDir | None = None,
     callback: Callback | None = None,
     eval_params: PyTree = None,
+    eval_metrics: Mapping[str, EvalMetric] | None = None,
     trackers: Sequence[LogBackend] = (),
 ) -> tuple[PPOTrainState, PPOMetricsHistory]:
     """Trains one PPO agent on several devices: each steps its own envs, gradients are averaged.
@@ -51,7 +53,7 @@ def train_ppo_multigpu(  # noqa: PLR0913 - keyword arguments of a public functio
     shapes = {"obs_shape": obs_shape, "n_actions": n_actions}
     configs = {"ppo_config": ppo_config, "runner_config": runner_config}
     hooks = {"run_dir": run_dir, "callback": callback, "trackers": trackers}
-    hooks |= {"eval_params": eval_params}
+    hooks |= {"eval_params": eval_params, "eval_metrics": eval_metrics}
     try:
         result = train_ppo(env, env_params, **configs, **shapes, **hooks)
     except TrainingInterrupted as stop:

@@ -13,6 +13,7 @@ from vibe_rl.env.base import Environment, Step
 from vibe_rl.env.cells import Picture, cells
 from vibe_rl.env.drawing import check_draws, picture
 from vibe_rl.env.host import AnyEnvironment, HostEnvironment
+from vibe_rl.env.params import entries_of, take_entries
 from vibe_rl.env.traced import auto_resets
 from vibe_rl.env.wrappers import Wrapper, has_layer, layers
 from vibe_rl.errors import ConfigError, reason
@@ -88,10 +89,16 @@ def jit_step(
 
 
 class CompiledGame:
-    """Of an environment written in JAX: the episodes that an evaluation plays with these keys."""
+    """Of an environment written in JAX: the episodes that an evaluation plays with these keys.
+
+    Where each has params of its own, the first key takes the first, and so on.
+    """
 
     def __init__(self, env: Environment, env_params: PyTree):
-        self.env, self.env_params = with_layers(env), env_params
+        self.env, self.all_params = with_layers(env), env_params
+        self.n_entries = entries_of(env, env_params)
+        self.known: dict[bytes, int] = {}  # the place of each key
+        env_params = self._params_of(0)
         self.obs_space = env.observation_space(env_params)
         self.action_space = env.action_space(env_params)
         ends = has_layer(self.env, EndingWrapper)
@@ -99,6 +106,10 @@ class CompiledGame:
 
     def begin(self, key: Key) -> Moment:
         """A new episode."""
+        place = self.known.setdefault(
+            np.asarray(jax.random.key_data(key)).tobytes(), len(self.known)
+        )
+        self.env_params = self._params_of(place)
         self.running = jit_begin(self.env, self.env_params, key)
         self.shown = on_host(self.running.state)
         return self._moment(None)
@@ -113,6 +124,11 @@ class CompiledGame:
 
     def close(self) -> None:
         """Nothing is held."""
+
+    def _params_of(self, episode: int) -> PyTree:
+        if self.n_entries is None:
+            return self.all_params
+        return take_entries(self.env, self.all_params, episode % self.n_entries)
 
     def _moment(self, step: Step | None) -> Moment:
         obs, episodes = jax.device_get((self.running.obs, self.running.episodes))

@@ -94,7 +94,8 @@ class Hosts:
                 state = self.exchange(state, update)
                 run = self._with_hyperparameters(run)
             until = min(self.next_exchange(update), run.n_updates)
-            for chunk in run.chunks(state, self.longest, self.stops(), update, until):
+            how, waiting = (self.longest, self.stops()), self.timing.waiting
+            for chunk in run.chunks(state, *how, update, until, waiting):
                 state, update = chunk.state, update + chunk.n_updates
                 self._start_clocks(chunk, update)
                 yield run, chunk

@@ -17,11 +17,19 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from vibe_rl.env.base import Environment
+from vibe_rl.env.host import AnyEnvironment
 from vibe_rl.errors import ConfigError
-from vibe_rl.runner.evaluation import Evaluation, in_pieces
+from vibe_rl.runner.evaluation import Evaluation, Extent, in_pieces
 from vibe_rl.runner.evaluator import begin_evaluation, continue_evaluation
 from vibe_rl.runner.executor import ON_DEVICE, Beginning, Executor
-from vibe_rl.runner.loop import HOW, TrainState, iterations, jit_start_with, start
+from vibe_rl.runner.loop import (
+    HOW,
+    TrainState,
+    iterations,
+    jit_start_with,
+    start,
+)
+from vibe_rl.runner.restarting import RESTART, restart, restarted
 from vibe_rl.runner.run import Run
 from vibe_rl.types import PyTree
 
@@ -106,6 +114,8 @@ def in_one_program(mesh: Mesh | None) -> Executor:
         run_chunk=_chunk_program(mesh),
         evaluate=partial(evaluate_all, mesh),
         shapes=shapes_of_all,
+        place=partial(place_for_all, mesh),
+        restart=partial(restarted, program=_restart_program(mesh)),
         n_devices=1 if mesh is None else mesh.size,
     )
 
@@ -123,6 +133,12 @@ def shapes_of_all(beginning: Beginning) -> TrainState:
     return beginning.make(_start.eval_shape)
 
 
+def place_for_all(mesh: Mesh | None, env: AnyEnvironment, env_params: PyTree) -> PyTree:
+    """See `Executor.place`; every device has all."""
+    where = None if mesh is None else NamedSharding(mesh, PartitionSpec())
+    return jax.device_put(env_params, where)
+
+
 def evaluate_all(
     mesh: Mesh | None,
     algorithm: Any,
@@ -130,14 +146,13 @@ def evaluate_all(
     env: Environment,
     env_params: PyTree,
     keys: Any,
-    n_episodes: int,
-    max_steps: int,
+    extent: Extent,
 ) -> Evaluation:
     """See `Executor.evaluate`."""
     task = (algorithm, algorithm.portable(agent_state)), env, env_params
     begin, advance = _evaluation_programs(mesh)
-    first = partial(begin, *task, keys, n_episodes=n_episodes)
-    return in_pieces(first, partial(advance, *task), max_steps)
+    first = partial(begin, *task, keys, n_episodes=extent.n_episodes)
+    return in_pieces(first, partial(advance, *task), extent)
 
 
 def for_each(function: Callable[..., PyTree], *trees: PyTree) -> PyTree:
@@ -171,6 +186,17 @@ def _start(algorithm: Any, env: Environment, env_params: PyTree, keys: Any, *, n
 
 
 @lru_cache(maxsize=8)
+def _restart_program(mesh: Mesh | None) -> Callable[..., Any]:
+    def restart_all(env, env_params, keys, *, num_envs):
+        def one(key, env_params):
+            return restart(env, env_params, key, num_envs=num_envs)
+
+        return on_all_devices(mesh, one, (keys,), (env_params,))
+
+    return jax.jit(restart_all, **RESTART)
+
+
+@lru_cache(maxsize=8)
 def _chunk_program(mesh: Mesh | None) -> Callable[..., Any]:
     def run_chunk(algorithm, env, env_params, state, n_updates, each_episode=False):
         def one(algorithm, state, env_params, n_updates):
@@ -185,17 +211,17 @@ def _chunk_program(mesh: Mesh | None) -> Callable[..., Any]:
 def _evaluation_programs(mesh: Mesh | None) -> tuple[Callable[..., Any], Callable[..., Any]]:
     """`begin_evaluation` and `continue_evaluation` of many agents."""
 
-    def begin_evaluations(agents, env, env_params, keys, *, n_episodes):
-        def one(agent, key, env_params):
-            return begin_evaluation(agent, env, env_params, key, n_episodes=n_episodes)
+    def begin_evaluations(agents, env, env_params, keys, episodes=None, *, n_episodes):
+        def one(agent, key, env_params, episodes):
+            return begin_evaluation(agent, env, env_params, key, episodes, n_episodes=n_episodes)
 
-        return on_all_devices(mesh, one, (agents, keys), (env_params,))
+        return on_all_devices(mesh, one, (agents, keys), (env_params, episodes))
 
-    def continue_evaluations(agents, env, env_params, running, until):
-        def one(agent, running, env_params, until):
-            return continue_evaluation(agent, env, env_params, running, until)
+    def continue_evaluations(agents, env, env_params, running, until, episodes=None):
+        def one(agent, running, env_params, until, episodes):
+            return continue_evaluation(agent, env, env_params, running, until, episodes)
 
-        return on_all_devices(mesh, one, (agents, running), (env_params, until))
+        return on_all_devices(mesh, one, (agents, running), (env_params, until, episodes))
 
     return (
         jax.jit(begin_evaluations, static_argnames=("env", "n_episodes")),

@@ -9,8 +9,9 @@ import numpy as np
 from jaxtyping import Array
 
 from vibe_rl.algorithms.ppo import PPO, PPOState
+from vibe_rl.env.params import reset_all
 from vibe_rl.ops.normalization import standardize_obs
-from vibe_rl.runner.loop import Experience, TrainState, collect, iteration, params_axes
+from vibe_rl.runner.loop import Experience, TrainState, collect, iteration
 from vibe_rl.runner.run import Run
 from vibe_rl.trainers.ppo_trainer.progress import Episode
 from vibe_rl.types import Key
@@ -25,8 +26,7 @@ float32 [L, 4], `dones`, `terminated` and `truncated` bool [L], `log_probs` floa
 def begin(env: Any, env_params: Any, agent_state: PPOState, key: Key, num_envs: int) -> TrainState:
     """An agent before `num_envs` fresh envs."""
     env_key, key = jax.random.split(key)
-    reset = jax.vmap(env.reset, in_axes=(0, params_axes(env, env_params)))
-    obs, env_state = reset(jax.random.split(env_key, num_envs), env_params)
+    obs, env_state = reset_all(env, env_params, env_key, num_envs=num_envs)
     return TrainState(agent_state, env_state, obs, key)
 
 
