@@ -7,7 +7,7 @@ follow from that.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -67,7 +67,6 @@ class Driving:
     metrics: str = "vmax"  # or "nuplan": bounds of comfort, horizon, wrong direction
     offroad: str = "scenario"  # the test that it asks for, or "corridor", "edge", "both"
     noisy_init: bool = False  # begin with a second of a random action
-    step_metrics: ClassVar[dict[str, str]] = {}
 
     def __post_init__(self):
         for name, options in CHOICES.items():
@@ -119,7 +118,9 @@ class Driving:
         scene = Scene(params.scenarios, params.tables, state.scenario)
         frame = state.frame + 1
         ego = self.move(latest(state.history), action)
-        history = jax.tree.map(lambda x, row: jnp.concatenate([x[None], row[:-1]]), ego, state.history)
+        history = jax.tree.map(
+            lambda x, row: jnp.concatenate([x[None], row[:-1]]), ego, state.history
+        )
         here = place(scene, ego)
         users = logged(scene, frame)
         metrics = measured(
@@ -147,6 +148,10 @@ class Driving:
                 "episode": self.episode(scene, after, metrics, truncated, params),
             },
         )
+
+    def users(self, scene: Scene, state: DrivingState) -> Users:
+        """Who is where in a state."""
+        return logged(scene, state.frame)
 
     def move(self, ego: Motion, action: Array) -> Motion:
         """The ego after an action of the action space."""
@@ -230,8 +235,3 @@ def step_metrics(metrics: Metrics, rewards: dict[str, Array]) -> dict[str, Array
     """All that is measured, and the terms of the reward."""
     measured = {f"step_{name}": value for name, value in metrics._asdict().items()}
     return measured | {f"reward_{name}": value for name, value in rewards.items()}
-
-
-def users_now(scene: Scene, state: DrivingState) -> Users:
-    """Who is where in a state."""
-    return logged(scene, state.frame)

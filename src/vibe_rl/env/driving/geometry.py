@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
+from vibe_rl.env.driving import rows
 from vibe_rl.types import AnyArray
 
 TURN = np.float32(2 * np.pi)
@@ -99,7 +100,7 @@ def offroad_edge(
         valid: points that are none are left out; without any, nothing is outside.
     """
     distances = jnp.where(valid[None], squared_distances(corners, points), jnp.inf)
-    nearest = jnp.argmin(distances, -1)
+    nearest = rows.nearest(distances)[1]
     before = jnp.where(follows[nearest], jnp.maximum(nearest - 1, 0), nearest)
     offsets = corners - points[nearest]
     right = jnp.minimum(cross(offsets, directions[nearest]), cross(offsets, directions[before]))

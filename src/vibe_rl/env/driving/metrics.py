@@ -51,7 +51,7 @@ def measured(
     history: Motion,
     users: Users,
     place: tuple[Place, Place],
-    tolerance: Array,
+    tolerance: AnyArray,
     kinds: tuple[str, str],
 ) -> Metrics:
     """All of them.

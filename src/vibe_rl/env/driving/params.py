@@ -1,4 +1,4 @@
-"""The constants of driving: the scenarios, what the reward's terms weigh, and what ends episodes."""
+"""The constants of driving: scenarios, weights of the reward's terms, and what ends episodes."""
 
 from functools import cache
 from typing import Any, NamedTuple

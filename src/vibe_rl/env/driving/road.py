@@ -13,7 +13,9 @@ from jaxtyping import Array, Bool, Float, Int
 from vibe_rl.env.driving import rows
 from vibe_rl.env.driving.dynamics import Motion
 from vibe_rl.env.driving.geometry import offroad_edge
-from vibe_rl.env.driving.scene import Scene, taken
+from vibe_rl.env.driving.scene import Scene
+from vibe_rl.env.driving.tables import FAR
+from vibe_rl.types import AnyArray
 
 BESIDE = np.float32(3.7 / 2 + 0.2)
 """Metres from a lane's middle that still belong to it."""
@@ -31,7 +33,7 @@ class Road(NamedTuple):
 
 
 def road(
-    scene: Scene, motion: Motion, corners: Float[Array, "4 2"], tolerance: Array, test: str
+    scene: Scene, motion: Motion, corners: Float[Array, "4 2"], tolerance: AnyArray, test: str
 ) -> Road:
     """Looks at the lanes around a vehicle.
 
@@ -57,7 +59,7 @@ def road(
 
 
 def around(
-    scene: Scene, motion: Motion, corners: Float[Array, "4 2"], tolerance: Array
+    scene: Scene, motion: Motion, corners: Float[Array, "4 2"], tolerance: AnyArray
 ) -> Int[Array, ""]:
     """The bits that are set for any point of a lane."""
     x, y = scene.row("lane_x"), scene.row("lane_y")
@@ -98,18 +100,20 @@ def beyond_edges(
 ) -> Bool[Array, ""]:
     """`offroad_edge` if it is asked for; of vehicles side by side, computed only if it is for any.
 
-    Its inputs hang on the loop's own state, or XLA would compute it in advance.
+    What it reads hangs on the loop's own state, or XLA would compute it in advance.
     """
 
-    def body(state: tuple[Array, Array, Array]) -> tuple[Array, Array, Array]:
-        wanted, at, _ = state
-        x, y = (taken(rows, at) for rows in (scene.tables.edge_x, scene.tables.edge_y))
-        number = taken(scene.bank.map_id, at)
-        follows = jnp.concatenate([jnp.zeros(1, bool), number[1:] == number[:-1]])
-        directions = taken(scene.bank.map_dir, at)
-        valid = wanted & (jnp.abs(x) < 5e5)
-        found = offroad_edge(corners, jnp.stack([x, y], -1), directions, follows, valid)
-        return jnp.array(False), at, found
+    def body(state: tuple[Array, Array]) -> tuple[Array, Array]:
+        at = jnp.where(state[0], scene.index, 0)
+        return jnp.array(False), edges_passed(scene._replace(index=at), corners) & state[0]
 
-    first = (asked, scene.index, jnp.array(False))
-    return jax.lax.while_loop(lambda state: state[0], body, first)[2]
+    return jax.lax.while_loop(lambda state: state[0], body, (asked, jnp.array(False)))[1]
+
+
+def edges_passed(scene: Scene, corners: Float[Array, "4 2"]) -> Bool[Array, ""]:
+    """`offroad_edge` with all edges of a scenario."""
+    x, y = scene.row("edge_x"), scene.row("edge_y")
+    number = scene.of("map_id")
+    follows = jnp.concatenate([jnp.zeros(1, bool), number[1:] == number[:-1]])
+    points = jnp.stack([x, y], -1)
+    return offroad_edge(corners, points, scene.of("map_dir"), follows, x < FAR)

@@ -38,9 +38,7 @@ def nearest(
     distances: Float[Array, "*rows n"],
 ) -> tuple[Float[Array, "*rows"], Int[Array, "*rows"]]:
     """The smallest entry along the last axis, and where it is; of equal ones the first."""
-    places = jnp.broadcast_to(
-        jax.lax.iota(jnp.int32, distances.shape[-1]), distances.shape
-    )
+    places = jnp.broadcast_to(jax.lax.iota(jnp.int32, distances.shape[-1]), distances.shape)
     while distances.shape[-1] % 2 == 0 and distances.shape[-1] > 20:
         half = distances.shape[-1] // 2
         low, high = distances[..., :half], distances[..., half:]

@@ -50,14 +50,14 @@ class Users(NamedTuple):
     valid: AnyArray  # bool
 
 
-def logged(scene: Scene, frame: Array, who: Any = slice(None)) -> Users:
+def logged(scene: Scene, frame: AnyArray, who: Any = slice(None)) -> Users:
     """Those of the log at a frame."""
     xy, velocity = scene.of("log_xy", who, frame), scene.of("log_vel", who, frame)
     yaw, valid = scene.of("log_yaw", who, frame), scene.of("log_valid", who, frame)
     return Users(xy[..., 0], xy[..., 1], yaw, velocity[..., 0], velocity[..., 1], valid)
 
 
-def logged_ego(scene: Scene, frame: Array) -> Motion:
+def logged_ego(scene: Scene, frame: AnyArray) -> Motion:
     """How the ego moved in the log at a frame; with an axis of frames if there are many."""
     ego = logged(scene, frame, EGO)
     speed = ego.vx * jnp.cos(ego.yaw) + ego.vy * jnp.sin(ego.yaw)
@@ -79,5 +79,3 @@ def boxes_of(scene: Scene, users: Users) -> Boxes:
 def others(scene: Scene, users: Users) -> Bool[Array, " N"]:
     """Who of them is there and not the ego."""
     return users.valid & (np.arange(scene.bank.obj_type.shape[-1]) != EGO)
-
-

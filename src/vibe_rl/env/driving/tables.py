@@ -27,7 +27,7 @@ MOVED = 0.5
 
 
 class Tables(NamedTuple):
-    """Rows of one scenario, float32 unless it says otherwise; those of a bank have one more axis."""
+    """Rows of one scenario, float32 unless it says otherwise; a bank's have one more axis."""
 
     lane_x: AnyArray  # [P], of points of lanes
     lane_y: AnyArray
@@ -98,7 +98,7 @@ def speed_limits(bank: Scenario) -> np.ndarray:
     """
     speeds = np.linalg.norm(bank.log_vel, axis=-1) * bank.log_valid
     fastest = speeds.max((-1, -2))[..., None]
-    above = np.minimum((LIMITS < fastest).sum(-1), len(LIMITS) - 1)
+    above = np.minimum((fastest > LIMITS).sum(-1), len(LIMITS) - 1)
     usual = LIMITS[above][..., None]
     freeway = np.maximum(usual, np.float32(70 * MPH))
     street = np.minimum(usual, np.float32(45 * MPH))
@@ -198,4 +198,3 @@ def _route_paces(bank: Scenario, i: int, route: int) -> np.ndarray:
     shift = np.argmin(distances, -1)[:, None]
     index = shift + np.arange(bank.path_s.shape[-1])
     return bank.route_vref[i, route][np.minimum(index, used - 1)]
-
