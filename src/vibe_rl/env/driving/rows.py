@@ -9,7 +9,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int, Shaped
+from jaxtyping import Array, Bool, Float, Int, Shaped, UInt32
 
 WORD = 32
 """Bits of a word; rows that are searched have a multiple of it."""
@@ -37,7 +37,7 @@ def total(x: Int[Array, "*rows n"]) -> Int[Array, "*rows"]:
 def nearest(
     distances: Float[Array, "*rows n"],
 ) -> tuple[Float[Array, "*rows"], Int[Array, "*rows"]]:
-    """The smallest entry along the last axis, and where it is; of equal ones the first."""
+    """The smallest entry along the last axis, and where it is; of equal ones, where one is."""
     places = jnp.broadcast_to(jax.lax.iota(jnp.int32, distances.shape[-1]), distances.shape)
     while distances.shape[-1] % 2 == 0 and distances.shape[-1] > 20:
         half = distances.shape[-1] // 2
@@ -65,7 +65,8 @@ def nearest_few(distances: Float[Array, " n"], k: int) -> Int[Array, " k"]:
 
 def _nearest_few_by_bits(distances: Float[Array, " n"], k: int) -> Int[Array, " k"]:
     bits, last = kth_smallest(jax.lax.bitcast_convert_type(distances, jnp.int32), k)
-    chosen = set_members(bits <= last, k)
+    nearer_first = jnp.concatenate([packed(bits < last), packed(bits == last)])
+    chosen = members(nearer_first, k) % distances.shape[0]
     return chosen[sorted_places(bits[chosen])]
 
 
@@ -86,23 +87,27 @@ def kth_smallest(bits: Int[Array, " n"], k: int) -> tuple[Int[Array, " n"], Int[
     return jax.lax.fori_loop(jnp.int32(0), jnp.int32(31), decide, (bits, jnp.int32(0)))
 
 
-def set_members(mask: Bool[Array, " n"], k: int) -> Int[Array, " k"]:
-    """Where the mask holds, the first `k`; in no order that matters, repeated if there are fewer.
-
-    The mask is packed into words, entry `i` as bit `i // words` of word `i % words`.
-    """
-    words = mask.shape[0] // WORD
-    bits = mask.astype(jnp.uint32).reshape(WORD, words)
-    packed = bits[0]
+def packed(mask: Bool[Array, " n"]) -> UInt32[Array, " words"]:
+    """A mask as words; entry `i` is bit `i // words` of word `i % words`."""
+    bits = mask.astype(jnp.uint32).reshape(WORD, -1)
+    words = bits[0]
     for i in range(1, WORD):
-        packed = packed | (bits[i] << np.uint32(i))
-    counts = jax.lax.population_count(packed).astype(jnp.int32)
+        words = words | (bits[i] << np.uint32(i))
+    return words
+
+
+def members(words: UInt32[Array, " words"], k: int) -> Int[Array, " k"]:
+    """The first `k` set bits, word by word: bit `b` of word `w` of two masks of n entries.
+
+    They are numbered as `packed` does, those of the second mask from n on.
+    """
+    counts = jax.lax.population_count(words).astype(jnp.int32)
     ends = jnp.cumsum(counts)
-    number = jnp.minimum(jax.lax.iota(jnp.int32, k), jnp.maximum(ends[-1] - 1, 0))
+    number = jax.lax.iota(jnp.int32, k)
     word = total((ends[None, :] <= number[:, None]).astype(jnp.int32))
-    word = jnp.minimum(word, words - 1)
-    bit = nth_bit(packed[word], number - (ends - counts)[word])
-    return bit * words + word
+    bit = nth_bit(words[word], number - (ends - counts)[word])
+    half = words.shape[0] // 2
+    return (word // half) * (half * WORD) + bit * half + word % half
 
 
 def nth_bit(word: Array, n: Int[Array, " k"]) -> Int[Array, " k"]:

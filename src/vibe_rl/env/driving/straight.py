@@ -1,5 +1,8 @@
 """Straight roads with two lanes, other vehicles and a light, written by hand."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 
 from vibe_rl.env.driving import codes
@@ -11,7 +14,13 @@ LENGTH = 120
 
 
 def straight(
-    speed=10.0, others=((40.0, 0, 5.0),), red=False, edges=False, dims=DIMS, uid=0, limit=15.0
+    speed: float = 10.0,
+    others: Sequence[tuple[float, int, float]] = ((40.0, 0, 5.0),),
+    red: bool = False,
+    edges: bool = False,
+    dims: Dims = DIMS,
+    uid: int = 0,
+    limit: float = 15.0,
 ) -> Scenario:
     """The ego drives along x from x = 10 in the right one of two lanes.
 
@@ -46,7 +55,7 @@ def straight(
     )
 
 
-def _drive(scene, i, x, y, speed):
+def _drive(scene: Scenario, i: int, x: float, y: float, speed: float) -> None:
     frames = scene.log_yaw.shape[1]
     scene.log_xy[i, :, 0] = x + speed * DT * np.arange(frames)
     scene.log_xy[i, :, 1] = y
@@ -56,7 +65,15 @@ def _drive(scene, i, x, y, speed):
     scene.obj_type[i] = codes.VEHICLE
 
 
-def _line(scene, at, kind, number, y, back=False, limit=-1.0):
+def _line(
+    scene: Scenario,
+    at: int,
+    kind: int,
+    number: int,
+    y: float,
+    back: bool = False,
+    limit: float = -1.0,
+) -> int:
     x = np.arange(LENGTH)[:: -1 if back else 1]
     own = slice(at, at + LENGTH)
     scene.map_xy[own] = np.stack([x, np.full(LENGTH, y)], -1)
@@ -66,7 +83,7 @@ def _line(scene, at, kind, number, y, back=False, limit=-1.0):
     return at + LENGTH
 
 
-def _path(scene, k):
+def _path(scene: Scenario, k: int) -> None:
     points = LENGTH - 10
     s = np.arange(points, dtype=np.float32)
     scene.path_xy[k, :points] = np.stack([10 + s, np.full(points, k * WIDTH)], -1)
@@ -76,7 +93,7 @@ def _path(scene, k):
     scene.path_on_route[k] = k == 0
 
 
-def _route(scene, speed):
+def _route(scene: Scenario, speed: float) -> None:
     scene.route_xy[0, :LENGTH] = np.stack([np.arange(LENGTH), np.zeros(LENGTH)], -1)
     scene.route_vref[0], scene.route_len[0] = max(speed, 1.0), LENGTH
     scene.route_stop_s[0], scene.route_light[0] = 80.0, 0
@@ -84,8 +101,8 @@ def _route(scene, speed):
     scene.agent_speed_factor[0] = 1.0
 
 
-def bank(**kwargs):
-    """Four different ones."""
+def bank(**kwargs: Any) -> Scenario:
+    """Four different ones, with the same arguments of `straight` for all."""
     return stacked(
         [
             straight(uid=0, **kwargs),
@@ -93,24 +110,4 @@ def bank(**kwargs):
             straight(6.0, others=(), red=True, uid=2, **kwargs),
             straight(5.0, others=((30.0, 1, 2.0),), uid=3, **kwargs),
         ]
-    )
-
-
-def moved(bank, angle, dx, dy):
-    """The same scenarios, turned to the left about the origin and shifted."""
-    c, s = np.cos(angle), np.sin(angle)
-
-    def turned(xy):
-        turned = np.stack([c * xy[..., 0] - s * xy[..., 1], s * xy[..., 0] + c * xy[..., 1]], -1)
-        return turned.astype(np.float32)
-
-    shift = np.array([dx, dy], np.float32)
-    places = ("log_xy", "map_xy", "light_xy", "path_xy", "route_xy")
-    changed = {name: turned(getattr(bank, name)) + shift for name in places}
-    changed |= {name: turned(getattr(bank, name)) for name in ("log_vel", "map_dir")}
-    yaw = (bank.log_yaw + angle + np.pi) % (2 * np.pi) - np.pi
-    return bank._replace(
-        **changed,
-        log_yaw=yaw.astype(np.float32),
-        route_yaw=(bank.route_yaw + angle).astype(np.float32),
     )
