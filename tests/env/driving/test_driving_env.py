@@ -5,12 +5,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from driving_scenes import drive, moved
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from vibe_rl.env import AutoResetWrapper, Driving, driving_params, make
 from vibe_rl.env.driving import observe, reward, road
 from vibe_rl.env.driving.geometry import Boxes, corners, offroad_corridor, offroad_edge
 from vibe_rl.env.driving.params import with_scenario, with_scenarios
-from vibe_rl.env.driving.scenario import chosen
+from vibe_rl.env.driving.scenario import chosen, stacked
 from vibe_rl.env.driving.scene import Scene
 from vibe_rl.env.driving.straight import bank, straight
 from vibe_rl.env.driving.tables import MPH, prepare
@@ -146,14 +148,15 @@ def test_speeding_counts_above_the_lanes_limit(hurried):
     np.testing.assert_allclose(over, np.maximum(speeds - 15, 0), atol=1e-4)
 
 
-@pytest.mark.parametrize(("angle", "dx", "dy"), [(0.7, 30.0, -200.0), (2.9, -500.0, 100.0)])
+@settings(max_examples=6, deadline=None)
+@given(st.floats(-3, 3), st.floats(-300, 300), st.floats(-300, 300))
 def test_a_world_turned_and_shifted_is_the_same_to_the_driver(swerving, angle, dx, dy):
     off = dict.fromkeys(("terminate_overlap", "terminate_offroad", "terminate_red_light"), False)
     params = driving_params(moved(BANK, angle, dx, dy), "behavior", **off)
     found = drive(ENV, None, params, actions(0.0, 0.02))
     for a, b in ((found.obs, swerving.obs), (found.reward, swerving.reward)):
         close = np.isclose(a, b, atol=2e-3)
-        assert np.mean(close) > 0.999  # equally near points change places
+        assert np.mean(close) > 0.995  # equally near points change places
     for entry in ("metrics", "episode"):
         for name, values in found.info[entry].items():
             close = np.isclose(values, swerving.info[entry][name], atol=2e-2)
@@ -227,7 +230,7 @@ def test_scripted_drivers_do_what_they_are_for(name):
     [
         {"dynamics": "delta_local"},
         {"bins": (7, 21)},
-        {"dynamics": "delta_global", "bins": (9, 9, 5)},
+        {"dynamics": "delta_global", "bins": (121, 3, 5)},
     ],
 )
 def test_experts_follow_the_log_with_other_actions(options):
@@ -321,3 +324,28 @@ def test_corners_beyond_an_edge_are_those_of_the_obvious_function():
     )
     for y, expected in ((0.0, False), (-2.0, True), (5.0, False), (6.0, True)):
         assert bool(offroad_edge(jnp.array([[50.3, y]]), *args)) == expected
+
+
+def test_traffic_that_reacts_stops_behind_who_stands_and_replayed_traffic_does_not():
+    """A follower at 8 m/s whose log keeps that speed; the ego brakes and stands."""
+    scene = straight(8.0, others=((-12.0, 0, 8.0),))
+    scene.agent_route[1], scene.agent_speed_factor[1] = 0, 1.0
+    scene.reactive[1] = True
+    params = driving_params(stacked([scene]))
+    hit = {}
+    for traffic in ("replay", "idm", "mixed"):
+        env = Driving(traffic=traffic, observation="gt")
+        hit[traffic] = at_end(drive(env, env.actors()["brake"], params))["overlap"][0]
+    assert hit == {"replay": 1, "idm": 0, "mixed": 0}
+
+
+def test_a_noisy_beginning_is_off_the_log_but_safe():
+    env, params = Driving(noisy_init=True, observation="gt"), with_scenario(PARAMS, 3)
+    states = jax.jit(jax.vmap(lambda key: env.reset(key, params)[1]))(
+        jax.random.split(jax.random.key(0), 16)
+    )
+    log = BANK.log_xy[3, 0, 10]
+    off = np.hypot(states.history.x[:, 0] - log[0], states.history.y[:, 0] - log[1])
+    assert (off > 0.1).mean() > 0.5
+    assert (np.abs(states.history.y[:, 0]) < 1.85).all()
+    assert (states.history.speed[:, 0] >= 5).all()

@@ -15,11 +15,12 @@ import numpy as np
 from jaxtyping import Array
 
 from vibe_rl.env.base import Step
-from vibe_rl.env.driving import actors, dynamics, observe, reward
+from vibe_rl.env.driving import actors, dynamics, observe, reactive, reward
 from vibe_rl.env.driving.aggregate import Totals, added, episode_metrics, none_yet
 from vibe_rl.env.driving.comfort import FRAMES
 from vibe_rl.env.driving.dynamics import Motion
 from vibe_rl.env.driving.metrics import Metrics, measured
+from vibe_rl.env.driving.noise import noisy_history
 from vibe_rl.env.driving.params import DrivingParams, default_params
 from vibe_rl.env.driving.routes import Place, place
 from vibe_rl.env.driving.scenario import FIRST_FRAME
@@ -46,6 +47,7 @@ class DrivingState(NamedTuple):
     history: Motion  # float32 [10] each, of the ego, the newest first
     place: Place  # of the ego
     totals: Totals
+    traffic: PyTree  # `reactive.Traffic`, () where all follow their logs
 
 
 @dataclass(frozen=True)
@@ -100,18 +102,25 @@ class Driving:
 
     def reset(self, key: Key, params: DrivingParams) -> tuple[Array, DrivingState]:
         """A scenario's eleventh frame: any scenario's, or the one that is pinned."""
+        draw_key, noise_key = jax.random.split(key)
         count = len(params.scenarios.scenario_uid)
-        drawn = jax.random.randint(key, (), 0, count, jnp.int32)
+        drawn = jax.random.randint(draw_key, (), 0, count, jnp.int32)
         index = jnp.where(params.scenario >= 0, params.scenario, drawn)
-        state = self.begin(Scene(params.scenarios, params.tables, index))
+        scene = Scene(params.scenarios, params.tables, index)
+        if self.noisy_init:
+            history = noisy_history(scene, noise_key, FRAMES, params.offroad_tolerance)
+        else:
+            history = logged_ego(scene, FIRST_FRAME - np.arange(FRAMES, dtype=np.int32))
+        state = self.begin(scene, history)
         return self.obs_of(state, params), state
 
-    def begin(self, scene: Scene) -> DrivingState:
-        """The state at the eleventh frame of the log."""
-        past = FIRST_FRAME - np.arange(FRAMES, dtype=np.int32)
-        history = logged_ego(scene, past)
-        here = place(scene, latest(history))
-        return DrivingState(scene.index, jnp.int32(FIRST_FRAME), history, here, none_yet())
+    def begin(self, scene: Scene, history: Motion) -> DrivingState:
+        """The state at the eleventh frame of the log, after a past of the ego."""
+        here, frames = place(scene, latest(history)), self.observation.frames
+        replay = self.traffic == "replay"
+        traffic = () if replay else reactive.begin(scene, FIRST_FRAME, frames)
+        frame = jnp.int32(FIRST_FRAME)
+        return DrivingState(scene.index, frame, history, here, none_yet(), traffic)
 
     def step(self, key: Key, state: DrivingState, action: Array, params: DrivingParams) -> Step:
         """A tenth of a second."""
@@ -122,18 +131,21 @@ class Driving:
             lambda x, row: jnp.concatenate([x[None], row[:-1]]), ego, state.history
         )
         here = place(scene, ego)
-        users = logged(scene, frame)
+        traffic = state.traffic
+        if self.traffic != "replay":
+            before = latest(state.history)
+            traffic = reactive.step(scene, traffic, before, frame, self.traffic)
+        after = DrivingState(state.scenario, frame, history, here, state.totals, traffic)
         metrics = measured(
             scene,
             frame,
             history,
-            users,
+            self.users(scene, after),
             (state.place, here),
             params.offroad_tolerance,
             (self.offroad, self.metrics),
         )
-        totals = added(state.totals, metrics)
-        after = DrivingState(state.scenario, frame, history, here, totals)
+        after = after._replace(totals=added(state.totals, metrics))
         rewards = reward.parts(metrics, params)
         terminated = ends(metrics, params)
         truncated = ~terminated & (frame + 1 >= scene.frames)
@@ -150,8 +162,10 @@ class Driving:
         )
 
     def users(self, scene: Scene, state: DrivingState) -> Users:
-        """Who is where in a state."""
-        return logged(scene, state.frame)
+        """Who is where in a state; the ego's slot is the log's."""
+        if self.traffic == "replay":
+            return logged(scene, state.frame)
+        return Users(*(row[0] for row in state.traffic.past))
 
     def move(self, ego: Motion, action: Array) -> Motion:
         """The ego after an action of the action space."""
@@ -207,10 +221,13 @@ class Driving:
         self, scene: Scene, frame: observe.Frame, state: DrivingState, view: observe.View
     ) -> Array:
         """The nearest others over the last frames."""
-        now = logged(scene, state.frame)
+        now = self.users(scene, state)
         chosen = observe.nearest_others(scene, frame, now, view)
-        frames = state.frame - np.arange(view.frames, dtype=np.int32)
-        past = logged(scene, frames[None, :], chosen[:, None])
+        if self.traffic == "replay":
+            frames = state.frame - np.arange(view.frames, dtype=np.int32)
+            past = logged(scene, frames[None, :], chosen[:, None])
+        else:
+            past = Users(*(rows[:, chosen].T for rows in state.traffic.past))
         there = observe.others(scene, now)[chosen]
         past = past._replace(valid=past.valid & there[:, None])
         size = scene.of("size", chosen)[:, None, :2]

@@ -20,6 +20,7 @@ from vibe_rl.env.driving.scenario import EGO
 from vibe_rl.env.driving.scene import Scene, Users, others
 from vibe_rl.errors import ConfigError, unknown
 from vibe_rl.spaces import Box, Flat
+from vibe_rl.types import AnyArray
 
 FASTEST = np.float32(30.0)
 """m/s that look like any more."""
@@ -103,11 +104,11 @@ class Frame(NamedTuple):
     sin: Array
     reach: float
 
-    def turned(self, x: Array, y: Array) -> tuple[Array, Array]:
+    def turned(self, x: AnyArray, y: AnyArray) -> tuple[Array, Array]:
         """A vector: ahead, and to the left."""
         return x * self.cos + y * self.sin, y * self.cos - x * self.sin
 
-    def seen_from(self, x: Array, y: Array) -> tuple[Array, Array]:
+    def seen_from(self, x: AnyArray, y: AnyArray) -> tuple[Array, Array]:
         """A place: metres ahead, and to the left."""
         return self.turned(x - self.x, y - self.y)
 
