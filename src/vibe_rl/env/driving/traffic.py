@@ -106,9 +106,9 @@ def leaders(of: Of, now: Traffic, seen: Seen) -> Leaders:
     before = (length * jnp.abs(c) + width * jnp.abs(s)) / 2
     ahead = jnp.take_along_axis(point, near, 1).astype(jnp.float32) - now.s[:, None]
     own = np.eye(length.shape[0], dtype=bool)
-    there = jnp.sqrt(squared) < beside[None] + width[:, None] / 2 + np.float32(0.25)
+    there = jnp.sqrt(squared) < beside + width[:, None] / 2 + np.float32(0.25)
     there &= (ahead > np.float32(0.1)) & seen.valid[None] & ~own & (of("agent_route") >= 0)[:, None]
-    gap = jnp.where(there, ahead - before[None] - length[:, None] / 2, jnp.inf)
+    gap = jnp.where(there, ahead - before - length[:, None] / 2, jnp.inf)
     return Leaders(gap, jnp.maximum(0, seen.speed[None] * c))
 
 

@@ -5,7 +5,6 @@ import numpy as np
 from vibe_rl.env.driving.codes import FREEWAY_LANE
 from vibe_rl.env.driving.generate import curves
 from vibe_rl.env.driving.generate.network import WIDTH, Lane, Network
-from vibe_rl.types import AnyArray
 
 LENGTH = 420.0
 """Metres."""
@@ -25,12 +24,7 @@ def build(rng: np.random.Generator, scale: float) -> Network:
 
 
 def lane_change(lane: Lane, left: bool, start: float, length: float) -> Lane:
-    """The way from a lane to its neighbour, beginning after `start` metres."""
+    """The way from a lane to its neighbour, which leaves it after `start` metres."""
     t = np.clip((curves.arc_lengths(lane.xy) - start) / length, 0, 1)
     aside = WIDTH * t * t * (3 - 2 * t) * (1 if left else -1)
-    return lane._replace(xy=shifted(lane.xy, aside), drawn=False)
-
-
-def shifted(xy: AnyArray, aside: AnyArray) -> AnyArray:
-    """The line moved to the left by as many metres at each of its points."""
-    return curves.offset(xy, aside)
+    return lane._replace(xy=curves.offset(lane.xy, aside), drawn=False)
