@@ -12,11 +12,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from vibe_rl.env.driving import dynamics, idm
+from vibe_rl.env.driving import dynamics
 from vibe_rl.env.driving.dynamics import Motion
-from vibe_rl.env.driving.reactive import with_ego
+from vibe_rl.env.driving.reactive import ego_acceleration
 from vibe_rl.env.driving.road import nearest_lane
-from vibe_rl.env.driving.scenario import DT, EGO
+from vibe_rl.env.driving.scenario import DT
 from vibe_rl.env.driving.scene import Scene, logged_ego
 from vibe_rl.types import Key, PyTree
 
@@ -116,29 +116,10 @@ class Idm(Driver):
     env: Any
 
     def next_motion(self, scene: Scene, ego: Motion, state: PyTree) -> Motion:
-        """See `idm`."""
+        """See `traffic`."""
         users = self.env.users(scene, state)
-        vehicle, way = on_main_path(scene, ego, state)
-        along = idm.along_routes(scene, with_ego(users, ego))
-        acceleration = idm.acceleration(scene, vehicle, way, state.frame, users, along)
+        acceleration = ego_acceleration(scene, users, ego, state.frame)
         return driven(ego, acceleration, along_path(scene, ego, state))
-
-
-def on_main_path(scene: Scene, ego: Motion, state: PyTree) -> tuple[idm.Driven, idm.Way]:
-    """The ego as one who follows its main path; its light is the next one that stops it."""
-    path, last = scene.row("main_path"), scene.row("path_end", scene.row("main_path"))
-    points = jnp.minimum(state.place.point + np.arange(idm.LOOK, dtype=np.int32), last)
-    way = idm.Way(*(scene.row(f"path_{name}", path, points) for name in ("x", "y", "cos", "sin")))
-    to_lines = scene.row("stop_s") - state.place.bumper
-    next_light = jnp.argmin(jnp.where(to_lines > 0, to_lines, jnp.inf)).astype(jnp.int32)
-    vehicle = idm.Driven(
-        number=jnp.int32(EGO),
-        speed=ego.speed,
-        wanted=scene.row("path_pace", path, points[0]),
-        to_line=to_lines[next_light],
-        light=next_light,
-    )
-    return vehicle, way
 
 
 @dataclass(frozen=True)

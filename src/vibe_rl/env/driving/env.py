@@ -47,7 +47,7 @@ class DrivingState(NamedTuple):
     history: Motion  # float32 [10] each, of the ego, the newest first
     place: Place  # of the ego
     totals: Totals
-    traffic: PyTree  # `reactive.Traffic`, () where all follow their logs
+    traffic: PyTree  # `reactive.Others`, () where all follow their logs
 
 
 @dataclass(frozen=True)

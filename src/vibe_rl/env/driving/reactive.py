@@ -1,25 +1,24 @@
-"""Others who react: they follow their routes by `idm` instead of their logs."""
+"""Others who react: `traffic` moves them along their routes, instead of their logs."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool
+from jaxtyping import Array, Bool, Float
 
-from vibe_rl.env.driving import idm
-from vibe_rl.env.driving.dynamics import MAX_SPEED, Motion
-from vibe_rl.env.driving.geometry import wrap
+from vibe_rl.env.driving import rows
+from vibe_rl.env.driving.dynamics import Motion
 from vibe_rl.env.driving.scenario import DT, EGO
 from vibe_rl.env.driving.scene import Scene, Users, logged, others
+from vibe_rl.env.driving.traffic import Seen, Traffic, poses, tracked, traffic_step
 
 
-class Traffic(NamedTuple):
-    """Everybody who reacts; the slots of the others are not used."""
+class Others(NamedTuple):
+    """Everybody, however they are moved."""
 
-    s: Array  # [N], m along the route
-    speed: Array  # [N], m/s
-    past: Users  # [frames, N], everybody, the newest first
+    traffic: Traffic  # along their routes, [N]
+    past: Users  # [frames, N], the newest first
 
 
 def reacts(scene: Scene, who: str) -> Bool[Array, " N"]:
@@ -29,46 +28,44 @@ def reacts(scene: Scene, who: str) -> Bool[Array, " N"]:
     return routed & scene.of("reactive") if who == "mixed" else routed
 
 
-def begin(scene: Scene, frame: int, frames: int) -> Traffic:
+def begin(scene: Scene, frame: int, frames: int) -> Others:
     """As the log has it at a frame, with as many frames of the past."""
-    past = logged_past(scene, jnp.int32(frame), frames)
-    now = Users(*(row[0] for row in past))
-    return Traffic(idm.along_routes(scene, now), jnp.hypot(now.vx, now.vy), past)
-
-
-def logged_past(scene: Scene, frame: Array, frames: int) -> Users:
-    """Everybody in the log, `[frames, N]`, the newest first."""
-    at = frame - np.arange(frames, dtype=np.int32)
+    at = jnp.int32(frame) - np.arange(frames, dtype=np.int32)
     who = np.arange(scene.bank.obj_type.shape[-1], dtype=np.int32)
-    return logged(scene, at[:, None], who[None, :])
+    past = logged(scene, at[:, None], who[None, :])
+    return Others(found(scene, seen(Users(*(row[0] for row in past)))), past)
 
 
-def step(scene: Scene, traffic: Traffic, ego: Motion, frame: Array, who: str) -> Traffic:
+def step(scene: Scene, before: Others, ego: Motion, frame: Array, who: str) -> Others:
     """Everybody after a tenth of a second.
 
     Args:
         scene: where they are.
-        traffic: they before it.
+        before: they before it.
         ego: as it was then.
         frame: int32, of the log, after it.
         who: see `reacts`.
     """
-    now = with_ego(Users(*(row[0] for row in traffic.past)), ego)
-    along = jnp.where(reacts(scene, who), traffic.s, idm.along_routes(scene, now))
-
-    def accelerate(number: Array) -> Array:
-        return agent_acceleration(scene, traffic, number, frame - 1, (now, along))
-
-    numbers = jnp.arange(now.x.shape[0], dtype=jnp.int32)
-    changes = jax.vmap(accelerate)(numbers)
-    speed = jnp.clip(traffic.speed + changes * np.float32(DT), 0, MAX_SPEED)
-    s = traffic.s + (traffic.speed + speed) * np.float32(DT / 2)
-    log, driven = logged(scene, frame), on_routes(scene, s, speed)
-    driven = driven._replace(valid=others(scene, now))
-    mine = reacts(scene, who)
+    users, mine = Users(*(row[0] for row in before.past)), reacts(scene, who)
+    boxes = seen(with_ego(users, ego))
+    moved = tracked(scene.of, before.traffic, boxes)
+    now = Traffic(*(jnp.where(mine, a, b) for a, b in zip(before.traffic, moved, strict=True)))
+    after = traffic_step(scene.of, now, boxes, frame - 1)
+    x, y, yaw = poses(scene.of, after.s)
+    there = others(scene, users)
+    driven = Users(x, y, yaw, after.v * jnp.cos(yaw), after.v * jnp.sin(yaw), there)
+    log = logged(scene, frame)
     users = Users(*(jnp.where(mine, a, b) for a, b in zip(driven, log, strict=True)))
-    past = jax.tree.map(lambda x, rows: jnp.concatenate([x[None], rows[:-1]]), users, traffic.past)
-    return Traffic(s, speed, past)
+    past = jax.tree.map(lambda x, rows: jnp.concatenate([x[None], rows[:-1]]), users, before.past)
+    return Others(after, past)
+
+
+def ego_acceleration(scene: Scene, users: Users, ego: Motion, frame: Array) -> Float[Array, ""]:
+    """What the model would have the ego do on its own route, m/s2; 0 if it has none."""
+    boxes = seen(with_ego(users, ego))
+    now = found(scene, boxes)
+    change = traffic_step(scene.of, now, boxes, frame).v - now.v
+    return jnp.where(scene.of("agent_route", EGO) >= 0, change[EGO] / np.float32(DT), 0)
 
 
 def with_ego(users: Users, ego: Motion) -> Users:
@@ -77,40 +74,15 @@ def with_ego(users: Users, ego: Motion) -> Users:
     return Users(*(row.at[EGO].set(x) for row, x in zip(users, own, strict=True)))
 
 
-def agent_acceleration(
-    scene: Scene, traffic: Traffic, number: Array, frame: Array, seen: tuple[Users, Array]
-) -> Array:
-    """Of the vehicle in a slot, m/s2; `seen` are everybody and how far along their routes."""
-    route, s = jnp.maximum(scene.of("agent_route", number), 0), traffic.s[number]
-    first, last = s.astype(jnp.int32), scene.bank.route_yaw.shape[-1] - 1
-    points = jnp.minimum(first + np.arange(idm.LOOK, dtype=np.int32), last)
-    xy, yaw = scene.of("route_xy", route, points), scene.of("route_yaw", route, points)
-    wanted = scene.of("route_vref", route, points[0]) * scene.of("agent_speed_factor", number)
-    half = scene.of("size", number, 0) / 2
-    vehicle = idm.Driven(
-        number=number,
-        speed=traffic.speed[number],
-        wanted=wanted,
-        to_line=scene.of("route_stop_s", route) - s - half,
-        light=scene.of("route_light", route),
-    )
-    way = idm.Way(xy[:, 0], xy[:, 1], jnp.cos(yaw), jnp.sin(yaw))
-    return idm.acceleration(scene, vehicle, way, frame, *seen)
+def seen(users: Users) -> Seen:
+    """As the model sees them."""
+    speed = users.vx * jnp.cos(users.yaw) + users.vy * jnp.sin(users.yaw)
+    return Seen(users.x, users.y, users.yaw, speed, users.valid)
 
 
-def on_routes(scene: Scene, s: Array, speed: Array) -> Users:
-    """Where one is that far along one's route, between its points."""
-    routes = jnp.maximum(scene.of("agent_route"), 0)
-    last = jnp.maximum(scene.of("route_len", routes) - 1, 0).astype(jnp.int32)
-    point = jnp.minimum(s.astype(jnp.int32), last)
-    after = jnp.minimum(point + 1, last)
-    part = jnp.minimum(s - point.astype(jnp.float32), 1)
-
-    def between(field: str, *axis: Any) -> Array:
-        a, b = (scene.of(field, routes, at, *axis) for at in (point, after))
-        return a + part * (b - a)
-
-    yaw = wrap(between("route_yaw"))
-    vx, vy = speed * jnp.cos(yaw), speed * jnp.sin(yaw)
-    x, y = between("route_xy", 0), between("route_xy", 1)
-    return Users(x, y, yaw, vx, vy, jnp.ones(x.shape, bool))
+def found(scene: Scene, boxes: Seen) -> Traffic:
+    """How far everybody is along the own route, wherever that is."""
+    xy = scene.of("route_xy", jnp.maximum(scene.of("agent_route"), 0))
+    dx, dy = xy[..., 0] - boxes.x[:, None], xy[..., 1] - boxes.y[:, None]
+    point = rows.nearest(dx * dx + dy * dy)[1].astype(jnp.float32)
+    return tracked(scene.of, Traffic(point, boxes.speed), boxes)
