@@ -23,6 +23,7 @@ from vibe_rl.env.checker import examine
 BUILT_IN = (
     "Acrobot-v1",
     "CartPole-v1",
+    "Driving-v0",
     "GridWorld-v0",
     "HackMatrix-v0",
     "MountainCar-v0",

@@ -7,6 +7,8 @@ from vibe_rl.env.base import Environment, EnvParams, EnvState, Step
 from vibe_rl.env.cart_pole import CartPole, CartPoleParams, CartPoleState
 from vibe_rl.env.checker import check_env, problems
 from vibe_rl.env.drawing import can_draw, draw
+from vibe_rl.env.driving.env import Driving, DrivingState
+from vibe_rl.env.driving.params import DrivingParams, driving_params
 from vibe_rl.env.grid_world import (
     GridWorld,
     GridWorldParams,
@@ -60,6 +62,9 @@ __all__ = [
     "CartPoleState",
     "Dict",
     "Discrete",
+    "Driving",
+    "DrivingParams",
+    "DrivingState",
     "EnvParams",
     "EnvState",
     "Environment",
@@ -109,6 +114,7 @@ __all__ = [
     "can_draw",
     "check_env",
     "draw",
+    "driving_params",
     "make",
     "names",
     "problems",

@@ -1,0 +1,98 @@
+"""Logs of many scenes at once, by the traffic model, and what is wrong with the ego's."""
+
+from functools import cache
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+
+from vibe_rl.env.driving.codes import LANES, STOP_LIGHTS
+from vibe_rl.env.driving.geometry import (
+    TOLERANCE,
+    Boxes,
+    corners,
+    obb_overlap,
+    offroad_corridor,
+)
+from vibe_rl.env.driving.scenario import EGO, FIRST_FRAME, Scenario
+from vibe_rl.env.driving.traffic import Of, Seen, Traffic, fields_of, poses, start, traffic_step
+
+LEAST = np.float32(10.0)
+"""Metres that the ego drives from the first frame of an episode on."""
+
+
+class Log(NamedTuple):
+    """Everybody in all frames, `[T, N]`."""
+
+    x: Any
+    y: Any
+    yaw: Any
+    speed: Any
+
+
+class Faults(NamedTuple):
+    """What is wrong with a scene, bool."""
+
+    overlap: Any
+    off_road: Any
+    red_light: Any
+    short: Any  # the ego hardly moves
+
+    def any(self) -> Any:
+        """Whether it has to be drawn anew."""
+        return self.overlap | self.off_road | self.red_light | self.short
+
+
+@cache
+def roll_out() -> Any:
+    """Of a bank of scenarios without logs: their logs, and the faults of each. Compiled once."""
+    return jax.jit(jax.vmap(_roll_out))
+
+
+def _roll_out(scenario: Scenario) -> tuple[Log, Faults]:
+    of = fields_of(scenario)
+
+    def step(now: Traffic, frame: Array) -> tuple[Traffic, tuple[Log, Array]]:
+        x, y, yaw = poses(of, now.s)
+        seen = Seen(x, y, yaw, now.v, of("agent_route") >= 0)
+        return traffic_step(of, now, seen, frame), (Log(x, y, yaw, now.v), now.s)
+
+    frames = np.arange(scenario.log_yaw.shape[-1], dtype=np.int32)
+    log, s = jax.lax.scan(step, start(scenario), frames)[1]
+    return log, faults(scenario, of, log, s[:, EGO])
+
+
+def faults(scenario: Scenario, of: Of, log: Log, s: Array) -> Faults:
+    """What is wrong with the log of the ego, which is at `s` `[T]` along its route."""
+    size, there = of("size"), of("agent_route") >= 0
+    everybody = Boxes(jnp.stack([log.x, log.y], -1), log.yaw, size[:, 0], size[:, 1])
+    ego = Boxes(everybody.xy[:, EGO], log.yaw[:, EGO], size[EGO, 0][None], size[EGO, 1][None])
+    first = Boxes(ego.xy[:, None], ego.yaw[:, None], size[EGO, 0], size[EGO, 1])
+    others = np.arange(size.shape[0]) != EGO
+    hit = obb_overlap(first, everybody) & (there & others)[None]
+    return Faults(
+        overlap=hit.any(),
+        off_road=_off_road(of, ego),
+        red_light=_red_light(of, s),
+        short=s[-1] - s[FIRST_FRAME] < LEAST,
+    )
+
+
+def _off_road(of: Of, ego: Boxes) -> Array:
+    kind = of("map_type")
+    lane = of("map_valid") & (kind[:, None] == np.array(LANES, np.int32)).any(-1)
+    reach = jnp.where(lane, of("map_width") / 2 + TOLERANCE, -1)
+    return offroad_corridor(corners(ego).reshape(-1, 2), of("map_xy"), reach)
+
+
+def _red_light(of: Of, s: Array) -> Array:
+    """Whether the front passes the stop line while the light says stop, in one frame."""
+    route = of("agent_route")[EGO]
+    front = s + of("size")[EGO, 0] / 2
+    state = of("light_state")[jnp.maximum(of("route_light")[route], 0)]
+    stops = (state[:, None] == np.array(STOP_LIGHTS, np.int32)).any(-1)
+    line = of("route_stop_s")[route]
+    passed = (front[:-1] < line) & (line <= front[1:])
+    return (passed & stops[1:]).any() & (of("route_light")[route] >= 0)

@@ -1,0 +1,123 @@
+"""Scenes of one family in order, drawn again until they can be driven."""
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+import jax
+import numpy as np
+
+from vibe_rl.env.driving.codes import FAMILIES
+from vibe_rl.env.driving.generate.drawing import draw_scene
+from vibe_rl.env.driving.generate.knobs import Knobs
+from vibe_rl.env.driving.generate.logs import Faults, Log, roll_out
+from vibe_rl.env.driving.generate.tables import scenario_of
+from vibe_rl.env.driving.scenario import EGO, Dims, Scenario, stacked
+from vibe_rl.errors import ConfigError
+
+TOGETHER = 16
+"""Scenes whose logs are made in one call."""
+ATTEMPTS = 200
+"""Draws of one scene, at most."""
+
+
+class Wanted(NamedTuple):
+    """One scene: it is the same whatever others are made."""
+
+    seed: int
+    family: str
+    index: int  # among those of its family
+    attempt: int = 0
+
+    def group(self) -> str:
+        """The name of what it comes from."""
+        return f"{self.family}/{self.seed}/{self.index}"
+
+    def uid(self) -> int:
+        """A number of 32 bits; no two scenes of a seed have the same."""
+        start = int(np.random.SeedSequence(self.seed).generate_state(1)[0])
+        return (start + len(FAMILIES) * self.index + FAMILIES.index(self.family)) % 2**32
+
+
+def made(wanted: Iterable[Wanted], knobs: Knobs, dims: Dims) -> Iterator[tuple[str, Scenario]]:
+    """Groups and scenes, in order.
+
+    Raises:
+        ConfigError: none of many draws of a scene can be driven.
+    """
+    coming, again = iter(wanted), []
+    order: list[Wanted] = []
+    ready: dict[tuple[str, int], tuple[str, Scenario]] = {}
+    while True:
+        tried, again = again, []
+        while len(tried) < TOGETHER and (new := next(coming, None)) is not None:
+            order.append(new)
+            tried.append(new)
+        if not tried:
+            return
+        for each, scenario, faults in attempted(tried, knobs, dims):
+            if not faults.any():
+                ready[each.family, each.index] = each.group(), scenario
+            else:
+                again.append(_next_attempt(each))
+        while order and (order[0].family, order[0].index) in ready:
+            first = order.pop(0)
+            yield ready.pop((first.family, first.index))
+
+
+def _next_attempt(each: Wanted) -> Wanted:
+    if each.attempt + 1 == ATTEMPTS:
+        raise ConfigError(
+            f"{each.group()}: no scene of {ATTEMPTS} can be driven with these knobs; give others."
+        )
+    return each._replace(attempt=each.attempt + 1)
+
+
+def attempted(
+    tried: list[Wanted], knobs: Knobs, dims: Dims
+) -> Iterator[tuple[Wanted, Scenario, Faults]]:
+    """Each with its scene and what is wrong with it, no more than `TOGETHER`."""
+    scenes = [_drawn(each, knobs, dims) for each in tried]
+    bank = stacked([*scenes, *scenes[:1] * (TOGETHER - len(scenes))])
+    logs, faults = jax.device_get(roll_out()(bank))
+    for i, (each, scenario) in enumerate(zip(tried, scenes, strict=True)):
+        log = Log(*(field[i] for field in logs))
+        reactive = _reactive(each, scenario, knobs)
+        yield each, logged(scenario, log, reactive), Faults(*(field[i] for field in faults))
+
+
+def _drawn(each: Wanted, knobs: Knobs, dims: Dims) -> Scenario:
+    rng = np.random.default_rng([*_numbers(each), 0])
+    return scenario_of(draw_scene(rng, each.family, knobs), each.uid(), dims)
+
+
+def _reactive(each: Wanted, scenario: Scenario, knobs: Knobs) -> np.ndarray:
+    chance = np.random.default_rng([*_numbers(each), 1]).random(len(scenario.agent_route))
+    may = (scenario.agent_route >= 0) & (np.arange(len(chance)) != EGO)
+    return may & (chance < knobs.reactive_fraction)
+
+
+def _numbers(each: Wanted) -> tuple[int, ...]:
+    return each.seed, FAMILIES.index(each.family), each.index, each.attempt
+
+
+def logged(scenario: Scenario, log: Log, reactive: np.ndarray) -> Scenario:
+    """The scenario with the drives of those who have a route, and who of them may react."""
+    there = scenario.agent_route >= 0
+    x, y, yaw, speed = (np.where(there, field, 0).T for field in log)
+    scenario = scenario._replace(
+        log_xy=np.stack([x, y], -1),
+        log_yaw=yaw,
+        log_vel=np.stack([speed * np.cos(yaw), speed * np.sin(yaw)], -1),
+        log_valid=np.repeat(there[:, None], yaw.shape[1], 1),
+        reactive=reactive,
+    )
+    return scenario._replace(path_on_route=on_route(scenario))
+
+
+def on_route(scenario: Scenario) -> np.ndarray:
+    """Which paths have the logged one's lanes up to where the log ends; bool `[K]`."""
+    end = scenario.log_xy[EGO, -1]
+    n = int(scenario.path_valid[0].sum())
+    last = int(np.argmin(np.hypot(*(scenario.path_xy[0, :n] - end).T))) + 1
+    same = scenario.path_lane[:, :last] == scenario.path_lane[:1, :last]
+    return (same & scenario.path_valid[:, :last]).all(1)

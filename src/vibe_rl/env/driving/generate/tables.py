@@ -1,0 +1,148 @@
+"""What a drawn scene is as arrays: map, paths, routes, lights and users, without their logs."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from vibe_rl.env.driving.codes import CROSSWALK, FAMILIES, ROAD_EDGE, VEHICLE
+from vibe_rl.env.driving.generate import curves
+from vibe_rl.env.driving.generate.conflicts import conflicts_of
+from vibe_rl.env.driving.generate.edges import road_edges
+from vibe_rl.env.driving.generate.network import WIDTH, Network, Route
+from vibe_rl.env.driving.generate.signals import Plan, states
+from vibe_rl.env.driving.generate.spawning import Driver
+from vibe_rl.env.driving.scenario import NO_STOP_LINE, Dims, Scenario, empty
+
+BEHIND = 5.0
+"""Metres of a route behind where somebody begins on it."""
+
+
+class Drawn(NamedTuple):
+    """All that was decided at random of a scene."""
+
+    family: str
+    network: Network
+    routes: list[Route]
+    drivers: list[Driver]  # the ego first
+    plan: Plan | None  # of the lights
+
+
+def scenario_of(drawn: Drawn, uid: int, dims: Dims) -> Scenario:
+    """The scenario; logs are those of frame 0 alone, and are not valid."""
+    scenario = empty(dims)._replace(
+        speed_limit_default=np.float32(max(lane.speed for lane in drawn.network.lanes)),
+        family=np.int32(FAMILIES.index(drawn.family)),
+        scenario_uid=np.uint32(uid),
+    )
+    _map(scenario, drawn.network)
+    _lights(scenario, drawn)
+    _users(scenario, drawn.drivers)
+    _routes(scenario, drawn)
+    _conflicts(scenario, drawn)
+    _paths(scenario, drawn)
+    return scenario
+
+
+def _map(scenario: Scenario, network: Network) -> None:
+    pieces: list[dict[str, Any]] = []
+    for i, lane in enumerate(network.lanes):
+        if lane.drawn:
+            ahead = curves.direction(curves.headings(lane.xy))
+            of_lane = {"map_type": lane.kind, "map_speed": lane.speed, "map_width": WIDTH}
+            pieces.append({"map_xy": lane.xy, "map_dir": ahead, "map_id": i} | of_lane)
+    following = len(network.lanes)
+    for line in road_edges(network):
+        pieces.append({"map_xy": line.xy, "map_dir": line.direction, "map_type": ROAD_EDGE})
+    for corners in network.crossings:
+        outline = curves.resampled(np.concatenate([corners, corners[:1]]))
+        ahead = curves.direction(curves.headings(outline))
+        pieces.append({"map_xy": outline, "map_dir": ahead, "map_type": CROSSWALK})
+    at = 0
+    for i, piece in enumerate(pieces):
+        end = at + len(piece["map_xy"])
+        piece = {"map_id": following + i, "map_valid": True} | piece
+        for field, value in piece.items():
+            getattr(scenario, field)[at:end] = value
+        at = end
+
+
+def _lights(scenario: Scenario, drawn: Drawn) -> None:
+    if drawn.plan is None:
+        return
+    for i, (lane, phase) in enumerate(drawn.network.lights.items()):
+        scenario.light_xy[i] = drawn.network.lanes[lane].xy[0]
+        scenario.light_lane[i], scenario.light_valid[i] = lane, True
+        scenario.light_state[i] = states(drawn.plan, phase, scenario.light_state.shape[1])
+
+
+def _users(scenario: Scenario, drivers: list[Driver]) -> None:
+    n = len(drivers)
+    scenario.obj_type[:n] = VEHICLE
+    scenario.agent_route[:n] = np.arange(n)
+    scenario.size[:n] = [driver.size for driver in drivers]
+    scenario.agent_v0[:n] = [driver.v for driver in drivers]
+    scenario.agent_speed_factor[:n] = [driver.factor for driver in drivers]
+    scenario.agent_s0[:n] = [driver.s - cut(driver) for driver in drivers]
+
+
+def cut(driver: Driver) -> float:
+    """Metres of its route that are left away, a whole number of them."""
+    return float(max(int(driver.s - BEHIND), 0))
+
+
+def _routes(scenario: Scenario, drawn: Drawn) -> None:
+    """Everybody's own, cut short behind them."""
+    lights = list(drawn.network.lights)
+    n = scenario.route_vref.shape[1]
+    for i, driver in enumerate(drawn.drivers):
+        route, first = drawn.routes[driver.route], int(cut(driver))
+        scenario.route_xy[i] = _extended(route, first, n)
+        scenario.route_yaw[i] = _held(route.yaw[first:], n)
+        scenario.route_vref[i] = _held(route.pace[first:], n)
+        scenario.route_len[i] = n - 1
+        for lane, start in zip(route.lanes, route.starts, strict=True):
+            if drawn.plan is not None and lane in lights and start >= first:
+                scenario.route_light[i] = lights.index(lane)
+                scenario.route_stop_s[i] = min(start - first, NO_STOP_LINE)
+
+
+def _extended(route: Route, first: int, n: int) -> Any:
+    """Points from `first` on, straight on beyond the last."""
+    xy = route.xy[first : first + n]
+    beyond = np.arange(1, n - len(xy) + 1)[:, None] * curves.direction(route.yaw[-1])
+    return np.concatenate([xy, xy[-1] + beyond])
+
+
+def _held(x: Any, n: int) -> Any:
+    return np.pad(x[:n], (0, max(0, n - len(x))), "edge")
+
+
+def _conflicts(scenario: Scenario, drawn: Drawn) -> None:
+    """Those between the ways that were cut short: what lies behind is none."""
+    of_routes = conflicts_of(drawn.network, drawn.routes)
+    way = [driver.route for driver in drawn.drivers]
+    behind = np.array([cut(driver) for driver in drawn.drivers])
+    n, pairs = len(way), np.ix_(way, way)
+    s = of_routes.s[pairs] - behind[:, None]
+    other_s = of_routes.other_s[pairs] - behind[None]
+    there = np.isfinite(s) & (s >= 0) & (other_s >= 0)
+    scenario.conflict_s[:n, :n] = np.where(there, s, np.inf)
+    scenario.conflict_other_s[:n, :n] = np.where(there, other_s, np.inf)
+    scenario.must_yield[:n, :n] = of_routes.must_yield[pairs] & there
+
+
+def _paths(scenario: Scenario, drawn: Drawn) -> None:
+    """The ego's way first, then the others that begin on its lane."""
+    ego = drawn.drivers[0]
+    first, own = int(cut(ego)), drawn.routes[ego.route]
+    others = [
+        route
+        for route in drawn.routes
+        if route.lanes[0] == own.lanes[0] and route.lanes != own.lanes
+    ]
+    for k, route in enumerate([own, *others][: len(scenario.path_on_route)]):
+        n = min(len(route.xy) - first, scenario.path_s.shape[1])
+        scenario.path_xy[k, :n] = route.xy[first : first + n]
+        scenario.path_lane[k, :n] = route.lane[first : first + n]
+        scenario.path_s[k, :n] = np.arange(n)
+        scenario.path_valid[k, :n] = True
