@@ -13,7 +13,6 @@ from vibe_rl.checkpoint import saved_steps
 from vibe_rl.cli.hackmatrix_names import NAMES
 from vibe_rl.cli.train_hackmatrix import UpdateLines, new_config
 from vibe_rl.cli.train_hackmatrix_options import FIELDS, Options, check_options
-from vibe_rl.configs import PRESETS
 from vibe_rl.configs.hackmatrix import PUBLISHED
 from vibe_rl.env import Box, Discrete, Masked, registry
 from vibe_rl.env.hackmatrix.env import HackMatrix, HackMatrixParams

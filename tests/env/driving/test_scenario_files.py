@@ -227,6 +227,7 @@ def test_a_shard_with_other_arrays_is_refused(data, array, sentence):
         ({"count": 11}, "counts 11 scenarios and has 10 ids"),
         ({"groups": []}, "counts 10 scenarios and has 0 groups"),
         ({"ids": [1] * 10}, "has ids that occur twice"),
+        ({"ids": [*range(1, 10), 0]}, "holds other scenarios than its manifest says"),
         ({"families": ["train"] * 10}, "has the family 'train'"),
         ({"dims": {"N": 3}}, "10 scenarios and has|where the manifest's dims mean|damaged"),
         ({"dims": {"M": 3}}, r"manifest.json is damaged \(TypeError"),

@@ -31,8 +31,8 @@ def scenes() -> list[Scenario]:
 def test_a_set_goes_into_tables_and_back(tmp_path, kind):
     groups = ["first", "second, with a comma"]
     write_scenarios(tmp_path / "set", zip(groups, scenes(), strict=True))
-    write_tables(tmp_path / "set", tmp_path / kind, kind)
-    read = list(read_tables(tmp_path / kind, kind, DIMS))
+    write_tables(kind, tmp_path / "set", tmp_path / kind)
+    read = list(read_tables(kind, tmp_path / kind, DIMS))
     assert [group for group, _ in read] == groups
     for (_, got), written in zip(read, scenes(), strict=True):
         assert problems(got) == []
@@ -43,8 +43,8 @@ def test_a_set_goes_into_tables_and_back(tmp_path, kind):
 
 def test_routes_are_those_of_the_logs_and_conflict_with_nothing(tmp_path):
     write_scenarios(tmp_path / "set", scenes())
-    write_tables(tmp_path / "set", tmp_path / "csv", "csv")
-    _, got = next(read_tables(tmp_path / "csv", "csv", DIMS))
+    write_tables("csv", tmp_path / "set", tmp_path / "csv")
+    _, got = next(read_tables("csv", tmp_path / "csv", DIMS))
     assert got.agent_route.tolist() == [0, 1, -1]
     assert got.route_len.tolist() == [DIMS.Q - 1, DIMS.Q - 1, 0]
     np.testing.assert_allclose(got.route_xy[1, :, 1], 4.0)
@@ -74,12 +74,12 @@ def by_hand(tmp_path, **tables):
 
 
 def read_by_hand(tmp_path, **tables) -> Scenario:
-    [(_, got)] = read_tables(by_hand(tmp_path, **tables), "csv", ROOMY)
+    [(_, got)] = read_tables("csv", by_hand(tmp_path, **tables), ROOMY)
     return got
 
 
 def test_few_points_written_by_hand_become_a_scenario(tmp_path):
-    [(group, got)] = read_tables(by_hand(tmp_path), "csv", ROOMY)
+    [(group, got)] = read_tables("csv", by_hand(tmp_path), ROOMY)
     assert problems(got) == []
     assert group == "imported/3"
     lane = got.map_xy[got.map_id == 4]
@@ -153,10 +153,10 @@ def test_tables_that_are_wrong_are_refused(tmp_path, tables, sentence):
 
 def test_unknown_kinds_and_files_of_another_kind_are_refused(tmp_path):
     with pytest.raises(ConfigError, match="unknown kind of tables 'xlsx'"):
-        read_tables(tmp_path, "xlsx")
+        read_tables("xlsx", tmp_path)
     (tmp_path / "scenario.parquet").write_text("no")
     with pytest.raises(ConfigError, match=r"scenario\.parquet is no Parquet table"):
-        read_tables(tmp_path, "parquet")
+        read_tables("parquet", tmp_path)
 
 
 def test_without_pyarrow_one_sentence_says_what_to_install(tmp_path, monkeypatch):
@@ -168,4 +168,4 @@ def test_without_pyarrow_one_sentence_says_what_to_install(tmp_path, monkeypatch
     with pytest.raises(
         ConfigError, match=r"Parquet tables need pyarrow: pip install 'vibe-rl\[sce"
     ):
-        read_tables(tmp_path, "parquet", Dims())
+        read_tables("parquet", tmp_path, Dims())

@@ -91,9 +91,16 @@ def bounds(manifest: Manifest) -> list[tuple[int, int]]:
 
 
 def shard(path: Path, manifest: Manifest, number: int) -> Scenario:
-    """The bank of one shard; ConfigError if it is damaged."""
+    """The bank of one shard; ConfigError if it is damaged or not what the manifest says."""
     file, count, sha256 = manifest.shards[number]
-    return read_shard(path / file, sha256, count, manifest.dims)
+    bank = read_shard(path / file, sha256, count, manifest.dims)
+    begin, end = bounds(manifest)[number]
+    if bank.scenario_uid.tolist() != list(manifest.ids[begin:end]):
+        raise ConfigError(
+            f"{shown(path / file)} holds other scenarios than its manifest says: write the set "
+            "anew."
+        )
+    return bank
 
 
 def _wanted(path: Path, manifest: Manifest, split: str, limit: int | None) -> Members:

@@ -1,6 +1,5 @@
 """Directories of the five tables, as CSV or as Parquet: to scenarios and back."""
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -34,13 +33,17 @@ KINDS = {
 }
 
 
-def read_tables(path: Folder, kind: str, dims: Dims = Dims()) -> Iterator[tuple[str, Scenario]]:  # noqa: B008
+def read_tables(
+    kind: str,
+    path: Folder,
+    dims: Dims = Dims(),  # noqa: B008 - immutable
+) -> Iterator[tuple[str, Scenario]]:
     """The scenarios that a directory of tables holds, each after its group.
 
     Args:
+        kind: "csv" or "parquet".
         path: has `scenario`, `tracks` and `map`, and may have `lights` and `paths`, with the suffix
             of their kind.
-        kind: "csv" or "parquet".
         dims: the slots of the scenarios.
 
     Raises:
@@ -51,13 +54,13 @@ def read_tables(path: Folder, kind: str, dims: Dims = Dims()) -> Iterator[tuple[
     return from_tables(tables, dims)
 
 
-def write_tables(path: Folder, directory: str | os.PathLike[str], kind: str) -> None:
+def write_tables(kind: str, path: Folder, directory: Folder) -> None:
     """Writes a set of scenarios as tables; routes, conflicts and who yields are not in them.
 
     Args:
+        kind: "csv" or "parquet".
         path: a directory that `write_scenarios` wrote.
         directory: must be empty or not there; it appears when all is written.
-        kind: "csv" or "parquet".
 
     Raises:
         ConfigError: the set cannot be read, or the directory is not empty.
