@@ -16,7 +16,7 @@ from vibe_rl.errors import ConfigError, reason, shown
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 _UNIX = 3
-_LEVEL = 4
+_LEVEL = 1
 _BROKEN = (zipfile.BadZipFile, zlib.error, ValueError, KeyError, EOFError, OSError)
 
 
