@@ -135,6 +135,7 @@ def test_a_set_that_fails_on_its_way_leaves_nothing(tmp_path, there):
     ("second", "sentence"),
     [
         (scene(1), "scenario 1 .uid 1.: scenario 0 has the same uid"),
+        (scene(2)._replace(log_yaw=np.zeros(3)), "scenario 1 .uid 2.: log_yaw has the shape"),
         (padded(scene(2), DIMS._replace(L=3)), "scenario 1 .uid 2.: its Dims.* give both the same"),
     ],
 )

@@ -112,7 +112,7 @@ def test_the_lane_of_a_light_is_on_the_map_or_on_a_path():
         ("map_xy", np.zeros((80, 2)), "map_xy is of float64: convert it to float32."),
         ("scenario_uid", np.int32(3), "scenario_uid is of int32: convert it to uint32."),
         ("log_yaw", np.zeros(14, np.float32), "log_yaw has the shape (14,)"),
-        ("family", 3, "family is a int: give an array of int32."),
+        ("family", 3, "family is of type int: give an array of int32."),
     ],
 )
 def test_shapes_and_types_are_looked_at_before_anything_else(field, array, sentence):

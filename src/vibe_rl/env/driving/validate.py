@@ -43,8 +43,8 @@ def _faults(scenario: Scenario) -> Iterator[str]:
 
 def _misshapen(scenario: Scenario) -> Iterator[str]:
     for field, array in zip(Scenario._fields, scenario, strict=True):
-        if not isinstance(array, np.ndarray | np.generic) and not hasattr(array, "dtype"):
-            yield f"{field} is a {type(array).__name__}: give an array of {dtype_of(field)}."
+        if not hasattr(array, "dtype"):
+            yield f"{field} is of type {type(array).__name__}: give an array of {dtype_of(field)}."
             return
     dims = _dims(scenario)
     if dims is None:

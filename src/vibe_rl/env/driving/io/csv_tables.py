@@ -17,7 +17,7 @@ SUFFIX = ".csv"
 def read_csv(path: Path) -> Table:
     """The columns of a file as text."""
     try:
-        with path.open(newline="", encoding="utf-8") as file:
+        with path.open(newline="", encoding="utf-8-sig") as file:
             header, *rows = [row for row in csv.reader(file) if row]
     except (ValueError, csv.Error) as error:
         raise ConfigError(

@@ -56,7 +56,8 @@ def write_scenarios(
         )
     with appearing(absolute(directory)) as draft:
         files = _Files(draft)
-        for group, scenario in map(_grouped, scenarios):
+        for item in scenarios:
+            group, scenario = (None, item) if isinstance(item, Scenario) else item
             files.add(group, scenario)
             if len(files.waiting) == per_shard:
                 files.flush()
@@ -85,13 +86,6 @@ def appearing(directory: Path) -> Iterator[Path]:
             shutil.rmtree(draft, ignore_errors=True)
 
 
-def _grouped(item: Scenario | tuple[str, Scenario]) -> tuple[str, Scenario]:
-    if not isinstance(item, Scenario):
-        return item
-    known = 0 <= int(item.family) < len(FAMILIES)
-    return f"{FAMILIES[item.family] if known else '?'}/{item.scenario_uid}", item
-
-
 class _Files:
     """The shards that are being written."""
 
@@ -102,19 +96,21 @@ class _Files:
         self.places = dict[int, int]()  # of each uid
         self.dims: Dims | None = None
 
-    def add(self, group: str, scenario: Scenario) -> None:
-        """Checks a scenario and keeps it for the next shard."""
-        place, uid = len(self.places), int(scenario.scenario_uid)
-        wrong = [*problems(scenario)[:1], *self._unlike(scenario, uid)]
+    def add(self, group: str | None, scenario: Scenario) -> None:
+        """Checks a scenario and keeps it for the next shard; without a group it is its own."""
+        place = len(self.places)
+        wrong = problems(scenario)[:1] or [*self._unlike(scenario)]
         if wrong:
-            raise ConfigError(f"scenario {place} (uid {uid}): {wrong[0]}")
+            raise ConfigError(f"scenario {place} (uid {scenario.scenario_uid}): {wrong[0]}")
+        uid, family = int(scenario.scenario_uid), FAMILIES[scenario.family]
         self.places[uid] = place
-        self.groups.append(group)
-        self.families.append(FAMILIES[scenario.family])
+        self.groups.append(f"{family}/{uid}" if group is None else group)
+        self.families.append(family)
         self.waiting.append(scenario)
 
-    def _unlike(self, scenario: Scenario, uid: int) -> Iterator[str]:
-        dims = dims_of(scenario)
+    def _unlike(self, scenario: Scenario) -> Iterator[str]:
+        """What keeps a valid scenario from standing beside those before it."""
+        dims, uid = dims_of(scenario), int(scenario.scenario_uid)
         self.dims = self.dims or dims
         if dims != self.dims:
             yield f"its {dims} are not those of the first, {self.dims}: give both the same slots."
