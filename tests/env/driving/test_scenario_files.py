@@ -131,6 +131,16 @@ def test_a_set_that_fails_on_its_way_leaves_nothing(tmp_path, there):
     assert count_of(load_bank(target, "all")) == 1
 
 
+def test_a_source_that_cannot_be_read_is_not_said_to_be_unwritable(tmp_path):
+    def source():
+        yield scene(1)
+        raise FileNotFoundError("lost.pkl")
+
+    with pytest.raises(FileNotFoundError, match=r"lost\.pkl"):
+        write_scenarios(tmp_path / "set", source())
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize(
     ("second", "sentence"),
     [
@@ -275,6 +285,9 @@ def test_a_bank_that_does_not_fit_is_refused_with_the_number_that_would(data, mo
     monkeypatch.setattr(loading, "free_on_host", lambda: 90 * one)
     monkeypatch.setattr(loading, "free_on_device", lambda: 7 * one)
     with pytest.raises(ConfigError, match="free on the device: give a limit of at most 7"):
+        load_bank(data, "all")
+    monkeypatch.setattr(loading, "free_on_device", lambda: one - 1)
+    with pytest.raises(ConfigError, match="free on the device: use a ScenarioStream"):
         load_bank(data, "all")
 
 

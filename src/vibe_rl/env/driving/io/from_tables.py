@@ -20,6 +20,7 @@ from vibe_rl.errors import ConfigError, unknown
 
 NEAR_LANE = 5.0
 """Metres within which a point of a path belongs to a lane."""
+MOST_UID = 2**32 - 1
 PASSES = 2.05
 """Metres from where the log ends within which a path leads there."""
 
@@ -49,8 +50,10 @@ def from_tables(tables: Tables, dims: Dims = Dims()) -> Iterator[tuple[str, Scen
 
 
 def _check_uids(uids: np.ndarray, tables: Tables) -> None:
-    if len(np.unique(uids)) < len(uids) or (uids < 0).any() or (uids >= 2**32).any():
-        raise ConfigError("the table scenario has uids twice, or not from 0 to 4294967295.")
+    if len(np.unique(uids)) < len(uids) or (uids < 0).any() or (uids > MOST_UID).any():
+        raise ConfigError(
+            f"the table scenario has uids twice, or below 0 or above {MOST_UID}: give each its own."
+        )
     for name, table in tables.items():
         strange = np.setdiff1d(table["uid"], uids)
         if strange.size:

@@ -149,8 +149,9 @@ def _check_memory(path: Path, manifest: Manifest, count: int) -> None:
     rooms = {"here": free_on_host() - while_reading, "on the device": free_on_device()}
     for where, free in rooms.items():
         if count * one > free:
+            most = free // one
+            fewer = f"give a limit of at most {most:,}, or " if most > 0 else ""
             raise ConfigError(
                 f"{count:,} scenarios of {shown(path)} take {format_bytes(count * one)} and "
-                f"{format_bytes(max(free, 0))} are free {where}: give a limit of at most "
-                f"{max(free // one, 0):,}, or feed them by a ScenarioStream."
+                f"{format_bytes(max(free, 0))} are free {where}: {fewer}use a ScenarioStream."
             )

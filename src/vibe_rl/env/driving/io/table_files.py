@@ -15,7 +15,7 @@ from vibe_rl.env.driving.io.split import is_held_out
 from vibe_rl.env.driving.io.tables import COLUMNS, OPTIONAL, Table, checked, to_tables
 from vibe_rl.env.driving.io.writing import appearing, check_free
 from vibe_rl.env.driving.scenario import Dims, Scenario
-from vibe_rl.errors import ConfigError, shown, unknown
+from vibe_rl.errors import ConfigError, shown, unknown, writing
 from vibe_rl.run_dir.files import absolute
 
 
@@ -67,7 +67,7 @@ def write_tables(kind: str, path: Folder, directory: Folder) -> None:
     """
     how, manifest = _kind(kind), read_manifest(Path(path))
     check_free(directory)
-    with appearing(absolute(directory)) as draft, how.writer(draft) as append:
+    with appearing(absolute(directory)) as draft, writing(draft), how.writer(draft) as append:
         for group, scenario in zip(manifest.groups, iterate(path), strict=True):
             side = "valid" if is_held_out(group, manifest.split) else "train"
             append(to_tables(scenario, group, side))

@@ -79,11 +79,12 @@ def appearing(directory: Path) -> Iterator[Path]:
     draft = directory.with_name(f".{directory.name}.{os.getpid()}")
     with writing(directory):
         draft.mkdir(parents=True)
-        try:
-            yield draft
+    try:
+        yield draft
+        with writing(directory):
             draft.replace(directory)
-        finally:
-            shutil.rmtree(draft, ignore_errors=True)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
 
 
 class _Files:
@@ -120,7 +121,8 @@ class _Files:
     def flush(self) -> None:
         """Writes a shard, whose name does not say yet how many there will be."""
         content = shard_bytes(stacked(self.waiting))
-        (self.draft / f"{len(self.shards)}").write_bytes(content)
+        with writing(self.draft):
+            (self.draft / f"{len(self.shards)}").write_bytes(content)
         self.shards.append(Shard("", len(self.waiting), checksum(content)))
         self.waiting.clear()
 
@@ -133,7 +135,8 @@ class _Files:
         total = len(self.shards)
         for i, shard in enumerate(self.shards):
             self.shards[i] = shard._replace(file=f"shard-{i:05d}-of-{total:05d}.npz")
-            (self.draft / f"{i}").replace(self.draft / self.shards[i].file)
+            with writing(self.draft):
+                (self.draft / f"{i}").replace(self.draft / self.shards[i].file)
         ids = list(self.places)
         manifest = Manifest(
             self.dims, self.shards, split, ids, self.groups, self.families, generator
