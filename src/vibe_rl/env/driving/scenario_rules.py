@@ -237,7 +237,7 @@ RULES = (
     _codes("obj_type", 0, OTHER),
     Rule("reactive", _reacts_nowhere, "give it a route by agent_route, or let it follow its log"),
     _codes("map_type", -1, SPEED_BUMP),
-    Rule("map_id", _in_pieces, "keep all points of an id together, or give the pieces ids"),
+    Rule("map_id", _in_pieces, "keep all points of an id together, or give each piece its own"),
     Rule("map_type", _mixed_types, "give all points of an id one type"),
     Rule("map_dir", _no_direction, "divide the direction by its length"),
     Rule("map_speed", _no_limit, "give a limit above 0 in m/s, or -1 where it is unknown"),
