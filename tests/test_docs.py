@@ -30,6 +30,7 @@ from vibe_rl.cli.options import pop_option
 from vibe_rl.cli.processes import parse_processes
 from vibe_rl.configs import PRESETS, TrainConfig
 from vibe_rl.env import registry
+from vibe_rl.env.driving.io.tables import COLUMNS
 from vibe_rl.env.hackmatrix.rules import PARTS
 from vibe_rl.plotting import PlotConfig
 from vibe_rl.run_dir import find_runs
@@ -105,6 +106,7 @@ NAMES_TOLD = {
     "environments": registry.names(),
     "evaluation": EvalMetrics._fields,
     "hackmatrix": PARTS,
+    "scenarios": tuple(name for columns in COLUMNS.values() for name in columns),
     "off-policy": (
         *DQNMetrics._fields,
         *SACMetrics._fields,

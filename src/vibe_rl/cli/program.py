@@ -31,10 +31,14 @@ COMMANDS = {
     "train-sb3": "Train sb3-contrib's MaskablePPO on HackMatrix, slowly: see its --help.",
     "report": "Write a page about runs: vibe-rl report RUN [RUN ...] [--out FILE].",
     "hackmatrix-server": "Play HackMatrix for another program, by lines of JSON.",
+    "scenarios": "Generate, import, validate and show driving scenarios: see its --help.",
     "envs": "List the environments that have a name.",
 }
 """What each command does; its function is `vibe_rl.cli.NAME.NAME`, imported when it runs."""
-NOT_OF_PRESETS = ("track", "ppo-cartpole", "train-hackmatrix", "train-sb3", "hackmatrix-server")
+NOT_OF_PRESETS = (
+    *("track", "ppo-cartpole", "train-hackmatrix", "train-sb3", "hackmatrix-server"),
+    "scenarios",
+)
 """Commands for which `--track`, if they know it, is no field of a config."""
 
 
