@@ -1,0 +1,125 @@
+"""The tree of settings as plain values, made from the defaults of the dataclasses that they become:
+nothing is written twice.
+
+OmegaConf knows neither tuples nor unions, so lists stand for tuples; `plans` turns them back.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import fields
+from typing import Any
+
+from vibe_rl.algorithms.ppo import PPOConfig
+from vibe_rl.algorithms.sac import SACConfig
+from vibe_rl.configs.train_config import ALGORITHMS
+from vibe_rl.networks.encoder import ENCODERS
+from vibe_rl.run_dir.plain import plain
+from vibe_rl.runner.config import RunnerConfig
+from vibe_rl.trainers.driving.environment import environment_groups
+from vibe_rl.trainers.driving.keys import ELSEWHERE, FIELDS, INTERVALS, PipelineKeys
+from vibe_rl.trainers.driving.scenarios import SOURCES
+
+Node = dict[str, Any]
+"""A part of the tree: names, and what they are at first."""
+GLOBAL = "_global_"
+"""Hydra's name of the tree's top, where a group may set keys of other sections."""
+DEFAULTS = {
+    "algorithm": "sac",
+    "network/encoder": "mlp",
+    "scenarios": "procedural",
+    "observation": "vec_small",
+    "reward": "progress",
+    "logger": "tensorboard",
+}
+"""What each group is at first."""
+ALIASES = {
+    "network/encoder": {"perceiver": "lq", "mgail": "lqh"},
+    "observation": {"road": "vec", "lane": "vec"},
+}
+"""V-Max's other names of some options."""
+LOGGERS = ("tensorboard", "wandb", "mlflow", "sqlite")
+OF_THE_TREE = ("num_envs", "encoder")
+"""Fields of an algorithm that stand elsewhere in the tree."""
+
+SETTINGS: dict[str, tuple[Any, Node]] = {
+    "sac": (
+        SACConfig(
+            batch_size=256,
+            replay_ratio=1 / 64,
+            n_step=5,
+            tau=0.01,
+            gamma=0.97,
+            normalize_obs=True,
+            init_alpha=0.2,
+        ),
+        {"num_envs": 256, "runner": {"buffer_size": 200_000, "warmup_steps": 20_000}},
+    ),
+    "sac_vmax": (
+        SACConfig(batch_size=64, replay_ratio=0.25, autotune_alpha=False, init_alpha=0.2),
+        {"num_envs": 16, "runner": {"buffer_size": 100_000, "warmup_steps": 1_600}},
+    ),
+    "ppo": (
+        PPOConfig(
+            hidden_sizes=(256, 256),
+            n_steps=64,
+            n_minibatches=8,
+            n_epochs=4,
+            lr=5e-4,
+            lr_end=0.0,
+            gamma=0.98,
+            ent_coef=0.0,
+            normalize_obs=True,
+        ),
+        {"num_envs": 256},
+    ),
+    "ppo_vmax": (
+        PPOConfig(hidden_sizes=(256, 64, 32), n_steps=40, n_minibatches=4, n_epochs=4, lr=3e-4),
+        {"num_envs": 16},
+    ),
+}
+"""By the name of an option of `algorithm`: its config, and keys elsewhere that belong to it. Those
+of V-Max end in _vmax."""
+
+
+def node_of(record: Any, leave_out: Iterable[str] = ()) -> Node:
+    """The fields of a dataclass, but for some, as plain values."""
+    left = set(leave_out)
+    return {f.name: plain(getattr(record, f.name)) for f in fields(record) if f.name not in left}
+
+
+def top() -> Node:
+    """The tree without what the groups hold."""
+    covered = {*FIELDS.values(), *INTERVALS.values(), *ELSEWHERE}
+    own = {"progress_bar": False}
+    return {**node_of(PipelineKeys()), "runner": node_of(RunnerConfig(), covered) | own}
+
+
+def groups() -> dict[str, dict[str, Node]]:
+    """The options of each group; `_global_` ones set keys from the top of the tree."""
+    found = {
+        "algorithm": algorithms(),
+        "network/encoder": {name: {"name": name} for name in ENCODERS},
+        "scenarios": {name: {"name": name, **node_of(kind())} for name, kind in SOURCES.items()},
+        **environment_groups(),
+        "logger": {"none": {"track": []}, **{name: {"track": [name]} for name in LOGGERS}},
+    }
+    for group, names in ALIASES.items():
+        known = found[group]
+        known |= {alias: known[name] for alias, name in names.items() if name in known}
+    return found
+
+
+def algorithms() -> dict[str, Node]:
+    """An option for each algorithm there is, with settings for driving where there are any."""
+    found = {}
+    for name, (kind, _) in ALGORITHMS.items():
+        config, elsewhere = SETTINGS.get(name, (kind(), {}))
+        found[name] = algorithm_node(name, config, elsewhere)
+    for name, (config, elsewhere) in SETTINGS.items():
+        kind = next(known for known, (cls, _) in ALGORITHMS.items() if type(config) is cls)
+        found[name] = algorithm_node(kind, config, elsewhere)
+    return found
+
+
+def algorithm_node(name: str, config: Any, elsewhere: Mapping[str, Any]) -> Node:
+    """An option of `algorithm`, from the top of the tree."""
+    return {**elsewhere, "algorithm": {"name": name, **node_of(config, OF_THE_TREE)}}
