@@ -1,4 +1,4 @@
-"""Trains drivers of scenarios: python scripts/train_driving.py algorithm=sac total_timesteps=1e6."""
+"""Trains drivers of scenarios: python scripts/train_driving.py algorithm=ppo seed=1."""
 
 import sys
 

@@ -28,11 +28,9 @@ class Composition(NamedTuple):
 
 
 def store_tree() -> None:
-    """Puts the tree into Hydra's store, and our sweeper among its plugins."""
+    """Puts the tree into Hydra's store."""
     require("hydra", *NEEDS)
     from hydra.core.config_store import ConfigStore  # noqa: PLC0415 - an extra
-
-    from vibe_rl.trainers.driving.sweeper import register_sweeper  # noqa: PLC0415 - an extra
 
     store = ConfigStore.instance()
     for group, options in groups().items():
@@ -44,7 +42,6 @@ def store_tree() -> None:
     defaults = ["_self_", *({group: name} for group, name in DEFAULTS.items()), *chosen]
     quiet["job"] = {"chdir": False}
     store.store(name=CONFIG, node={"defaults": defaults, **top(), "hydra": quiet})
-    register_sweeper()
 
 
 @contextmanager
@@ -60,7 +57,7 @@ def hydra(config_dir: str | None = None) -> Iterator[Any]:
     from hydra.errors import HydraException  # noqa: PLC0415
     from omegaconf.errors import OmegaConfBaseException  # noqa: PLC0415
 
-    where = {"version_base": "1.3", "job_name": CONFIG}
+    where: dict[str, Any] = {"version_base": "1.3", "job_name": CONFIG}
     if config_dir is not None and not Path(config_dir).is_dir():
         raise ConfigError(f"--config-dir {config_dir}: there is no such folder.")
     opened = (
@@ -148,9 +145,8 @@ def composition(tree: Any, own: Any) -> Composition:
     from omegaconf import OmegaConf  # noqa: PLC0415 - an extra
 
     choices = {k: v for k, v in own.runtime.choices.items() if not k.startswith("hydra/")}
-    return Composition(
-        OmegaConf.to_container(tree, resolve=True), choices, tuple(own.overrides.task)
-    )
+    values: Any = OmegaConf.to_container(tree, resolve=True)
+    return Composition(values, choices, tuple(own.overrides.task))
 
 
 def check_words(app: Any, words: Sequence[str], *, sweeps: bool) -> None:

@@ -107,7 +107,7 @@ REFUSED = {
     "algorithm.grad_updates_per_step": "give algorithm.replay_ratio, gradient steps per env step.",
     "algorithm.learning_start": "give runner.warmup_steps, env steps over all envs.",
     "algorithm.buffer_size": "give runner.buffer_size, transitions over all devices.",
-    "algorithm.unroll_length": "give algorithm.n_steps of PPO, algorithm.train_every of the others.",
+    "algorithm.unroll_length": "give algorithm.n_steps of PPO, else algorithm.train_every.",
     "algorithm.network": "give algorithm.hidden_sizes and algorithm.activation.",
     "path_model": "give --run to vibe-rl driving evaluate.",
     "output_dir": "give name_exp and name_run.",

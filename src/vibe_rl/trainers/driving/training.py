@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from vibe_rl.configs.train_config import TrainConfig
+from vibe_rl.env.host import HostEnvironment
 from vibe_rl.env.reductions import column, named_columns
 from vibe_rl.env.traced import trace
 from vibe_rl.errors import ConfigError, TrainingInterrupted
@@ -23,7 +24,7 @@ from vibe_rl.runner.session import open_session
 from vibe_rl.system.processes import run_on_first
 from vibe_rl.system.signals import unless_interrupted
 from vibe_rl.tracking.base import Tracker
-from vibe_rl.tracking.settings import Translated, TrackingSettings, read_settings, write_settings
+from vibe_rl.tracking.settings import TrackingSettings, Translated, read_settings, write_settings
 from vibe_rl.trainers.driving.composing import NEEDS, Composition
 from vibe_rl.trainers.driving.keys import AUTO
 from vibe_rl.trainers.driving.lines import IterationLines
@@ -103,6 +104,7 @@ def console(plan: Plan, told: TrackingSettings) -> Tracker:
 def own_metrics(run: Run) -> dict[str, str]:
     """What the environment tells of its steps and episodes: names in rows, and its own."""
     found = {}
+    assert not isinstance(run.env, HostEnvironment)
     info = trace(run.env, run.first_params).after.info
     for entry in ("metrics", "episode"):
         for name in named_columns(run.env, info, entry):
