@@ -10,13 +10,16 @@ from typing import Any, NamedTuple
 
 from vibe_rl.errors import ConfigError, reason, unknown
 from vibe_rl.extras import require
-from vibe_rl.trainers.driving.groups import DEFAULTS, GLOBAL, groups, top
+from vibe_rl.trainers.driving.groups import DEFAULTS, GLOBAL, Node, groups, top
 from vibe_rl.trainers.driving.keys import check_key
 
 CONFIG = "driving"
 """The name of the tree in Hydra's store."""
 NEEDS = "driving", "Hydra's settings"
 """The extra, and what needs it."""
+
+Groups = Mapping[str, Mapping[str, Node]]
+"""By the names of groups, their options."""
 
 
 class Composition(NamedTuple):
@@ -160,7 +163,7 @@ def check_words(app: Any, words: Sequence[str], *, sweeps: bool) -> None:
         there = app.config_loader.get_group_options(group)
         for name in set(names).difference(there):
             raise unknown(f"option of {group}", name, there)
-    keys = set(known).union(*(keys_of(app, choice) for choice in combinations(chosen)))
+    keys = set(known) | keys_of(app, known, chosen)
     for override in overrides:
         check_known(override.key_or_group, keys)
 
@@ -189,13 +192,6 @@ def check_known(name: str, keys: Iterable[str]) -> None:
     raise unknown("key", name, near if section and near else keys)
 
 
-def combinations(chosen: Mapping[str, Sequence[str]]) -> Iterator[list[str]]:
-    """Words that choose each option of each group once."""
-    longest = max(map(len, chosen.values()), default=1)
-    for i in range(longest):
-        yield [f"{group}={names[min(i, len(names) - 1)]}" for group, names in chosen.items()]
-
-
 def parsed(app: Any, words: Sequence[str]) -> list[Any]:
     """The overrides; ConfigError for a word that is none."""
     from hydra.core.override_parser.overrides_parser import (  # noqa: PLC0415 - an extra
@@ -222,10 +218,34 @@ def options_of(override: Any) -> list[str]:
     return [str(override.value())]
 
 
-def keys_of(app: Any, choice: Sequence[str]) -> set[str]:
-    """All keys of the tree, dotted, with some options chosen; sections among them."""
-    tree = app.compose_config(CONFIG, list(choice), run_mode(multirun=False))
-    return set(dotted(composition_of(tree).values))
+def keys_of(app: Any, known: Groups, chosen: Mapping[str, Sequence[str]]) -> set[str]:
+    """All keys of the tree with some options chosen, dotted, and its sections.
+
+    Args:
+        app: Hydra, which composes options of the user's own.
+        known: the groups of the tree.
+        chosen: the options of groups that are not as at first.
+    """
+    keys = set(dotted(top()))
+    options = {group: [name] for group, name in DEFAULTS.items()} | dict(chosen)
+    for group, names in options.items():
+        for name in names:
+            node = known[group].get(name)
+            if node is None:
+                config = app.compose_config(CONFIG, [f"{group}={name}"], run_mode(multirun=False))
+                keys |= set(dotted(composition_of(config).values))
+            elif group == "algorithm":
+                keys |= set(dotted(node))
+            else:
+                keys |= set(dotted(nested(group, node)))
+    return keys
+
+
+def nested(group: str, node: Node) -> Node:
+    """A group's option from the top of the tree."""
+    for name in reversed(group.split("/")):
+        node = {name: node}
+    return node
 
 
 def dotted(values: Mapping[str, Any], prefix: str = "") -> Iterator[str]:

@@ -26,7 +26,7 @@ class IterationLines(Tracker):
 
     @override
     def log(self, metrics: Mapping[str, Any], step: int) -> None:
-        if "train/env_steps" not in metrics or "update" not in metrics:
+        if "train/env_steps" not in metrics:
             return  # of a single episode
         parts = [f"iteration {step / self._iteration_steps:.4g}", f"{step:,} env steps"]
         if is_finite(metrics.get("runtime/sps")):

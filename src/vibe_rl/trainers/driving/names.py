@@ -72,23 +72,26 @@ def newest_run(plan: Plan) -> RunDir | None:
     return runs[-1] if runs else None
 
 
-def tracking_settings(plan: Plan, own: Mapping[str, str]) -> TrackingSettings:
+def tracking_settings(
+    plan: Plan, own: Mapping[str, str], steps_per_update: int
+) -> TrackingSettings:
     """What a run's trackers are told.
 
     Args:
         plan: of the run.
         own: what the environment tells of its steps and episodes: names in rows, and its own.
+        steps_per_update: env steps.
     """
     known = {ours: [f"metrics/{theirs}"] for ours, theirs in own.items()}
     evaluated = {f"eval_{ours}": [f"evaluation/{theirs}"] for ours, theirs in own.items()}
-    return TrackingSettings({**NAMES, **known, **evaluated}, sums(plan))
+    return TrackingSettings({**NAMES, **known, **evaluated}, sums(plan, steps_per_update))
 
 
-def sums(plan: Plan) -> dict[str, dict[str, float]]:
+def sums(plan: Plan, steps_per_update: int) -> dict[str, dict[str, float]]:
     """What rows have no metric of, as weighted sums of those that they have."""
     share = 1 / max(plan.keys.log_freq, 1)  # of a row's time that an iteration takes
     return {
         "training_time": {"seconds_chunks": 1.0, "seconds_compile": 1.0},
         "iteration_time": {f"seconds_{phase}": share for phase in PHASES},
-        "env_steps": {"step": 1.0},
+        "env_steps": {"update": float(steps_per_update)},
     }

@@ -139,7 +139,8 @@ def results_text(results: Mapping[str, Any]) -> str:
 def figure_lines(part: Mapping[str, Any]) -> list[str]:
     """A line for each figure that has an interval, and one for what ended the episodes."""
     names = [name for name in part if f"{name}_ci" in part]
-    lines = [f"{n} {part[n]:.4g} [{part[f'{n}_ci'][0]:.4g}, {part[f'{n}_ci'][1]:.4g}]" for n in names]
+    ends = {name: part[f"{name}_ci"] for name in names}
+    lines = [f"{n} {part[n]:.4g} [{low:.4g}, {high:.4g}]" for n, (low, high) in ends.items()]
     endings = ", ".join(f"{name} {count}" for name, count in part["ended_by"].items())
     return [*lines, f"ended by {endings}"]
 

@@ -83,7 +83,7 @@ def train_new(
         callback: see `train_tree`.
     """
     run = build_for_run_dir(config, check_new)
-    told, name = tracking_settings(plan, own_metrics(run)), run_name(plan)
+    told, name = tracking_settings(plan, own_metrics(run), run.steps_per_update), run_name(plan)
     with (
         new_run_dir(name, base_of(plan), run_id=name) as run_dir,
         open_session(run, run_dir, callback) as session,
