@@ -186,7 +186,6 @@ RESERVED_METRICS = frozenset(
             "explained_variance",
         ),
         *("gradient_steps", "buffer_fill"),
-        *("seconds_compile", "seconds_chunks", "seconds_evaluate", "seconds_save", "seconds_host"),
     }
 )
 """Names that rows of metrics have already, and an environment's own metrics cannot have."""

@@ -117,9 +117,6 @@ class RunnerConfig(Typed):
     save_params: bool = False
     """Whether params_N.npz, what the agent acts with after N updates, lies in the run directory for
     every checkpoint."""
-    log_timing: bool = False
-    """Whether rows of a single run say where the time since the row before went, as seconds_PHASE:
-    compile, chunks, evaluate, save, host."""
 
 
 def check_runner(config: RunnerConfig) -> None:

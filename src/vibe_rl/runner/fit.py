@@ -269,10 +269,8 @@ def fit(
         NonFiniteLossError: a loss became NaN or infinite.
         TrainingInterrupted: at Ctrl-C or SIGTERM, if there is no `stop`.
     """
-    host = Host(run, row_writer(run, tracker, keep_history), callback, saver, found)
-    if run.config.log_timing:
-        host.rows.timing = host.timing
-    result = drive(run, host, stop)
+    rows = row_writer(run, tracker, keep_history)
+    result = drive(run, Host(run, rows, callback, saver, found), stop)
     return result if stop is not None else unless_interrupted(result, result.signal)
 
 

@@ -15,7 +15,6 @@ from vibe_rl.runner.episodes import EpisodeSummary, own_metrics
 from vibe_rl.runner.evaluator import EvalMetrics
 from vibe_rl.runner.loop import MetricTable
 from vibe_rl.runner.schedule import Timetable
-from vibe_rl.runner.timing import Timing
 from vibe_rl.tracking.base import LogBackend
 
 WINDOW, WORTH_MEASURING = 0.5, 0.05  # seconds
@@ -80,8 +79,6 @@ class RowWriter:
     evaluation: EvalMetrics | None = None  # the last one
     evaluated: int | None = None  # the update that it belongs to
     speedometer: Speedometer = field(default_factory=Speedometer)
-    timing: Timing | None = None  # that rows tell of
-    seconds: dict[str, float] = field(default_factory=dict)  # of each phase, told so far
 
     @property
     def steps_per_update(self) -> int:
@@ -137,20 +134,11 @@ class RowWriter:
             scores: EvalMetrics = jax.device_get(evaluation)
             self.evaluation, self.evaluated = scores, update
             row |= evaluation_row(scores)
-        row |= self._seconds()
         self.tracker.log(row, row["step"])
         self.logged = update
         if not self.due.ends_early(update):
             self.unfinished = []
         return row
-
-    def _seconds(self) -> Row:
-        """Where the time since the row before went."""
-        if self.timing is None:
-            return {}
-        told, self.seconds = self.seconds, self.timing.totals()
-        spent = {phase: total - told.get(phase, 0.0) for phase, total in self.seconds.items()}
-        return {f"seconds_{phase}": round(seconds, 3) for phase, seconds in spent.items()}
 
     def close(self, update: int) -> None:
         """Logs what an interrupt left of a row."""

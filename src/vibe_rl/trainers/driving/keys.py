@@ -87,7 +87,7 @@ ELSEWHERE = {
     "resume": "give resume=RUN at the top.",
     "overwrite": "a run's directory is new or gone on with, leave it out.",
     "track": "give logger=tensorboard, or another logger.",
-    "log_timing": "rows always say where the time went, leave it out.",
+    "log_times": "rows always say where the time went, leave it out.",
 }
 """Fields of the runner that the tree has not, and the remedy."""
 REFUSED = {

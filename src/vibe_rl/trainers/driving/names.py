@@ -8,7 +8,6 @@ from pathlib import Path
 from vibe_rl.configs.train_config import algorithm_name
 from vibe_rl.run_dir.directory import RunDir, find_runs
 from vibe_rl.run_dir.files import first_free, numbered_names
-from vibe_rl.runner.timing import PHASES
 from vibe_rl.tracking.settings import TrackingSettings
 from vibe_rl.trainers.driving.plans import Plan
 
@@ -34,11 +33,10 @@ NAMES: dict[str, list[str]] = {
     "steps_per_second": ["runtime/sps"],
     "wall_time": ["runtime/wall_time"],
     "iteration_time": ["runtime/iter_time"],
+    "data_time": ["runtime/data_time"],
     "training_time": ["runtime/training_time"],
-    "seconds_data": ["runtime/data_time"],
-    "seconds_host": ["runtime/log_time"],
-    "seconds_evaluate": ["runtime/eval_time"],
-    "seconds_save": ["runtime/save_time"],
+    "eval_time": ["runtime/eval_time"],
+    "log_time": ["runtime/log_time"],
 }
 """From ours to V-Max's, but for what the environment tells of its episodes."""
 
@@ -91,7 +89,6 @@ def sums(plan: Plan, steps_per_update: int) -> dict[str, dict[str, float]]:
     """What rows have no metric of, as weighted sums of those that they have."""
     share = 1 / max(plan.keys.log_freq, 1)  # of a row's time that an iteration takes
     return {
-        "training_time": {"seconds_chunks": 1.0, "seconds_compile": 1.0},
-        "iteration_time": {f"seconds_{phase}": share for phase in PHASES},
+        "iteration_time": {"iter_time": share},
         "env_steps": {"update": float(steps_per_update)},
     }

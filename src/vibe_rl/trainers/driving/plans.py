@@ -40,7 +40,7 @@ def plan_of(tree: Composition) -> Plan:
         algo=record(
             kind, {**algorithm, **encoder_fields(values["network"]["encoder"])}, "algorithm."
         ),
-        runner=record(RunnerConfig, {**runner, "log_timing": True}, "runner."),
+        runner=record(RunnerConfig, {**runner, "log_times": True}, "runner."),
         env_kwargs=env_kwargs(keys, values),
     )
     source = record(source_kind, source_values, "scenarios.")
