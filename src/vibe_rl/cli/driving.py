@@ -118,8 +118,10 @@ def tree_text(tree: "Composition") -> str:
 
 
 def evaluate(args: Sequence[str]) -> None:
-    """Drives scenarios."""
-    raise NotImplementedError
+    """Drives scenarios; see `vibe_rl.cli.driving_evaluate`."""
+    from vibe_rl.cli.driving_evaluate import evaluate_drivers  # noqa: PLC0415 - takes a second
+
+    evaluate_drivers(args)
 
 
 ACTIONS = {"train": train, "evaluate": evaluate}
