@@ -29,7 +29,7 @@ class Options:
     out: str
     """The folder of the results."""
     run: str | None = None
-    """Directory of a run, whose agent drives, and whose observations and held-out scenarios count."""
+    """Directory of a run, whose agent drives in the world that it was trained for."""
     dataset: str | None = None
     """A folder of scenarios, instead of those of the run."""
     split: Literal["valid", "train", "all"] = "valid"
@@ -93,13 +93,11 @@ def check_options(options: Options) -> None:
     """Raises ConfigError for options that cannot work, alone or together."""
     if options.actor == AGENT and options.run is None:
         raise ConfigError("--actor ai is an agent: name its --run, or another --actor.")
-    for name in ("batch_size", "limit"):
+    least = {"batch_size": 1, "limit": 1, "render": 0, "seed": 0}
+    for name, bound in least.items():
         value = getattr(options, name)
-        if value is not None and value < 1:
-            raise ConfigError(f"--{name.replace('_', '-')} {value}: give at least 1.")
-    for name, value in (("render", options.render), ("seed", options.seed)):
-        if value < 0:
-            raise ConfigError(f"--{name} {value}: give at least 0.")
+        if value is not None and value < bound:
+            raise ConfigError(f"--{name.replace('_', '-')} {value}: give at least {bound}.")
     if options.pov and not (options.render or options.plot_failures):
         raise ConfigError("--pov is of films: give --render 1 or --plot-failures too.")
 

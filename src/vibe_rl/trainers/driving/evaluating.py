@@ -9,6 +9,7 @@ import numpy as np
 
 from vibe_rl.env.base import Environment, Step
 from vibe_rl.env.drawing import draw
+from vibe_rl.env.params import take_entries
 from vibe_rl.errors import ConfigError
 from vibe_rl.ops import prng
 from vibe_rl.runner.actors import Actor, as_tree, choose_action, evaluate_actor
@@ -75,8 +76,6 @@ def film(actor: Actor, world: World, seed: int, index: int) -> Iterator[Frame]:
         seed: as of `drive`.
         index: of the scenario in the world.
     """
-    from vibe_rl.env.params import take_entries  # noqa: PLC0415
-
     env = with_layers(world.env)
     env_params = take_entries(env, world.env_params, index)
     running = jit_begin(env, env_params, episode_key(world, seed, index))
