@@ -11,7 +11,8 @@ from typing import Any
 from vibe_rl.algorithms.ppo import PPOConfig
 from vibe_rl.algorithms.sac import SACConfig
 from vibe_rl.configs.train_config import ALGORITHMS
-from vibe_rl.networks.encoder import ENCODERS
+from vibe_rl.networks.encoder import ENCODERS, OF_TOKENS
+from vibe_rl.networks.token_fields import TokenFields
 from vibe_rl.run_dir.plain import plain
 from vibe_rl.runner.config import RunnerConfig
 from vibe_rl.trainers.driving.environment import environment_groups
@@ -37,7 +38,7 @@ ALIASES = {
 }
 """V-Max's other names of some options."""
 LOGGERS = ("tensorboard", "wandb", "mlflow", "sqlite")
-OF_THE_TREE = ("num_envs", "encoder")
+OF_THE_TREE = ("num_envs", "encoder", *(field.name for field in fields(TokenFields)))
 """Fields of an algorithm that stand elsewhere in the tree."""
 
 SETTINGS: dict[str, tuple[Any, Node]] = {
@@ -97,7 +98,7 @@ def groups() -> dict[str, dict[str, Node]]:
     """The options of each group; `_global_` ones set keys from the top of the tree."""
     found = {
         "algorithm": algorithms(),
-        "network/encoder": {name: {"name": name} for name in ENCODERS},
+        "network/encoder": {name: encoder_node(name) for name in ENCODERS},
         "scenarios": {name: {"name": name, **node_of(kind())} for name, kind in SOURCES.items()},
         **environment_groups(),
         "logger": {"none": {"track": []}, **{name: {"track": [name]} for name in LOGGERS}},
@@ -106,6 +107,11 @@ def groups() -> dict[str, dict[str, Node]]:
         known = found[group]
         known |= {alias: known[name] for alias, name in names.items() if name in known}
     return found
+
+
+def encoder_node(name: str) -> Node:
+    """An option of `network/encoder`: sizes belong to those that see tokens."""
+    return {"name": name, **(node_of(TokenFields()) if name in OF_TOKENS else {})}
 
 
 def algorithms() -> dict[str, Node]:
