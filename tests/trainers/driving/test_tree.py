@@ -1,13 +1,12 @@
 """The tree of settings: what words make of it, and what it becomes."""
 
 import os
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from compiling import as_users_do
-from vibe_rl.configs.train_config import from_dict, to_dict
+from vibe_rl.configs.train_config import ALGORITHMS, from_dict, to_dict
 from vibe_rl.errors import ConfigError
 from vibe_rl.run_dir.plain import plain
 from vibe_rl.runner.config import RunnerConfig
@@ -54,11 +53,11 @@ def test_every_option_of_every_group_becomes_a_config_that_is_read_back_equal():
 
 
 @pytest.mark.parametrize("name", SETTINGS)
-def test_an_algorithm_has_the_settings_for_driving_but_for_what_stands_elsewhere(name):
-    config, elsewhere = SETTINGS[name]
+def test_an_algorithm_has_the_settings_for_driving_and_else_its_defaults(name):
+    algorithm, values, elsewhere = SETTINGS[name]
     plan = plan_of(compose([f"algorithm={name}"]))
-    own = {"encoder": plan.config.algo.encoder}
-    assert plan.config.algo == replace(config, **own)
+    kind = ALGORITHMS[algorithm][0]
+    assert plan.config.algo == kind(**values, encoder="mlp")
     assert plan.keys.num_envs == plan.config.runner.num_envs == elsewhere["num_envs"]
 
 

@@ -8,8 +8,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from typing import Any
 
-from vibe_rl.algorithms.ppo import PPOConfig
-from vibe_rl.algorithms.sac import SACConfig
 from vibe_rl.configs.train_config import ALGORITHMS
 from vibe_rl.networks.encoder import ENCODERS, OF_TOKENS
 from vibe_rl.networks.token_fields import TokenFields
@@ -41,44 +39,52 @@ LOGGERS = ("tensorboard", "wandb", "mlflow", "sqlite")
 OF_THE_TREE = ("num_envs", "encoder", *(field.name for field in fields(TokenFields)))
 """Fields of an algorithm that stand elsewhere in the tree."""
 
-SETTINGS: dict[str, tuple[Any, Node]] = {
+SETTINGS: dict[str, tuple[str, Node, Node]] = {
     "sac": (
-        SACConfig(
-            batch_size=256,
-            replay_ratio=1 / 64,
-            n_step=5,
-            tau=0.01,
-            gamma=0.97,
-            normalize_obs=True,
-            init_alpha=0.2,
-        ),
+        "sac",
+        {
+            **{"batch_size": 256, "replay_ratio": 1 / 64, "n_step": 5, "tau": 0.01, "gamma": 0.97},
+            **{"normalize_obs": True, "init_alpha": 0.2},
+        },
         {"num_envs": 256, "runner": {"buffer_size": 200_000, "warmup_steps": 20_000}},
     ),
     "sac_vmax": (
-        SACConfig(batch_size=64, replay_ratio=0.25, autotune_alpha=False, init_alpha=0.2),
+        "sac",
+        {"batch_size": 64, "replay_ratio": 0.25, "autotune_alpha": False, "init_alpha": 0.2},
         {"num_envs": 16, "runner": {"buffer_size": 100_000, "warmup_steps": 1_600}},
     ),
     "ppo": (
-        PPOConfig(
-            hidden_sizes=(256, 256),
-            n_steps=64,
-            n_minibatches=8,
-            n_epochs=4,
-            lr=5e-4,
-            lr_end=0.0,
-            gamma=0.98,
-            ent_coef=0.0,
-            normalize_obs=True,
-        ),
+        "ppo",
+        {
+            **{"hidden_sizes": (256, 256), "n_steps": 64, "n_minibatches": 8, "n_epochs": 4},
+            **{"lr": 5e-4, "lr_end": 0.0, "gamma": 0.98, "ent_coef": 0.0, "normalize_obs": True},
+        },
         {"num_envs": 256},
     ),
     "ppo_vmax": (
-        PPOConfig(hidden_sizes=(256, 64, 32), n_steps=40, n_minibatches=4, n_epochs=4, lr=3e-4),
+        "ppo",
+        {
+            **{"hidden_sizes": (256, 64, 32), "n_steps": 40, "n_minibatches": 4, "n_epochs": 4},
+            **{"lr": 3e-4, "gamma": 0.99, "ent_coef": 0.01},
+        },
         {"num_envs": 16},
     ),
+    "bc": (
+        "bc",
+        {
+            **{"hidden_sizes": (256, 256), "lr": 1e-3, "lr_end": 0.0, "batch_size": 256},
+            **{"replay_ratio": 1 / 16, "expert_noise": 0.1, "normalize_obs": True},
+        },
+        {"num_envs": 256, "runner": {"buffer_size": 200_000, "warmup_steps": 20_000}},
+    ),
+    "bc_vmax": (
+        "bc",
+        {"hidden_sizes": (256, 64, 32), "lr": 1e-4, "batch_size": 64, "replay_ratio": 0.5},
+        {"num_envs": 16, "runner": {"buffer_size": 1_000_000, "warmup_steps": 1_600}},
+    ),
 }
-"""By the name of an option of `algorithm`: its config, and keys elsewhere that belong to it. Those
-of V-Max end in _vmax."""
+"""By the name of an option of `algorithm`: the algorithm, its fields that differ from their
+defaults, and keys elsewhere that belong to them. Those of V-Max end in _vmax."""
 
 
 def node_of(record: Any, leave_out: Iterable[str] = ()) -> Node:
@@ -116,16 +122,11 @@ def encoder_node(name: str) -> Node:
 
 def algorithms() -> dict[str, Node]:
     """An option for each algorithm there is, with settings for driving where there are any."""
-    found = {}
-    for name, (kind, _) in ALGORITHMS.items():
-        config, elsewhere = SETTINGS.get(name, (kind(), {}))
-        found[name] = algorithm_node(name, config, elsewhere)
-    for name, (config, elsewhere) in SETTINGS.items():
-        kind = next(known for known, (cls, _) in ALGORITHMS.items() if type(config) is cls)
-        found[name] = algorithm_node(kind, config, elsewhere)
-    return found
+    plain_ones = {name: (name, {}, {}) for name in ALGORITHMS}
+    return {name: algorithm_node(*each) for name, each in (plain_ones | SETTINGS).items()}
 
 
-def algorithm_node(name: str, config: Any, elsewhere: Mapping[str, Any]) -> Node:
+def algorithm_node(name: str, values: Mapping[str, Any], elsewhere: Mapping[str, Any]) -> Node:
     """An option of `algorithm`, from the top of the tree."""
+    config = ALGORITHMS[name][0](**values)
     return {**elsewhere, "algorithm": {"name": name, **node_of(config, OF_THE_TREE)}}
