@@ -85,7 +85,6 @@ def wanted_of(options: Options) -> Wanted:
         indexes=options.indexes,
         limit=options.limit,
         noisy_init=options.noisy_init,
-        pov=options.pov,
     )
 
 

@@ -20,23 +20,28 @@ from vibe_rl.trainers.driving.results import (
     write_results,
 )
 
-KEYS = ("offroad", "overlap", "run_red_light")
 FIGURES = {
     "success": np.float32([1, 1, 0, 0]),
     "progress": np.float32([1.0, 0.5, 0.25, 0.25]),
     "overlap": np.float32([0, 0, 1, 0]),
     "offroad": np.float32([0, 0, 1, 0]),
 }
+ENDINGS = {
+    "ended_by_offroad": np.float32([0, 0, 1, 0]),
+    "ended_by_overlap": np.float32([0, 0, 1, 0]),
+    "ended_by_time": np.float32([1, 1, 0, 1]),
+}
 OUTCOME = Outcome(
     uids=["7", "8", "9", "10"],
     families=["merge", "highway", "merge", "merge"],
     figures=FIGURES,
-    ended_by=ended_by(FIGURES, KEYS, 4),
+    ended_by=ended_by(ENDINGS, 4),
 )
 
 
-def test_an_episode_ended_by_the_first_key_that_fired_or_else_by_its_clock():
-    assert OUTCOME.ended_by == ["end_of_scenario", "end_of_scenario", "offroad", "end_of_scenario"]
+def test_the_first_that_fired_has_ended_an_episode():
+    assert OUTCOME.ended_by == ["time", "time", "offroad", "time"]
+    assert ended_by(FIGURES, 2) == ["unknown", "unknown"]
 
 
 def test_figures_are_means_over_everything_and_over_each_family():
@@ -44,12 +49,12 @@ def test_figures_are_means_over_everything_and_over_each_family():
     assert found["scenarios"] == 4
     assert found["success"] == 0.5
     assert found["progress"] == 0.5
-    assert found["ended_by"] == {"end_of_scenario": 3, "offroad": 1}
+    assert found["ended_by"] == {"time": 3, "offroad": 1}
     assert list(found["families"]) == ["highway", "merge"]
     merge = found["families"]["merge"]
     assert (merge["scenarios"], merge["progress"]) == (3, 0.5)
     assert merge["success"] == pytest.approx(1 / 3)
-    assert merge["ended_by"] == {"end_of_scenario": 2, "offroad": 1}
+    assert merge["ended_by"] == {"time": 2, "offroad": 1}
 
 
 def test_the_interval_of_a_share_is_wilsons():

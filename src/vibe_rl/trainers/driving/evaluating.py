@@ -15,11 +15,14 @@ from vibe_rl.ops import prng
 from vibe_rl.runner.actors import Actor, as_tree, choose_action, evaluate_actor
 from vibe_rl.runner.evaluator import EvalMetrics, Running, one_step
 from vibe_rl.runner.recording import Frame, jit_begin, with_layers
-from vibe_rl.trainers.driving.results import Figures, Outcome, ended_by
+from vibe_rl.trainers.driving.results import ENDED_BY, Figures, Outcome, ended_by
 from vibe_rl.types import Key, PyTree
 
 MAX_STEPS = 10_000
 """Of an episode, which ends with its scenario long before."""
+
+LABELS = ("scenario", "family")
+"""What the environment says of an episode that is no figure."""
 
 
 class World(NamedTuple):
@@ -29,7 +32,6 @@ class World(NamedTuple):
     env_params: PyTree  # with entries for each scenario; see `vibe_rl.env.params`
     uids: Sequence[str]
     families: Sequence[str]  # their names
-    termination_keys: Sequence[str]
 
 
 def drive(actor: Actor, world: World, seed: int = 0, lanes: int = 64) -> Outcome:
@@ -51,8 +53,9 @@ def drive(actor: Actor, world: World, seed: int = 0, lanes: int = 64) -> Outcome
         lanes=min(lanes, len(world.uids)),
     )
     figures = figures_of(scores)
-    endings = ended_by(figures, world.termination_keys, len(world.uids))
-    return Outcome(world.uids, world.families, figures, endings)
+    endings = ended_by(figures, len(world.uids))
+    kept = {n: x for n, x in figures.items() if n not in LABELS and not n.startswith(ENDED_BY)}
+    return Outcome(world.uids, world.families, kept, endings)
 
 
 def figures_of(scores: EvalMetrics) -> Figures:

@@ -13,7 +13,7 @@ from vibe_rl.networks.encoder import ENCODERS, OF_TOKENS
 from vibe_rl.networks.token_fields import TokenFields
 from vibe_rl.run_dir.plain import plain
 from vibe_rl.runner.config import RunnerConfig
-from vibe_rl.trainers.driving.environment import environment_groups
+from vibe_rl.trainers.driving.environment import environment_groups, simulator_node
 from vibe_rl.trainers.driving.keys import ELSEWHERE, FIELDS, INTERVALS, PipelineKeys
 from vibe_rl.trainers.driving.scenarios import SOURCES
 
@@ -51,7 +51,10 @@ SETTINGS: dict[str, tuple[str, Node, Node]] = {
     "sac_vmax": (
         "sac",
         {"batch_size": 64, "replay_ratio": 0.25, "autotune_alpha": False, "init_alpha": 0.2},
-        {"num_envs": 16, "runner": {"buffer_size": 100_000, "warmup_steps": 1_600}},
+        {
+            **{"num_envs": 16, "simulator": {"steering": "curvature"}},
+            "runner": {"buffer_size": 100_000, "warmup_steps": 1_600},
+        },
     ),
     "ppo": (
         "ppo",
@@ -67,7 +70,7 @@ SETTINGS: dict[str, tuple[str, Node, Node]] = {
             **{"hidden_sizes": (256, 64, 32), "n_steps": 40, "n_minibatches": 4, "n_epochs": 4},
             **{"lr": 3e-4, "gamma": 0.99, "ent_coef": 0.01},
         },
-        {"num_envs": 16},
+        {"num_envs": 16, "simulator": {"steering": "curvature"}},
     ),
     "bc": (
         "bc",
@@ -97,7 +100,8 @@ def top() -> Node:
     """The tree without what the groups hold."""
     covered = {*FIELDS.values(), *INTERVALS.values(), *ELSEWHERE}
     own = {"progress_bar": False}
-    return {**node_of(PipelineKeys()), "runner": node_of(RunnerConfig(), covered) | own}
+    runner = node_of(RunnerConfig(), covered) | own
+    return {**node_of(PipelineKeys()), "runner": runner, "simulator": simulator_node()}
 
 
 def groups() -> dict[str, dict[str, Node]]:

@@ -18,8 +18,10 @@ from vibe_rl.run_dir.plain import plain
 EPISODES = "evaluation_episodes.csv"
 RESULTS = "evaluation_results.json"
 TEXT = "evaluation_results.txt"
-AT_THE_END = "end_of_scenario"
-"""What has ended an episode that nothing else did."""
+ENDED_BY = "ended_by_"
+"""What the names of columns begin with that say what ended an episode."""
+UNKNOWN = "unknown"
+"""What has ended an episode of which the environment does not say."""
 RESAMPLES = 2_000
 Figures = Mapping[str, Any]
 """Columns by name, [S] each."""
@@ -34,12 +36,13 @@ class Outcome(NamedTuple):
     ended_by: Sequence[str]
 
 
-def ended_by(figures: Figures, termination_keys: Sequence[str], count: int) -> list[str]:
-    """What ended each episode: the first of the keys that fired, or the end of the scenario."""
-    endings = [AT_THE_END] * count
-    for name in reversed([name for name in termination_keys if name in figures]):
+def ended_by(figures: Figures, count: int) -> list[str]:
+    """What ended each episode, as the first of the columns `ended_by_NAME` says that is not 0."""
+    endings = [UNKNOWN] * count
+    for name in reversed([name for name in figures if name.startswith(ENDED_BY)]):
         fired = np.asarray(figures[name]) > 0
-        endings = [name if x else before for x, before in zip(fired, endings, strict=True)]
+        own = name.removeprefix(ENDED_BY)
+        endings = [own if x else before for x, before in zip(fired, endings, strict=True)]
     return endings
 
 

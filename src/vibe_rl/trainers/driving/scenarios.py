@@ -1,13 +1,21 @@
-"""Where scenarios come from: the options of the tree's group `scenarios`."""
+"""Where scenarios come from: the options of the tree's group `scenarios`, and their folders."""
 
-from dataclasses import dataclass
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
 
 from vibe_rl.configs.train_config import TrainConfig
-from vibe_rl.errors import Typed
+from vibe_rl.env.driving.codes import FAMILIES
+from vibe_rl.env.driving.io import Manifest, read_manifest, write_scenarios
+from vibe_rl.env.driving.scenario import FIRST_FRAME, Scenario
+from vibe_rl.errors import ConfigError, Typed, shown, unknown
+from vibe_rl.system.notices import say_once
+from vibe_rl.system.processes import run_on_first
 from vibe_rl.trainers.driving.keys import PipelineKeys
 from vibe_rl.types import number
-
-FAMILIES = ("highway", "merge", "intersection", "roundabout")
 
 
 @dataclass(frozen=True)
@@ -16,14 +24,14 @@ class Procedural(Typed):
 
     section = "scenarios."
 
-    count: int = number(2_000, least=2)
-    """Scenarios in all, held-out ones included."""
+    count: int = number(2_560, least=2)
+    """Scenarios in all; about a tenth of them is held out."""
     seed: int = number(0, least=0)
     """Of the generator."""
-    families: tuple[str, ...] = FAMILIES
+    families: tuple[str, ...] = FAMILIES[:-1]
     """Kinds of scene."""
     folder: str = "scenarios"
-    """Where generated sets are kept, each in a folder of its own."""
+    """Where sets are kept, each in a folder of its own."""
 
 
 @dataclass(frozen=True)
@@ -57,5 +65,84 @@ SOURCES: dict[str, type[Source]] = {
 
 
 def with_scenarios(config: TrainConfig, source: Source, keys: PipelineKeys) -> TrainConfig:
-    """The config with the scenarios that a source has, which are made if they are not there."""
-    return config
+    """The config with the folders of its scenarios, which are written if they are not there.
+
+    Raises:
+        ConfigError: there are no such scenarios, or they are of another length.
+    """
+    check_source(source, keys)
+    folders = [folder_of(source, path) for path in paths_of(source, keys)]
+    manifests = [read_manifest(folder) for folder in folders]
+    for folder, manifest in zip(folders, manifests, strict=True):
+        check_length(folder, manifest, keys)
+    held_out = len(manifests[-1].members("valid" if len(folders) == 1 else "all").ids)
+    episodes = min(config.runner.eval_episodes, held_out)
+    if episodes < config.runner.eval_episodes:
+        say_once(f"num_scenario_per_eval {keys.num_scenario_per_eval}: {held_out} are held out.")
+    names = dict(zip(("scenarios", "held_out_scenarios"), map(str, folders), strict=False))
+    runner = replace(config.runner, eval_episodes=episodes)
+    return replace(config, env_kwargs={**config.env_kwargs, **names}, runner=runner)
+
+
+def check_source(source: Source, keys: PipelineKeys) -> None:
+    """Raises ConfigError for paths that are missing, or that nothing is read from."""
+    if isinstance(source, Files):
+        if keys.path_dataset is None:
+            raise ConfigError("path_dataset null: these scenarios need it, give path_dataset=DIR.")
+        return
+    for name in ("path_dataset", "path_dataset_eval"):
+        if getattr(keys, name) is not None:
+            raise ConfigError(
+                f"{name} {getattr(keys, name)} is not read where scenarios are generated: give "
+                "scenarios=files, scenarionet or womd too."
+            )
+    for family in source.families:
+        if family not in FAMILIES[:-1]:
+            raise unknown("family", family, FAMILIES[:-1])
+
+
+def paths_of(source: Source, keys: PipelineKeys) -> list[str | None]:
+    """What is read: for training, and for evaluations if that is something else."""
+    if isinstance(source, Procedural):
+        return [None]
+    given = [keys.path_dataset, keys.path_dataset_eval]
+    return [path for path in given if path is not None]
+
+
+def folder_of(source: Source, path: str | None) -> Path:
+    """The folder of a set of scenarios, which is written first if it has to be."""
+    if not isinstance(source, (Procedural, ScenarioNet)):
+        return Path(str(path)).absolute()
+    about = {"source": type(source).__name__.lower(), "path": path, **asdict(source)}
+    folder = Path(about.pop("folder")).absolute() / folder_name(about)
+    if not folder.exists():
+        say_once(f"{shown(folder)} is being written; later runs read it.")
+        run_on_first(lambda: write_scenarios(folder, scenarios_of(source, path), generator=about))
+    return folder
+
+
+def folder_name(about: dict[str, Any]) -> str:
+    """A name that belongs to these settings."""
+    text = json.dumps(about, sort_keys=True)
+    return f"{about['source']}_{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+
+
+def scenarios_of(source: Source, path: str | None) -> Iterable[Scenario]:
+    """The scenarios of a source, one after another."""
+    if isinstance(source, Procedural):
+        from vibe_rl.env.driving.generate import generate  # noqa: PLC0415 - only where it is used
+
+        return generate(source.seed, source.count, source.families)
+    raise ConfigError(
+        f"scenarios of {path} are imported by vibe-rl scenarios import: do that first."
+    )
+
+
+def check_length(folder: Path, manifest: Manifest, keys: PipelineKeys) -> None:
+    """Raises ConfigError if the scenarios have another number of decisions."""
+    length = manifest.dims.T - FIRST_FRAME - 1
+    if length != keys.scenario_length:
+        raise ConfigError(
+            f"scenario_length {keys.scenario_length}: those of {shown(folder)} have {length} "
+            "decisions, give that."
+        )
