@@ -9,6 +9,7 @@ from typing import Any, Literal
 import tyro
 
 from vibe_rl.cli.options import parse_words
+from vibe_rl.env.drawing import check_draws
 from vibe_rl.errors import ConfigError, shown
 from vibe_rl.runner.recording import write_gif
 from vibe_rl.trainers.driving.evaluating import World, drive, film, filmed
@@ -50,8 +51,6 @@ class Options:
     """Films the first so many scenarios, as GIFs and, where ffmpeg is, MP4s."""
     plot_failures: Flag = False
     """Films those without success."""
-    pov: Flag = False
-    """Films show the world as the driver sees it, too."""
     overwrite: Flag = False
     """Replaces results that are there."""
 
@@ -62,6 +61,8 @@ def evaluate_drivers(args: Sequence[str]) -> None:
     check_options(options)
     folder = check_out(options.out, options.overwrite)
     actor, world = open_world(wanted_of(options))
+    if options.render or options.plot_failures:
+        check_draws(world.env)
     outcome = drive(actor, world, options.seed, options.batch_size)
     films = filmed(outcome, options.render, options.plot_failures)
     about = {"actor": options.actor, "run": options.run, "dataset": options.dataset}
@@ -97,8 +98,6 @@ def check_options(options: Options) -> None:
         value = getattr(options, name)
         if value is not None and value < bound:
             raise ConfigError(f"--{name.replace('_', '-')} {value}: give at least {bound}.")
-    if options.pov and not (options.render or options.plot_failures):
-        raise ConfigError("--pov is of films: give --render 1 or --plot-failures too.")
 
 
 def write_films(

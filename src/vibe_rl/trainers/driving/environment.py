@@ -1,4 +1,4 @@
-"""The parts of the tree that the environment has: what is seen, what is rewarded, how one drives."""
+"""The parts of the tree that are the environment's: what is seen, rewarded, and how one drives."""
 
 from collections.abc import Mapping
 from dataclasses import fields

@@ -85,18 +85,16 @@ def with_scenarios(config: TrainConfig, source: Source, keys: PipelineKeys) -> T
 
 
 def check_source(source: Source, keys: PipelineKeys) -> None:
-    """Raises ConfigError for paths that are missing, or that nothing is read from."""
-    if isinstance(source, Files):
-        if keys.path_dataset is None:
-            raise ConfigError("path_dataset null: these scenarios need it, give path_dataset=DIR.")
-        return
-    for name in ("path_dataset", "path_dataset_eval"):
-        if getattr(keys, name) is not None:
-            raise ConfigError(
-                f"{name} {getattr(keys, name)} is not read where scenarios are generated: give "
-                "scenarios=files, scenarionet or womd too."
-            )
-    for family in source.families:
+    """Raises ConfigError for paths that are missing or not read, or a family that is not there."""
+    given = [x for x in (keys.path_dataset, keys.path_dataset_eval) if x is not None]
+    if isinstance(source, Files) and keys.path_dataset is None:
+        raise ConfigError("path_dataset null: these scenarios need it, give path_dataset=DIR.")
+    if isinstance(source, Procedural) and given:
+        raise ConfigError(
+            f"path_dataset {given[0]} is not read where scenarios are generated: give "
+            "scenarios=files, scenarionet or womd too."
+        )
+    for family in getattr(source, "families", ()):
         if family not in FAMILIES[:-1]:
             raise unknown("family", family, FAMILIES[:-1])
 
