@@ -5,8 +5,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from vibe_rl.cli.options import asks_help, pop_flag, pop_option
-from vibe_rl.cli.output import print_result
-from vibe_rl.cli.train import print_run
+from vibe_rl.cli.output import print_curve, print_ending, print_result
 from vibe_rl.errors import ConfigError, unknown
 
 if TYPE_CHECKING:
@@ -24,6 +23,9 @@ USAGE = """usage: vibe-rl driving train [-m] [--cfg] [--config-dir DIR] [NAME=VA
             --cfg prints all settings, and trains nothing.
             --config-dir has options of your own, such as DIR/algorithm/mine.yaml.
   evaluate  Drive scenarios: an agent, or a scripted player; see its --help."""
+
+TOLD = ("success", "accuracy", "sdc_progression", "vmax_aggregate_score", "nuplan_aggregate_score")
+"""Figures of the last evaluation that are printed, where there are any."""
 
 
 def driving(args: Sequence[str]) -> None:
@@ -86,8 +88,17 @@ def train_trial(tree: "Composition") -> float | None:
 
 
 def print_driving(run_dir: "RunDir", result: "FitResult", plot: bool) -> None:
-    """Prints how a run ended, and how to go on with it."""
-    print_run(run_dir, result, plot)
+    """Prints how a run ended, in few figures, and how to go on with it."""
+    scores, line = result.evaluation, ""
+    if scores is not None:
+        known = {name.removesuffix("_mean"): float(x) for name, x in scores.metrics.items()}
+        told = [f"{name} {known[name]:.3g}" for name in TOLD if name in known]
+        drives = f"{len(scores.episode_returns)} drives"
+        line = " | ".join(["Evaluation", drives, f"return {float(scores.mean_return):.2f}", *told])
+    steps = f"{result.step:,} env steps, {result.updates:,} updates"
+    print_ending(run_dir, steps, line, result.interrupted)
+    if plot and not result.interrupted:
+        print_curve(run_dir)
 
 
 def help_text() -> str:

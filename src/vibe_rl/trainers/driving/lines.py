@@ -9,8 +9,15 @@ from typing_extensions import override
 from vibe_rl.tracking.base import Tracker, is_finite
 from vibe_rl.tracking.log_lines import metric_text
 
-SHOWN = ("rollout/", "evaluation/", "metrics/", "train/policy_loss", "train/value_loss")
-"""What the names of metrics on a line begin with."""
+FIGURES = ("ep_rew_mean", "ep_len_mean", "success", "accuracy", "sdc_progression")
+SCORES = ("vmax_aggregate_score", "nuplan_aggregate_score")
+SHOWN = (
+    *(f"rollout/{name}" for name in FIGURES[:2]),
+    *(f"metrics/{name}" for name in FIGURES[2:]),
+    *(f"evaluation/{name}" for name in (*FIGURES, *SCORES)),
+    *("train/policy_loss", "train/value_loss", "train/imitation_loss"),
+)
+"""What is on a line, where a row has it; trackers get everything."""
 
 
 class IterationLines(Tracker):
@@ -31,6 +38,5 @@ class IterationLines(Tracker):
         parts = [f"iteration {step / self._iteration_steps:.4g}", f"{step:,} env steps"]
         if is_finite(metrics.get("runtime/sps")):
             parts.append(f"{metrics['runtime/sps']:,.0f} steps/s")
-        shown = (name for name in sorted(metrics) if name.startswith(SHOWN))
-        told = (name for name in shown if is_finite(metrics[name]))
+        told = (name for name in SHOWN if is_finite(metrics.get(name)))
         self._tell(" | ".join([*parts, *(f"{name} {metric_text(metrics[name])}" for name in told)]))
