@@ -18,6 +18,8 @@ from vibe_rl.trainers.driving.worlds import AGENT, Wanted, open_world
 
 FPS = 10
 """Pictures a second: as fast as it was driven."""
+TOLD = ("success", "progress", "accuracy", "vmax_aggregate_score", "nuplan_aggregate_score")
+"""Figures that are printed; the files have all."""
 Flag = tyro.conf.FlagCreatePairsOff[bool]
 
 
@@ -69,7 +71,7 @@ def evaluate_drivers(args: Sequence[str]) -> None:
     about |= {"split": options.split, "seed": options.seed, "noisy_init": options.noisy_init}
     results = write_results(folder, about, outcome)
     for name, part in {"all": results, **results["families"]}.items():
-        print(f"{name} | {part['scenarios']} scenarios | " + " | ".join(figure_lines(part)))
+        print(f"{name} | {part['scenarios']} scenarios | " + " | ".join(figure_lines(part, TOLD)))
     print(f"Results | {told(folder)}")
     for path in write_films(films, actor, world, folder / "video", options.seed):
         print(f"Film | {shown(path)}")

@@ -32,6 +32,7 @@ ENDINGS = {
     "ended_by_time": np.float32([1, 1, 0, 1]),
 }
 OUTCOME = Outcome(
+    numbers=[0, 1, 5, 6],
     uids=["7", "8", "9", "10"],
     families=["merge", "highway", "merge", "merge"],
     figures=FIGURES,
@@ -81,7 +82,7 @@ def test_the_files_have_a_row_a_scenario_and_all_figures(tmp_path):
     rows = list(csv.DictReader((tmp_path / "new" / EPISODES).read_text().splitlines()))
     assert [row["uid"] for row in rows] == OUTCOME.uids
     assert rows[2] == {
-        **{"scenario": "2", "uid": "9", "family": "merge", "ended_by": "offroad"},
+        **{"scenario": "5", "uid": "9", "family": "merge", "ended_by": "offroad"},
         **{"success": "0.0", "progress": "0.25", "overlap": "1.0", "offroad": "1.0"},
     }
     text = (tmp_path / "new" / TEXT).read_text()

@@ -21,6 +21,7 @@ from vibe_rl.types import Key, PyTree
 MAX_STEPS = 10_000
 """Of an episode, which ends with its scenario long before."""
 
+PROGRESS = "sdc_progression"
 LABELS = ("scenario", "family")
 """What the environment says of an episode that is no figure."""
 
@@ -30,6 +31,7 @@ class World(NamedTuple):
 
     env: Environment
     env_params: PyTree  # with entries for each scenario; see `vibe_rl.env.params`
+    numbers: Sequence[int]  # of the scenarios, in their split
     uids: Sequence[str]
     families: Sequence[str]  # their names
 
@@ -55,14 +57,18 @@ def drive(actor: Actor, world: World, seed: int = 0, lanes: int = 64) -> Outcome
     figures = figures_of(scores)
     endings = ended_by(figures, len(world.uids))
     kept = {n: x for n, x in figures.items() if n not in LABELS and not n.startswith(ENDED_BY)}
-    return Outcome(world.uids, world.families, kept, endings)
+    return Outcome(world.numbers, world.uids, world.families, kept, endings)
 
 
 def figures_of(scores: EvalMetrics) -> Figures:
-    """What the environment says of each episode, return and length last."""
+    """What the environment says of each episode, return and length last.
+
+    `progress` is that along the route, as a share of the logged drive's.
+    """
     returns, lengths = np.asarray(scores.episode_returns), np.asarray(scores.episode_lengths)
     own = {name: np.asarray(values) for name, values in scores.episode_metrics.items()}
-    return {**own, "return": returns, "length": lengths}
+    progress = {"progress": own[PROGRESS]} if PROGRESS in own else {}
+    return {**progress, **own, "return": returns, "length": lengths}
 
 
 def episode_key(world: World, seed: int, index: int) -> Key:

@@ -30,6 +30,7 @@ Figures = Mapping[str, Any]
 class Outcome(NamedTuple):
     """How every scenario went, once."""
 
+    numbers: Sequence[int]  # in their split
     uids: Sequence[str]
     families: Sequence[str]  # their names
     figures: Figures  # of each scenario
@@ -124,8 +125,8 @@ def episodes_text(outcome: Outcome) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["scenario", "uid", "family", *outcome.figures, "ended_by"])
     columns = [np.asarray(column).astype(str) for column in outcome.figures.values()]
-    rows = zip(outcome.uids, outcome.families, *columns, outcome.ended_by, strict=True)
-    writer.writerows([i, *row] for i, row in enumerate(rows))
+    named = outcome.numbers, outcome.uids, outcome.families
+    writer.writerows(zip(*named, *columns, outcome.ended_by, strict=True))
     return text.getvalue()
 
 
@@ -139,10 +140,10 @@ def results_text(results: Mapping[str, Any]) -> str:
     return "\n".join(lines).strip()
 
 
-def figure_lines(part: Mapping[str, Any]) -> list[str]:
-    """A line for each figure that has an interval, and one for what ended the episodes."""
-    names = [name for name in part if f"{name}_ci" in part]
-    ends = {name: part[f"{name}_ci"] for name in names}
+def figure_lines(part: Mapping[str, Any], names: Sequence[str] = ()) -> list[str]:
+    """A line for each figure that has an interval, or for some, and what ended the episodes."""
+    known = [name for name in names or part if f"{name}_ci" in part]
+    ends = {name: part[f"{name}_ci"] for name in known}
     lines = [f"{n} {part[n]:.4g} [{low:.4g}, {high:.4g}]" for n, (low, high) in ends.items()]
     endings = ", ".join(f"{name} {count}" for name, count in part["ended_by"].items())
     return [*lines, f"ended by {endings}"]

@@ -58,7 +58,7 @@ def open_world(wanted: Wanted) -> tuple[Actor, World]:
     chosen = np.asarray(env_params.scenario)
     uids = [str(uid) for uid in np.asarray(bank.scenario_uid)[chosen]]
     families = [FAMILIES[number] for number in np.asarray(bank.family)[chosen]]
-    world = World(env, env_params, uids, families)  # type: ignore[arg-type]
+    world = World(env, env_params, chosen.tolist(), uids, families)  # type: ignore[arg-type]
     return actor_of(wanted, world), world
 
 
