@@ -108,7 +108,7 @@ def test_options_of_ones_own_are_found_in_a_folder(tmp_path):
     [
         ("sed=1", "unknown key 'sed': did you mean seed?"),
         ("algorithm.batchsize=1", "did you mean algorithm.batch_size or"),
-        ("algorithm=sacc", "unknown option of algorithm 'sacc': did you mean sac or sac_vmax?"),
+        ("algorithm=sacc", "unknown option of algorithm 'sacc': did you mean sac or"),
         ("network/encoder=lqq", "unknown option of network/encoder 'lqq'"),
         ("algorithm.n_epochs=3", "unknown key 'algorithm.n_epochs'"),
         ("+foo=1", "leave out ~ and +"),

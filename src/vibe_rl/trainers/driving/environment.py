@@ -50,11 +50,17 @@ def env_kwargs(keys: PipelineKeys, values: Mapping[str, Any]) -> dict[str, Any]:
     ends = {field: key in keys.termination_keys for key, field in TERMINATES.items()}
     observation, reward = values["observation"], values["reward"]
     return {
-        **values["simulator"],
+        **simulator_kwargs(values["simulator"]),
         **{name: False for name, ends_it in ends.items() if not ends_it},
         "observation": observation_of(observation),
         "reward": reward_text(reward["name"], reward["weights"]),
     }
+
+
+def simulator_kwargs(section: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of the simulator that are not as at first."""
+    known = {field.name: field.default for field in fields(Driving)}
+    return {name: plain(x) for name, x in section.items() if x != known.get(name)}
 
 
 def observation_of(section: Mapping[str, Any]) -> Any:
