@@ -80,10 +80,30 @@ SETTINGS: dict[str, tuple[str, Node, Node]] = {
         },
         {"num_envs": 256, "runner": {"buffer_size": 200_000, "warmup_steps": 20_000}},
     ),
+    "bc_sac": (
+        "bc_sac",
+        {
+            **{"hidden_sizes": (256, 256), "batch_size": 256, "replay_ratio": 1 / 64, "n_step": 5},
+            **{"tau": 0.01, "gamma": 0.97, "actor_lr": 3e-4, "critic_lr": 3e-4, "lr": 3e-4},
+            **{"normalize_obs": True, "autotune_alpha": True, "expert_noise": 0.1},
+        },
+        {"num_envs": 256, "runner": {"buffer_size": 200_000, "warmup_steps": 20_000}},
+    ),
+    "bc_sac_vmax": (
+        "bc_sac",
+        {"replay_ratio": 0.25},
+        {
+            **{"num_envs": 16, "simulator": {"steering": "curvature"}},
+            "runner": {"buffer_size": 500_000, "warmup_steps": 50_000},
+        },
+    ),
     "bc_vmax": (
         "bc",
         {"hidden_sizes": (256, 64, 32), "lr": 1e-4, "batch_size": 64, "replay_ratio": 0.5},
-        {"num_envs": 16, "runner": {"buffer_size": 1_000_000, "warmup_steps": 1_600}},
+        {
+            **{"num_envs": 16, "simulator": {"steering": "curvature"}},
+            "runner": {"buffer_size": 1_000_000, "warmup_steps": 1_600},
+        },
     ),
 }
 """By the name of an option of `algorithm`: the algorithm, its fields that differ from their
