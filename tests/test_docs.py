@@ -42,6 +42,7 @@ from vibe_rl.runner import (
     RunnerConfig,
     SACTrainResult,
 )
+from vibe_rl.trainers.driving.keys import PipelineKeys
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGES = [*sorted(DOCS.glob("*.md")), DOCS.parent / "README.md"]
@@ -88,6 +89,7 @@ FEW_UPDATES = {"--num-envs": "8", "--num-steps": "16", "--total-timesteps": "512
 SCRIPTS = {
     "scripts/train.py": "train",
     "scripts/train_hackmatrix.py": "train-hackmatrix",
+    "scripts/train_driving.py": "driving train",
 }
 """The commands that scripts stand for."""
 BUDGET = re.compile(r"(total_timesteps|max_episodes)=(\d[\d_]*)")
@@ -98,7 +100,10 @@ TO_BE_COMPLETED = re.compile(r"runs/(.+)_\.\.\.")
 
 TABLES = {
     kind.__name__: kind
-    for kind in (TrainConfig, PPOConfig, DQNConfig, SACConfig, RunnerConfig, PlotConfig)
+    for kind in (
+        *(TrainConfig, PPOConfig, DQNConfig, SACConfig, RunnerConfig, PlotConfig),
+        PipelineKeys,
+    )
 }
 NAMES_TOLD = {
     "configuration": tuple(PRESETS),
@@ -201,7 +206,7 @@ def command_line_arguments(words: list[str]) -> list[str]:
         f"{shlex.join(words)!r} is no command that the documentation may use: "
         "write `vibe-rl ...`, or add its first word to NOT_RUN."
     )
-    head, rest = ([script], words[2:]) if script else ([], words[1:])
+    head, rest = (script.split(), words[2:]) if script else ([], words[1:])
     return [*head, *(path for word in rest for path in completed(word))]
 
 
@@ -218,6 +223,8 @@ def with_tiny_budget(args: list[str]) -> list[str]:
     own = options_of_its_own(args)
     if own is not None:
         return with_options(args, own)
+    if args[:2] == ["driving", "train"]:
+        return [*args, "--cfg"]  # composed, and not trained
     command, options = args[0], FEW.get(args[0])
     if options is None or "--help" in args:
         return args

@@ -20,7 +20,7 @@ USAGE = """usage: vibe-rl driving train [-m] [--cfg] [--config-dir DIR] [NAME=VA
             Resume: resume=RUN, or resume=auto for the newest run of the same settings.
             -m trains a run for every combination of values: -m seed=1,2,3 algorithm=sac,ppo;
             with hydra/sweeper=optuna, runs that Optuna chooses.
-            --cfg prints all settings, and trains nothing.
+            --cfg prints all settings, or with -m the words of each run, and trains nothing.
             --config-dir has options of your own, such as DIR/algorithm/mine.yaml.
   evaluate  Drive scenarios: an agent, or a scripted player; see its --help."""
 
@@ -55,7 +55,7 @@ def train(args: Sequence[str]) -> None:
     from vibe_rl.trainers.driving.training import resumed_words  # noqa: PLC0415
 
     if several:
-        sweep(words, train_trial, config_dir)
+        sweep(words, print_words if shows else train_trial, config_dir)
         return
     tree = compose(resumed_words(words), config_dir)
     if shows:
@@ -117,6 +117,11 @@ def key_lines() -> list[str]:
 
     told = meanings()
     return [f"  {name} = {getattr(PipelineKeys, name)}\n      {told[name]}" for name in key_names()]
+
+
+def print_words(tree: "Composition") -> None:
+    """Prints the words that a run would be trained by."""
+    print(" ".join(tree.words))
 
 
 def tree_text(tree: "Composition") -> str:

@@ -17,6 +17,7 @@ from vibe_rl.env import make
 from vibe_rl.env.driving.banks import ScenarioDriving, preset_and_weights
 from vibe_rl.errors import ConfigError
 from vibe_rl.trainers.driving.composing import compose
+from vibe_rl.trainers.driving.environment import ENV_ID
 from vibe_rl.trainers.driving.evaluating import drive, film
 from vibe_rl.trainers.driving.plans import plan_of
 from vibe_rl.trainers.driving.scenarios import with_scenarios
@@ -56,7 +57,7 @@ def test_the_environment_is_that_of_the_tree():
 
 
 def test_settings_of_v_max_steer_by_curvature():
-    assert plan("algorithm=sac_vmax").config.env_kwargs["steering"] == "curvature"
+    assert make(ENV_ID, **plan("algorithm=sac_vmax").config.env_kwargs)[0].steering == "curvature"
 
 
 @pytest.mark.parametrize(

@@ -166,6 +166,11 @@ def test_the_settings_can_be_seen_without_training(home, capsys):
     assert tree == compose(["seed=4", "algorithm=ppo"]).values
 
 
+def test_the_words_of_several_runs_can_be_seen_without_training(home, capsys):
+    train("-m", "--cfg", "seed=1,2")
+    assert capsys.readouterr().out.splitlines() == ["seed=1", "seed=2"]
+
+
 def test_help_names_groups_options_and_keys(capsys):
     train("--help")
     said = capsys.readouterr().out
