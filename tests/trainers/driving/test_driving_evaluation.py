@@ -13,9 +13,11 @@ from vibe_rl.env.params import entries_of
 
 from compiling import as_users_do
 from vibe_rl.cli import main
+from vibe_rl.configs.env_schedules import scheduled
 from vibe_rl.env import make
 from vibe_rl.env.driving.banks import ScenarioDriving, preset_and_weights
 from vibe_rl.errors import ConfigError
+from vibe_rl.runner.env_params import EnvParamsSchedule
 from vibe_rl.trainers.driving.composing import compose
 from vibe_rl.trainers.driving.environment import ENV_ID
 from vibe_rl.trainers.driving.evaluating import drive, film
@@ -214,3 +216,28 @@ def test_the_folder_of_generated_scenarios_belongs_to_their_settings(tmp_path, m
     assert len(calls) == 1
     other = with_scenarios(made.config, replace(made.source, seed=1), made.keys)
     assert other.env_kwargs["scenarios"] != first.env_kwargs["scenarios"]
+
+
+def test_a_stream_brings_other_scenarios_in_every_iteration(folder):
+    made = plan(f"path_dataset={folder}", "scenarios.stream=3", "num_episode_per_epoch=2", "seed=5")
+    config = with_scenarios(made.config, made.source, made.keys)
+    assert config.env_schedule == f"scenarios:160:5:{folder}"  # 2 scenarios of 80 steps each
+    env, env_params = make(config.env_id, **config.env_kwargs)
+    schedule = scheduled(config.env_schedule, env_params)
+    assert isinstance(schedule, EnvParamsSchedule)
+    assert schedule.restarts
+    seen = [schedule.at(update).scenarios.scenario_uid.tolist() for update in (0, 160, 0)]
+    assert len(seen[0]) == 3
+    assert seen[0] != seen[1]
+    assert seen[0] == seen[2]
+    assert isinstance(env, ScenarioDriving)
+    held_out = env.held_out(env_params)
+    assert held_out is not None
+    assert not set(seen[0] + seen[1]) & set(held_out.scenarios.scenario_uid.tolist())
+
+
+def test_a_stream_of_another_form_or_of_another_environment_is_refused(folder):
+    with pytest.raises(ConfigError, match="write scenarios:EVERY:SEED:FOLDER"):
+        scheduled("scenarios:3", make("Driving-v0")[1])
+    with pytest.raises(ConfigError, match="env_params is a"):
+        scheduled(f"scenarios:3:0:{folder}", make("Pendulum-v1")[1])

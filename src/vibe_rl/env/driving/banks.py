@@ -30,6 +30,8 @@ class ScenarioDriving(Driving):
     reward: str = "progress"  # a preset, then weights of your own: "progress,offroad=-3"
     scenarios: str = ""  # the folder; "" are the built-in ones
     held_out_scenarios: str = ""  # another; "" holds a part of `scenarios` out
+    limit: int = 0  # the most scenarios to train with; 0 takes all
+    held_out_limit: int = 0  # the most that are held out; 0 takes all
 
     def __post_init__(self):
         super().__post_init__()
@@ -39,7 +41,7 @@ class ScenarioDriving(Driving):
         """Those of the scenarios to train with."""
         preset, weights = preset_and_weights(self.reward)
         if self.scenarios:
-            bank = banks_of(self.scenarios, self.held_out_scenarios)[0]
+            bank = self.banks()[0]
         else:
             bank = Bank(*built_in()[:2])
         return driving_params(bank.scenarios, preset, bank.tables, **weights)
@@ -48,14 +50,20 @@ class ScenarioDriving(Driving):
         """The same constants with an episode for each scenario that is held out."""
         if not self.scenarios:
             return None
-        bank = banks_of(self.scenarios, self.held_out_scenarios)[1]
+        bank = self.banks()[1]
         return every_scenario(params._replace(scenarios=bank.scenarios, tables=bank.tables))
+
+    def banks(self) -> tuple[Bank, Bank]:
+        """To train with, and held out; they are loaded once."""
+        names = self.scenarios, self.held_out_scenarios
+        return banks_of(*names, self.limit, self.held_out_limit)
 
 
 @lru_cache(maxsize=4)
-def banks_of(scenarios: str, held_out: str) -> tuple[Bank, Bank]:
-    """To train with, and held out; see `load_banks`."""
-    train, valid = load_banks(scenarios, held_out or None)
+def banks_of(scenarios: str, held_out: str, limit: int, held_out_limit: int) -> tuple[Bank, Bank]:
+    """To train with, and held out; see `load_banks` and `ScenarioDriving`."""
+    limits = {"limit": limit or None, "valid_limit": held_out_limit or None}
+    train, valid = load_banks(scenarios, held_out or None, **limits)
     return Bank(train, prepare(train)), Bank(valid, prepare(valid))
 
 

@@ -4,13 +4,16 @@ import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from vibe_rl.configs.env_schedules import STREAM
 from vibe_rl.configs.train_config import TrainConfig
 from vibe_rl.env.driving.codes import FAMILIES
 from vibe_rl.env.driving.io import Manifest, read_manifest, write_scenarios
-from vibe_rl.env.driving.scenario import FIRST_FRAME, Scenario
+from vibe_rl.env.driving.io.importing import importer
+from vibe_rl.env.driving.scenario import FIRST_FRAME, Dims
 from vibe_rl.errors import ConfigError, Typed, shown, unknown
 from vibe_rl.system.notices import say_once
 from vibe_rl.system.processes import run_on_first
@@ -24,6 +27,8 @@ class Procedural(Typed):
 
     section = "scenarios."
 
+    stream: int = number(0, least=0)
+    """Scenarios on the devices at a time, others in every iteration; 0 keeps all there."""
     count: int = number(2_560, least=2)
     """Scenarios in all; about a tenth of them is held out."""
     seed: int = number(0, least=0)
@@ -39,6 +44,9 @@ class Files(Typed):
     """A folder that `vibe-rl scenarios` has written: path_dataset."""
 
     section = "scenarios."
+
+    stream: int = number(0, least=0)
+    """Scenarios on the devices at a time, others in every iteration; 0 keeps all there."""
 
 
 @dataclass(frozen=True)
@@ -79,9 +87,27 @@ def with_scenarios(config: TrainConfig, source: Source, keys: PipelineKeys) -> T
     episodes = min(config.runner.eval_episodes, held_out)
     if episodes < config.runner.eval_episodes:
         say_once(f"num_scenario_per_eval {keys.num_scenario_per_eval}: {held_out} are held out.")
-    names = dict(zip(("scenarios", "held_out_scenarios"), map(str, folders), strict=False))
-    runner = replace(config.runner, eval_episodes=episodes)
-    return replace(config, env_kwargs={**config.env_kwargs, **names}, runner=runner)
+    names: dict[str, Any] = dict(
+        zip(("scenarios", "held_out_scenarios"), map(str, folders), strict=False)
+    )
+    names |= {"limit": source.stream, "held_out_limit": episodes}
+    return replace(
+        config,
+        env_kwargs={**config.env_kwargs, **{name: x for name, x in names.items() if x}},
+        runner=replace(config.runner, eval_episodes=episodes),
+        env_schedule=schedule_of(config, source, keys, folders[0]),
+    )
+
+
+def schedule_of(
+    config: TrainConfig, source: Source, keys: PipelineKeys, folder: Path
+) -> str | None:
+    """What brings other scenarios in every iteration, if not all are on the devices."""
+    if not source.stream:
+        return None
+    steps = getattr(config.algo, "train_every", None) or config.algo.n_steps
+    every = max(keys.num_episode_per_epoch * keys.scenario_length // steps, 1)
+    return f"{STREAM}{every}:{keys.seed}:{folder}"
 
 
 def check_source(source: Source, keys: PipelineKeys) -> None:
@@ -112,6 +138,7 @@ def folder_of(source: Source, path: str | None) -> Path:
     if not isinstance(source, (Procedural, ScenarioNet)):
         return Path(str(path)).absolute()
     about = {"source": type(source).__name__.lower(), "path": path, **asdict(source)}
+    del about["stream"]  # which is how they are used
     folder = Path(about.pop("folder")).absolute() / folder_name(about)
     if not folder.exists():
         say_once(f"{shown(folder)} is being written; later runs read it.")
@@ -125,15 +152,13 @@ def folder_name(about: dict[str, Any]) -> str:
     return f"{about['source']}_{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
 
-def scenarios_of(source: Source, path: str | None) -> Iterable[Scenario]:
-    """The scenarios of a source, one after another."""
+def scenarios_of(source: Source, path: str | None) -> Iterable[Any]:
+    """The scenarios of a source, one after another; imported ones with the names of their groups."""
     if isinstance(source, Procedural):
-        from vibe_rl.env.driving.generate import generate  # noqa: PLC0415 - only where it is used
-
-        return generate(source.seed, source.count, source.families)
-    raise ConfigError(
-        f"scenarios of {path} are imported by vibe-rl scenarios import: do that first."
-    )
+        generate = import_module("vibe_rl.env.driving.generate").generate
+        return generate(seed=source.seed, count=source.count, families=source.families)
+    kind = next(name for name, cls in SOURCES.items() if type(source) is cls)
+    return importer(kind)(str(path), Dims())
 
 
 def check_length(folder: Path, manifest: Manifest, keys: PipelineKeys) -> None:

@@ -19,8 +19,8 @@ from vibe_rl.trainers.driving.environment import ENV_ID
 from vibe_rl.trainers.driving.evaluating import World
 
 AGENT = "ai"
-NAMES = ("scenarios", "held_out_scenarios")
-"""The environment's arguments that name folders."""
+NAMES = ("scenarios", "held_out_scenarios", "limit", "held_out_limit")
+"""The environment's arguments that say which scenarios."""
 
 
 @dataclass(frozen=True, kw_only=True)
