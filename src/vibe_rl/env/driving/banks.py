@@ -40,10 +40,7 @@ class ScenarioDriving(Driving):
     def default_params(self) -> DrivingParams:
         """Those of the scenarios to train with."""
         preset, weights = preset_and_weights(self.reward)
-        if self.scenarios:
-            bank = self.banks()[0]
-        else:
-            bank = Bank(*built_in()[:2])
+        bank = self.banks()[0] if self.scenarios else Bank(*built_in()[:2])
         return driving_params(bank.scenarios, preset, bank.tables, **weights)
 
     def held_out(self, params: DrivingParams) -> DrivingParams | None:

@@ -153,7 +153,7 @@ def folder_name(about: dict[str, Any]) -> str:
 
 
 def scenarios_of(source: Source, path: str | None) -> Iterable[Any]:
-    """The scenarios of a source, one after another; imported ones with the names of their groups."""
+    """The scenarios of a source, one after another; imported ones after their groups."""
     if isinstance(source, Procedural):
         generate = import_module("vibe_rl.env.driving.generate").generate
         return generate(seed=source.seed, count=source.count, families=source.families)
