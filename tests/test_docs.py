@@ -193,7 +193,8 @@ def run_lines(code: str) -> None:
 def run_command(args: list[str]) -> None:
     status = None
     try:
-        cli.main(with_tiny_budget(args))
+        composed = args[:2] == ["driving", "train"]  # and not trained
+        cli.main([*args, "--cfg"] if composed else with_tiny_budget(args))
     except SystemExit as end:  # --help ends this way too
         status = end.code
     assert not status, f"vibe-rl {shlex.join(args)} ended with exit status {status}"
@@ -223,8 +224,6 @@ def with_tiny_budget(args: list[str]) -> list[str]:
     own = options_of_its_own(args)
     if own is not None:
         return with_options(args, own)
-    if args[:2] == ["driving", "train"]:
-        return [*args, "--cfg"]  # composed, and not trained
     command, options = args[0], FEW.get(args[0])
     if options is None or "--help" in args:
         return args

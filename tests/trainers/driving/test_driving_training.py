@@ -2,6 +2,8 @@
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
@@ -10,6 +12,7 @@ from omegaconf import OmegaConf
 
 from compiling import as_users_do
 from vibe_rl.cli import main
+from vibe_rl.errors import ConfigError
 from vibe_rl.run_dir import RunDir, find_runs
 from vibe_rl.tracking.jsonl import read_metrics
 from vibe_rl.tracking.tensorboard import events_of
@@ -17,6 +20,7 @@ from vibe_rl.trainers.driving import plans
 from vibe_rl.trainers.driving.composing import compose
 from vibe_rl.trainers.driving.names import newest_run, run_name
 from vibe_rl.trainers.driving.plans import plan_of
+from vibe_rl.trainers.driving.training import train_tree
 
 SMALL = [
     *("num_envs=2", "num_episode_per_epoch=1", "scenario_length=200", "log_freq=1", "eval_freq=2"),
@@ -27,11 +31,18 @@ SMALL = [
 """Two envs of 200 steps: an iteration is 400 env steps."""
 
 
-def train(*words: str) -> None:
+@contextmanager
+def pendulums() -> Iterator[None]:
+    """In its block, what is trained is a small environment."""
     with pytest.MonkeyPatch.context() as patch, as_users_do():
         patch.setattr(plans, "ENV_ID", "Pendulum-v1")
         patch.setattr(plans, "env_kwargs", lambda keys, values: {})
         patch.setattr("vibe_rl.trainers.driving.training.with_scenarios", lambda config, *_: config)
+        yield
+
+
+def train(*words: str) -> None:
+    with pendulums():
         main(["driving", "train", *words])
 
 
@@ -150,6 +161,19 @@ def test_what_cannot_work_is_refused_in_one_sentence_and_nothing_is_written(home
         err = capsys.readouterr().err.splitlines()
         assert said in err[-1], words
     assert sorted(path.name for path in home.rglob("*")) == before
+
+
+def test_evaluations_have_metrics_of_the_users(home):
+    words = [*SMALL, "total_timesteps=400", "name_exp=measured"]
+    with pendulums():
+        double = {"double": lambda columns: 2 * columns["return"]}
+        run_dir, _ = train_tree(compose(words), eval_metrics=double)
+        with pytest.raises(ConfigError, match="'length' has a name that is taken"):
+            train_tree(compose(words), eval_metrics={"length": len})
+    row = [row for row in read_metrics(run_dir.log_path()) if "eval_return" in row][-1]
+    assert row["eval_double_mean"] == pytest.approx(2 * row["eval_return"])
+    assert tags(run_dir)["evaluation/double"] == [pytest.approx(row["eval_double_mean"])]
+    assert len(find_runs("measured")) == 1
 
 
 def test_several_values_train_several_runs(home, capsys):

@@ -1,26 +1,27 @@
 """The pipeline: from a composed tree to a run that trains, is saved, and can be gone on with."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import takewhile
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from vibe_rl.configs.train_config import TrainConfig
 from vibe_rl.env.host import HostEnvironment
 from vibe_rl.env.reductions import column, named_columns
 from vibe_rl.env.traced import trace
-from vibe_rl.errors import ConfigError, TrainingInterrupted
-from vibe_rl.experiment import resume as resume_run
-from vibe_rl.experiment.build import build_for_run_dir, check_new
+from vibe_rl.errors import ConfigError
+from vibe_rl.experiment.build import build_for_run_dir, check_new, resumed
 from vibe_rl.experiment.config_files import new_run_dir, write_run_files
 from vibe_rl.extras import require
 from vibe_rl.run_dir.directory import RunDir
 from vibe_rl.run_dir.files import first_free, numbered_names, write_atomically
-from vibe_rl.run_dir.group import AnyPath
+from vibe_rl.run_dir.group import AnyPath, check_single
+from vibe_rl.runner.eval_metrics import EvalMetric
 from vibe_rl.runner.fit import Callback, FitResult
-from vibe_rl.runner.run import Run
-from vibe_rl.runner.session import open_session
+from vibe_rl.runner.run import Run, check_evaluation
+from vibe_rl.runner.session import Session, open_session
 from vibe_rl.system.processes import run_on_first
 from vibe_rl.system.signals import unless_interrupted
 from vibe_rl.tracking.base import Tracker
@@ -36,12 +37,17 @@ FOLDER = ".hydra"
 """Of a run directory: the composed tree, and the words that made it."""
 
 
-def train_tree(tree: Composition, callback: Callback | None = None) -> tuple[RunDir, FitResult]:
+def train_tree(
+    tree: Composition,
+    callback: Callback | None = None,
+    eval_metrics: Mapping[str, EvalMetric] | None = None,
+) -> tuple[RunDir, FitResult]:
     """Trains what a tree describes: a new run, or the one that it says to resume.
 
     Args:
         tree: see `composing.compose`.
         callback: see `vibe_rl.runner.train_ppo`.
+        eval_metrics: functions of an evaluation's episodes, by their names; see `EvalMetric`.
 
     Raises:
         ConfigError: the run cannot work; nothing has been written.
@@ -50,17 +56,20 @@ def train_tree(tree: Composition, callback: Callback | None = None) -> tuple[Run
     plan = plan_of(tree)
     before = run_to_resume(plan)
     config = with_scenarios(plan.config, plan.source, plan.keys)
-    if before is None:
-        return train_new(plan, config, tree, callback)
-    run_dir = RunDir.open(before)
-    trackers = [console(plan, read_settings(run_dir))]
-    try:
-        ended = resume_run(before, config, callback=callback, trackers=trackers)
-    except TrainingInterrupted:
-        run_on_first(partial(write_tree, run_dir, tree))
-        raise
-    run_on_first(partial(write_tree, run_dir, tree))
-    return ended
+    run = build_for_run_dir(config, check_new if before is None else resumed)
+    run = replace(run, eval_metrics=dict(eval_metrics or {}))
+    check_evaluation(run)
+    go_on = partial(begin, plan) if before is None else partial(resume, before)
+    return go_on(Pieces(tree, config, run, callback))
+
+
+class Pieces(NamedTuple):
+    """A run that nothing refuses, and what is written down of it."""
+
+    tree: Composition
+    config: TrainConfig
+    run: Run
+    callback: Callback | None
 
 
 def run_to_resume(plan: Plan) -> Path | None:
@@ -71,39 +80,45 @@ def run_to_resume(plan: Plan) -> Path | None:
     return None if plan.keys.resume is None else Path(plan.keys.resume)
 
 
-def train_new(
-    plan: Plan, config: TrainConfig, tree: Composition, callback: Callback | None = None
-) -> tuple[RunDir, FitResult]:
-    """Trains a new run; its directory is removed again if it fails before anything was learned.
-
-    Args:
-        plan: of the tree.
-        config: of the plan, its scenarios named.
-        tree: kept in the run's directory.
-        callback: see `train_tree`.
-    """
-    run = build_for_run_dir(config, check_new)
-    told, name = tracking_settings(plan, own_metrics(run), run.steps_per_update), run_name(plan)
+def begin(plan: Plan, pieces: Pieces) -> tuple[RunDir, FitResult]:
+    """Trains a new run; its directory is removed again if it fails before anything was learned."""
+    run, name = pieces.run, run_name(plan)
+    told = tracking_settings(plan, own_metrics(run), run.steps_per_update)
     with (
         new_run_dir(name, base_of(plan), run_id=name) as run_dir,
-        open_session(run, run_dir, callback) as session,
+        open_session(run, run_dir, pieces.callback) as session,
     ):
-        run_on_first(partial(write_run_files, run_dir, config))
         run_on_first(partial(write_settings, run_dir, told))
-        run_on_first(partial(write_tree, run_dir, tree))
-        result = session.train(callback, [console(plan, told)])
+        return trained(session, run_dir, pieces)
+
+
+def resume(path: Path, pieces: Pieces) -> tuple[RunDir, FitResult]:
+    """Goes on with the run of a directory."""
+    check_single(path)
+    run_dir = RunDir.open(path)
+    with open_session(pieces.run, run_dir, pieces.callback) as session:
+        return trained(session, run_dir, pieces)
+
+
+def trained(session: Session, run_dir: RunDir, pieces: Pieces) -> tuple[RunDir, FitResult]:
+    """Writes down what is trained, unless nothing is left to do, and trains it."""
+    if not session.complete:
+        run_on_first(partial(write_run_files, run_dir, pieces.config))
+        run_on_first(partial(write_tree, run_dir, pieces.tree))
+    lines = console(pieces.tree, read_settings(run_dir))
+    result = session.train(pieces.callback, [lines])
     return unless_interrupted((run_dir, result), session.signal)
 
 
-def console(plan: Plan, told: TrackingSettings) -> Tracker:
+def console(tree: Composition, told: TrackingSettings) -> Tracker:
     """The lines of a run."""
-    steps = plan.keys.iteration_steps(plan.keys.num_devices or 1)
-    return Translated(IterationLines(steps), told)
+    keys = plan_of(tree).keys
+    return Translated(IterationLines(keys.iteration_steps(keys.num_devices or 1)), told)
 
 
 def own_metrics(run: Run) -> dict[str, str]:
-    """What the environment tells of its steps and episodes: names in rows, and its own."""
-    found = {}
+    """What is told of steps and episodes, the user's metrics included: names in rows, and own."""
+    found = {f"{name}{how}": name for name in run.eval_metrics for how in ("", "_mean")}
     assert not isinstance(run.env, HostEnvironment)
     info = trace(run.env, run.first_params).after.info
     for entry in ("metrics", "episode"):
