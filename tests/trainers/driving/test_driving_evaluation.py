@@ -17,6 +17,7 @@ from vibe_rl.env.driving.io import SplitRule, write_scenarios
 from vibe_rl.env.driving.straight import straight
 from vibe_rl.env.params import entries_of
 from vibe_rl.errors import ConfigError
+from vibe_rl.experiment.build import build
 from vibe_rl.runner.env_params import EnvParamsSchedule
 from vibe_rl.trainers.driving.composing import compose
 from vibe_rl.trainers.driving.environment import ENV_ID
@@ -56,6 +57,14 @@ def test_the_environment_is_that_of_the_tree():
     assert (env_params.overlap, env_params.comfort, env_params.progress) == (-1, 2, 0)
     ends = env_params.terminate_overlap, env_params.terminate_offroad
     assert (*ends, env_params.terminate_red_light) == (True, False, False)
+
+
+def test_encoders_of_tokens_fit_the_settings_of_the_algorithms(folder):
+    words = [f"path_dataset={folder}", "network/encoder=perceiver", "network.encoder.n_heads=4"]
+    made = plan(*words, "num_envs=64", "runner.buffer_size=20000")
+    run = build(with_scenarios(made.config, made.source, made.keys))
+    config = run.algorithm.config
+    assert (config.encoder, config.n_heads, config.normalize_obs) == ("lq", 4, False)
 
 
 def test_settings_of_v_max_steer_by_curvature():

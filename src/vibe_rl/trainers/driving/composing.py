@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from vibe_rl.errors import ConfigError, reason, unknown
 from vibe_rl.extras import require
-from vibe_rl.trainers.driving.groups import DEFAULTS, GLOBAL, Node, groups, top
+from vibe_rl.trainers.driving.groups import DEFAULTS, Node, groups, top
 from vibe_rl.trainers.driving.keys import check_key
 
 CONFIG = "driving"
@@ -38,8 +38,7 @@ def store_tree() -> None:
     store = ConfigStore.instance()
     for group, options in groups().items():
         for name, node in options.items():
-            package = GLOBAL if group == "algorithm" else group.replace("/", ".")
-            store.store(name=name, node=node, group=group, package=package)
+            store.store(name=name, node=node, group=group, package="_global_")
     quiet = {"run": {"dir": "."}, "sweep": {"dir": ".", "subdir": "."}, "output_subdir": None}
     chosen = [{"override hydra/job_logging": "none"}, {"override hydra/hydra_logging": "none"}]
     defaults = ["_self_", *({group: name} for group, name in DEFAULTS.items()), *chosen]
@@ -234,18 +233,9 @@ def keys_of(app: Any, known: Groups, chosen: Mapping[str, Sequence[str]]) -> set
             if node is None:
                 config = app.compose_config(CONFIG, [f"{group}={name}"], run_mode(multirun=False))
                 keys |= set(dotted(composition_of(config).values))
-            elif group == "algorithm":
-                keys |= set(dotted(node))
             else:
-                keys |= set(dotted(nested(group, node)))
+                keys |= set(dotted(node))
     return keys
-
-
-def nested(group: str, node: Node) -> Node:
-    """A group's option from the top of the tree."""
-    for name in reversed(group.split("/")):
-        node = {name: node}
-    return node
 
 
 def dotted(values: Mapping[str, Any], prefix: str = "") -> Iterator[str]:

@@ -19,8 +19,6 @@ from vibe_rl.trainers.driving.scenarios import SOURCES
 
 Node = dict[str, Any]
 """A part of the tree: names, and what they are at first."""
-GLOBAL = "_global_"
-"""Hydra's name of the tree's top, where a group may set keys of other sections."""
 DEFAULTS = {
     "algorithm": "sac",
     "network/encoder": "mlp",
@@ -125,23 +123,29 @@ def top() -> Node:
 
 
 def groups() -> dict[str, dict[str, Node]]:
-    """The options of each group; `_global_` ones set keys from the top of the tree."""
-    found = {
-        "algorithm": algorithms(),
-        "network/encoder": {name: encoder_node(name) for name in ENCODERS},
+    """The options of each group, from the top of the tree: some set keys of other sections."""
+    own = {
         "scenarios": {name: {"name": name, **node_of(kind())} for name, kind in SOURCES.items()},
         **environment_groups(),
         "logger": {"none": {"track": []}, **{name: {"track": [name]} for name in LOGGERS}},
     }
+    found = {"algorithm": algorithms(), "network/encoder": encoders()}
+    for group, options in own.items():
+        found[group] = {name: {group: node} for name, node in options.items()}
     for group, names in ALIASES.items():
-        known = found[group]
-        known |= {alias: known[name] for alias, name in names.items() if name in known}
+        found[group] |= {alias: found[group][name] for alias, name in names.items()}
     return found
 
 
-def encoder_node(name: str) -> Node:
-    """An option of `network/encoder`: sizes belong to those that see tokens."""
-    return {"name": name, **(node_of(TokenFields()) if name in OF_TOKENS else {})}
+def encoders() -> dict[str, Node]:
+    """An option for each encoder; those that see tokens have sizes, and see them as they are."""
+    plain_ones = {name: {"network": {"encoder": {"name": name}}} for name in ENCODERS}
+    sizes, as_they_are = node_of(TokenFields()), {"normalize_obs": False}
+    of_tokens = {
+        name: {"network": {"encoder": {"name": name, **sizes}}, "algorithm": as_they_are}
+        for name in OF_TOKENS
+    }
+    return plain_ones | of_tokens
 
 
 def algorithms() -> dict[str, Node]:
