@@ -14,6 +14,11 @@ from vibe_rl.env.driving.reward import TERMS
 from vibe_rl.env.driving.scenario import Scenario, count_of
 from vibe_rl.env.driving.tables import Tables, prepare
 from vibe_rl.errors import ConfigError, unknown
+from vibe_rl.spaces import Flat, Tokens
+from vibe_rl.types import PyTree
+
+SETS = ("ego", "agents", "map", "lights")
+"""The parts of an observation whose last feature says whether it is there."""
 
 
 class Bank(NamedTuple):
@@ -36,6 +41,15 @@ class ScenarioDriving(Driving):
     def __post_init__(self):
         super().__post_init__()
         preset_and_weights(self.reward)
+
+    def observation_space(self, params: PyTree) -> Flat:
+        """See `observe`; whatever says whether it is there is `Tokens`, for the encoders of these."""
+        parts = dict(super().observation_space(params).items)
+        sets = {name: part for name, part in parts.items() if name in SETS}
+        tokens = {
+            n: Tokens(-1.0, 1.0, part.shape, agents=n == "agents") for n, part in sets.items()
+        }
+        return Flat(parts | tokens)
 
     def default_params(self) -> DrivingParams:
         """Those of the scenarios to train with."""
