@@ -64,7 +64,7 @@ def test_encoders_of_tokens_fit_the_settings_of_the_algorithms(folder):
     made = plan(*words, "num_envs=64", "runner.buffer_size=20000")
     run = build(with_scenarios(made.config, made.source, made.keys))
     config = run.algorithm.config
-    assert (config.encoder, config.n_heads, config.normalize_obs) == ("perceiver", 4, False)
+    assert (config.encoder, config.n_heads, config.normalize_obs) == ("lq", 4, False)
 
 
 def test_settings_of_v_max_steer_by_curvature():

@@ -43,12 +43,10 @@ class ScenarioDriving(Driving):
         preset_and_weights(self.reward)
 
     def observation_space(self, params: PyTree) -> Flat:
-        """See `observe`; whatever says whether it is there is `Tokens`, for the encoders of these."""
+        """See `observe`; what says whether it is there is `Tokens`, for encoders of these."""
         parts = dict(super().observation_space(params).items)
-        sets = {name: part for name, part in parts.items() if name in SETS}
-        tokens = {
-            n: Tokens(-1.0, 1.0, part.shape, agents=n == "agents") for n, part in sets.items()
-        }
+        shapes = {name: part.shape for name, part in parts.items() if name in SETS}
+        tokens = {n: Tokens(-1.0, 1.0, shape, agents=n == "agents") for n, shape in shapes.items()}
         return Flat(parts | tokens)
 
     def default_params(self) -> DrivingParams:
