@@ -24,6 +24,8 @@ USAGE = """usage: vibe-rl driving train [-m] [--cfg] [--config-dir DIR] [NAME=VA
             --config-dir has options of your own, such as DIR/algorithm/mine.yaml.
   evaluate  Drive scenarios: an agent, or a scripted player; see its --help."""
 
+MANY = {"-m", "--multirun"}
+"""What asks for a run of each combination of values."""
 TOLD = ("success", "accuracy", "sdc_progression", "vmax_aggregate_score", "nuplan_aggregate_score")
 """Figures of the last evaluation that are printed, where there are any."""
 
@@ -46,11 +48,8 @@ def train(args: Sequence[str]) -> None:
         return
     config_dir, words = pop_option("--config-dir", args)
     shows, words = pop_flag("--cfg", words)
-    words = [word for word in words if word not in ("-m", "--multirun")]
-    several = len(words) < len(args) and bool({"-m", "--multirun"} & set(args))
-    for word in words:
-        if word.startswith("-"):
-            raise ConfigError(f"{word} is no option: give NAME=VALUE, or see --help.")
+    several, words = bool(MANY & {*words}), [word for word in words if word not in MANY]
+    check_train_words(words, several)
     from vibe_rl.trainers.driving.composing import compose, sweep  # noqa: PLC0415 - an extra
     from vibe_rl.trainers.driving.training import resumed_words  # noqa: PLC0415
 
@@ -62,6 +61,15 @@ def train(args: Sequence[str]) -> None:
         print(tree_text(tree))
     else:
         train_one(tree)
+
+
+def check_train_words(words: Sequence[str], several: bool) -> None:
+    """Raises ConfigError for an option that is none, or a run that several are to go on with."""
+    for word in words:
+        if word.startswith("-"):
+            raise ConfigError(f"{word} is no option: give NAME=VALUE, or see --help.")
+        if several and word.startswith("resume=") and word != "resume=auto":
+            raise ConfigError(f"{word} with -m: a run goes on alone, or give resume=auto.")
 
 
 def train_one(tree: "Composition") -> Any:

@@ -154,6 +154,7 @@ def test_what_cannot_work_is_refused_in_one_sentence_and_nothing_is_written(home
         (*SMALL, "name_run=a/b"): "cannot name a directory",
         ("--resume", "x"): "--resume is no option: give NAME=VALUE",
         ("-m", "seed=1,2", "sed=1"): "unknown key 'sed'",
+        ("-m", "seed=1,2", "resume=runs/x"): "a run goes on alone, or give resume=auto",
     }.items():
         with pytest.raises(SystemExit) as ended:
             train(*words)
