@@ -153,6 +153,8 @@ def test_what_cannot_work_is_refused_in_one_sentence_and_nothing_is_written(home
         (*SMALL, "total_timesteps=3"): "total_timesteps 3 is less than one update",
         (*SMALL, "name_run=a/b"): "cannot name a directory",
         ("--resume", "x"): "--resume is no option: give NAME=VALUE",
+        ("--config-dir",): "--config-dir needs a folder of options",
+        ("--config-dir", "nowhere"): "there is no such folder",
         ("-m", "seed=1,2", "sed=1"): "unknown key 'sed'",
         ("-m", "seed=1,2", "resume=runs/x"): "a run goes on alone, or give resume=auto",
     }.items():
