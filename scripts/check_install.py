@@ -32,6 +32,8 @@ TRAINED = {
 """A preset of each algorithm, and what makes it short."""
 ONE_TRAINS = {preset: Lock() for preset in TRAINED}
 """Pythons are tried side by side, but train in turn: the first compiles what the others read."""
+OURS = ("vibe_rl/", "vibe_rl-", "hydra_plugins/vibe_rl")
+"""What the files of the wheel begin with."""
 FORGOTTEN = ("PYTHONPATH", "JAX_COMPILATION_CACHE_DIR")
 """Variables that would bring in the source, or programs compiled before."""
 LONGEST = 600
@@ -108,7 +110,7 @@ def check_wheel(wheel: Path) -> list[str]:
         names = archive.namelist()
         (metadata,) = (name for name in names if name.endswith(".dist-info/METADATA"))
         extras = message_from_bytes(archive.read(metadata)).get_all("Provides-Extra", [])
-    strangers = [x for x in names if not x.startswith(("vibe_rl/", "vibe_rl-"))]
+    strangers = [x for x in names if not x.startswith(OURS)]
     if strangers or "vibe_rl/py.typed" not in names:
         raise SystemExit(f"{wheel.name}: without py.typed, or with {listed(strangers)}.")
     return extras

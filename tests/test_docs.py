@@ -43,6 +43,7 @@ from vibe_rl.runner import (
     RunnerConfig,
     SACTrainResult,
 )
+from vibe_rl.trainers.driving.keys import PipelineKeys
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGES = [*sorted(DOCS.glob("*.md")), DOCS.parent / "README.md"]
@@ -89,6 +90,7 @@ FEW_UPDATES = {"--num-envs": "8", "--num-steps": "16", "--total-timesteps": "512
 SCRIPTS = {
     "scripts/train.py": "train",
     "scripts/train_hackmatrix.py": "train-hackmatrix",
+    "scripts/train_driving.py": "driving train",
 }
 """The commands that scripts stand for."""
 BUDGET = re.compile(r"(total_timesteps|max_episodes)=(\d[\d_]*)")
@@ -99,7 +101,10 @@ TO_BE_COMPLETED = re.compile(r"runs/(.+)_\.\.\.")
 
 TABLES = {
     kind.__name__: kind
-    for kind in (TrainConfig, PPOConfig, DQNConfig, SACConfig, RunnerConfig, PlotConfig)
+    for kind in (
+        *(TrainConfig, PPOConfig, DQNConfig, SACConfig, RunnerConfig, PlotConfig),
+        PipelineKeys,
+    )
 }
 NAMES_TOLD = {
     "configuration": tuple(PRESETS),
@@ -190,7 +195,8 @@ def run_lines(code: str) -> None:
 def run_command(args: list[str]) -> None:
     status = None
     try:
-        cli.main(with_tiny_budget(args))
+        composed = args[:2] == ["driving", "train"]  # and not trained
+        cli.main([*args, "--cfg"] if composed else with_tiny_budget(args))
     except SystemExit as end:  # --help ends this way too
         status = end.code
     assert not status, f"vibe-rl {shlex.join(args)} ended with exit status {status}"
@@ -203,7 +209,7 @@ def command_line_arguments(words: list[str]) -> list[str]:
         f"{shlex.join(words)!r} is no command that the documentation may use: "
         "write `vibe-rl ...`, or add its first word to NOT_RUN."
     )
-    head, rest = ([script], words[2:]) if script else ([], words[1:])
+    head, rest = (script.split(), words[2:]) if script else ([], words[1:])
     return [*head, *(path for word in rest for path in completed(word))]
 
 

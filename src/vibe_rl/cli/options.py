@@ -16,6 +16,7 @@ NEEDS = {
     "--track": "names: --track tensorboard,mlflow",
     "--to": "a tracker: vibe-rl track RUN --to mlflow",
     "--timeout": "seconds to wait for other processes: --timeout 60",
+    "--config-dir": "a folder of options of your own: --config-dir conf",
     "--seconds": "seconds for each size: vibe-rl tune PRESET --seconds 2",
     "--budget": "seconds for all sizes: vibe-rl tune PRESET --budget 120",
     "--members": "a number: vibe-rl evolve PRESET --algo.lr 1e-4:1e-2 --members 8",

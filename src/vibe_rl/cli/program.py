@@ -29,6 +29,7 @@ COMMANDS = {
     "ppo-cartpole": "Train PPO on CartPole by episodes, until it converges: see its --help.",
     "train-hackmatrix": "Train PPO on HackMatrix with seed 003's options: see its --help.",
     "train-sb3": "Train sb3-contrib's MaskablePPO on HackMatrix, slowly: see its --help.",
+    "driving": "Train or evaluate drivers of scenarios, by Hydra: vibe-rl driving train seed=1.",
     "report": "Write a page about runs: vibe-rl report RUN [RUN ...] [--out FILE].",
     "hackmatrix-server": "Play HackMatrix for another program, by lines of JSON.",
     "scenarios": "Generate, import, validate and show driving scenarios: see its --help.",
@@ -37,7 +38,7 @@ COMMANDS = {
 """What each command does; its function is `vibe_rl.cli.NAME.NAME`, imported when it runs."""
 NOT_OF_PRESETS = (
     *("track", "ppo-cartpole", "train-hackmatrix", "train-sb3", "hackmatrix-server"),
-    "scenarios",
+    *("scenarios", "driving"),
 )
 """Commands for which `--track`, if they know it, is no field of a config."""
 

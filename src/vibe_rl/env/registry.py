@@ -11,7 +11,7 @@ from vibe_rl.env.acrobot import Acrobot
 from vibe_rl.env.adapters.gymnasium import from_gymnasium
 from vibe_rl.env.base import Environment
 from vibe_rl.env.cart_pole import CartPole
-from vibe_rl.env.driving.env import Driving
+from vibe_rl.env.driving.banks import ScenarioDriving
 from vibe_rl.env.grid_world import GridWorld, PixelGridWorld
 from vibe_rl.env.hackmatrix.env import HackMatrix
 from vibe_rl.env.host import AnyEnvironment
@@ -26,7 +26,7 @@ GYMNASIUM = "gymnasium:"
 _registry: dict[str, Callable[..., Environment]] = {
     "Acrobot-v1": Acrobot,
     "CartPole-v1": CartPole,
-    "Driving-v0": Driving,
+    "Driving-v0": ScenarioDriving,
     "GridWorld-v0": GridWorld,
     "HackMatrix-v0": HackMatrix,
     "MountainCar-v0": MountainCar,

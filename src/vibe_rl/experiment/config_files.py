@@ -16,7 +16,9 @@ from vibe_rl.run_dir.group import AnyPath
 from vibe_rl.system.folders import missing_folders, remove_empty
 from vibe_rl.system.processes import broadcast_text, greatest, is_first
 
-PLANS = re.compile(r"(config|manifest)(_\d+)?\.json|(sweep|population|tracking)\.json")
+PLANS = re.compile(
+    r"(config|manifest)(_\d+)?\.json|(sweep|population|tracking)\.json|(config|overrides)\.yaml"
+)
 """The names of the files that are written before a run begins."""
 
 

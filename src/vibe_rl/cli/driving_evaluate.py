@@ -1,0 +1,119 @@
+"""`vibe-rl driving evaluate`."""
+
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import tyro
+
+from vibe_rl.cli.options import parse_words
+from vibe_rl.env.drawing import check_draws
+from vibe_rl.errors import ConfigError, shown
+from vibe_rl.runner.recording import write_gif
+from vibe_rl.trainers.driving.evaluating import World, drive, film, filmed
+from vibe_rl.trainers.driving.results import check_out, figure_lines, told, write_results
+from vibe_rl.trainers.driving.worlds import AGENT, Wanted, open_world
+
+FPS = 10
+"""Pictures a second: as fast as it was driven."""
+TOLD = ("success", "progress", "accuracy", "vmax_aggregate_score", "nuplan_aggregate_score")
+"""Figures that are printed; the files have all."""
+Flag = tyro.conf.FlagCreatePairsOff[bool]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Drives every scenario once and writes how that went: a CSV row a scenario, means as JSON."""
+
+    actor: Literal["ai", "expert", "idm", "lane", "brake", "constant", "random"] = "ai"
+    """Who drives: ai, the agent of --run, or a scripted player."""
+    out: str
+    """The folder of the results."""
+    run: str | None = None
+    """Directory of a run, whose agent drives in the world that it was trained for."""
+    dataset: str | None = None
+    """A folder of scenarios, instead of those of the run."""
+    split: Literal["valid", "train", "all"] = "valid"
+    """Which scenarios of the folder: held out, to train with, or all."""
+    batch_size: int = 64
+    """Scenarios that are driven side by side."""
+    indexes: tuple[int, ...] = ()
+    """Only these scenarios, by their number in the split."""
+    limit: int | None = None
+    """At most so many scenarios."""
+    best: Flag = False
+    """The agent of the best evaluation instead of the latest."""
+    seed: int = 0
+    """Of everything random."""
+    noisy_init: Flag = False
+    """Begins each drive with a second of a random action, instead of the log."""
+    render: int = 0
+    """Films the first so many scenarios, as GIFs and, where ffmpeg is, MP4s."""
+    plot_failures: Flag = False
+    """Films those without success."""
+    overwrite: Flag = False
+    """Replaces results that are there."""
+
+
+def evaluate_drivers(args: Sequence[str]) -> None:
+    """Drives scenarios, and writes and prints how that went."""
+    options: Options = parse_words(Options, args, "vibe-rl driving evaluate")
+    check_options(options)
+    folder = check_out(options.out, options.overwrite)
+    actor, world = open_world(wanted_of(options))
+    if options.render or options.plot_failures:
+        check_draws(world.env)
+    outcome = drive(actor, world, options.seed, options.batch_size)
+    films = filmed(outcome, options.render, options.plot_failures)
+    about = {"actor": options.actor, "run": options.run, "dataset": options.dataset}
+    about |= {"split": options.split, "seed": options.seed, "noisy_init": options.noisy_init}
+    results = write_results(folder, about, outcome)
+    for name, part in {"all": results, **results["families"]}.items():
+        print(f"{name} | {part['scenarios']} scenarios | " + " | ".join(figure_lines(part, TOLD)))
+    print(f"Results | {told(folder)}")
+    for path in write_films(films, actor, world, folder / "video", options.seed):
+        print(f"Film | {shown(path)}")
+
+
+def wanted_of(options: Options) -> Wanted:
+    """What is to be opened."""
+    return Wanted(
+        actor=options.actor,
+        run=options.run,
+        best=options.best,
+        dataset=options.dataset,
+        split=options.split,
+        indexes=options.indexes,
+        limit=options.limit,
+        noisy_init=options.noisy_init,
+    )
+
+
+def check_options(options: Options) -> None:
+    """Raises ConfigError for options that cannot work, alone or together."""
+    if options.actor == AGENT and options.run is None:
+        raise ConfigError("--actor ai is an agent: name its --run, or another --actor.")
+    least = {"batch_size": 1, "limit": 1, "render": 0, "seed": 0}
+    for name, bound in least.items():
+        value = getattr(options, name)
+        if value is not None and value < bound:
+            raise ConfigError(f"--{name.replace('_', '-')} {value}: give at least {bound}.")
+
+
+def write_films(
+    indexes: Sequence[int], actor: Any, world: World, folder: Path, seed: int
+) -> Iterator[Path]:
+    """Writes a film of each of these scenarios, and gives their paths."""
+    if indexes:
+        folder.mkdir(parents=True, exist_ok=True)
+    for index in indexes:
+        path = folder / f"eval_{world.uids[index]}.gif"
+        write_gif(film(actor, world, seed, index), path, FPS)
+        yield path
+        if shutil.which("ffmpeg"):
+            from vibe_rl.watching.films import write_mp4  # noqa: PLC0415 - few films are made
+
+            write_mp4(film(actor, world, seed, index), path.with_suffix(".mp4"), FPS)
+            yield path.with_suffix(".mp4")

@@ -1,0 +1,1 @@
+"""The driving pipeline of seed 004: a tree of settings for Hydra, training, evaluation, sweeps."""

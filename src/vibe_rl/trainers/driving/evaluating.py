@@ -1,0 +1,114 @@
+"""Whoever drives, on scenarios one by one: figures of each, and films."""
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from vibe_rl.env.base import Environment, Step
+from vibe_rl.env.drawing import draw
+from vibe_rl.env.params import take_entries
+from vibe_rl.errors import ConfigError
+from vibe_rl.ops import prng
+from vibe_rl.runner.actors import Actor, as_tree, choose_action, evaluate_actor
+from vibe_rl.runner.evaluator import EvalMetrics, Running, one_step
+from vibe_rl.runner.recording import Frame, jit_begin, with_layers
+from vibe_rl.trainers.driving.results import ENDED_BY, Figures, Outcome, ended_by
+from vibe_rl.types import Key, PyTree
+
+MAX_STEPS = 10_000
+"""Of an episode, which ends with its scenario long before."""
+
+PROGRESS = "sdc_progression"
+LABELS = ("scenario", "family")
+"""What the environment says of an episode that is no figure."""
+
+
+class World(NamedTuple):
+    """Scenarios that can be driven one by one."""
+
+    env: Environment
+    env_params: PyTree  # with entries for each scenario; see `vibe_rl.env.params`
+    numbers: Sequence[int]  # of the scenarios, in their split
+    uids: Sequence[str]
+    families: Sequence[str]  # their names
+
+
+def drive(actor: Actor, world: World, seed: int = 0, lanes: int = 64) -> Outcome:
+    """Drives every scenario of a world once, in order.
+
+    Args:
+        actor: who drives.
+        world: see `World`.
+        seed: of the actor's and the world's random numbers.
+        lanes: scenarios that are driven side by side.
+    """
+    scores = evaluate_actor(
+        actor,
+        world.env,
+        world.env_params,
+        n_episodes=len(world.uids),
+        max_steps=MAX_STEPS,
+        rng=prng.key(seed),
+        lanes=min(lanes, len(world.uids)),
+    )
+    figures = figures_of(scores)
+    endings = ended_by(figures, len(world.uids))
+    kept = {n: x for n, x in figures.items() if n not in LABELS and not n.startswith(ENDED_BY)}
+    return Outcome(world.numbers, world.uids, world.families, kept, endings)
+
+
+def figures_of(scores: EvalMetrics) -> Figures:
+    """What the environment says of each episode, return and length last.
+
+    `progress` is that along the route, as a share of the logged drive's.
+    """
+    returns, lengths = np.asarray(scores.episode_returns), np.asarray(scores.episode_lengths)
+    own = {name: np.asarray(values) for name, values in scores.episode_metrics.items()}
+    progress = {"progress": own[PROGRESS]} if PROGRESS in own else {}
+    return {**progress, **own, "return": returns, "length": lengths}
+
+
+def episode_key(world: World, seed: int, index: int) -> Key:
+    """The key with which `drive` begins an episode."""
+    return jax.random.split(prng.key(seed), len(world.uids))[index]
+
+
+def film(actor: Actor, world: World, seed: int, index: int) -> Iterator[Frame]:
+    """Pictures of the episode that `drive` plays of a scenario, drawn when they are asked for.
+
+    Args:
+        actor: who drives.
+        world: see `World`.
+        seed: as of `drive`.
+        index: of the scenario in the world.
+    """
+    env = with_layers(world.env)
+    env_params = take_entries(env, world.env_params, index)
+    running = jit_begin(env, env_params, episode_key(world, seed, index))
+    yield draw(env, running.state, env_params)
+    while not running.episodes.finished and running.episodes.length < MAX_STEPS:
+        running, _ = jit_drive(as_tree(actor), env, env_params, running)
+        yield draw(env, running.state, env_params)
+
+
+@partial(jax.jit, static_argnames="env")
+def jit_drive(
+    actor: Any, env: Environment, env_params: PyTree, running: Running
+) -> tuple[Running, Step]:
+    """One env step of an episode, on the random numbers of an evaluation."""
+    key, act_key = jax.random.split(running.key)
+    action = choose_action(actor, env, running.obs, running.state, env_params, act_key)
+    return one_step(action, env, env_params, 1.0, running._replace(key=key))
+
+
+def filmed(outcome: Outcome, first: int, failures: bool) -> list[int]:
+    """The scenarios of which there are to be films: the first few, and those that failed."""
+    chosen = set(range(min(first, len(outcome.uids))))
+    if failures:
+        if "success" not in outcome.figures:
+            raise ConfigError("--plot-failures: the environment tells of no success, leave it out.")
+        chosen |= set(np.flatnonzero(np.asarray(outcome.figures["success"]) == 0).tolist())
+    return sorted(chosen)

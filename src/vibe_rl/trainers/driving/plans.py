@@ -1,0 +1,83 @@
+"""From the composed tree to what is trained: the records that its sections become."""
+
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any, NamedTuple
+
+from vibe_rl.configs.train_config import ALGORITHMS, TrainConfig, tuples
+from vibe_rl.errors import ConfigError, unknown
+from vibe_rl.runner.config import RunnerConfig
+from vibe_rl.trainers.driving.composing import Composition
+from vibe_rl.trainers.driving.environment import ENV_ID, env_kwargs
+from vibe_rl.trainers.driving.keys import PipelineKeys, key_names, runner_values
+from vibe_rl.trainers.driving.scenarios import SOURCES, Source
+
+
+class Plan(NamedTuple):
+    """What a tree describes; nothing of it has been made yet."""
+
+    keys: PipelineKeys
+    source: Source
+    config: TrainConfig  # whose scenarios are still to be named
+    observation: str
+    encoder: str
+
+
+def plan_of(tree: Composition) -> Plan:
+    """What the tree describes.
+
+    Raises:
+        ConfigError: a section lacks a name or has one too many, or a value cannot work.
+    """
+    values = tuples_of(tree.values)
+    keys = record(PipelineKeys, {name: values[name] for name in key_names()}, "")
+    source_kind, source_values = named(values["scenarios"], "scenarios", SOURCES)
+    (kind, _), algorithm = named(values["algorithm"], "algorithm", ALGORITHMS)
+    encoder = values["network"]["encoder"]["name"]
+    runner = {**values["runner"], **runner_values(keys), "track": tuple(values["logger"]["track"])}
+    config = TrainConfig(
+        env_id=ENV_ID,
+        algo=record(
+            kind, {**algorithm, **encoder_fields(values["network"]["encoder"])}, "algorithm."
+        ),
+        runner=record(RunnerConfig, {**runner, "log_times": True}, "runner."),
+        env_kwargs=env_kwargs(keys, values),
+    )
+    source = record(source_kind, source_values, "scenarios.")
+    return Plan(keys, source, config, values["observation"]["name"], encoder)
+
+
+def tuples_of(values: Mapping[str, Any]) -> dict[str, Any]:
+    """A tree with tuples for lists."""
+    return {
+        name: tuples_of(value) if isinstance(value, Mapping) else tuples(value)
+        for name, value in values.items()
+    }
+
+
+def named(section: Mapping[str, Any], group: str, table: Mapping[str, Any]) -> tuple[Any, dict]:
+    """What the section's name means in a table, and the rest of the section."""
+    rest = dict(section)
+    name = rest.pop("name", None)
+    if name not in table:
+        raise unknown(f"{group}.name", str(name), table)
+    return table[name], rest
+
+
+def record(kind: type, values: Mapping[str, Any], section: str) -> Any:
+    """A dataclass with these values; ConfigError for a field that it has not."""
+    names = [field.name for field in fields(kind)]
+    for name in values:
+        if name not in names:
+            raise unknown(
+                f"key of {kind.__name__}", f"{section}{name}", [section + n for n in names]
+            )
+    try:
+        return kind(**values)
+    except TypeError as error:
+        raise ConfigError(f"{kind.__name__}: {error}.") from error
+
+
+def encoder_fields(section: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of an algorithm that an encoder's section becomes."""
+    return {"encoder" if name == "name" else name: value for name, value in section.items()}

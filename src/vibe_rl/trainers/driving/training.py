@@ -1,0 +1,192 @@
+"""The pipeline: from a composed tree to a run that trains, is saved, and can be gone on with."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from itertools import takewhile
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from vibe_rl.configs.train_config import TrainConfig
+from vibe_rl.env.host import HostEnvironment
+from vibe_rl.env.reductions import column, named_columns
+from vibe_rl.env.traced import trace
+from vibe_rl.errors import ConfigError
+from vibe_rl.experiment.build import build_for_run_dir, check_new, resumed
+from vibe_rl.experiment.config_files import new_run_dir, write_run_files
+from vibe_rl.extras import require
+from vibe_rl.run_dir.directory import RunDir
+from vibe_rl.run_dir.files import first_free, numbered_names, write_atomically
+from vibe_rl.run_dir.group import AnyPath, check_single
+from vibe_rl.runner.eval_metrics import EvalMetric
+from vibe_rl.runner.fit import Callback, FitResult
+from vibe_rl.runner.run import Run, check_evaluation
+from vibe_rl.runner.session import Session, open_session
+from vibe_rl.system.processes import run_on_first
+from vibe_rl.system.signals import unless_interrupted
+from vibe_rl.tracking.base import Tracker
+from vibe_rl.tracking.settings import TrackingSettings, Translated, read_settings, write_settings
+from vibe_rl.trainers.driving.composing import NEEDS, Composition
+from vibe_rl.trainers.driving.keys import AUTO
+from vibe_rl.trainers.driving.lines import IterationLines
+from vibe_rl.trainers.driving.names import base_of, newest_run, run_name, tracking_settings
+from vibe_rl.trainers.driving.plans import Plan, plan_of
+from vibe_rl.trainers.driving.scenarios import with_scenarios
+
+FOLDER = ".hydra"
+"""Of a run directory: the composed tree, and the words that made it."""
+
+
+def train_tree(
+    tree: Composition,
+    callback: Callback | None = None,
+    eval_metrics: Mapping[str, EvalMetric] | None = None,
+) -> tuple[RunDir, FitResult]:
+    """Trains what a tree describes: a new run, or the one that it says to resume.
+
+    Args:
+        tree: see `composing.compose`.
+        callback: see `vibe_rl.runner.train_ppo`.
+        eval_metrics: functions of an evaluation's episodes, by their names; see `EvalMetric`.
+
+    Raises:
+        ConfigError: the run cannot work; nothing has been written.
+        NonFiniteLossError, TrainingInterrupted: see `vibe_rl.experiment.train`.
+    """
+    plan = plan_of(tree)
+    before = run_to_resume(plan)
+    config = with_scenarios(plan.config, plan.source, plan.keys)
+    run = build_for_run_dir(config, check_new if before is None else resumed)
+    run = replace(run, eval_metrics=dict(eval_metrics or {}))
+    check_evaluation(run)
+    go_on = partial(begin, plan) if before is None else partial(resume, before)
+    return go_on(Pieces(tree, config, run, callback))
+
+
+class Pieces(NamedTuple):
+    """A run that nothing refuses, and what is written down of it."""
+
+    tree: Composition
+    config: TrainConfig
+    run: Run
+    callback: Callback | None
+
+
+def run_to_resume(plan: Plan) -> Path | None:
+    """The directory of the run that a plan says to go on with, if there is one."""
+    if plan.keys.resume == AUTO:
+        newest = newest_run(plan)
+        return None if newest is None else Path(str(newest))
+    return None if plan.keys.resume is None else Path(plan.keys.resume)
+
+
+def begin(plan: Plan, pieces: Pieces) -> tuple[RunDir, FitResult]:
+    """Trains a new run; its directory is removed again if it fails before anything was learned."""
+    run, name = pieces.run, run_name(plan)
+    told = tracking_settings(plan, own_metrics(run), run.steps_per_update)
+    with (
+        new_run_dir(name, base_of(plan), run_id=name) as run_dir,
+        open_session(run, run_dir, pieces.callback) as session,
+    ):
+        run_on_first(partial(write_settings, run_dir, told))
+        return trained(session, run_dir, pieces)
+
+
+def resume(path: Path, pieces: Pieces) -> tuple[RunDir, FitResult]:
+    """Goes on with the run of a directory."""
+    check_single(path)
+    run_dir = RunDir.open(path)
+    with open_session(pieces.run, run_dir, pieces.callback) as session:
+        return trained(session, run_dir, pieces)
+
+
+def trained(session: Session, run_dir: RunDir, pieces: Pieces) -> tuple[RunDir, FitResult]:
+    """Writes down what is trained, unless nothing is left to do, and trains it."""
+    if not session.complete:
+        run_on_first(partial(write_run_files, run_dir, pieces.config))
+        run_on_first(partial(write_tree, run_dir, pieces.tree))
+    lines = console(pieces.tree, read_settings(run_dir))
+    result = session.train(pieces.callback, [lines])
+    return unless_interrupted((run_dir, result), session.signal)
+
+
+def console(tree: Composition, told: TrackingSettings) -> Tracker:
+    """The lines of a run."""
+    keys = plan_of(tree).keys
+    return Translated(IterationLines(keys.iteration_steps(keys.num_devices or 1)), told)
+
+
+def own_metrics(run: Run) -> dict[str, str]:
+    """What is told of steps and episodes, the user's metrics included: names in rows, and own."""
+    found = {f"{name}{how}": name for name in run.eval_metrics for how in ("", "_mean")}
+    assert not isinstance(run.env, HostEnvironment)
+    info = trace(run.env, run.first_params).after.info
+    for entry in ("metrics", "episode"):
+        for name in named_columns(run.env, info, entry):
+            own = column(name)
+            found[name if own is None else own.row_name] = name if own is None else own.name
+    return found
+
+
+def write_tree(run_dir: RunDir, tree: Composition) -> None:
+    """Keeps a tree in a run's directory, where Hydra's users look for it; that of a resumed run
+    beside the one before, unless it is the same.
+    """
+    omegaconf = require("omegaconf", *NEEDS).OmegaConf
+    folder = run_dir.root / FOLDER
+    folder.mkdir(exist_ok=True)
+    if (folder / "overrides.yaml").exists() and words_of(run_dir.root) == of_settings(tree.words):
+        return
+    for name, content in (("config", tree.values), ("overrides", list(tree.words))):
+        text = omegaconf.to_yaml(omegaconf.create(content))
+        with write_atomically(first_free(folder, numbered_names(name, ".yaml"))) as file:
+            file.write(text.encode())
+
+
+def words_of(path: AnyPath) -> list[str]:
+    """The words that made the newest tree of a run.
+
+    Raises:
+        ConfigError: the directory is of no such run.
+    """
+    files = (Path(path) / FOLDER / name for name in numbered_names("overrides", ".yaml"))
+    there = list(takewhile(Path.is_file, files))
+    if not there:
+        raise ConfigError(f"resume={path} is no run of vibe-rl driving train: name one, or auto.")
+    words = require("omegaconf", *NEEDS).OmegaConf.load(there[-1])
+    return of_settings(words)
+
+
+def of_settings(words: Iterable[str]) -> list[str]:
+    """The words without the one that says what is resumed."""
+    return [word for word in words if not word.startswith("resume=")]
+
+
+def resumed_words(words: Sequence[str]) -> list[str]:
+    """The words, after those of the run that they say to resume."""
+    named = [word.partition("=")[2] for word in words if word.startswith("resume=")]
+    if not named or named[-1] in (AUTO, "null"):
+        return list(words)
+    return [*words_of(named[-1]), *words]
+
+
+def objective_of(result: FitResult, name: str | None) -> float:
+    """The figure of the last evaluation that a sweep maximizes.
+
+    Raises:
+        ConfigError: there was no evaluation, or it has no such figure.
+    """
+    scores = result.evaluation
+    if scores is None:
+        raise ConfigError("num_scenario_per_eval 0: sweeps maximize a figure of evaluations.")
+    found: dict[str, Any] = {column_name(n): x for n, x in scores.metrics.items()}
+    if name is None:
+        return float(found.get("success", scores.mean_return))
+    if name != "return" and name not in found:
+        raise ConfigError(f"objective {name}: evaluations have return, {', '.join(found)}.")
+    return float(scores.mean_return if name == "return" else found[name])
+
+
+def column_name(row_name: str) -> str:
+    """A metric without the word that says how it was reduced."""
+    return row_name.removesuffix("_mean")

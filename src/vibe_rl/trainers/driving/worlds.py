@@ -1,0 +1,86 @@
+"""Which scenarios an evaluation drives, in which environment, and who drives."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from vibe_rl.env.driving.banks import Bank, every_scenario
+from vibe_rl.env.driving.codes import FAMILIES
+from vibe_rl.env.driving.io import load_bank
+from vibe_rl.env.driving.params import DrivingParams, with_scenario
+from vibe_rl.env.driving.tables import prepare
+from vibe_rl.env.registry import make
+from vibe_rl.errors import ConfigError
+from vibe_rl.experiment.config_files import read_config
+from vibe_rl.experiment.single import load_run
+from vibe_rl.runner.actors import Actor, Greedy, actor_named
+from vibe_rl.trainers.driving.environment import ENV_ID
+from vibe_rl.trainers.driving.evaluating import World
+
+AGENT = "ai"
+NAMES = ("scenarios", "held_out_scenarios", "limit", "held_out_limit")
+"""The environment's arguments that say which scenarios."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """What an evaluation is of."""
+
+    actor: str
+    run: str | None = None
+    best: bool = False  # whose agent
+    dataset: str | None = None
+    split: str = "valid"
+    indexes: tuple[int, ...] = ()  # of scenarios in the split; none is all
+    limit: int | None = None
+    noisy_init: bool = False
+
+
+def open_world(wanted: Wanted) -> tuple[Actor, World]:
+    """Who drives, and the scenarios.
+
+    Raises:
+        ConfigError: there is no such run, actor or scenario, or no scenarios are named.
+    """
+    config = None if wanted.run is None else read_config(wanted.run)
+    kwargs: dict[str, Any] = {} if config is None else dict(config.env_kwargs)
+    folder, split = where(wanted, {name: kwargs.pop(name, "") for name in NAMES})
+    noise = {"noisy_init": True} if wanted.noisy_init else {}
+    env, env_params = make(ENV_ID if config is None else config.env_id, **{**kwargs, **noise})
+    if not isinstance(env_params, DrivingParams):
+        raise ConfigError(f"{wanted.run} is no run of a driver: name another.")
+    bank = load_bank(folder, split, wanted.limit)
+    env_params = env_params._replace(**Bank(bank, prepare(bank))._asdict())
+    env_params = every_scenario(env_params)
+    if wanted.indexes:
+        env_params = with_scenario(env_params, np.asarray(wanted.indexes))
+    chosen = np.asarray(env_params.scenario)
+    uids = [str(uid) for uid in np.asarray(bank.scenario_uid)[chosen]]
+    families = [FAMILIES[number] for number in np.asarray(bank.family)[chosen]]
+    world = World(env, env_params, chosen.tolist(), uids, families)  # type: ignore[arg-type]
+    return actor_of(wanted, world), world
+
+
+def where(wanted: Wanted, named: dict[str, str]) -> tuple[str, str]:
+    """The folder of the scenarios, and which of them.
+
+    Raises:
+        ConfigError: none is named.
+    """
+    train, held_out = named["scenarios"], named["held_out_scenarios"]
+    if wanted.dataset is not None:
+        return wanted.dataset, wanted.split
+    if not train:
+        raise ConfigError("no scenarios: name a --dataset, or a --run that has some.")
+    if not held_out:
+        return train, wanted.split
+    return (held_out if wanted.split == "valid" else train), "all"
+
+
+def actor_of(wanted: Wanted, world: World) -> Actor:
+    """Who drives; ConfigError if there is nobody of this name."""
+    if wanted.actor != AGENT:
+        return actor_named(wanted.actor, world.env, world.env_params)
+    run, agent_state, _ = load_run(str(wanted.run), wanted.best)
+    return Greedy(run.algorithm, agent_state)
