@@ -97,7 +97,7 @@ def desired(of: Of, s: Float[AnyArray, " N"]) -> Float[Array, " N"]:
 
 def leaders(of: Of, now: Traffic, seen: Seen) -> Leaders:
     """Those whose boxes reach into the way of each, `[N, N]`."""
-    point = jnp.clip(now.s, 0, None).astype(jnp.int32)[:, None] + np.arange(LOOK, dtype=np.int32)
+    point = jnp.clip(now.s, 0, None).astype(jnp.int32)[:, None] + np.arange(LOOK, dtype=np.int32)[None]
     x, y = route_points(of, point)
     dx, dy = x[:, None] - seen.x[None, :, None], y[:, None] - seen.y[None, :, None]
     squared, near = nearest_point(dx * dx + dy * dy)
@@ -105,8 +105,8 @@ def leaders(of: Of, now: Traffic, seen: Seen) -> Leaders:
     turn = seen.yaw[None] - route_yaw(of, point)
     c, s = jnp.cos(turn), jnp.sin(turn)
     length, width = of("size")[:, 0], of("size")[:, 1]
-    beside = (length * jnp.abs(s) + width * jnp.abs(c)) / 2
-    before = (length * jnp.abs(c) + width * jnp.abs(s)) / 2
+    beside = (length[None] * jnp.abs(s) + width[None] * jnp.abs(c)) / 2
+    before = (length[None] * jnp.abs(c) + width[None] * jnp.abs(s)) / 2
     ahead = point.astype(jnp.float32) - now.s[:, None]
     own = np.eye(length.shape[0], dtype=bool)
     there = jnp.sqrt(squared) < beside + width[:, None] / 2 + np.float32(0.25)
@@ -120,7 +120,7 @@ def nearest_point(squared: Float[Array, "*n LOOK"]) -> tuple[Array, Array]:
 
     Floats that are not negative are ordered as their bits, the last of which here say the place.
     """
-    place = np.arange(LOOK, dtype=np.int32)
+    place = jax.lax.broadcasted_iota(jnp.int32, squared.shape, squared.ndim - 1)
     bits = (jax.lax.bitcast_convert_type(squared, jnp.int32) & ~PLACE) | place
     best = rows.folded(jnp.minimum, bits, 8).min(-1)
     return jax.lax.bitcast_convert_type(best & ~PLACE, jnp.float32), best & PLACE
@@ -181,7 +181,7 @@ def tracked(of: Of, now: Traffic, seen: Seen) -> Traffic:
     The nearest of the points around the old place, to the metre and by the heading to its parts.
     """
     first = jnp.clip(now.s.astype(jnp.int32) - 8, 0, None)
-    point = first[:, None] + np.arange(24, dtype=np.int32)
+    point = first[:, None] + np.arange(24, dtype=np.int32)[None]
     x, y = route_points(of, point)
     dx, dy = seen.x[:, None] - x, seen.y[:, None] - y
     near = jnp.argmin(dx * dx + dy * dy, -1)[:, None]
