@@ -47,6 +47,6 @@ def test_the_picture_shows_the_ego_in_its_middle_and_others_where_they_are(env):
     env.reset(options={"scenario": 0})
     inner = env.unwrapped
     image = draw(inner.env, inner._state, inner.params)
-    assert image.shape == (360, 600, 3)
-    assert tuple(image[180, 300]) == ORANGE
-    assert tuple(image[180, 300 + 25 * 6]) == BLUE  # 25 m ahead, 6 pixels a metre
+    assert image.shape == (180, 300, 3)
+    assert tuple(image[90, 150]) == ORANGE
+    assert tuple(image[90, 150 + 25 * 3]) == BLUE  # 25 m ahead, 3 pixels a metre

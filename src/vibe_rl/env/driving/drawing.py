@@ -10,7 +10,7 @@ from vibe_rl.env.driving.scenario import EGO, Scenario
 from vibe_rl.env.driving.scene import Users
 from vibe_rl.types import AnyArray
 
-WIDTH, HEIGHT, PIXELS = 100.0, 60.0, 600
+WIDTH, HEIGHT, PIXELS = 100.0, 60.0, 300
 """Metres that are seen, and pixels across."""
 RED, YELLOW, PALE = (200, 60, 50), (220, 180, 50), (222, 222, 218)
 DOT = 0.5
