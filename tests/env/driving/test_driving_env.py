@@ -7,6 +7,7 @@ import pytest
 from driving_scenes import drive, moved
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from straight_roads import bank, straight
 
 from vibe_rl.env import AutoResetWrapper, Driving, driving_params, make
 from vibe_rl.env.driving import observe, reward, road
@@ -14,7 +15,6 @@ from vibe_rl.env.driving.geometry import Boxes, corners, offroad_corridor, offro
 from vibe_rl.env.driving.params import with_scenario, with_scenarios
 from vibe_rl.env.driving.scenario import chosen, stacked
 from vibe_rl.env.driving.scene import Scene
-from vibe_rl.env.driving.straight import bank, straight
 from vibe_rl.env.driving.tables import MPH, prepare
 from vibe_rl.errors import ConfigError, UnknownNameError
 

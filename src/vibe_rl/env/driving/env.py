@@ -12,18 +12,19 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array
+from jaxtyping import Array, UInt8
 
 from vibe_rl.env.base import Step
 from vibe_rl.env.driving import actors, dynamics, observe, reactive, reward
 from vibe_rl.env.driving.aggregate import Totals, added, episode_metrics, none_yet
 from vibe_rl.env.driving.comfort import FRAMES
+from vibe_rl.env.driving.drawing import picture
 from vibe_rl.env.driving.dynamics import Motion
 from vibe_rl.env.driving.metrics import Metrics, measured
 from vibe_rl.env.driving.noise import noisy_history
 from vibe_rl.env.driving.params import DrivingParams, default_params
 from vibe_rl.env.driving.routes import Place, place
-from vibe_rl.env.driving.scenario import FIRST_FRAME
+from vibe_rl.env.driving.scenario import FIRST_FRAME, chosen
 from vibe_rl.env.driving.scene import Scene, Users, logged, logged_ego
 from vibe_rl.errors import ConfigError, unknown
 from vibe_rl.spaces import Box, Discrete, Flat, Space
@@ -99,6 +100,13 @@ class Driving:
     def actors(self) -> dict[str, Callable[..., Array]]:
         """Scripted drivers; see `actors`."""
         return actors.all_of(self)
+
+    def draw(self, state: DrivingState, params: DrivingParams) -> UInt8[np.ndarray, "h w 3"]:
+        """The scenario from above, around the ego; see `drawing`."""
+        scene = Scene(params.scenarios, params.tables, state.scenario)
+        users = jax.tree.map(np.asarray, self.users(scene, state))
+        scenario = chosen(jax.tree.map(np.asarray, params.scenarios), int(state.scenario))
+        return picture(scenario, int(state.frame), latest(state.history), users)
 
     def reset(self, key: Key, params: DrivingParams) -> tuple[Array, DrivingState]:
         """A scenario's eleventh frame: any scenario's, or the one that is pinned."""

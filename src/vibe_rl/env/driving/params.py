@@ -6,12 +6,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from vibe_rl.env.driving import reward
-from vibe_rl.env.driving.scenario import Scenario
-from vibe_rl.env.driving.straight import bank as straight_roads
+from vibe_rl.env.driving.generate import generate
+from vibe_rl.env.driving.scenario import Scenario, stacked
 from vibe_rl.env.driving.tables import Tables, prepare
 from vibe_rl.errors import ConfigError, unknown
 from vibe_rl.types import f32, i32
 
+BUILT_IN = 8
+"""Scenarios that there are without a bank, two of each family."""
 _WEIGHTS = reward.weights("progress")
 
 
@@ -88,5 +90,5 @@ def with_scenario(params: DrivingParams, index: Any) -> DrivingParams:
 
 @cache
 def default_params() -> DrivingParams:
-    """Those of the built-in scenarios."""
-    return driving_params(straight_roads())
+    """Those of the built-in scenarios, which are generated when they are first asked for."""
+    return driving_params(stacked([scenario for _, scenario in generate(0, BUILT_IN)]))

@@ -29,6 +29,8 @@ HEADWAY, STANDSTILL = np.float32(1.4), np.float32(2.5)
 HARDEST = np.float32(-6.0)
 """m/s2."""
 STEP = np.float32(DT)
+PLACE = np.int32(127)
+"""The bits of a place among `LOOK`."""
 
 Of = Callable[..., Array]
 
@@ -96,20 +98,32 @@ def desired(of: Of, s: Float[AnyArray, " N"]) -> Float[Array, " N"]:
 def leaders(of: Of, now: Traffic, seen: Seen) -> Leaders:
     """Those whose boxes reach into the way of each, `[N, N]`."""
     point = jnp.clip(now.s, 0, None).astype(jnp.int32)[:, None] + np.arange(LOOK, dtype=np.int32)[None]
-    x, y, yaw = route_points(of, point)
+    x, y = route_points(of, point)
     dx, dy = x[:, None] - seen.x[None, :, None], y[:, None] - seen.y[None, :, None]
-    squared, near = rows.nearest(dx * dx + dy * dy)
-    turn = seen.yaw[None] - jnp.take_along_axis(yaw, near, 1)
+    squared, near = nearest_point(dx * dx + dy * dy)
+    point = point[:, :1] + near
+    turn = seen.yaw[None] - route_yaw(of, point)
     c, s = jnp.cos(turn), jnp.sin(turn)
     length, width = of("size")[:, 0], of("size")[:, 1]
     beside = (length[None] * jnp.abs(s) + width[None] * jnp.abs(c)) / 2
     before = (length[None] * jnp.abs(c) + width[None] * jnp.abs(s)) / 2
-    ahead = jnp.take_along_axis(point, near, 1).astype(jnp.float32) - now.s[:, None]
+    ahead = point.astype(jnp.float32) - now.s[:, None]
     own = np.eye(length.shape[0], dtype=bool)
     there = jnp.sqrt(squared) < beside + width[:, None] / 2 + np.float32(0.25)
     there &= (ahead > np.float32(0.1)) & seen.valid[None] & ~own & (of("agent_route") >= 0)[:, None]
     gap = jnp.where(there, ahead - before - length[:, None] / 2, jnp.inf)
     return Leaders(gap, jnp.maximum(0, seen.speed[None] * c))
+
+
+def nearest_point(squared: Float[Array, "*n LOOK"]) -> tuple[Array, Array]:
+    """The smallest along the last axis and its place, to 17 bits; of equal ones the first.
+
+    Floats that are not negative are ordered as their bits, the last of which here say the place.
+    """
+    place = jax.lax.broadcasted_iota(jnp.int32, squared.shape, squared.ndim - 1)
+    bits = (jax.lax.bitcast_convert_type(squared, jnp.int32) & ~PLACE) | place
+    best = rows.folded(jnp.minimum, bits, 8).min(-1)
+    return jax.lax.bitcast_convert_type(best & ~PLACE, jnp.float32), best & PLACE
 
 
 def lights(of: Of, now: Traffic, frame: AnyArray) -> Leaders:
@@ -154,7 +168,8 @@ def poses(of: Of, s: Float[AnyArray, " N"]) -> tuple[Array, Array, Array]:
     """
     point, last = _points(of, s), of("route_xy").shape[1] - 1
     part = s - point.astype(jnp.float32)
-    x, y, yaw = route_points(of, jnp.stack([point, point + 1], 1))
+    both = jnp.stack([point, point + 1], 1)
+    (x, y), yaw = route_points(of, both), route_yaw(of, both)
     turned = yaw[:, 0] + (yaw[:, 1] - yaw[:, 0]) * jnp.clip(part, 0, 1) * (point < last)
     wrapped = turned - np.float32(2 * np.pi) * jnp.ceil(turned / np.float32(2 * np.pi) - 0.5)
     return x[:, 0] + (x[:, 1] - x[:, 0]) * part, y[:, 0] + (y[:, 1] - y[:, 0]) * part, wrapped
@@ -167,22 +182,30 @@ def tracked(of: Of, now: Traffic, seen: Seen) -> Traffic:
     """
     first = jnp.clip(now.s.astype(jnp.int32) - 8, 0, None)
     point = first[:, None] + np.arange(24, dtype=np.int32)[None]
-    x, y, yaw = route_points(of, point)
+    x, y = route_points(of, point)
     dx, dy = seen.x[:, None] - x, seen.y[:, None] - y
     near = jnp.argmin(dx * dx + dy * dy, -1)[:, None]
-    x, y, yaw = (jnp.take_along_axis(a, near, 1)[:, 0] for a in (dx, dy, yaw))
+    x, y = (jnp.take_along_axis(a, near, 1)[:, 0] for a in (dx, dy))
+    yaw = route_yaw(of, first[:, None] + near)[:, 0]
     along = x * jnp.cos(yaw) + y * jnp.sin(yaw)
     s = (first + near[:, 0]).astype(jnp.float32) + jnp.clip(along, -1, 1)
     return Traffic(jnp.maximum(s, 0), jnp.maximum(seen.speed, 0))
 
 
-def route_points(of: Of, point: Int[Array, "N n"]) -> tuple[Array, Array, Array]:
-    """x, y and yaw at points of everybody's routes, `[N, n]`, straight on beyond the last."""
+def route_points(of: Of, point: Int[Array, "N n"]) -> tuple[Array, Array]:
+    """x and y at points of everybody's routes, `[N, n]`, straight on beyond the last."""
     last = of("route_xy").shape[1] - 1
-    route, inside = _routes(of)[:, None], jnp.minimum(point, last)
-    xy, yaw = of("route_xy", route, inside), of("route_yaw", route, inside)
+    inside = jnp.minimum(point, last)
+    xy = of("route_xy", _routes(of)[:, None], inside)
+    end = of("route_yaw", _routes(of), last)[:, None]
     beyond = (point - inside).astype(jnp.float32)
-    return xy[..., 0] + beyond * jnp.cos(yaw), xy[..., 1] + beyond * jnp.sin(yaw), yaw
+    return xy[..., 0] + beyond * jnp.cos(end), xy[..., 1] + beyond * jnp.sin(end)
+
+
+def route_yaw(of: Of, point: Int[Array, "N n"]) -> Float[Array, "N n"]:
+    """The heading at points of everybody's routes, that of the last beyond it."""
+    last = of("route_yaw").shape[1] - 1
+    return of("route_yaw", _routes(of)[:, None], jnp.minimum(point, last))
 
 
 def start(scenario: Scenario) -> Traffic:

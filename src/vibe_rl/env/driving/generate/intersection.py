@@ -43,7 +43,7 @@ def arm_in(angle: float, near: float, length: float) -> AnyArray:
 
 def arm_out(angle: float, near: float, length: float) -> AnyArray:
     """The lane away from the middle."""
-    return curves.rotated(curves.straight(np.array([near, -WIDTH / 2]), 0, length), angle)
+    return curves.rotated(curves.straight(np.array([near, -WIDTH / 2]), 0.0, length), angle)
 
 
 def crosswalk(angle: float, half: float) -> AnyArray:

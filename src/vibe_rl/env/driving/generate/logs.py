@@ -67,7 +67,8 @@ def _roll_out(scenario: Scenario) -> tuple[Log, Faults]:
 def faults(scenario: Scenario, of: Of, log: Log, s: Array) -> Faults:
     """What is wrong with the log of the ego, which is at `s` `[T]` along its route."""
     size, there = of("size"), of("agent_route") >= 0
-    everybody = Boxes(jnp.stack([log.x, log.y], -1), log.yaw, size[:, 0], size[:, 1])
+    xy = jnp.stack([log.x, log.y], -1)
+    everybody = Boxes(xy, log.yaw, size[None, :, 0], size[None, :, 1])
     ego = Boxes(everybody.xy[:, EGO], log.yaw[:, EGO], size[EGO, 0][None], size[EGO, 1][None])
     first = Boxes(ego.xy[:, None], ego.yaw[:, None], size[EGO, 0], size[EGO, 1])
     others = np.arange(size.shape[0]) != EGO
@@ -82,7 +83,7 @@ def faults(scenario: Scenario, of: Of, log: Log, s: Array) -> Faults:
 
 def _off_road(of: Of, ego: Boxes) -> Array:
     kind = of("map_type")
-    lane = of("map_valid") & (kind[:, None] == np.array(LANES, np.int32)).any(-1)
+    lane = of("map_valid") & (kind[:, None] == np.array(LANES, np.int32)[None]).any(-1)
     reach = jnp.where(lane, of("map_width") / 2 + TOLERANCE, -1)
     return offroad_corridor(corners(ego).reshape(-1, 2), of("map_xy"), reach)
 
@@ -92,7 +93,7 @@ def _red_light(of: Of, s: Array) -> Array:
     route = of("agent_route")[EGO]
     front = s + of("size")[EGO, 0] / 2
     state = of("light_state")[jnp.maximum(of("route_light")[route], 0)]
-    stops = (state[:, None] == np.array(STOP_LIGHTS, np.int32)).any(-1)
+    stops = (state[:, None] == np.array(STOP_LIGHTS, np.int32)[None]).any(-1)
     line = of("route_stop_s")[route]
     passed = (front[:-1] < line) & (line <= front[1:])
     return (passed & stops[1:]).any() & (of("route_light")[route] >= 0)

@@ -20,9 +20,9 @@ def build(rng: np.random.Generator, scale: float) -> Network:
     ramp_start = join - np.array([RAMP, RAMP * np.tan(angle) / 2])
     ramp = curves.bezier(ramp_start, angle, join, 0.0, rng.uniform(0.45, 0.55))
     main = [
-        curves.straight(np.zeros(2), 0, JOIN),
-        curves.straight(join, 0, LENGTH - JOIN),
-        curves.straight(np.array([0, WIDTH]), 0, LENGTH),
+        curves.straight(np.zeros(2), 0.0, JOIN),
+        curves.straight(join, 0.0, LENGTH - JOIN),
+        curves.straight(np.array([0, WIDTH]), 0.0, LENGTH),
     ]
     lanes = [Lane(curves.rotated(xy, turn), speed, kind=FREEWAY_LANE) for xy in main]
     slow = Lane(curves.rotated(ramp, turn), min(speed, SLOW * scale), 1, FREEWAY_LANE)
