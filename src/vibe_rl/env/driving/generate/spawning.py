@@ -35,9 +35,7 @@ class Places(NamedTuple):
     others: dict[int, tuple[float, float]]  # by route
 
 
-def ego(
-    rng: np.random.Generator, routes: list[Route], places: Places, knobs: Knobs
-) -> Driver:
+def ego(rng: np.random.Generator, routes: list[Route], places: Places, knobs: Knobs) -> Driver:
     """The vehicle that is driven."""
     route, where = places.ego[rng.integers(len(places.ego))]
     return draw(rng, routes, route, rng.uniform(*where), knobs)
@@ -134,4 +132,3 @@ def _slow_leader(
 def _place(routes: list[Route], driver: Driver) -> tuple[AnyArray, int]:
     route = routes[driver.route]
     return route.xy[int(driver.s)], int(route.lane[int(driver.s)])
-
