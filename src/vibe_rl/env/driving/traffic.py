@@ -8,7 +8,7 @@ bank is read in place.
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -97,7 +97,9 @@ def desired(of: Of, s: Float[AnyArray, " N"]) -> Float[Array, " N"]:
 
 def leaders(of: Of, now: Traffic, seen: Seen) -> Leaders:
     """Those whose boxes reach into the way of each, `[N, N]`."""
-    point = jnp.clip(now.s, 0, None).astype(jnp.int32)[:, None] + np.arange(LOOK, dtype=np.int32)[None]
+    point = (
+        jnp.clip(now.s, 0, None).astype(jnp.int32)[:, None] + np.arange(LOOK, dtype=np.int32)[None]
+    )
     x, y = route_points(of, point)
     dx, dy = x[:, None] - seen.x[None, :, None], y[:, None] - seen.y[None, :, None]
     squared, near = nearest_point(dx * dx + dy * dy)

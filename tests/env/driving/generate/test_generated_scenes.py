@@ -5,7 +5,7 @@ from functools import cache
 import numpy as np
 import pytest
 
-from vibe_rl.env.driving.codes import FAMILIES, LANES, RED
+from vibe_rl.env.driving.codes import FAMILIES, LANES, PEDESTRIAN, RED
 from vibe_rl.env.driving.generate import GENERATED, Knobs, generate
 from vibe_rl.env.driving.generate.making import Wanted
 from vibe_rl.env.driving.scenario import EGO, FIRST_FRAME, Dims, dims_of, dtype_of, shape_of
@@ -81,7 +81,9 @@ def test_the_ego_does_not_pass_a_red_light():
             continue
         line = scene.light_xy[light]
         behind = scene.route_stop_s[0] - scene.size[EGO, 0] / 2
-        s = np.argmin(np.hypot(*(scene.log_xy[EGO][:, None] - scene.route_xy[0]).transpose(2, 0, 1)), 1)
+        s = np.argmin(
+            np.hypot(*(scene.log_xy[EGO][:, None] - scene.route_xy[0]).transpose(2, 0, 1)), 1
+        )
         crosses = np.argmax(s > behind)
         assert np.hypot(*(line - scene.route_xy[0, round(float(scene.route_stop_s[0]))])) < 1
         assert crosses == 0 or scene.light_state[light, max(crosses - 2, 0)] != RED
@@ -93,6 +95,17 @@ def test_knobs_change_what_they_name():
     assert scene.log_valid.any(1).sum() == 3
     assert not scene.reactive.any()
     assert scene.size[:3, 0].min() >= 7
+
+
+def test_people_cross_the_road_at_a_constant_speed():
+    knobs = Knobs(pedestrian_rate=1.0, most_agents=8)
+    _, scene = next(generate(1, 1, ("intersection",), knobs))
+    walks = scene.obj_type == PEDESTRIAN
+    assert 1 <= walks.sum() <= 3
+    assert (scene.agent_route[walks] == -1).all()
+    steps = np.diff(scene.log_xy[walks], axis=1)
+    np.testing.assert_allclose(steps, np.broadcast_to(steps[:, :1], steps.shape), atol=1e-4)
+    np.testing.assert_allclose(scene.log_vel[walks][:, 1:] * 0.1, steps, atol=1e-4)
 
 
 @pytest.mark.parametrize(

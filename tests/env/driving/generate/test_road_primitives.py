@@ -1,8 +1,10 @@
 """Curves, paces, edges and conflicts of the generated roads."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from vibe_rl.env.driving.codes import GREEN, RED, YELLOW
 from vibe_rl.env.driving.generate import GENERATED, curves, signals
@@ -32,7 +34,7 @@ def test_a_bezier_curve_begins_and_ends_with_its_headings():
 
 def test_points_of_a_line_offset_to_the_left_lie_there():
     xy = curves.straight(np.zeros(2), 0.0, 10.0)
-    np.testing.assert_allclose(curves.offset(xy, 2.0), xy + [0, 2])
+    np.testing.assert_allclose(curves.offset(xy, 2.0), xy + np.array([0, 2]))
 
 
 def test_one_slows_down_in_time_for_a_bend():
@@ -48,7 +50,7 @@ def test_routes_are_lanes_that_follow_each_other_in_steps_of_a_metre(family):
     network = network_of(family)
     for lanes in network.routes:
         ends = [network.lanes[i].xy for i in lanes]
-        for before, after in zip(ends[:-1], ends[1:], strict=True):
+        for before, after in pairwise(ends):
             np.testing.assert_allclose(before[-1], after[0], atol=1e-6)
         route = route_of(network, lanes)
         steps = np.hypot(*np.diff(route.xy, axis=0).T)
@@ -64,8 +66,8 @@ def test_the_road_lies_left_of_its_edges_away_from_mouths(family):
     edges = road_edges(network)
     xy, ahead = (np.concatenate([getattr(e, f) for e in edges]) for f in ("xy", "direction"))
     points = lanes[rng.integers(len(lanes), size=4000)] + rng.uniform(-4, 4, (4000, 2))
-    to_lane = cKDTree(lanes).query(points)[0]
-    to_edge, nearest = cKDTree(xy).query(points)
+    to_lane = KDTree(lanes).query(points)[0]
+    to_edge, nearest = KDTree(xy).query(points)
     clear = (np.abs(to_lane - WIDTH / 2) > 0.25) & (to_edge < 1.5)
     offset = points - xy[nearest]
     left = ahead[nearest, 0] * offset[:, 1] - ahead[nearest, 1] * offset[:, 0] > 0
@@ -82,7 +84,7 @@ def test_conflicts_are_the_first_places_where_ways_come_near(family):
     assert not (found.must_yield & found.must_yield.T).any()
     for a, first in enumerate(routes[:4]):
         for b, second in enumerate(routes):
-            near = cKDTree(second.xy).query(first.xy)[0] < 2.4
+            near = KDTree(second.xy).query(first.xy)[0] < 2.4
             if first.lanes[0] == second.lanes[0] or not near.any():
                 assert np.isinf(found.s[a, b])
             else:
@@ -94,7 +96,7 @@ def test_who_enters_a_roundabout_lets_those_on_it_pass():
     routes = [route_of(network, lanes) for lanes in network.routes]
     passes = {lanes: set(lanes) for lanes in network.routes}
     yields = conflicts_of(network, routes).must_yield
-    for a, b in np.argwhere(yields):
+    for _, b in np.argwhere(yields):
         circle = set(range(16, 24))  # arcs across arms and between them
         assert passes[routes[b].lanes] & circle
 

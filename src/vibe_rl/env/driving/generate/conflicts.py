@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from vibe_rl.env.driving.generate import curves
 from vibe_rl.env.driving.generate.network import Network, Route
@@ -45,7 +45,7 @@ def conflicts_of(network: Network, routes: list[Route]) -> Conflicts:
 def _near_points(network: Network) -> tuple[AnyArray, AnyArray]:
     """Pairs of points of lanes that are near each other, the nearest pairs of a point first."""
     points = np.concatenate([lane.xy for lane in network.lanes])
-    pairs = cKDTree(points).query_pairs(NEAR, output_type="ndarray")
+    pairs = KDTree(points).query_pairs(NEAR, output_type="ndarray")
     itself = np.arange(len(points))
     first = np.concatenate([pairs[:, 0], pairs[:, 1], itself])
     second = np.concatenate([pairs[:, 1], pairs[:, 0], itself])

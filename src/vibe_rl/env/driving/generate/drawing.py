@@ -10,6 +10,10 @@ from vibe_rl.env.driving.generate.network import Network, Route, route_of
 from vibe_rl.env.driving.generate.signals import Plan, plan_of
 from vibe_rl.env.driving.generate.spawning import Driver
 from vibe_rl.env.driving.generate.tables import Drawn
+from vibe_rl.env.driving.generate.walking import crossing
+
+MOST = 16
+"""Road users."""
 
 
 def draw_scene(rng: np.random.Generator, family: str, knobs: Knobs) -> Drawn:
@@ -22,7 +26,8 @@ def draw_scene(rng: np.random.Generator, family: str, knobs: Knobs) -> Drawn:
         everybody += add_lane_changes(rng, network, routes, everybody[0], knobs)
     everybody = spawning.fill(rng, routes, places, everybody, knobs)
     plan = _plan(rng, network, routes, everybody[0], knobs)
-    return Drawn(family, network, routes, everybody, plan)
+    walkers = crossing(rng, network, knobs.pedestrian_rate, MOST - len(everybody))
+    return Drawn(family, network, routes, everybody, plan, walkers)
 
 
 def _plan(

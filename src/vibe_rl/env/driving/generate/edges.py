@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 
 from vibe_rl.env.driving.generate import curves
 from vibe_rl.env.driving.generate.network import WIDTH, Network
@@ -27,7 +27,7 @@ def road_edges(network: Network) -> list[Line]:
     lanes = [(i, lane.xy) for i, lane in enumerate(network.lanes) if lane.drawn]
     sides = [(i, side) for i, xy in lanes for side in _sides(xy)]
     owner = np.concatenate([np.full(len(xy), i) for i, xy in lanes])
-    tree = cKDTree(np.concatenate([xy for _, xy in lanes]))
+    tree = KDTree(np.concatenate([xy for _, xy in lanes]))
     points = np.concatenate([side.xy for _, side in sides])
     of_points = np.concatenate([np.full(len(side.xy), i) for i, side in sides])
     _, near = tree.query(points, NEIGHBOURS, distance_upper_bound=CLEAR)

@@ -55,18 +55,32 @@ def _roll_out(scenario: Scenario) -> tuple[Log, Faults]:
     of = fields_of(scenario)
 
     def step(now: Traffic, frame: Array) -> tuple[Traffic, tuple[Log, Array]]:
-        x, y, yaw = poses(of, now.s)
-        seen = Seen(x, y, yaw, now.v, of("agent_route") >= 0)
-        return traffic_step(of, now, seen, frame), (Log(x, y, yaw, now.v), now.s)
+        seen = seen_at(of, now, frame)
+        log = Log(seen.x, seen.y, seen.yaw, seen.speed)
+        return traffic_step(of, now, seen, frame), (log, now.s)
 
-    frames = np.arange(scenario.log_yaw.shape[-1], dtype=np.int32)
+    frames = jnp.arange(scenario.log_yaw.shape[-1], dtype=jnp.int32)
     log, s = jax.lax.scan(step, start(scenario), frames)[1]
     return log, faults(scenario, of, log, s[:, EGO])
 
 
+def seen_at(of: Of, now: Traffic, frame: Array) -> Seen:
+    """Everybody: on their routes, or where the log has those who walk."""
+    routed, everybody = of("agent_route") >= 0, slice(None)
+    walkers = of("log_xy", everybody, frame), of("log_vel", everybody, frame)
+    x, y, yaw = poses(of, now.s)
+    return Seen(
+        x=jnp.where(routed, x, walkers[0][:, 0]),
+        y=jnp.where(routed, y, walkers[0][:, 1]),
+        yaw=jnp.where(routed, yaw, of("log_yaw", everybody, frame)),
+        speed=jnp.where(routed, now.v, jnp.hypot(walkers[1][:, 0], walkers[1][:, 1])),
+        valid=routed | of("log_valid", everybody, frame),
+    )
+
+
 def faults(scenario: Scenario, of: Of, log: Log, s: Array) -> Faults:
     """What is wrong with the log of the ego, which is at `s` `[T]` along its route."""
-    size, there = of("size"), of("agent_route") >= 0
+    size, there = of("size"), (of("agent_route") >= 0) | of("log_valid").any(-1)
     xy = jnp.stack([log.x, log.y], -1)
     everybody = Boxes(xy, log.yaw, size[None, :, 0], size[None, :, 1])
     ego = Boxes(everybody.xy[:, EGO], log.yaw[:, EGO], size[EGO, 0][None], size[EGO, 1][None])

@@ -1,6 +1,7 @@
 """Scenes of one family in order, drawn again until they can be driven."""
 
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import NamedTuple
 
 import jax
@@ -45,23 +46,18 @@ def made(wanted: Iterable[Wanted], knobs: Knobs, dims: Dims) -> Iterator[tuple[s
         ConfigError: none of many draws of a scene can be driven.
     """
     coming, again = iter(wanted), []
-    order: list[Wanted] = []
-    ready: dict[tuple[str, int], tuple[str, Scenario]] = {}
-    while True:
-        tried, again = again, []
-        while len(tried) < TOGETHER and (new := next(coming, None)) is not None:
-            order.append(new)
-            tried.append(new)
-        if not tried:
-            return
+    order: list[str] = []
+    ready: dict[str, Scenario] = {}
+    while tried := [*again, *islice(coming, TOGETHER - len(again))]:
+        order += [each.group() for each in tried[len(again) :]]
+        again = []
         for each, scenario, faults in attempted(tried, knobs, dims):
-            if not faults.any():
-                ready[each.family, each.index] = each.group(), scenario
-            else:
+            if faults.any():
                 again.append(_next_attempt(each))
-        while order and (order[0].family, order[0].index) in ready:
-            first = order.pop(0)
-            yield ready.pop((first.family, first.index))
+            else:
+                ready[each.group()] = scenario
+        while order and order[0] in ready:
+            yield order[0], ready.pop(order.pop(0))
 
 
 def _next_attempt(each: Wanted) -> Wanted:
@@ -102,7 +98,7 @@ def _numbers(each: Wanted) -> tuple[int, ...]:
 
 def logged(scenario: Scenario, log: Log, reactive: np.ndarray) -> Scenario:
     """The scenario with the drives of those who have a route, and who of them may react."""
-    there = scenario.agent_route >= 0
+    there = (scenario.agent_route >= 0) | scenario.log_valid.any(1)
     x, y, yaw, speed = (np.where(there, field, 0).T for field in log)
     scenario = scenario._replace(
         log_xy=np.stack([x, y], -1),

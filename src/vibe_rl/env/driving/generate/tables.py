@@ -1,5 +1,6 @@
 """What a drawn scene is as arrays: map, paths, routes, lights and users, without their logs."""
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,7 +12,9 @@ from vibe_rl.env.driving.generate.edges import road_edges
 from vibe_rl.env.driving.generate.network import WIDTH, Network, Route
 from vibe_rl.env.driving.generate.signals import Plan, states
 from vibe_rl.env.driving.generate.spawning import Driver
+from vibe_rl.env.driving.generate.walking import Walker, put_walkers
 from vibe_rl.env.driving.scenario import NO_STOP_LINE, Dims, Scenario, empty
+from vibe_rl.types import AnyArray
 
 BEHIND = 5.0
 """Metres of a route behind where somebody begins on it."""
@@ -25,10 +28,11 @@ class Drawn(NamedTuple):
     routes: list[Route]
     drivers: list[Driver]  # the ego first
     plan: Plan | None  # of the lights
+    walkers: list[Walker]
 
 
 def scenario_of(drawn: Drawn, uid: int, dims: Dims) -> Scenario:
-    """The scenario; logs are those of frame 0 alone, and are not valid."""
+    """The scenario; of logs it has only those of people who walk."""
     scenario = empty(dims)._replace(
         speed_limit_default=np.float32(max(lane.speed for lane in drawn.network.lanes)),
         family=np.int32(FAMILIES.index(drawn.family)),
@@ -37,6 +41,7 @@ def scenario_of(drawn: Drawn, uid: int, dims: Dims) -> Scenario:
     _map(scenario, drawn.network)
     _lights(scenario, drawn)
     _users(scenario, drawn.drivers)
+    put_walkers(scenario, len(drawn.drivers), drawn.walkers)
     _routes(scenario, drawn)
     _conflicts(scenario, drawn)
     _paths(scenario, drawn)
@@ -44,26 +49,30 @@ def scenario_of(drawn: Drawn, uid: int, dims: Dims) -> Scenario:
 
 
 def _map(scenario: Scenario, network: Network) -> None:
-    pieces: list[dict[str, Any]] = []
+    at = 0
+    for i, piece in enumerate(_pieces(network)):
+        end = at + len(piece["map_xy"])
+        for field, value in ({"map_id": len(network.lanes) + i} | piece).items():
+            getattr(scenario, field)[at:end] = value
+        scenario.map_valid[at:end] = True
+        at = end
+
+
+def _pieces(network: Network) -> Iterator[dict[str, Any]]:
+    """Fields of the lanes, edges and crosswalks; lanes say their id."""
     for i, lane in enumerate(network.lanes):
         if lane.drawn:
-            ahead = curves.direction(curves.headings(lane.xy))
-            of_lane = {"map_type": lane.kind, "map_speed": lane.speed, "map_width": WIDTH}
-            pieces.append({"map_xy": lane.xy, "map_dir": ahead, "map_id": i} | of_lane)
-    following = len(network.lanes)
+            of_lane = {"map_id": i, "map_speed": lane.speed, "map_width": WIDTH}
+            yield _piece(lane.xy, curves.direction(curves.headings(lane.xy)), lane.kind) | of_lane
     for line in road_edges(network):
-        pieces.append({"map_xy": line.xy, "map_dir": line.direction, "map_type": ROAD_EDGE})
+        yield _piece(line.xy, line.direction, ROAD_EDGE)
     for corners in network.crossings:
         outline = curves.resampled(np.concatenate([corners, corners[:1]]))
-        ahead = curves.direction(curves.headings(outline))
-        pieces.append({"map_xy": outline, "map_dir": ahead, "map_type": CROSSWALK})
-    at = 0
-    for i, piece in enumerate(pieces):
-        end = at + len(piece["map_xy"])
-        piece = {"map_id": following + i, "map_valid": True} | piece
-        for field, value in piece.items():
-            getattr(scenario, field)[at:end] = value
-        at = end
+        yield _piece(outline, curves.direction(curves.headings(outline)), CROSSWALK)
+
+
+def _piece(xy: AnyArray, ahead: AnyArray, kind: int) -> dict[str, Any]:
+    return {"map_xy": xy, "map_dir": ahead, "map_type": kind}
 
 
 def _lights(scenario: Scenario, drawn: Drawn) -> None:
