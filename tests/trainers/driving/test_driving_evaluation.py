@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from vibe_rl.env.driving.straight import straight
 
 from compiling import as_users_do
 from vibe_rl.cli import main
@@ -14,7 +15,6 @@ from vibe_rl.configs.env_schedules import scheduled
 from vibe_rl.env import make
 from vibe_rl.env.driving.banks import ScenarioDriving, preset_and_weights
 from vibe_rl.env.driving.io import SplitRule, write_scenarios
-from vibe_rl.env.driving.straight import straight
 from vibe_rl.env.params import entries_of
 from vibe_rl.errors import ConfigError
 from vibe_rl.experiment.build import build
