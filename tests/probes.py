@@ -159,7 +159,7 @@ class Guided(Probe):
         return Box([-2.0, -1.0], [2.0, 1.0])
 
     def first(self, key):
-        return jax.random.uniform(key, (2,), minval=-1.0)
+        return jax.random.uniform(key, (2,), jnp.float32, minval=-1.0)
 
     def following(self, key, state):
         return self.first(key)

@@ -1,8 +1,10 @@
 """The training program of HackMatrix, on a masked stand-in that says what the game says."""
 
 import json
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import Any, ClassVar
 
 import jax.numpy as jnp
 import pytest
@@ -28,10 +30,13 @@ from vibe_rl.tracking.settings import read_settings
 from vibe_rl.types import MaskedObs
 
 
+@dataclass(frozen=True)
 class StandIn(Probe):
     """One step an episode; the first two actions are legal, and the second pays more."""
 
-    step_metrics = HackMatrix.step_metrics
+    observation: str = "flat"
+    shaping: str = "published"
+    step_metrics: ClassVar[Any] = HackMatrix.step_metrics
 
     def default_params(self):
         return HackMatrixParams()

@@ -208,7 +208,7 @@ def test_what_cannot_be_exported_is_one_sentence(run, agent, tmp_path, capsys):
         rollout_length = check = init = act = greedy = update = None  # type: ignore[assignment]
 
     with pytest.raises(
-        ConfigError, match=r"^Other cannot be exported: use one of PPO, DQN, SAC\.$"
+        ConfigError, match=r"^Other cannot be exported: use one of PPO, DQN, SAC, BC\.$"
     ):
         network_of(Other(), None)
     assert not (Path("p")).exists()

@@ -17,7 +17,7 @@ import pytest
 from jax.extend.core import ClosedJaxpr, Jaxpr
 from runs_in_64_bits import HALF, WHOLE, leaves
 
-from probes import Continuous, ForbiddenInRooms, RandomEnds, TwoChoices
+from probes import Continuous, ForbiddenInRooms, Guided, RandomEnds, TwoChoices
 from processes import environ
 from vibe_rl.configs import ALGORITHMS
 from vibe_rl.env import (
@@ -51,7 +51,10 @@ PLAIN = {
     "ppo": PPO,
     "dqn": {"hidden_sizes": (8,), "batch_size": 16},
     "sac": {"hidden_sizes": (8,), "batch_size": 16},
+    "bc": {"hidden_sizes": (8,), "batch_size": 16, "expert_noise": 0.1},
+    "bc_sac": {"hidden_sizes": (8,), "batch_size": 16},
 }
+TAUGHT = ("bc", "bc_sac")
 SCHEDULES = {"lr_end": 0.0, "clip_eps_end": 0.1, "ent_coef_end": 0.0, "normalize_obs": True}
 OPTIONS = {
     "schedules": ("ppo", {**PPO, **SCHEDULES, "target_kl": 0.1, "value_clip_eps": 0.2}),
@@ -159,8 +162,10 @@ def test_every_env_is_learned_in_the_same_types(env_id):
 
 @pytest.mark.parametrize("name", ALGORITHMS)
 def test_every_algorithm_computes_in_the_same_types(name):
-    env_id = "Pendulum-v1" if name == "sac" else "CartPole-v1"
-    assert_same_types(name, PLAIN[name], *wrapped(*make(env_id)))
+    env, env_params = make("Pendulum-v1" if name == "sac" else "CartPole-v1")
+    if name in TAUGHT:
+        env, env_params = Guided(), Guided().default_params()
+    assert_same_types(name, PLAIN[name], *wrapped(env, env_params))
 
 
 @pytest.mark.parametrize("options", OPTIONS)

@@ -60,7 +60,8 @@ SAID = {
     "DQN(PPOConfig(), Box(0, 1, (2,)), Discrete(2), None, 8)": (
         "config is a PPOConfig: give a DQNConfig."
     ),
-    "TrainConfig('CartPole-v1', {})": "algo is a dict: give a PPOConfig or DQNConfig or SACConfig.",
+    "TrainConfig('CartPole-v1', {})": "algo is a dict: give a PPOConfig or DQNConfig or SACConfig "
+    "or BCConfig or BCSACConfig.",
     "TrainConfig(runner={})": "runner is a dict: give RunnerConfig(**runner).",
     "TrainConfig(env)": "env_id is a AutoResetWrapper: give a str.",
     "experiment.train({})": "config is a dict: give TrainConfig(**config).",

@@ -7,8 +7,8 @@ import pytest
 from driving_scenes import drive, moved
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from straight_roads import bank, straight
 
+from straight_roads import bank, straight
 from vibe_rl.env import AutoResetWrapper, Driving, driving_params, make
 from vibe_rl.env.driving import observe, reward, road
 from vibe_rl.env.driving.geometry import Boxes, corners, offroad_corridor, offroad_edge

@@ -4,8 +4,8 @@ import gymnasium
 import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
-from straight_roads import bank
 
+from straight_roads import bank
 from vibe_rl.env import driving_params
 from vibe_rl.env.canvas import BLUE, ORANGE
 from vibe_rl.env.drawing import draw

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from vibe_rl.env.driving.straight import straight
 
 from compiling import as_users_do
+from straight_roads import straight
 from vibe_rl.cli import main
 from vibe_rl.configs.env_schedules import scheduled
 from vibe_rl.env import make

@@ -67,7 +67,7 @@ def added(totals: Totals, metrics: Metrics) -> Totals:
         sums=totals.sums + _stacked(metrics, SUMS),
         largest=jnp.maximum(totals.largest, _stacked(metrics, LARGEST)),
         smallest=jnp.minimum(totals.smallest, _stacked(metrics, SMALLEST)),
-        time_astride=totals.time_astride + jnp.where(metrics.multiple_lanes > 0, DT, 0.0),
+        time_astride=totals.time_astride + DT * (metrics.multiple_lanes > 0).astype(jnp.float32),
         wrong=wrong,
         worst_wrong=jnp.maximum(totals.worst_wrong, wrong.sum()),
     )

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
@@ -54,7 +55,7 @@ def place(scene: Scene, motion: Motion) -> Place:
     distances, points = beside(motion.x, motion.y, px, py)
     on_route = scene.of("path_on_route")
     on = jnp.where(on_route, distances, jnp.inf)
-    path, nearest_on = jnp.argmin(on).astype(jnp.int32), on.min()
+    path, nearest_on = jax.lax.argmin(on, 0, jnp.int32), on.min()
     nearest_off = jnp.where(on_route, jnp.inf, distances).min()
     off = (nearest_on > OFF_ROUTE) | (nearest_on - nearest_off > OFF_OTHER)
     nearest = distances.min()

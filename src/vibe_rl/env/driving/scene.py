@@ -36,6 +36,7 @@ class Scene(NamedTuple):
 
 def taken(array: AnyArray, *place: Any) -> Array:
     """An entry of an array that exists: no place is checked."""
+    place = tuple(np.int32(index) if isinstance(index, int) else index for index in place)
     return jnp.asarray(array).at[place].get(mode="promise_in_bounds")
 
 
