@@ -30,7 +30,7 @@ def read_pickle(path: Path) -> Any:
         return plain_pickle(path.read_bytes())
     except Exception as error:
         raise ConfigError(
-            f"{shown(path)} is no pickle of plain data and arrays ({reason(error)}): export it anew."
+            f"{shown(path)} is no pickle of plain data ({reason(error)}): export it anew."
         ) from None
 
 
