@@ -23,6 +23,10 @@ def row(first, step=0.5):
     return np.array([[x, first[1]] for x in np.arange(first[0], first[0] + 200, step)])
 
 
+def moved(points, x):
+    return np.add(points, (x, 0))
+
+
 def track(start, frames, speed=10.0, kind="VEHICLE", valid=None):
     t = np.arange(frames) * 0.1
     xyz = np.stack([start[0] + speed * t, np.full(frames, start[1]), np.zeros(frames)], 1)
@@ -36,14 +40,14 @@ def track(start, frames, speed=10.0, kind="VEHICLE", valid=None):
 def recorded(frames=91, offset=0.0):
     """A lane that forks, two edges, an ego on it, one vehicle ahead and one far away."""
     lane = {"type": "LANE_SURFACE_STREET", "speed_limit_mph": 30, "width": 3.5}
-    left = np.array([[120, 0], [160, 4], [260, 40]]) + (offset, 0)
+    left = moved([[120, 0], [160, 4], [260, 40]], offset)
     features = {
         "7": lane | {"polyline": row((offset - 80, 0)), "exit_lanes": [8, 9]},
         "8": lane | {"polyline": row((offset + 120, 0)).tolist(), "entry_lanes": [7]},
         "9": lane | {"polyline": [tuple(x) for x in left.tolist()], "entry_lanes": [7]},
         "e1": {"type": "ROAD_EDGE_BOUNDARY", "polyline": row((offset - 80, -2))},
         "e2": {"type": "ROAD_EDGE_BOUNDARY", "polyline": row((offset - 80, 2))[::-1]},
-        "x": {"type": "CROSSWALK", "polygon": np.array([[9, -2], [12, -2], [12, 2]]) + (offset, 0)},
+        "x": {"type": "CROSSWALK", "polygon": moved([[9, -2], [12, -2], [12, 2]], offset)},
         "s": {"type": "STOP_SIGN", "position": np.array([offset + 20, 3, 0]), "lane": [7]},
         "d": {"type": "DRIVEWAY", "polygon": np.zeros((4, 2))},
     }

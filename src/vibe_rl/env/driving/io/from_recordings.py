@@ -32,13 +32,7 @@ def scenarios_of(recordings: Iterable[Recording], dims: Dims) -> Iterator[tuple[
     """
     uids, left_out = set[int](), Counter[str]()
     for recording in recordings:
-        if has_overpass(recording):
-            left_out["recordings with an overpass"] += 1
-            continue
-        cut = [*windows(recording, dims.T)]
-        if not cut:
-            left_out[f"recordings in which the ego is not there for {dims.T} frames"] += 1
-        for start, window in cut:
+        for start, window in _cut(recording, dims.T, left_out):
             scenario = _scenario(window, dims, _uid(recording, start, uids))
             if problems(scenario):
                 left_out["windows that validate refuses"] += 1
@@ -46,6 +40,17 @@ def scenarios_of(recordings: Iterable[Recording], dims: Dims) -> Iterator[tuple[
                 yield recording.group, scenario
     for what, count in left_out.items():
         say_once(f"Left out: {count} {what}.")
+
+
+def _cut(r: Recording, frames: int, left_out: Counter[str]) -> list[tuple[int, Recording]]:
+    """The windows of a recording; where it has none, it is counted by the reason."""
+    if has_overpass(r):
+        left_out["recordings with an overpass"] += 1
+        return []
+    found = [*windows(r, frames)]
+    if not found:
+        left_out[f"recordings in which the ego is not there for {frames} frames"] += 1
+    return found
 
 
 def _uid(recording: Recording, start: int, used: set[int]) -> int:
