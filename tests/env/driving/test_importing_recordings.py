@@ -10,6 +10,7 @@ from tf_example_files import write_tfrecord
 from vibe_rl.env.driving.codes import GREEN, OTHER, RED, ROAD_EDGE, SURFACE_LANE
 from vibe_rl.env.driving.io import load_bank, write_scenarios
 from vibe_rl.env.driving.io.importing import importer
+from vibe_rl.env.driving.io.tfrecord import record_bytes
 from vibe_rl.env.driving.io.to_scenarionet import to_scenarionet
 from vibe_rl.env.driving.scenario import Dims
 from vibe_rl.env.driving.validate import problems
@@ -344,18 +345,24 @@ def test_several_records_of_shards_are_read(tmp_path):
     ("key", "value", "message"),
     [
         ("state/id", None, "state/id is missing"),
-        ("state/past/x", np.zeros(29, np.float32), "state/past/x has 29 values and not 3 x 10"),
+        ("state/past/x", np.zeros(29, np.float32), "state/past/x has 29 values: give 3 x 10"),
         ("state/past/x", [b"a"], "state/past/x has no numbers"),
         ("state/is_sdc", np.int64([1, 1, 0]), "state/is_sdc is 1 for 2 road users"),
         ("roadgraph_samples/xyz", np.zeros(8, np.float32), "900 x 3"),
-        ("traffic_light_state/past/id", np.zeros(3, np.int64), "has 3 values and not 10 x 2"),
+        ("traffic_light_state/past/id", np.zeros(3, np.int64), "has 3 values: give 10 x 2"),
     ],
 )
 def test_what_a_record_lacks_is_named_with_file_and_byte(key, value, message, tmp_path):
     found = features_of() | {key: value}
     found = {k: v for k, v in found.items() if v is not None}
-    with pytest.raises(ConfigError, match=rf"a\.tfrecord.* at byte 0 is no record of .*{message}"):
+    with pytest.raises(ConfigError, match=rf"a\.tfrecord.* at byte 0: .*{message}"):
         womd(tmp_path, found)
+
+
+def test_a_record_that_is_no_example_is_refused(tmp_path):
+    (tmp_path / "a.tfrecord").write_bytes(record_bytes(b"\x0a\x05abc"))
+    with pytest.raises(ConfigError, match=r"at byte 0 is no record of WOMD .*: get it anew"):
+        [*importer("womd")(tmp_path, DIMS)]
 
 
 def test_imported_scenarios_are_a_set_that_loads(tmp_path):

@@ -50,10 +50,11 @@ def read_recordings(path: Path) -> Iterator[Recording]:
         place = f"{path.name}@{offset}"
         try:
             yield recording(features(content), place)
-        except (ConfigError, WireError) as error:
-            message = str(error).rstrip(".")
+        except ConfigError as error:
+            raise ConfigError(f"{shown(path)} at byte {offset}: {error}") from None
+        except WireError as error:
             raise ConfigError(
-                f"{shown(path)} at byte {offset} is no record of WOMD, {message}: get it anew."
+                f"{shown(path)} at byte {offset} is no record of WOMD ({error}): get it anew."
             ) from None
 
 
@@ -95,9 +96,10 @@ def numbers(found: Features, key: str, *shape: int) -> np.ndarray:
     values = found.get(key)
     if values is None or isinstance(values, list):
         what = "is missing" if values is None else "has no numbers"
-        raise ConfigError(f"{key} {what}")
+        raise ConfigError(f"{key} {what}: convert the records anew.")
     if shape and values.size != np.prod(shape):
-        raise ConfigError(f"{key} has {values.size} values and not {' x '.join(map(str, shape))}")
+        wanted = " x ".join(map(str, shape))
+        raise ConfigError(f"{key} has {values.size} values: give {wanted}.")
     exact = values if values.dtype == np.int64 else values.astype(np.float64)
     return exact.reshape(shape) if shape else exact
 
@@ -111,7 +113,7 @@ def over_time(found: Features, key: str, users: int) -> np.ndarray:
 def _ego(found: Features, users: int) -> int:
     egos = np.flatnonzero(numbers(found, "state/is_sdc", users) == 1)
     if len(egos) != 1:
-        raise ConfigError(f"state/is_sdc is 1 for {len(egos)} road users and not for one")
+        raise ConfigError(f"state/is_sdc is 1 for {len(egos)} road users: mark one.")
     return int(egos[0])
 
 
@@ -192,7 +194,9 @@ def _ways(found: Features) -> tuple[Way, ...]:
     count = len(on_route)
     valid = numbers(found, "path_samples/valid")
     if not count or len(valid) % count:
-        raise ConfigError(f"path_samples/valid has {len(valid)} values for {count} paths")
+        raise ConfigError(
+            f"path_samples/valid has {len(valid)} values: give as many for each of {count} paths."
+        )
     valid = valid.reshape(count, -1) > 0
     xyz = numbers(found, "path_samples/xyz", *valid.shape, 3)
     valid &= np.isfinite(xyz).all(-1)
