@@ -38,7 +38,7 @@ class ImportOptions(OutputOptions):
     source: tyro.conf.Positional[str]
     """The file or directory."""
     kind: str
-    """What is in it: csv or parquet, tables."""
+    """What is in it: csv or parquet, tables; scenarionet, pickles; womd, TFRecords."""
     slots: str = ""
     """Of the arrays, where the usual ones are too few: N=32,P=4000."""
 

@@ -4,7 +4,9 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 
 from vibe_rl.env.driving.io.loading import Folder
+from vibe_rl.env.driving.io.scenarionet import read_scenarionet
 from vibe_rl.env.driving.io.table_files import read_tables
+from vibe_rl.env.driving.io.womd import read_womd
 from vibe_rl.env.driving.scenario import Dims, Scenario
 from vibe_rl.errors import ConfigError, unknown
 
@@ -13,6 +15,8 @@ Importer = Callable[[Folder, Dims], Iterator[tuple[str, Scenario]]]
 IMPORTERS: Mapping[str, Importer] = {
     "csv": partial(read_tables, "csv"),
     "parquet": partial(read_tables, "parquet"),
+    "scenarionet": read_scenarionet,
+    "womd": read_womd,
 }
 
 

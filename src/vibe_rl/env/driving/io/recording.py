@@ -1,0 +1,95 @@
+"""What importers make of files: everybody's drives and the map, as long and wide as recorded."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+from scipy.spatial import KDTree
+
+from vibe_rl.env.driving.codes import EDGES
+from vibe_rl.env.driving.scenario import FIRST_FRAME
+
+STRIDE = 40
+"""Frames between the beginnings of two windows."""
+STACKED, HEIGHT = 0.8, 4.0
+"""Metres between edges that lie above each other: sideways at most, upwards at least."""
+
+
+class Line(NamedTuple):
+    """A lane, line, edge, crosswalk or sign."""
+
+    id: int
+    kind: int  # see `codes`
+    xy: np.ndarray  # float64 [n, 2]
+    z: np.ndarray | None = None  # [n]
+    speed: float = -1.0  # the limit in m/s, -1 unknown
+    width: float = 3.7
+    exits: tuple[int, ...] = ()  # lanes that it leads to
+
+
+class Light(NamedTuple):
+    """A light at the end or at the beginning of a lane."""
+
+    lane: int
+    xy: np.ndarray  # float64 [2]
+    state: np.ndarray  # int [T], see `codes`
+
+
+class Way(NamedTuple):
+    """A way that the file itself says the ego may take."""
+
+    xy: np.ndarray  # float64 [n, 2]
+    on_route: bool
+
+
+class Recording(NamedTuple):
+    """`T` frames of 0.1 s with `N` road users, in any coordinates; float64, m and rad."""
+
+    group: str  # what it was cut from: held out as a whole
+    source: str  # what messages call it
+    ego: int
+    xy: np.ndarray  # [N, T, 2]
+    yaw: np.ndarray  # [N, T]
+    vel: np.ndarray  # [N, T, 2]
+    valid: np.ndarray  # bool [N, T]
+    size: np.ndarray  # [N, 3]
+    kind: np.ndarray  # int [N], see `codes`
+    lines: tuple[Line, ...]
+    lights: tuple[Light, ...] = ()
+    ways: tuple[Way, ...] = ()
+
+
+def has_overpass(recording: Recording) -> bool:
+    """Whether edges lie above each other, which a flat map cannot say."""
+    edges = [x for x in recording.lines if x.kind in EDGES and x.z is not None]
+    if not edges:
+        return False
+    xy = np.concatenate([x.xy for x in edges])
+    z = np.concatenate([x.z for x in edges if x.z is not None])
+    first, second = KDTree(xy).query_pairs(STACKED, output_type="ndarray").T
+    return bool((np.abs(z[first] - z[second]) > HEIGHT).any())
+
+
+def windows(recording: Recording, frames: int) -> Iterator[tuple[int, Recording]]:
+    """The first frame and the recording of each window in which the ego is there when it has to be.
+
+    Coordinates are those of the ego's position where its episode begins.
+    """
+    there = recording.valid[recording.ego]
+    for start in range(0, len(there) - frames + 1, STRIDE):
+        needed = [*range(start, start + FIRST_FRAME + 1), start + frames - 1]
+        if there[needed].all():
+            yield start, _window(recording, slice(start, start + frames))
+
+
+def _window(r: Recording, when: slice) -> Recording:
+    origin = r.xy[r.ego, when.start + FIRST_FRAME]
+    return r._replace(
+        xy=r.xy[:, when] - origin,
+        yaw=r.yaw[:, when],
+        vel=r.vel[:, when],
+        valid=r.valid[:, when],
+        lines=tuple(line._replace(xy=line.xy - origin) for line in r.lines),
+        lights=tuple(x._replace(xy=x.xy - origin, state=x.state[when]) for x in r.lights),
+        ways=tuple(way._replace(xy=way.xy - origin) for way in r.ways),
+    )
