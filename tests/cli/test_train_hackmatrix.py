@@ -184,6 +184,7 @@ def test_seeds_side_by_side_have_the_curriculum_and_files_of_parameters_too():
     words = ["--seeds", "0:2", "--env_schedule", "hackmatrix_1", "--runner.save_params"]
     words += ["--algo.num_envs", "4", "--algo.n_steps", "8", "--algo.hidden_sizes", "(8, 8)"]
     words += ["--runner.total_timesteps", "96", "--runner.plot", "false"]
+    words += ["--algo.encoder", "auto"]
     cli.main(["train", "hackmatrix_ppo", *words, "--runner.eval_episodes", "0"])
     (group,) = find_runs("runs")
     for seed, run_dir in enumerate(members(group)):
