@@ -1,5 +1,6 @@
 import logging
 import pickle
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -231,7 +232,7 @@ def test_a_scenario_that_is_exported_comes_back(tmp_path):
             lambda x: x["tracks"]["far"]["state"].update(position=np.zeros((90, 3))),
             r"tracks far position has the shape \(90, 3\)",
         ),
-        (lambda x: x["map_features"]["7"].update(polyline=[[1], [1, 2]]), "not laid out"),
+        (lambda x: x["map_features"]["7"].update(polyline=[[1], [1, 2]]), "rows of one length"),
         (
             lambda x: x["dynamic_map_states"]["7"]["state"].update(object_state=["BLUE"] * 91),
             "state of the light 7",
@@ -244,6 +245,42 @@ def test_what_is_missing_or_wrong_is_named_with_its_file(change, message, tmp_pa
     change(content)
     with pytest.raises(ConfigError, match=rf"sd_one\.pkl.*{message}"):
         imported(content, tmp_path)
+
+
+def endless():
+    """A list of 300 lists of 300 lists and so on, which are one and the same each time."""
+    value = [0.0] * 300
+    for _ in range(5):
+        value = [value] * 300
+    return value
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda x: x["tracks"]["far"]["state"].update(position=endless()),
+        lambda x: x["tracks"]["far"].update(type=endless()),
+        lambda x: x["map_features"]["7"].update(polyline=endless()),
+        lambda x: x["map_features"]["7"].update(exit_lanes=endless()),
+        lambda x: x["map_features"]["7"].update(width=endless()),
+        lambda x: x["metadata"].update(sdc_id=endless()),
+        lambda x: x["metadata"].update(scenario_id=endless()),
+        lambda x: x["metadata"].update(ts=endless()),
+        lambda x: x["dynamic_map_states"]["7"].update(stop_point=endless()),
+        lambda x: x["dynamic_map_states"]["7"].update(lane=endless()),
+        lambda x: x["dynamic_map_states"]["7"]["state"].update(object_state=endless()),
+        lambda x: x.update(map_features=dict.fromkeys(range(30_000), MANY)),
+        lambda x: x.update(length=10**9),
+    ],
+)
+def test_lists_that_are_shared_without_end_are_not_walked(change, tmp_path):
+    content = recorded()
+    change(content)
+    with suppress(ConfigError):
+        imported(content, tmp_path)
+
+
+MANY = {"type": "LANE_FREEWAY", "polyline": [(0.0, 0.0)] * 5000}
 
 
 def test_a_folder_without_scenarios_is_refused(tmp_path):
