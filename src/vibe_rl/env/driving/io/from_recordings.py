@@ -125,9 +125,11 @@ def _reacts(r: Recording) -> np.ndarray:
 
 def _lines_that_fit(window: Recording, slots: int) -> list[tuple[int, Line]]:
     """Pieces of lines near the ego, each with the id of its whole line."""
-    fine = [line._replace(xy=about_a_metre(line.xy)) for line in window.lines if len(line.xy)]
-    plain = [line for line in fine if line.kind not in LINES]
     log = window.xy[window.ego, window.valid[window.ego]]
+    low, high = log.min(0) - MARGINS[0], log.max(0) + MARGINS[0]
+    near = [x for x in window.lines if len(x.xy) and _reaches(x.xy, low, high)]
+    fine = [line._replace(xy=about_a_metre(line.xy)) for line in near]
+    plain = [line for line in fine if line.kind not in LINES]
     pieces: list[tuple[int, Line]] = []
     for margin in MARGINS:
         for lines in (fine, plain):
@@ -135,6 +137,11 @@ def _lines_that_fit(window: Recording, slots: int) -> list[tuple[int, Line]]:
             if sum(len(piece.xy) for _, piece in pieces) <= slots:
                 return pieces
     return pieces
+
+
+def _reaches(xy: np.ndarray, low: np.ndarray, high: np.ndarray) -> bool:
+    """Whether a polyline may come into a box."""
+    return bool(((xy.min(0) <= high) & (xy.max(0) >= low)).all())
 
 
 def _numbered(lines: list[Line], low: np.ndarray, high: np.ndarray) -> list[tuple[int, Line]]:

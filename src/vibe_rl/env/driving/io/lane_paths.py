@@ -86,6 +86,8 @@ def _roots(lanes: Lanes, at: np.ndarray, yaw: float) -> list[int]:
 
 def _beside(xy: np.ndarray, at: np.ndarray, ahead: np.ndarray, within: float) -> bool:
     """Whether a lane has a point near a place that leads where `ahead` does."""
+    if (xy.min(0) > at + within).any() or (xy.max(0) < at - within).any():
+        return False
     fine = every_metre(without_standing(xy))
     near = np.linalg.norm(fine - at, axis=1) < within
     return bool((near & (directions(fine) @ ahead > ALONG)).any())
