@@ -12,7 +12,7 @@ from vibe_rl.env.driving.codes import LANES, LINES, VEHICLE
 from vibe_rl.env.driving.io.from_tables import MOST_UID, from_tables
 from vibe_rl.env.driving.io.lane_paths import ways_of
 from vibe_rl.env.driving.io.polylines import about_a_metre, nearest
-from vibe_rl.env.driving.io.recording import Line, Recording, has_overpass, windows
+from vibe_rl.env.driving.io.recording import NO_LANE, Line, Recording, has_overpass, windows
 from vibe_rl.env.driving.io.tables import Table
 from vibe_rl.env.driving.scenario import Dims, Scenario
 from vibe_rl.env.driving.validate import problems
@@ -69,7 +69,7 @@ def _scenario(window: Recording, dims: Dims, uid: int) -> Scenario:
         "tracks": _tracks(window, dims.N),
         "map": _map(lines),
         "lights": _lights(window, lines, dims.L),
-        "paths": _paths(window, dims),
+        "paths": _paths(window, lines, dims),
     }
     tables = {
         name: {"uid": np.full(len(next(iter(table.values()))), uid), **table}
@@ -181,14 +181,11 @@ def _map(lines: list[tuple[int, Line]]) -> Table:
 def _lights(window: Recording, lines: list[tuple[int, Line]], slots: int) -> Table:
     """The lights of lanes that are there, the nearest to the ego's drive if they are too many."""
     log = window.xy[window.ego, window.valid[window.ego]]
-    lanes = [(whole, piece) for whole, piece in lines if piece.kind in LANES]
-    there = [x for x in window.lights if any(whole == x.lane for whole, _ in lanes)]
+    lanes = {whole for whole, piece in lines if piece.kind in LANES}
+    there = [x for x in window.lights if x.lane in lanes]
     there.sort(key=lambda light: float(nearest(light.xy[None], log)[1][0]))
     chosen, frames = there[:slots], window.valid.shape[1]
-    of = []
-    for light in chosen:
-        pieces = [piece for whole, piece in lanes if whole == light.lane]
-        of.append(min(pieces, key=lambda x: float(nearest(light.xy[None], x.xy)[1][0])).id)
+    of = [int(_pieces_at(lines, x.lane, x.xy[None])[0]) for x in chosen]
     xy = np.array([light.xy for light in chosen]).reshape(-1, 2).repeat(frames, 0)
     return {
         "light": np.arange(len(chosen)).repeat(frames),
@@ -199,14 +196,26 @@ def _lights(window: Recording, lines: list[tuple[int, Line]], slots: int) -> Tab
     }
 
 
-def _paths(window: Recording, dims: Dims) -> Table:
+def _pieces_at(lines: list[tuple[int, Line]], whole: int, points: np.ndarray) -> np.ndarray:
+    """The ids of the pieces of a line that points are nearest to; its own where none is there."""
+    pieces = [piece for number, piece in lines if number == whole]
+    if not pieces:
+        return np.full(len(points), whole)
+    ids = np.repeat([piece.id for piece in pieces], [len(piece.xy) for piece in pieces])
+    return ids[nearest(points, np.concatenate([piece.xy for piece in pieces]))[0]]
+
+
+def _paths(window: Recording, lines: list[tuple[int, Line]], dims: Dims) -> Table:
     ways = ways_of(window, dims.K, dims.Q)
     lengths = [len(way.xy) for way in ways]
-    xy = np.concatenate([way.xy for way in ways])
+    xy, whole = np.concatenate([way.xy for way in ways]), np.concatenate([x.lane for x in ways])
+    lane = whole.copy()
+    for number in np.unique(whole[whole != NO_LANE]).tolist():
+        lane[whole == number] = _pieces_at(lines, number, xy[whole == number])
     return {
         "path": np.arange(len(ways)).repeat(lengths),
         "seq": np.concatenate([np.arange(n) for n in lengths]),
         **{"x": xy[:, 0], "y": xy[:, 1]},
-        "lane": np.full(len(xy), -1),
+        "lane": lane,
         "on_route": np.repeat([int(way.on_route) for way in ways], lengths),
     }

@@ -14,6 +14,8 @@ STRIDE = 40
 STACKED, HEIGHT = 0.8, 4.0
 """Metres between edges that lie above each other: sideways at most, upwards at least."""
 
+NO_LANE = -1
+
 
 class Line(NamedTuple):
     """A lane, line, edge, crosswalk or sign."""
@@ -36,10 +38,11 @@ class Light(NamedTuple):
 
 
 class Way(NamedTuple):
-    """A way that the file itself says the ego may take."""
+    """A way that the ego may take."""
 
     xy: np.ndarray  # float64 [n, 2]
     on_route: bool
+    lane: np.ndarray  # int [n], the line that each point lies on, `NO_LANE` if it is not known
 
 
 class Recording(NamedTuple):
