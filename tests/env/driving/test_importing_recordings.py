@@ -146,6 +146,61 @@ def test_without_any_exits_lanes_follow_where_their_ends_meet(tmp_path):
     assert s.path_valid.any(1).tolist() == [True, True, False]
 
 
+def test_a_path_has_the_lane_that_it_takes_where_lanes_begin_on_each_other(tmp_path):
+    content = recorded()
+    features = content["map_features"]
+    features["7"]["polyline"] = row((-80, 0))[:281]  # it ends at x = 60
+    straight = np.column_stack([np.arange(60.0, 260), np.zeros(200)])
+    features["8"]["polyline"] = straight
+    bend = np.linspace(0, np.pi / 2, 60)
+    features["9"]["polyline"] = [60, 0] + 30 * np.column_stack([np.sin(bend), 1 - np.cos(bend)])
+    features = {"9": features.pop("9"), **features}  # the other turn comes first
+    content["map_features"] = features
+    light = content["dynamic_map_states"].pop("7")
+    for lane, state in (("8", "LANE_STATE_GO"), ("9", "LANE_STATE_ARROW_STOP")):
+        content["dynamic_map_states"][lane] = light | {
+            **{"lane": lane, "state": {"object_state": [state] * 91}},
+            "stop_point": [61.0, 0, 0],
+        }
+    [(_, s)] = imported(content, tmp_path, DIMS._replace(Q=90))
+    valid(s)
+    green, red = (s.light_lane[s.light_state[:, 0] == code][0] for code in (GREEN, 1))
+    taken = [set(s.path_lane[k, s.path_valid[k]].tolist()) for k in range(2)]
+    assert green in taken[0]
+    assert red not in taken[0]
+    assert red in taken[1]
+    assert green not in taken[1]
+
+
+def test_the_way_of_the_log_is_found_among_more_than_can_be_looked_at(tmp_path):
+    content, lane = recorded(), {"type": "LANE_SURFACE_STREET"}
+    content["dynamic_map_states"] = {}
+    features = {"0": lane | {"polyline": [[-20, 0], [0, 0]], "exit_lanes": range_names(0)}}
+    for x in range(9):  # four lanes onward at every 10 m, three of which come back to the others
+        for side in range(4):
+            bow = 1.5 * (side - 3)
+            line = [[10.0 * x, 0], [10.0 * x + 5, bow], [10.0 * x + 10, 0]]
+            features[f"{x}-{side}"] = lane | {"polyline": line, "exit_lanes": range_names(x + 1)}
+    content["map_features"] = features
+    [(_, s)] = imported(content, tmp_path)
+    np.testing.assert_allclose(s.path_xy[0, s.path_valid[0], 1], 0, atol=1e-5)
+    assert s.path_valid[0].sum() == 91  # to the last lane's end: it is not the drive itself
+
+
+def range_names(x):
+    return [f"{x}-{side}" for side in range(4)]
+
+
+def test_lanes_that_overlap_at_their_ends_make_a_path_that_does_not_turn_back(tmp_path):
+    content = recorded()
+    for feature in content["map_features"].values():
+        feature.pop("exit_lanes", None)
+    content["map_features"]["7"]["polyline"] = row((-80, 0))[:281]
+    content["map_features"]["8"]["polyline"] = row((59.2, 0.1))
+    [(_, s)] = imported(content, tmp_path)
+    assert np.diff(valid(s).path_xy[0, s.path_valid[0], 0]).min() > 0.9
+
+
 def test_an_ego_off_all_lanes_has_its_own_drive_as_path(tmp_path):
     content = recorded()
     content["tracks"]["ego"] = track((0, 30), 91)
