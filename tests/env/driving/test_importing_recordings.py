@@ -8,9 +8,18 @@ import pytest
 from scenes_for_io import scene
 from tf_example_files import write_tfrecord
 
-from vibe_rl.env.driving.codes import GREEN, OTHER, RED, ROAD_EDGE, SURFACE_LANE
+from vibe_rl.env.driving.codes import (
+    BIKE_LANE,
+    FREEWAY_LANE,
+    GREEN,
+    OTHER,
+    RED,
+    ROAD_EDGE,
+    SURFACE_LANE,
+)
 from vibe_rl.env.driving.io import load_bank, write_scenarios
 from vibe_rl.env.driving.io.importing import importer
+from vibe_rl.env.driving.io.inferred import inferred_limit
 from vibe_rl.env.driving.io.tfrecord import record_bytes
 from vibe_rl.env.driving.io.to_scenarionet import to_scenarionet
 from vibe_rl.env.driving.scenario import Dims
@@ -221,6 +230,37 @@ def test_without_edges_and_lights_lanes_say_where_the_road_ends(tmp_path):
     assert not s.light_valid.any()
 
 
+def test_edges_that_have_the_log_on_their_right_do_not_bound_the_road(tmp_path):
+    content = recorded()
+    for name in ("e1", "e2"):
+        features = content["map_features"][name]
+        features["polyline"] = features["polyline"][::-1]
+    [(_, s)] = imported(content, tmp_path)
+    assert not valid(s).has_edges
+    assert (s.map_type == ROAD_EDGE).any()
+
+
+@pytest.mark.parametrize(
+    ("kind", "fastest", "mph"),
+    [
+        *((SURFACE_LANE, 0.0, 25), (SURFACE_LANE, 12.0, 35), (SURFACE_LANE, 40.0, 45)),
+        *((FREEWAY_LANE, 10.0, 70), (FREEWAY_LANE, 33.0, 70), (BIKE_LANE, 5.0, 25)),
+    ],
+)
+def test_limits_that_nobody_says_follow_from_the_lane_and_the_log(kind, fastest, mph):
+    assert inferred_limit(kind, fastest) == pytest.approx(mph * 0.44704)
+
+
+def test_velocities_that_are_nothing_although_somebody_moves_are_differences(tmp_path):
+    content = recorded()
+    state = content["tracks"]["near"]["state"]
+    state["velocity"] = state["velocity"].copy()
+    state["velocity"][[0, 40, 90]] = 0.0
+    [(_, s)] = imported(content, tmp_path)
+    np.testing.assert_allclose(s.log_vel[1], [[10.0, 0.0]] * 91, atol=1e-4)
+    assert (s.log_vel[2] == 0).all()
+
+
 def test_far_coordinates_lose_nothing(tmp_path):
     [(_, near)] = imported(recorded(), tmp_path)
     [(_, far)] = imported(recorded(offset=FAR), tmp_path)
@@ -410,7 +450,9 @@ def test_a_record_becomes_a_scenario_that_can_be_driven(tmp_path):
     assert s.light_state[0].tolist() == [RED] * 91  # time comes before the light there
     np.testing.assert_allclose(s.light_xy[0], [40, 0])
     assert s.light_lane[0] == 70
-    assert (s.map_speed[s.map_valid] == -1).all()
+    lanes = s.map_valid & (s.map_type == SURFACE_LANE)
+    np.testing.assert_allclose(s.map_speed[lanes], 25 * 0.44704)  # the first above 10 m/s
+    assert (s.map_speed[s.map_valid & ~lanes] == -1).all()
     assert s.path_lane[0, s.path_valid[0]][0] == 70
 
 

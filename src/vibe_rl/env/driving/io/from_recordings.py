@@ -10,6 +10,7 @@ import numpy as np
 
 from vibe_rl.env.driving.codes import LANES, LINES, VEHICLE
 from vibe_rl.env.driving.io.from_tables import MOST_UID, from_tables
+from vibe_rl.env.driving.io.inferred import edges_bound, usual_limit, with_limits, with_velocities
 from vibe_rl.env.driving.io.lane_paths import ways_of
 from vibe_rl.env.driving.io.polylines import about_a_metre, nearest
 from vibe_rl.env.driving.io.recording import NO_LANE, Line, Recording, has_overpass, windows
@@ -31,7 +32,7 @@ def scenarios_of(recordings: Iterable[Recording], dims: Dims) -> Iterator[tuple[
     notice at the end, as are recordings that have no window.
     """
     uids, left_out = set[int](), Counter[str]()
-    for recording in recordings:
+    for recording in map(with_velocities, recordings):
         for start, window in _cut(recording, dims.T, left_out):
             scenario = _scenario(window, dims, _uid(recording, start, uids))
             if problems(scenario):
@@ -62,10 +63,11 @@ def _uid(recording: Recording, start: int, used: set[int]) -> int:
     return uid
 
 
-def _scenario(window: Recording, dims: Dims, uid: int) -> Scenario:
+def _scenario(cut: Recording, dims: Dims, uid: int) -> Scenario:
+    window = with_limits(cut)
     lines = _lines_that_fit(window, dims.P)
     tables = {
-        "scenario": _facts(window.group),
+        "scenario": _facts(window, [line for _, line in lines]),
         "tracks": _tracks(window, dims.N),
         "map": _map(lines),
         "lights": _lights(window, lines, dims.L),
@@ -78,13 +80,14 @@ def _scenario(window: Recording, dims: Dims, uid: int) -> Scenario:
     return next(from_tables(tables, dims))[1]
 
 
-def _facts(group: str) -> Table:
+def _facts(window: Recording, lines: list[Line]) -> Table:
+    log = window.xy[window.ego, window.valid[window.ego]]
     return {
-        "group": np.array([group]),
+        "group": np.array([window.group]),
         "family": np.array(["imported"]),
         "split": np.array([""]),
-        "speed_limit": np.array([13.9]),
-        "has_edges": np.array([-1]),
+        "speed_limit": np.array([usual_limit(window)]),
+        "has_edges": np.array([int(edges_bound(lines, log))]),
     }
 
 

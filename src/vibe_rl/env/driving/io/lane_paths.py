@@ -89,9 +89,7 @@ def _from(way: Way, start: np.ndarray, points: int) -> Way:
     return Way(xy[begin:][:points], way.on_route, lane[begin:][:points])
 
 
-def _along_lanes(
-    lines: Sequence[Line], log: np.ndarray, yaw: float, points: int
-) -> Iterator[Way]:
+def _along_lanes(lines: Sequence[Line], log: np.ndarray, yaw: float, points: int) -> Iterator[Way]:
     """The ways along lanes that begin where the log does, none of them part of another."""
     lanes = {x.id: x for x in lines if x.kind in (FREEWAY_LANE, SURFACE_LANE) and len(x.xy) > 1}
     driven = every_metre(prolonged(without_standing(log), 2.0 * BEGINNING, yaw))
@@ -150,7 +148,10 @@ def _beside(xy: np.ndarray, at: np.ndarray, ahead: np.ndarray, within: float) ->
 
 
 def _walks(
-    root: int, exits: Mapping[int, Sequence[int]], lengths: Mapping[int, float], limits: tuple[int, int]
+    root: int,
+    exits: Mapping[int, Sequence[int]],
+    lengths: Mapping[int, float],
+    limits: tuple[int, int],
 ) -> list[tuple[int, ...]]:
     """The ways from a lane on, each to its end, `DEEPEST` lanes or so many metres long.
 

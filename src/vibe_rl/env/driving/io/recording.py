@@ -15,6 +15,8 @@ STACKED, HEIGHT = 0.8, 4.0
 """Metres between edges that lie above each other: sideways at most, upwards at least."""
 
 NO_LANE = -1
+KMH, MPH = 1 / 3.6, 0.44704
+"""m/s of one."""
 
 
 class Line(NamedTuple):

@@ -176,11 +176,11 @@ def _shown(value: Any) -> str:
     return ascii(text[:60])[1:-1]
 
 
-def _number(form: str) -> Callable[[_Reader], None]:
+def _number(form: str) -> Callable[[_Reader], Any]:
     return lambda r: r.push(r.number(form))
 
 
-def _bytes(form: str, kind: Callable[[bytes], Any] = bytes) -> Callable[[_Reader], None]:
+def _bytes(form: str, kind: Callable[[bytes], Any] = bytes) -> Callable[[_Reader], Any]:
     return lambda r: r.push(kind(r.take(r.number(form))))
 
 
@@ -190,16 +190,16 @@ def _long(data: bytes) -> int:
     return int.from_bytes(data, "little", signed=True)
 
 
-def _last(count: int) -> Callable[[_Reader], None]:
+def _last(count: int) -> Callable[[_Reader], Any]:
     return lambda r: r.push(tuple([r.pop() for _ in range(count)][::-1]))
 
 
-_OPERATIONS: dict[bytes, Callable[[_Reader], None]] = {
-    b"\x80": lambda r: r.take(1) and None,
-    b"\x95": lambda r: r.number("<Q") and None,
+_OPERATIONS: dict[bytes, Callable[[_Reader], Any]] = {
+    b"\x80": lambda r: r.take(1),
+    b"\x95": lambda r: r.number("<Q"),
     b"(": lambda r: r.push(_MARK),
-    b"0": lambda r: r.pop() and None,
-    b"1": lambda r: r.since_mark() and None,
+    b"0": lambda r: r.pop(),
+    b"1": lambda r: r.since_mark(),
     b"N": lambda r: r.push(None),
     b"\x88": lambda r: r.push(True),
     b"\x89": lambda r: r.push(False),

@@ -9,15 +9,13 @@ import numpy as np
 from vibe_rl.env.driving.codes import CROSSWALK, OTHER, UNKNOWN_LIGHT
 from vibe_rl.env.driving.io.from_recordings import scenarios_of
 from vibe_rl.env.driving.io.loading import Folder
-from vibe_rl.env.driving.io.recording import Light, Line, Recording
+from vibe_rl.env.driving.io.recording import KMH, MPH, Light, Line, Recording
 from vibe_rl.env.driving.io.restricted_pickle import read_pickle
 from vibe_rl.env.driving.io.scenarionet_names import LIGHTS, PARTS, USERS
 from vibe_rl.env.driving.io.untrusted import array, names, text
 from vibe_rl.env.driving.scenario import DT, Dims, Scenario
 from vibe_rl.errors import ConfigError, shown, unknown
 
-KMH, MPH = 1 / 3.6, 0.44704
-"""m/s of one."""
 USUAL_SIZE = (4.5, 1.9, 1.6)
 """Metres, where the file has no size above 0."""
 USUAL_WIDTH = 3.7

@@ -9,8 +9,8 @@ from vibe_rl.env.driving.codes import LANES, OTHER, SPEED_BUMP
 from vibe_rl.env.driving.io.from_recordings import scenarios_of
 from vibe_rl.env.driving.io.loading import Folder
 from vibe_rl.env.driving.io.polylines import nearest
-from vibe_rl.env.driving.io.recording import NO_LANE, Light, Line, Recording, Way
-from vibe_rl.env.driving.io.scenarionet import MPH, USUAL_SIZE
+from vibe_rl.env.driving.io.recording import MPH, NO_LANE, Light, Line, Recording, Way
+from vibe_rl.env.driving.io.scenarionet import USUAL_SIZE
 from vibe_rl.env.driving.io.tfexample import Features, features
 from vibe_rl.env.driving.io.tfrecord import read_records
 from vibe_rl.env.driving.io.wire import WireError
