@@ -342,6 +342,42 @@ def test_what_is_missing_or_wrong_is_named_with_its_file(change, message, tmp_pa
         imported(content, tmp_path)
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e30, 1e200, -5e4])
+@pytest.mark.parametrize("part", ["position", "velocity", "heading", "length", "map", "light"])
+def test_numbers_that_cannot_be_leave_the_rest_as_it_is(part, value, tmp_path):
+    content = recorded()
+    features, near = content["map_features"], content["tracks"]["near"]["state"]
+    if part == "map":
+        features["8"]["polyline"][100] = [value, value]
+        features["e1"]["polyline"][7] = value
+        features["7"]["speed_limit_mph"] = value
+    elif part == "light":
+        content["dynamic_map_states"]["7"]["stop_point"] = np.full(3, value)
+    else:
+        near[part] = np.array(near[part], np.float64)
+        near[part][50] = value
+    [(_, s)] = imported(content, tmp_path)
+    assert valid(s).log_valid[0].all()
+    assert np.abs(s.log_xy).max() < 101
+    assert np.abs(s.map_xy).max() < 200
+
+
+def test_a_map_longer_than_any_is_refused(tmp_path):
+    content = recorded()
+    content["map_features"]["8"]["polyline"] = [[0.0, 9000.0 * (-1) ** i] for i in range(300)]
+    with pytest.raises(ConfigError, match=r"sd_one\.pkl has lines of 53\d\d km within 10 km"):
+        imported(content, tmp_path)
+
+
+def test_edges_with_many_points_at_one_place_take_no_memory(tmp_path):
+    content = recorded()
+    content["map_features"]["e3"] = {
+        "type": "ROAD_EDGE_BOUNDARY",
+        "polyline": np.tile([50.0, 2.0, 0.0], (60_000, 1)),
+    }
+    assert len(imported(content, tmp_path)) == 1
+
+
 def endless():
     """A list of 300 lists of 300 lists and so on, which are one and the same each time."""
     value = [0.0] * 300

@@ -12,6 +12,7 @@ from vibe_rl.env.driving.codes import LANES, LINES, VEHICLE
 from vibe_rl.env.driving.io.from_tables import MOST_UID, from_tables
 from vibe_rl.env.driving.io.inferred import edges_bound, usual_limit, with_limits, with_velocities
 from vibe_rl.env.driving.io.lane_paths import ways_of
+from vibe_rl.env.driving.io.plausible import nearby, plausible
 from vibe_rl.env.driving.io.polylines import about_a_metre, nearest
 from vibe_rl.env.driving.io.recording import NO_LANE, Line, Recording, has_overpass, windows
 from vibe_rl.env.driving.io.tables import Table
@@ -32,7 +33,7 @@ def scenarios_of(recordings: Iterable[Recording], dims: Dims) -> Iterator[tuple[
     notice at the end, as are recordings that have no window.
     """
     uids, left_out = set[int](), Counter[str]()
-    for recording in map(with_velocities, recordings):
+    for recording in map(with_velocities, map(plausible, recordings)):
         for start, window in _cut(recording, dims.T, left_out):
             scenario = _scenario(window, dims, _uid(recording, start, uids))
             if problems(scenario):
@@ -64,7 +65,7 @@ def _uid(recording: Recording, start: int, used: set[int]) -> int:
 
 
 def _scenario(cut: Recording, dims: Dims, uid: int) -> Scenario:
-    window = with_limits(cut)
+    window = with_limits(nearby(cut))
     lines = _lines_that_fit(window, dims.P)
     tables = {
         "scenario": _facts(window, [line for _, line in lines]),

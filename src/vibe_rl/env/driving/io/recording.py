@@ -13,6 +13,8 @@ STRIDE = 40
 """Frames between the beginnings of two windows."""
 STACKED, HEIGHT = 0.8, 4.0
 """Metres between edges that lie above each other: sideways at most, upwards at least."""
+BESIDE = 32
+"""Points that are compared with each."""
 
 NO_LANE = -1
 KMH, MPH = 1 / 3.6, 0.44704
@@ -71,8 +73,11 @@ def has_overpass(recording: Recording) -> bool:
         return False
     xy = np.concatenate([x.xy for x in edges])
     z = np.concatenate([x.z for x in edges if x.z is not None])
-    first, second = KDTree(xy).query_pairs(STACKED, output_type="ndarray").T
-    return bool((np.abs(z[first] - z[second]) > HEIGHT).any())
+    cells = np.round(np.column_stack([xy / (STACKED / 2), z / (HEIGHT / 2)]))
+    kept = np.unique(cells, axis=0, return_index=True)[1]  # edges may have points without number
+    xy, z = xy[kept], np.append(z[kept], np.nan)
+    _, near = KDTree(xy).query(xy, k=BESIDE, distance_upper_bound=STACKED)
+    return bool((np.abs(z[near] - z[:-1, None]) > HEIGHT).any())
 
 
 def windows(recording: Recording, frames: int) -> Iterator[tuple[int, Recording]]:
