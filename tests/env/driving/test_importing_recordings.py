@@ -190,7 +190,8 @@ def test_the_way_of_the_log_is_found_among_more_than_can_be_looked_at(tmp_path):
             bow = 1.5 * (side - 3)
             line = [[10.0 * x, 0], [10.0 * x + 5, bow], [10.0 * x + 10, 0]]
             features[f"{x}-{side}"] = lane | {"polyline": line, "exit_lanes": range_names(x + 1)}
-    content["map_features"] = features
+    beside = lane | {"polyline": [[-20, 2], [0, 2]], "exit_lanes": ["0-0"]}  # it begins here too
+    content["map_features"] = {"beside": beside, **features}
     [(_, s)] = imported(content, tmp_path)
     np.testing.assert_allclose(s.path_xy[0, s.path_valid[0], 1], 0, atol=1e-5)
     assert s.path_valid[0].sum() == 91  # to the last lane's end: it is not the drive itself

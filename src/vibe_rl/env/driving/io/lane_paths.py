@@ -96,9 +96,10 @@ def _along_lanes(lines: Sequence[Line], log: np.ndarray, yaw: float, points: int
     onward = _beside_first(lanes, _exits(lanes), driven)
     lengths = {number: float(arc_lengths(line.xy)[-1]) for number, line in lanes.items()}
     walks: list[tuple[int, ...]] = []
-    for root in _roots(lanes, log[0], yaw):
+    roots = _roots(lanes, log[0], yaw)
+    for root in roots:
         lengths_on = {**lengths, root: 0.0}  # the ego may be at its end
-        walks += _walks(root, onward, lengths_on, (points, MOST - len(walks)))
+        walks += _walks(root, onward, lengths_on, (points, max(MOST // len(roots), 1)))
     sets = [frozenset(walk) for walk in walks]
     for i, walk in enumerate(walks):
         if not any(sets[i] < other or (sets[i] == other and j < i) for j, other in enumerate(sets)):
