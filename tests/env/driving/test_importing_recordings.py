@@ -1,5 +1,6 @@
 import logging
 import pickle
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -7,9 +8,18 @@ import pytest
 from scenes_for_io import scene
 from tf_example_files import write_tfrecord
 
-from vibe_rl.env.driving.codes import GREEN, OTHER, RED, ROAD_EDGE, SURFACE_LANE
+from vibe_rl.env.driving.codes import (
+    BIKE_LANE,
+    FREEWAY_LANE,
+    GREEN,
+    OTHER,
+    RED,
+    ROAD_EDGE,
+    SURFACE_LANE,
+)
 from vibe_rl.env.driving.io import load_bank, write_scenarios
 from vibe_rl.env.driving.io.importing import importer
+from vibe_rl.env.driving.io.inferred import inferred_limit
 from vibe_rl.env.driving.io.tfrecord import record_bytes
 from vibe_rl.env.driving.io.to_scenarionet import to_scenarionet
 from vibe_rl.env.driving.scenario import Dims
@@ -145,6 +155,62 @@ def test_without_any_exits_lanes_follow_where_their_ends_meet(tmp_path):
     assert s.path_valid.any(1).tolist() == [True, True, False]
 
 
+def test_a_path_has_the_lane_that_it_takes_where_lanes_begin_on_each_other(tmp_path):
+    content = recorded()
+    features = content["map_features"]
+    features["7"]["polyline"] = row((-80, 0))[:281]  # it ends at x = 60
+    straight = np.column_stack([np.arange(60.0, 260), np.zeros(200)])
+    features["8"]["polyline"] = straight
+    bend = np.linspace(0, np.pi / 2, 60)
+    features["9"]["polyline"] = [60, 0] + 30 * np.column_stack([np.sin(bend), 1 - np.cos(bend)])
+    features = {"9": features.pop("9"), **features}  # the other turn comes first
+    content["map_features"] = features
+    light = content["dynamic_map_states"].pop("7")
+    for lane, state in (("8", "LANE_STATE_GO"), ("9", "LANE_STATE_ARROW_STOP")):
+        content["dynamic_map_states"][lane] = light | {
+            **{"lane": lane, "state": {"object_state": [state] * 91}},
+            "stop_point": [61.0, 0, 0],
+        }
+    [(_, s)] = imported(content, tmp_path, DIMS._replace(Q=90))
+    valid(s)
+    green, red = (s.light_lane[s.light_state[:, 0] == code][0] for code in (GREEN, 1))
+    taken = [set(s.path_lane[k, s.path_valid[k]].tolist()) for k in range(2)]
+    assert green in taken[0]
+    assert red not in taken[0]
+    assert red in taken[1]
+    assert green not in taken[1]
+
+
+def test_the_way_of_the_log_is_found_among_more_than_can_be_looked_at(tmp_path):
+    content, lane = recorded(), {"type": "LANE_SURFACE_STREET"}
+    content["dynamic_map_states"] = {}
+    features = {"0": lane | {"polyline": [[-20, 0], [0, 0]], "exit_lanes": range_names(0)}}
+    for x in range(9):  # four lanes onward at every 10 m, three of which come back to the others
+        for side in range(4):
+            bow = 1.5 * (side - 3)
+            line = [[10.0 * x, 0], [10.0 * x + 5, bow], [10.0 * x + 10, 0]]
+            features[f"{x}-{side}"] = lane | {"polyline": line, "exit_lanes": range_names(x + 1)}
+    beside = lane | {"polyline": [[-20, 2], [0, 2]], "exit_lanes": ["0-0"]}  # it begins here too
+    content["map_features"] = {"beside": beside, **features}
+    [(_, s)] = imported(content, tmp_path)
+    np.testing.assert_allclose(s.path_xy[0, s.path_valid[0], 1], 0, atol=1e-5)
+    assert s.path_valid[0].sum() == 91  # to the last lane's end: it is not the drive itself
+
+
+def range_names(x):
+    return [f"{x}-{side}" for side in range(4)]
+
+
+def test_lanes_that_overlap_at_their_ends_make_a_path_that_does_not_turn_back(tmp_path):
+    content = recorded()
+    for feature in content["map_features"].values():
+        feature.pop("exit_lanes", None)
+    content["map_features"]["7"]["polyline"] = row((-80, 0))[:281]
+    content["map_features"]["8"]["polyline"] = row((59.2, 0.1))
+    [(_, s)] = imported(content, tmp_path)
+    assert np.diff(valid(s).path_xy[0, s.path_valid[0], 0]).min() > 0.9
+
+
 def test_an_ego_off_all_lanes_has_its_own_drive_as_path(tmp_path):
     content = recorded()
     content["tracks"]["ego"] = track((0, 30), 91)
@@ -163,6 +229,37 @@ def test_without_edges_and_lights_lanes_say_where_the_road_ends(tmp_path):
     [(_, s)] = imported(content, tmp_path)
     assert not valid(s).has_edges
     assert not s.light_valid.any()
+
+
+def test_edges_that_have_the_log_on_their_right_do_not_bound_the_road(tmp_path):
+    content = recorded()
+    for name in ("e1", "e2"):
+        features = content["map_features"][name]
+        features["polyline"] = features["polyline"][::-1]
+    [(_, s)] = imported(content, tmp_path)
+    assert not valid(s).has_edges
+    assert (s.map_type == ROAD_EDGE).any()
+
+
+@pytest.mark.parametrize(
+    ("kind", "fastest", "mph"),
+    [
+        *((SURFACE_LANE, 0.0, 25), (SURFACE_LANE, 12.0, 35), (SURFACE_LANE, 40.0, 45)),
+        *((FREEWAY_LANE, 10.0, 70), (FREEWAY_LANE, 33.0, 70), (BIKE_LANE, 5.0, 25)),
+    ],
+)
+def test_limits_that_nobody_says_follow_from_the_lane_and_the_log(kind, fastest, mph):
+    assert inferred_limit(kind, fastest) == pytest.approx(mph * 0.44704)
+
+
+def test_velocities_that_are_nothing_although_somebody_moves_are_differences(tmp_path):
+    content = recorded()
+    state = content["tracks"]["near"]["state"]
+    state["velocity"] = state["velocity"].copy()
+    state["velocity"][[0, 40, 90]] = 0.0
+    [(_, s)] = imported(content, tmp_path)
+    np.testing.assert_allclose(s.log_vel[1], [[10.0, 0.0]] * 91, atol=1e-4)
+    assert (s.log_vel[2] == 0).all()
 
 
 def test_far_coordinates_lose_nothing(tmp_path):
@@ -231,7 +328,7 @@ def test_a_scenario_that_is_exported_comes_back(tmp_path):
             lambda x: x["tracks"]["far"]["state"].update(position=np.zeros((90, 3))),
             r"tracks far position has the shape \(90, 3\)",
         ),
-        (lambda x: x["map_features"]["7"].update(polyline=[[1], [1, 2]]), "not laid out"),
+        (lambda x: x["map_features"]["7"].update(polyline=[[1], [1, 2]]), "rows of one length"),
         (
             lambda x: x["dynamic_map_states"]["7"]["state"].update(object_state=["BLUE"] * 91),
             "state of the light 7",
@@ -244,6 +341,78 @@ def test_what_is_missing_or_wrong_is_named_with_its_file(change, message, tmp_pa
     change(content)
     with pytest.raises(ConfigError, match=rf"sd_one\.pkl.*{message}"):
         imported(content, tmp_path)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e30, 1e200, -5e4])
+@pytest.mark.parametrize("part", ["position", "velocity", "heading", "length", "map", "light"])
+def test_numbers_that_cannot_be_leave_the_rest_as_it_is(part, value, tmp_path):
+    content = recorded()
+    features, near = content["map_features"], content["tracks"]["near"]["state"]
+    if part == "map":
+        features["8"]["polyline"][100] = [value, value]
+        features["e1"]["polyline"][7] = value
+        features["7"]["speed_limit_mph"] = value
+    elif part == "light":
+        content["dynamic_map_states"]["7"]["stop_point"] = np.full(3, value)
+    else:
+        near[part] = np.array(near[part], np.float64)
+        near[part][50] = value
+    [(_, s)] = imported(content, tmp_path)
+    assert valid(s).log_valid[0].all()
+    assert np.abs(s.log_xy).max() < 101
+    assert np.abs(s.map_xy).max() < 200
+
+
+def test_a_map_longer_than_any_is_refused(tmp_path):
+    content = recorded()
+    content["map_features"]["8"]["polyline"] = [[0.0, 9000.0 * (-1) ** i] for i in range(300)]
+    with pytest.raises(ConfigError, match=r"sd_one\.pkl has lines of 53\d\d km within 10 km"):
+        imported(content, tmp_path)
+
+
+def test_edges_with_many_points_at_one_place_take_no_memory(tmp_path):
+    content = recorded()
+    content["map_features"]["e3"] = {
+        "type": "ROAD_EDGE_BOUNDARY",
+        "polyline": np.tile([50.0, 2.0, 0.0], (60_000, 1)),
+    }
+    assert len(imported(content, tmp_path)) == 1
+
+
+def endless():
+    """A list of 300 lists of 300 lists and so on, which are one and the same each time."""
+    value = [0.0] * 300
+    for _ in range(5):
+        value = [value] * 300
+    return value
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda x: x["tracks"]["far"]["state"].update(position=endless()),
+        lambda x: x["tracks"]["far"].update(type=endless()),
+        lambda x: x["map_features"]["7"].update(polyline=endless()),
+        lambda x: x["map_features"]["7"].update(exit_lanes=endless()),
+        lambda x: x["map_features"]["7"].update(width=endless()),
+        lambda x: x["metadata"].update(sdc_id=endless()),
+        lambda x: x["metadata"].update(scenario_id=endless()),
+        lambda x: x["metadata"].update(ts=endless()),
+        lambda x: x["dynamic_map_states"]["7"].update(stop_point=endless()),
+        lambda x: x["dynamic_map_states"]["7"].update(lane=endless()),
+        lambda x: x["dynamic_map_states"]["7"]["state"].update(object_state=endless()),
+        lambda x: x.update(map_features=dict.fromkeys(range(30_000), MANY)),
+        lambda x: x.update(length=10**9),
+    ],
+)
+def test_lists_that_are_shared_without_end_are_not_walked(change, tmp_path):
+    content = recorded()
+    change(content)
+    with suppress(ConfigError):
+        imported(content, tmp_path)
+
+
+MANY = {"type": "LANE_FREEWAY", "polyline": [(0.0, 0.0)] * 5000}
 
 
 def test_a_folder_without_scenarios_is_refused(tmp_path):
@@ -318,7 +487,9 @@ def test_a_record_becomes_a_scenario_that_can_be_driven(tmp_path):
     assert s.light_state[0].tolist() == [RED] * 91  # time comes before the light there
     np.testing.assert_allclose(s.light_xy[0], [40, 0])
     assert s.light_lane[0] == 70
-    assert (s.map_speed[s.map_valid] == -1).all()
+    lanes = s.map_valid & (s.map_type == SURFACE_LANE)
+    np.testing.assert_allclose(s.map_speed[lanes], 25 * 0.44704)  # the first above 10 m/s
+    assert (s.map_speed[s.map_valid & ~lanes] == -1).all()
     assert s.path_lane[0, s.path_valid[0]][0] == 70
 
 

@@ -10,9 +10,11 @@ import numpy as np
 
 from vibe_rl.env.driving.codes import LANES, LINES, VEHICLE
 from vibe_rl.env.driving.io.from_tables import MOST_UID, from_tables
+from vibe_rl.env.driving.io.inferred import edges_bound, usual_limit, with_limits, with_velocities
 from vibe_rl.env.driving.io.lane_paths import ways_of
+from vibe_rl.env.driving.io.plausible import nearby, plausible
 from vibe_rl.env.driving.io.polylines import about_a_metre, nearest
-from vibe_rl.env.driving.io.recording import Line, Recording, has_overpass, windows
+from vibe_rl.env.driving.io.recording import NO_LANE, Line, Recording, has_overpass, windows
 from vibe_rl.env.driving.io.tables import Table
 from vibe_rl.env.driving.scenario import Dims, Scenario
 from vibe_rl.env.driving.validate import problems
@@ -31,7 +33,7 @@ def scenarios_of(recordings: Iterable[Recording], dims: Dims) -> Iterator[tuple[
     notice at the end, as are recordings that have no window.
     """
     uids, left_out = set[int](), Counter[str]()
-    for recording in recordings:
+    for recording in map(with_velocities, map(plausible, recordings)):
         for start, window in _cut(recording, dims.T, left_out):
             scenario = _scenario(window, dims, _uid(recording, start, uids))
             if problems(scenario):
@@ -62,14 +64,15 @@ def _uid(recording: Recording, start: int, used: set[int]) -> int:
     return uid
 
 
-def _scenario(window: Recording, dims: Dims, uid: int) -> Scenario:
+def _scenario(cut: Recording, dims: Dims, uid: int) -> Scenario:
+    window = with_limits(nearby(cut))
     lines = _lines_that_fit(window, dims.P)
     tables = {
-        "scenario": _facts(window.group),
+        "scenario": _facts(window, [line for _, line in lines]),
         "tracks": _tracks(window, dims.N),
         "map": _map(lines),
         "lights": _lights(window, lines, dims.L),
-        "paths": _paths(window, dims),
+        "paths": _paths(window, lines, dims),
     }
     tables = {
         name: {"uid": np.full(len(next(iter(table.values()))), uid), **table}
@@ -78,13 +81,14 @@ def _scenario(window: Recording, dims: Dims, uid: int) -> Scenario:
     return next(from_tables(tables, dims))[1]
 
 
-def _facts(group: str) -> Table:
+def _facts(window: Recording, lines: list[Line]) -> Table:
+    log = window.xy[window.ego, window.valid[window.ego]]
     return {
-        "group": np.array([group]),
+        "group": np.array([window.group]),
         "family": np.array(["imported"]),
         "split": np.array([""]),
-        "speed_limit": np.array([13.9]),
-        "has_edges": np.array([-1]),
+        "speed_limit": np.array([usual_limit(window)]),
+        "has_edges": np.array([int(edges_bound(lines, log))]),
     }
 
 
@@ -125,9 +129,11 @@ def _reacts(r: Recording) -> np.ndarray:
 
 def _lines_that_fit(window: Recording, slots: int) -> list[tuple[int, Line]]:
     """Pieces of lines near the ego, each with the id of its whole line."""
-    fine = [line._replace(xy=about_a_metre(line.xy)) for line in window.lines if len(line.xy)]
-    plain = [line for line in fine if line.kind not in LINES]
     log = window.xy[window.ego, window.valid[window.ego]]
+    low, high = log.min(0) - MARGINS[0], log.max(0) + MARGINS[0]
+    near = [x for x in window.lines if len(x.xy) and _reaches(x.xy, low, high)]
+    fine = [line._replace(xy=about_a_metre(line.xy)) for line in near]
+    plain = [line for line in fine if line.kind not in LINES]
     pieces: list[tuple[int, Line]] = []
     for margin in MARGINS:
         for lines in (fine, plain):
@@ -135,6 +141,11 @@ def _lines_that_fit(window: Recording, slots: int) -> list[tuple[int, Line]]:
             if sum(len(piece.xy) for _, piece in pieces) <= slots:
                 return pieces
     return pieces
+
+
+def _reaches(xy: np.ndarray, low: np.ndarray, high: np.ndarray) -> bool:
+    """Whether a polyline may come into a box."""
+    return bool(((xy.min(0) <= high) & (xy.max(0) >= low)).all())
 
 
 def _numbered(lines: list[Line], low: np.ndarray, high: np.ndarray) -> list[tuple[int, Line]]:
@@ -174,14 +185,11 @@ def _map(lines: list[tuple[int, Line]]) -> Table:
 def _lights(window: Recording, lines: list[tuple[int, Line]], slots: int) -> Table:
     """The lights of lanes that are there, the nearest to the ego's drive if they are too many."""
     log = window.xy[window.ego, window.valid[window.ego]]
-    lanes = [(whole, piece) for whole, piece in lines if piece.kind in LANES]
-    there = [x for x in window.lights if any(whole == x.lane for whole, _ in lanes)]
+    lanes = {whole for whole, piece in lines if piece.kind in LANES}
+    there = [x for x in window.lights if x.lane in lanes]
     there.sort(key=lambda light: float(nearest(light.xy[None], log)[1][0]))
     chosen, frames = there[:slots], window.valid.shape[1]
-    of = []
-    for light in chosen:
-        pieces = [piece for whole, piece in lanes if whole == light.lane]
-        of.append(min(pieces, key=lambda x: float(nearest(light.xy[None], x.xy)[1][0])).id)
+    of = [int(_pieces_at(lines, x.lane, x.xy[None])[0]) for x in chosen]
     xy = np.array([light.xy for light in chosen]).reshape(-1, 2).repeat(frames, 0)
     return {
         "light": np.arange(len(chosen)).repeat(frames),
@@ -192,14 +200,26 @@ def _lights(window: Recording, lines: list[tuple[int, Line]], slots: int) -> Tab
     }
 
 
-def _paths(window: Recording, dims: Dims) -> Table:
+def _pieces_at(lines: list[tuple[int, Line]], whole: int, points: np.ndarray) -> np.ndarray:
+    """The ids of the pieces of a line that points are nearest to; its own where none is there."""
+    pieces = [piece for number, piece in lines if number == whole]
+    if not pieces:
+        return np.full(len(points), whole)
+    ids = np.repeat([piece.id for piece in pieces], [len(piece.xy) for piece in pieces])
+    return ids[nearest(points, np.concatenate([piece.xy for piece in pieces]))[0]]
+
+
+def _paths(window: Recording, lines: list[tuple[int, Line]], dims: Dims) -> Table:
     ways = ways_of(window, dims.K, dims.Q)
     lengths = [len(way.xy) for way in ways]
-    xy = np.concatenate([way.xy for way in ways])
+    xy, whole = np.concatenate([way.xy for way in ways]), np.concatenate([x.lane for x in ways])
+    lane = whole.copy()
+    for number in np.unique(whole[whole != NO_LANE]).tolist():
+        lane[whole == number] = _pieces_at(lines, number, xy[whole == number])
     return {
         "path": np.arange(len(ways)).repeat(lengths),
         "seq": np.concatenate([np.arange(n) for n in lengths]),
         **{"x": xy[:, 0], "y": xy[:, 1]},
-        "lane": np.full(len(xy), -1),
+        "lane": lane,
         "on_route": np.repeat([int(way.on_route) for way in ways], lengths),
     }

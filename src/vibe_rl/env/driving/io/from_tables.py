@@ -195,7 +195,7 @@ def _fill_paths(s: Scenario, rows: Table) -> None:
         raise ConfigError(f"the table paths has path {outside[0]}: number them 0 to {paths - 1}.")
     for path, along, xy in _lines("paths", rows, "path"):
         way = a_metre_apart(xy)
-        lanes = along["lane"] if len(way) == len(xy) else np.full(len(way), -1)
+        lanes = along["lane"] if way is xy else along["lane"][nearest(way, xy)[0]]
         on_route = along["on_route"][0]
         _fill_path(s, path, way, lanes, bool(_leads(way, logged) if on_route < 0 else on_route))
 

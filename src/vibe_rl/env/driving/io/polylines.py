@@ -28,6 +28,8 @@ def directions(xy: np.ndarray) -> np.ndarray:
 
 def without_standing(xy: np.ndarray, apart: float = STANDING) -> np.ndarray:
     """The points that are so many metres apart from the one that was kept before."""
+    if (np.linalg.norm(np.diff(xy, axis=0), axis=1) > apart).all():
+        return xy
     kept = [0]
     for i in range(1, len(xy)):
         if hypot(*(xy[i] - xy[kept[-1]])) > apart:

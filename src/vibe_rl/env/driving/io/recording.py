@@ -13,6 +13,12 @@ STRIDE = 40
 """Frames between the beginnings of two windows."""
 STACKED, HEIGHT = 0.8, 4.0
 """Metres between edges that lie above each other: sideways at most, upwards at least."""
+BESIDE = 32
+"""Points that are compared with each."""
+
+NO_LANE = -1
+KMH, MPH = 1 / 3.6, 0.44704
+"""m/s of one."""
 
 
 class Line(NamedTuple):
@@ -36,10 +42,11 @@ class Light(NamedTuple):
 
 
 class Way(NamedTuple):
-    """A way that the file itself says the ego may take."""
+    """A way that the ego may take."""
 
     xy: np.ndarray  # float64 [n, 2]
     on_route: bool
+    lane: np.ndarray  # int [n], the line that each point lies on, `NO_LANE` if it is not known
 
 
 class Recording(NamedTuple):
@@ -66,8 +73,11 @@ def has_overpass(recording: Recording) -> bool:
         return False
     xy = np.concatenate([x.xy for x in edges])
     z = np.concatenate([x.z for x in edges if x.z is not None])
-    first, second = KDTree(xy).query_pairs(STACKED, output_type="ndarray").T
-    return bool((np.abs(z[first] - z[second]) > HEIGHT).any())
+    cells = np.round(np.column_stack([xy / (STACKED / 2), z / (HEIGHT / 2)]))
+    kept = np.unique(cells, axis=0, return_index=True)[1]  # edges may have points without number
+    xy, z = xy[kept], np.append(z[kept], np.nan)
+    _, near = KDTree(xy).query(xy, k=BESIDE, distance_upper_bound=STACKED)
+    return bool((np.abs(z[near] - z[:-1, None]) > HEIGHT).any())
 
 
 def windows(recording: Recording, frames: int) -> Iterator[tuple[int, Recording]]:

@@ -1,143 +1,241 @@
-"""Pickles of others, read without running anything of them: numbers, text, lists, dicts, arrays.
+"""Pickles of protocol 2 to 5 as data: a reader of its own, which knows no class and calls nothing.
 
-Every name that a pickle refers to is looked up in a short list, and what it gets is a stand-in of
-this module. Even numpy's own functions are not called: crafted states of them corrupt the memory.
+A name in a pickle is looked up in a table of a few that make arrays, numbers and containers; any
+other is refused before anything is made of it. What is read takes no more memory than the file
+says it does: no operation allocates by a number that stands in the file. The format is Python's
+`pickletools`.
 """
 
-import io
-import pickle
-import re
+import struct
 from collections.abc import Callable
-from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
-import numpy as np
+from vibe_rl.env.driving.io.pickled_names import NAMES, RefusedError, Symbol, Unfilled, built
+from vibe_rl.errors import ConfigError, shown
 
-from vibe_rl.errors import ConfigError, reason, shown
-
-DEEPEST, MOST_AXES = 32, 8
-_DTYPE = re.compile(r"[<>|=]?(b1|[iu][1248]|f[248]|U[1-9]\d{0,3})")
+_MARK = object()
+_KEYS = (str, int, float, bool, bytes, type(None))
 
 
 def read_pickle(path: Path) -> Any:
-    """What is pickled in a file.
+    """What a pickle holds: dicts, lists, tuples, sets, text, numbers and NumPy arrays.
 
     Raises:
-        ConfigError: it is no pickle, or one that asks for more than plain data and numpy arrays.
+        ConfigError: the file ends early, is no pickle of protocol 2 to 5, or names anything that is
+            not in the table; nothing of it has been executed.
     """
+    return parse_pickle(path.read_bytes(), shown(path))
+
+
+def parse_pickle(data: bytes, name: str) -> Any:
+    """`read_pickle` of bytes; `name` is what messages call them."""
+    reader = _Reader(data)
     try:
-        return plain_pickle(path.read_bytes())
-    except Exception as error:
+        return reader.run()
+    except RefusedError as error:
+        raise ConfigError(f"{name}, byte {reader.start}: {error}") from None
+    except (struct.error, IndexError):
         raise ConfigError(
-            f"{shown(path)} is no pickle of plain data ({reason(error)}): export it anew."
+            f"{name} ends within the operation at byte {reader.start}: it is truncated or no "
+            "pickle, fetch it anew."
         ) from None
 
 
-def plain_pickle(content: bytes) -> Any:
-    """What bytes have pickled; raises any exception if they are damaged or ask for more."""
-    return _finished(_Unpickler(io.BytesIO(content)).load(), {}, 0)
+def _refuse(what: str) -> NoReturn:
+    raise RefusedError(f"{what}: write the scenario anew, with pickle of protocol 2 to 5.")
 
 
-class _Maker:
-    """What a name of the pickle stands for: it can be called, and nothing else."""
+class _Reader:
+    """The stack machine of a pickle."""
 
-    __slots__ = ("_make",)
+    def __init__(self, data: bytes):
+        self.data, self.at, self.start = data, 0, 0
+        self.stack: list[Any] = []
+        self.memo: dict[int, Any] = {}
 
-    def __init__(self, make: Callable[..., Any]):
-        object.__setattr__(self, "_make", make)
+    def run(self) -> Any:
+        if self.take(1) != b"\x80" or not 2 <= self.take(1)[0] <= 5:
+            _refuse("it does not begin as a pickle of protocol 2 to 5 does")
+        while True:
+            self.start = self.at
+            code = self.take(1)
+            if code == b".":
+                return self.finish()
+            operation = _OPERATIONS.get(code)
+            if operation is None:
+                _refuse(f"it has the operation {code!r}, which scenarios do not need")
+            operation(self)
 
-    def __call__(self, *args: Any) -> Any:
-        return self._make(*args)
+    def finish(self) -> Any:
+        result = self.pop()
+        if self.stack or self.data[self.at :].strip(b"\0"):
+            _refuse("something follows the end of the pickle")
+        return result
 
-    def __setattr__(self, name: str, value: Any) -> None:
-        raise pickle.UnpicklingError(f"it sets {name!r} of a function")
+    def take(self, count: int) -> bytes:
+        """The next bytes; IndexError where there are not as many."""
+        end = self.at + count
+        if end > len(self.data):
+            raise IndexError
+        piece, self.at = self.data[self.at : end], end
+        return piece
 
-    def __setstate__(self, state: Any) -> None:
-        raise pickle.UnpicklingError("it sets the state of a function")
+    def number(self, form: str) -> Any:
+        (value,) = struct.unpack(form, self.take(struct.calcsize(form)))
+        return value
 
+    def line(self) -> str:
+        end = self.data.find(b"\n", self.at)
+        return _text(self.take(max(end, self.at) - self.at + 1)[:-1])
 
-class _Dtype:
-    """A dtype that is still to be told its byte order."""
+    def push(self, value: Any) -> None:
+        self.stack.append(value)
 
-    __slots__ = ("text",)
+    def pop(self) -> Any:
+        value = self.stack.pop()
+        return _refuse("a mark is where a value is wanted") if value is _MARK else value
 
-    def __init__(self, text: Any, *_: Any):
-        if not isinstance(text, str) or not _DTYPE.fullmatch(text):
-            raise pickle.UnpicklingError(f"it has arrays of {str(text)[:40]!r}")
-        self.text = text.lstrip("<>|=")
+    def since_mark(self) -> list[Any]:
+        for i in range(len(self.stack) - 1, -1, -1):
+            if self.stack[i] is _MARK:
+                values = self.stack[i + 1 :]
+                del self.stack[i:]
+                return values
+        return _refuse("a mark is missing")
 
-    def __setstate__(self, state: Any) -> None:
-        order = state[1] if isinstance(state, tuple) and len(state) > 1 else None
-        if order not in ("<", ">", "|", "="):
-            raise pickle.UnpicklingError("it has a dtype without a byte order")
-        self.text = order + self.text.lstrip("<>|=")
+    def top(self, kind: type) -> Any:
+        if not self.stack or not isinstance(self.stack[-1], kind):
+            _refuse(f"there is no {kind.__name__} to put something into")
+        return self.stack[-1]
 
+    def put(self, index: int) -> None:
+        if not self.stack or self.stack[-1] is _MARK:
+            _refuse("nothing is there to be remembered")
+        self.memo[index] = self.stack[-1]
+        if isinstance(self.stack[-1], Unfilled):
+            self.stack[-1].places.append(index)
 
-class _Array:
-    """An array that is still to be told its shape, dtype and content."""
+    def get(self, index: int) -> None:
+        if index not in self.memo:
+            _refuse(f"it recalls {index}, which was never remembered")
+        self.push(self.memo[index])
 
-    __slots__ = ("value",)
+    def append(self, values: list[Any]) -> None:
+        self.top(list).extend(values)
 
-    def __init__(self, *_: Any):
-        self.value = np.zeros(0)  # whatever shape is asked for: the state says it again
+    def set_items(self, values: list[Any]) -> None:
+        if len(values) % 2:
+            _refuse("a key has no value")
+        self.top(dict).update(zip(map(_key, values[::2]), values[1::2], strict=True))
 
-    def __setstate__(self, state: Any) -> None:
-        _, shape, dtype, fortran, content = state
-        if not isinstance(dtype, _Dtype) or not isinstance(content, bytes):
-            raise pickle.UnpicklingError("it has an array of something else than numbers or text")
-        kind = np.dtype(dtype.text)
-        sizes = isinstance(shape, tuple) and all(type(n) is int and n >= 0 for n in shape)
-        if not sizes or len(shape) > MOST_AXES or prod(shape) * kind.itemsize != len(content):
-            raise pickle.UnpicklingError(
-                f"it has an array of shape {str(shape)[:40]} with {len(content)} bytes"
+    def add_items(self, values: list[Any]) -> None:
+        self.top(set).update(map(_key, values))
+
+    def symbol(self, module: Any, name: Any) -> None:
+        named = isinstance(module, str) and isinstance(name, str)
+        found = NAMES.get((module, name)) if named else None
+        if found is None:
+            raise RefusedError(
+                f"it names {_shown(module)}.{_shown(name)}, which no scenario needs; nothing was "
+                "executed: take the file from a source that you trust."
             )
-        flat = np.frombuffer(content, kind)
-        self.value = flat.reshape(shape, order="F" if fortran else "C")
+        self.push(found)
+
+    def reduce(self) -> None:
+        arguments, function = self.pop(), self.pop()
+        if not isinstance(function, Symbol) or not isinstance(arguments, tuple):
+            _refuse("it calls what is no name of the table")
+        self.push(built(function, arguments))
+
+    def build(self) -> None:
+        state, what = self.pop(), self.pop()
+        if not isinstance(what, Unfilled):
+            _refuse(f"it sets the state of a {type(what).__name__}")
+        filled = what.fill(state)
+        self.push(filled)
+        self.memo.update(dict.fromkeys(what.places, filled))
 
 
-def _no_array(*_: Any) -> Any:
-    raise pickle.UnpicklingError("it makes an array by its class")
-
-
-def _dict(*_: Any) -> dict[Any, Any]:
-    return {}
-
-
-_NAMES = {
-    ("numpy", "ndarray"): _no_array,
-    ("numpy", "dtype"): _Dtype,
-    ("numpy.core.multiarray", "_reconstruct"): _Array,
-    ("numpy._core.multiarray", "_reconstruct"): _Array,
-    ("builtins", "int"): lambda value=0: int(value),
-    ("collections", "defaultdict"): _dict,
-}
-"""All that a pickle may refer to."""
-
-
-class _Unpickler(pickle._Unpickler):  # that of C allocates all that a pickle names
-    def find_class(self, module: str, name: str, /) -> Any:
-        if (module, name) not in _NAMES:
-            raise pickle.UnpicklingError(f"it refers to {f'{module}.{name}'[:80]!r}")
-        return _Maker(_NAMES[module, name])
-
-
-def _finished(value: Any, seen: dict[int, Any], depth: int) -> Any:
-    """The value with its arrays, each object of it once."""
-    if depth > DEEPEST:
-        raise pickle.UnpicklingError(f"it is nested more than {DEEPEST} deep, or holds itself")
-    if isinstance(value, (_Maker, _Dtype)):
-        raise pickle.UnpicklingError("it holds a function or a dtype")
-    if isinstance(value, _Array):
-        return value.value
-    if id(value) not in seen:
-        seen[id(value)] = _copied(value, seen, depth + 1)
-    return seen[id(value)]
-
-
-def _copied(value: Any, seen: dict[int, Any], depth: int) -> Any:
-    if isinstance(value, dict):
-        return {key: _finished(x, seen, depth) for key, x in value.items()}
-    if isinstance(value, (list, tuple)):
-        return type(value)(_finished(x, seen, depth) for x in value)
+def _key(value: Any) -> Any:
+    if type(value) not in _KEYS:
+        _refuse(f"a {type(value).__name__} is a key")
     return value
+
+
+def _text(data: bytes) -> str:
+    try:
+        return data.decode("utf-8", "surrogatepass")
+    except UnicodeDecodeError:
+        return _refuse("a text is not UTF-8")
+
+
+def _shown(value: Any) -> str:
+    """A name from a file that is not trusted, short and printable."""
+    text = value if isinstance(value, str) else type(value).__name__
+    return ascii(text[:60])[1:-1]
+
+
+def _number(form: str) -> Callable[[_Reader], Any]:
+    return lambda r: r.push(r.number(form))
+
+
+def _bytes(form: str, kind: Callable[[bytes], Any] = bytes) -> Callable[[_Reader], Any]:
+    return lambda r: r.push(kind(r.take(r.number(form))))
+
+
+def _long(data: bytes) -> int:
+    if len(data) > 16:
+        _refuse(f"a number has {len(data)} bytes")
+    return int.from_bytes(data, "little", signed=True)
+
+
+def _last(count: int) -> Callable[[_Reader], Any]:
+    return lambda r: r.push(tuple([r.pop() for _ in range(count)][::-1]))
+
+
+_OPERATIONS: dict[bytes, Callable[[_Reader], Any]] = {
+    b"\x80": lambda r: r.take(1),
+    b"\x95": lambda r: r.number("<Q"),
+    b"(": lambda r: r.push(_MARK),
+    b"0": lambda r: r.pop(),
+    b"1": lambda r: r.since_mark(),
+    b"N": lambda r: r.push(None),
+    b"\x88": lambda r: r.push(True),
+    b"\x89": lambda r: r.push(False),
+    b"J": _number("<i"),
+    b"K": _number("<B"),
+    b"M": _number("<H"),
+    b"G": _number(">d"),
+    b"\x8a": _bytes("<B", _long),
+    b"\x8b": _bytes("<I", _long),
+    b"X": _bytes("<I", _text),
+    b"\x8c": _bytes("<B", _text),
+    b"\x8d": _bytes("<Q", _text),
+    b"B": _bytes("<I"),
+    b"C": _bytes("<B"),
+    b"\x8e": _bytes("<Q"),
+    b"\x96": _bytes("<Q"),
+    b"]": lambda r: r.push([]),
+    b"}": lambda r: r.push({}),
+    b"\x8f": lambda r: r.push(set()),
+    b")": lambda r: r.push(()),
+    b"\x85": _last(1),
+    b"\x86": _last(2),
+    b"\x87": _last(3),
+    b"t": lambda r: r.push(tuple(r.since_mark())),
+    b"a": lambda r: r.append([r.pop()]),
+    b"e": lambda r: r.append(r.since_mark()),
+    b"s": lambda r: r.set_items([r.pop(), r.pop()][::-1]),
+    b"u": lambda r: r.set_items(r.since_mark()),
+    b"\x90": lambda r: r.add_items(r.since_mark()),
+    b"q": lambda r: r.put(r.number("<B")),
+    b"r": lambda r: r.put(r.number("<I")),
+    b"\x94": lambda r: r.put(len(r.memo)),
+    b"h": lambda r: r.get(r.number("<B")),
+    b"j": lambda r: r.get(r.number("<I")),
+    b"c": lambda r: r.symbol(r.line(), r.line()),
+    b"\x93": lambda r: r.symbol(*[r.pop(), r.pop()][::-1]),
+    b"R": _Reader.reduce,
+    b"b": _Reader.build,
+}

@@ -6,19 +6,22 @@ from typing import Any
 
 import numpy as np
 
-from vibe_rl.env.driving.codes import CROSSWALK, OTHER
+from vibe_rl.env.driving.codes import CROSSWALK, OTHER, UNKNOWN_LIGHT
 from vibe_rl.env.driving.io.from_recordings import scenarios_of
 from vibe_rl.env.driving.io.loading import Folder
-from vibe_rl.env.driving.io.recording import Light, Line, Recording
+from vibe_rl.env.driving.io.recording import KMH, MPH, Light, Line, Recording
 from vibe_rl.env.driving.io.restricted_pickle import read_pickle
 from vibe_rl.env.driving.io.scenarionet_names import LIGHTS, PARTS, USERS
+from vibe_rl.env.driving.io.untrusted import array, names, text
 from vibe_rl.env.driving.scenario import DT, Dims, Scenario
 from vibe_rl.errors import ConfigError, shown, unknown
 
-KMH, MPH = 1 / 3.6, 0.44704
-"""m/s of one."""
 USUAL_SIZE = (4.5, 1.9, 1.6)
 """Metres, where the file has no size above 0."""
+USUAL_WIDTH = 3.7
+"""Metres of a lane."""
+MOST = 5_000_000
+"""Points of a map, and frames of all road users together: lists in a pickle may be shared."""
 _NO_SCENARIOS = ("dataset_summary.pkl", "dataset_mapping.pkl")
 
 
@@ -57,8 +60,9 @@ def recording(content: Any, path: Path) -> Recording:
     """
     metadata, tracks = _dict(content, "metadata"), _dict(content, "tracks")
     frames = _length(content, metadata)
-    ids = [str(x) for x in tracks]
-    ego = str(_get(metadata, "sdc_id"))
+    _check_most("frames of road users", len(tracks) * frames)
+    ids = [text(x) for x in tracks]
+    ego = text(_get(metadata, "sdc_id"))
     if ego not in ids:
         raise ConfigError(f"metadata sdc_id {ego!r} is none of the tracks: export the ego too.")
     users = [_track(f"tracks {i}", track, frames) for i, track in tracks.items()]
@@ -67,14 +71,19 @@ def recording(content: Any, path: Path) -> Recording:
     lights = _lights(content.get("dynamic_map_states") or {}, lanes, lines, frames)
     name = metadata.get("log_name") or metadata.get("scenario_id") or content.get("id")
     return Recording(
-        *(str(name or path.stem), path.name, ids.index(ego)),
+        *(text(name or path.stem), path.name, ids.index(ego)),
         *(xy, yaw, vel, valid, size, kind, lines, lights),
     )
 
 
+def _check_most(what: str, count: int) -> None:
+    if count > MOST:
+        raise ConfigError(f"it has {count} {what}, more than {MOST}: cut the scene smaller.")
+
+
 def _get(data: Mapping[Any, Any], key: str) -> Any:
     if key not in data:
-        raise ConfigError(f"it has no {key}, only {', '.join(map(str, [*data][:9]))}: add it.")
+        raise ConfigError(f"it has no {key}, only {', '.join(map(text, [*data][:9]))}: add it.")
     return data[key]
 
 
@@ -90,10 +99,10 @@ def _dict(data: Any, key: str) -> Mapping[Any, Any]:
 def _length(content: Mapping[Any, Any], metadata: Mapping[Any, Any]) -> int:
     """How many frames there are, which have to be 0.1 s apart."""
     length = _get(content, "length")
-    if not isinstance(length, (int, np.integer)) or length < 1:
-        raise ConfigError(f"length is {length!r}: give the number of frames.")
+    if type(length) is not int or length < 1:
+        raise ConfigError(f"length is {text(length)!r}: give the number of frames.")
     times = metadata.get("ts", metadata.get("timestep"))
-    steps = np.diff(np.asarray([] if times is None else times, np.float64).ravel())
+    steps = np.diff(array("metadata ts", [] if times is None else times).ravel())
     units = np.array([1.0, 1e3, 1e6])  # seconds, milliseconds, microseconds
     if steps.size and not (np.abs(np.median(steps) / units - DT) < DT / 10).any():
         raise ConfigError(f"metadata ts has steps of {np.median(steps):g}: resample it to 0.1 s.")
@@ -102,14 +111,14 @@ def _length(content: Mapping[Any, Any], metadata: Mapping[Any, Any]) -> int:
 
 def _numbers(what: str, value: Any, frames: int, width: int) -> np.ndarray:
     """Numbers of all frames `[frames, width]`; more columns are left out."""
-    array = np.asarray(value, np.float64)
-    if array.ndim == 1:
-        array = array[:, None]
-    if array.ndim != 2 or len(array) != frames or array.shape[1] < width:
+    rows = array(what, value)
+    if rows.ndim == 1:
+        rows = rows[:, None]
+    if rows.ndim != 2 or len(rows) != frames or rows.shape[1] < width:
         raise ConfigError(
-            f"{what} has the shape {array.shape}: give ({frames}, {width}), a row for each frame."
+            f"{what} has the shape {rows.shape}: give ({frames}, {width}), a row for each frame."
         )
-    return array[:, :width]
+    return rows[:, :width]
 
 
 def _track(what: str, track: Any, frames: int) -> tuple[Any, ...]:
@@ -126,7 +135,7 @@ def _track(what: str, track: Any, frames: int) -> tuple[Any, ...]:
         _size(column(key, 1)[valid, 0] if key in state else np.zeros(0), usual)
         for key, usual in zip(("length", "width", "height"), USUAL_SIZE, strict=True)
     ]
-    return xy, yaw, vel, valid, sizes, USERS.get(str(track.get("type")), OTHER)
+    return xy, yaw, vel, valid, sizes, USERS.get(text(track.get("type")), OTHER)
 
 
 def _size(values: np.ndarray, usual: float) -> float:
@@ -136,14 +145,20 @@ def _size(values: np.ndarray, usual: float) -> float:
 
 def _lines(features: Mapping[Any, Any]) -> tuple[tuple[Line, ...], Mapping[str, int]]:
     """The parts of the map that are known, and the number of each by its name."""
-    known = {str(name): x for name, x in features.items() if _kind(x) is not None}
+    known = {text(name): x for name, x in features.items() if _kind(x) is not None}
+    _check_most("map points", sum(_points_of(x) for x in known.values()))
     numbers = {name: i for i, name in enumerate(known)}
     lines = (_line(name, numbers, x) for name, x in known.items())
     return tuple(line for line in lines if line is not None), numbers
 
 
+def _points_of(feature: Mapping[str, Any]) -> int:
+    points = feature.get("polyline", feature.get("polygon"))
+    return len(points) if isinstance(points, (list, tuple)) else np.size(points)
+
+
 def _kind(feature: Any) -> int | None:
-    return PARTS.get(str(feature.get("type"))) if isinstance(feature, dict) else None
+    return PARTS.get(text(feature.get("type"))) if isinstance(feature, dict) else None
 
 
 def _line(name: str, numbers: Mapping[str, int], feature: Mapping[str, Any]) -> Line | None:
@@ -151,7 +166,7 @@ def _line(name: str, numbers: Mapping[str, int], feature: Mapping[str, Any]) -> 
     key = next((k for k in ("polyline", "polygon", "position") if feature.get(k) is not None), "")
     if not key:
         raise ConfigError(f"map_features {name} has no polyline, polygon or position: add one.")
-    points = np.atleast_2d(np.asarray(feature[key], np.float64))
+    points = np.atleast_2d(array(f"map_features {name} {key}", feature[key]))
     if not points.size:
         return None
     if points.ndim != 2 or points.shape[1] < 2:
@@ -160,14 +175,21 @@ def _line(name: str, numbers: Mapping[str, int], feature: Mapping[str, Any]) -> 
     kind = PARTS[feature["type"]]
     if kind == CROSSWALK and key == "polygon":
         points = np.concatenate([points, points[:1]])
-    exits = [numbers.get(str(x)) for x in np.ravel(feature.get("exit_lanes") or [])]
-    width = np.asarray(feature.get("width", -1), object)
+    exits = [numbers.get(x) for x in names(feature.get("exit_lanes"))]
     return Line(
         *(numbers[name], kind, points[:, :2], points[:, 2] if points.shape[1] > 2 else None),
         _limit(feature),
-        _positive(width.item()) or 3.7 if width.size == 1 else 3.7,
+        _width(feature.get("width")),
         tuple(x for x in exits if x is not None),
     )
+
+
+def _width(value: Any) -> float:
+    """Metres: of a number, or of the distances to both sides at each point `[n, 2]`."""
+    if isinstance(value, np.ndarray) and value.ndim == 2 and value.shape[1] == 2:
+        both = value[(value > 0).all(1)].sum(1)
+        value = float(np.median(both)) if both.size else None
+    return _positive(value) or USUAL_WIDTH
 
 
 def _positive(value: Any) -> float:
@@ -188,21 +210,24 @@ def _lights(
     """The lights of lanes that are there; one without a stop point is where its lane begins."""
     begins, found = {line.id: line.xy[0] for line in lines if len(line.xy)}, []
     for name, light in states.items():
-        lane = lanes.get(str(light.get("lane", name)))
+        lane = lanes.get(text(light.get("lane", name)))
         state = _dict(light, "state")
         where = light.get("stop_point", state.get("stop_point"))
         if lane not in begins or lane is None:
             continue
-        xy = begins[lane] if where is None else np.ravel(np.asarray(where, np.float64))[:2]
-        codes = [_code(str(name), x) for x in [*_get(state, "object_state")][:frames]]
+        xy = begins[lane] if where is None else array(f"light {text(name)}", where).ravel()[:2]
+        codes = [_code(text(name), x) for x in names(_get(state, "object_state"))[:frames]]
         codes += [0] * (frames - len(codes))
         if np.isfinite(xy).all() and len(xy) == 2:
             found.append(Light(lane, xy, np.array(codes)))
     return tuple(found)
 
 
-def _code(light: str, state: Any) -> int:
-    name = "LANE_STATE_UNKNOWN" if state is None or state == "" else str(state)
-    if name not in LIGHTS:
-        raise unknown(f"state of the light {light}", name, LIGHTS)
-    return LIGHTS[name]
+def _code(light: str, state: str) -> int:
+    if state in ("", "(NoneType)"):
+        return UNKNOWN_LIGHT
+    if state.isdecimal() and int(state) in LIGHTS.values():
+        return int(state)
+    if state not in LIGHTS:
+        raise unknown(f"state of the light {light}", state, LIGHTS)
+    return LIGHTS[state]

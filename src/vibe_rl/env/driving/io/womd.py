@@ -5,11 +5,12 @@ from pathlib import Path
 
 import numpy as np
 
-from vibe_rl.env.driving.codes import OTHER, SPEED_BUMP
+from vibe_rl.env.driving.codes import LANES, OTHER, SPEED_BUMP
 from vibe_rl.env.driving.io.from_recordings import scenarios_of
 from vibe_rl.env.driving.io.loading import Folder
-from vibe_rl.env.driving.io.recording import Light, Line, Recording, Way
-from vibe_rl.env.driving.io.scenarionet import MPH, USUAL_SIZE
+from vibe_rl.env.driving.io.polylines import nearest
+from vibe_rl.env.driving.io.recording import MPH, NO_LANE, Light, Line, Recording, Way
+from vibe_rl.env.driving.io.scenarionet import USUAL_SIZE
 from vibe_rl.env.driving.io.tfexample import Features, features
 from vibe_rl.env.driving.io.tfrecord import read_records
 from vibe_rl.env.driving.io.wire import WireError
@@ -19,6 +20,8 @@ from vibe_rl.errors import ConfigError, shown
 TIMES = {"past": 10, "current": 1, "future": 80}
 """Frames of each part of a record."""
 LAST_LIGHT = 8
+BESIDE = 2.5
+"""Metres from a lane within which a point that names it lies on it."""
 
 
 def read_womd(path: Folder, dims: Dims) -> Iterator[tuple[str, Scenario]]:
@@ -76,12 +79,13 @@ def recording(found: Features, place: str) -> Recording:
     sizes = [over_time(found, f"state/{{}}/{key}", users) for key in ("length", "width", "height")]
     finite = np.isfinite(np.stack([*state.values()])).all(0)
     valid = (state["valid"] > 0) & finite
+    lines = _lines(found)
     return Recording(
         *(_name(found) or place, place, _ego(found, users)),
         *(np.stack([state["x"], state["y"]], -1), state["bbox_yaw"]),
         np.stack([state["velocity_x"], state["velocity_y"]], -1),
         *(valid, _sizes(sizes, valid), _kinds(numbers(found, "state/type", users))),
-        *(_lines(found), _lights(found), _ways(found)),
+        *(lines, _lights(found), _ways(found, lines)),
     )
 
 
@@ -186,7 +190,7 @@ def _lights(found: Features) -> tuple[Light, ...]:
     return tuple(lights)
 
 
-def _ways(found: Features) -> tuple[Way, ...]:
+def _ways(found: Features, lines: tuple[Line, ...]) -> tuple[Way, ...]:
     """Paths of ScenarioMax; WOMD itself has none."""
     if "path_samples/on_route" not in found:
         return ()
@@ -200,5 +204,18 @@ def _ways(found: Features) -> tuple[Way, ...]:
     valid = valid.reshape(count, -1) > 0
     xyz = numbers(found, "path_samples/xyz", *valid.shape, 3)
     valid &= np.isfinite(xyz).all(-1)
-    ways = (Way(xyz[i, valid[i], :2], bool(on_route[i])) for i in range(count))
-    return tuple(way for way in ways if len(way.xy) > 1)
+    ids = np.full(valid.shape, NO_LANE)
+    if "path_samples/id" in found:
+        ids = numbers(found, "path_samples/id", *valid.shape).astype(int)
+    ways = (Way(xyz[i, valid[i], :2], bool(on_route[i]), ids[i, valid[i]]) for i in range(count))
+    return tuple(_on_lanes(way, lines) for way in ways if len(way.xy) > 1)
+
+
+def _on_lanes(way: Way, lines: tuple[Line, ...]) -> Way:
+    """The way with the lanes that it says and lies on; an id may be that of something else."""
+    lane = np.full(len(way.xy), NO_LANE)
+    for line in lines:
+        there = np.flatnonzero(way.lane == line.id)
+        if line.kind in LANES and there.size:
+            lane[there[nearest(way.xy[there], line.xy)[1] < BESIDE]] = line.id
+    return way._replace(lane=lane)
