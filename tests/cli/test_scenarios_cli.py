@@ -124,7 +124,7 @@ def test_import_refuses_what_it_cannot_read_and_leaves_nothing(tables, tmp_path,
     )
     assert "unknown axis 'M'" in refused(capsys, *how, "--kind", "csv", "--slots", "M=3")
     assert "slots N=x: give a whole" in refused(capsys, *how, "--kind", "csv", "--slots", "N=x")
-    assert "in the last" in refused(capsys, *how, "--kind", "csv")  # of 91 frames
+    assert "valid in every frame" in refused(capsys, *how, "--kind", "csv")  # of 91 frames
     assert not (tmp_path / "set").exists()
 
 

@@ -95,6 +95,8 @@ def check_options(options: Options) -> None:
     """Raises ConfigError for options that cannot work, alone or together."""
     if options.actor == AGENT and options.run is None:
         raise ConfigError("--actor ai is an agent: name its --run, or another --actor.")
+    if options.indexes and options.limit is not None:
+        raise ConfigError("--indexes and --limit both say which scenarios: give one of them.")
     least = {"batch_size": 1, "limit": 1, "render": 0, "seed": 0}
     for name, bound in least.items():
         value = getattr(options, name)

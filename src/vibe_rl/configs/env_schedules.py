@@ -60,18 +60,19 @@ def scenario_stream(env_params: Any, name: str) -> EnvParamsSchedule:
 
     Args:
         env_params: of driving.
-        name: `scenarios:EVERY:SEED:FOLDER`: updates, of the order, and where scenarios are.
+        name: `scenarios:EVERY:SEED:SPLIT:FOLDER`: updates, of the order, and which scenarios.
 
     Raises:
         ConfigError: the name is not like that, or there are no such scenarios.
     """
     check_kind("env_params", env_params, DrivingParams)
     every, _, rest = name.removeprefix(STREAM).partition(":")
-    seed, _, folder = rest.partition(":")
+    seed, _, rest = rest.partition(":")
+    split, _, folder = rest.partition(":")
     if not (every.isdecimal() and seed.isdecimal() and folder):
-        raise ConfigError(f"env_schedule {name}: write scenarios:EVERY:SEED:FOLDER.")
+        raise ConfigError(f"env_schedule {name}: write scenarios:EVERY:SEED:SPLIT:FOLDER.")
     count = count_of(env_params.scenarios)
-    stream = ScenarioStream(folder, count, seed=int(seed), every=int(every))
+    stream = ScenarioStream(folder, count, split, seed=int(seed), every=int(every))
     return EnvParamsSchedule(ScenarioBatches(env_params, stream), int(every), restarts=True)
 
 

@@ -339,6 +339,32 @@ def test_traffic_that_reacts_stops_behind_who_stands_and_replayed_traffic_does_n
     assert hit == {"replay": 1, "idm": 0, "mixed": 0}
 
 
+def test_who_reacts_and_comes_later_enters_where_the_log_says():
+    scene = straight(8.0, others=((40.0, 1, 5.0),))
+    scene.agent_route[1], scene.agent_speed_factor[1], scene.reactive[1] = 0, 1.0, True
+    scene.log_valid[1, :30] = False
+    params = driving_params(stacked([scene]))
+    past = {}
+    for traffic in ("replay", "idm"):
+        env = Driving(traffic=traffic, observation="gt")
+        state = drive(env, env.actors()["constant"], params).state
+        users = jax.vmap(lambda s, env=env: env.users(Scene(*params[:2], s.scenario), s))(
+            jax.tree.map(lambda x: x[0], state)
+        )
+        past[traffic] = np.asarray(users.valid[:, 1]), np.asarray(users.x[:, 1])
+    for there, _ in past.values():
+        assert there.tolist() == [frame >= 30 for frame in range(11, 91)]
+    np.testing.assert_allclose(past["idm"][1][19], past["replay"][1][19])  # frame 30
+    assert past["idm"][1][25] > past["idm"][1][19] + 1
+
+
+def test_a_stop_line_lies_between_two_points_of_the_path_where_its_light_does():
+    scene = straight(red=True)
+    for x in (79.4, 80.0):
+        scene.light_xy[0, 0] = x
+        assert np.isclose(prepare(stacked([scene])).stop_s[0, 0], x - 10)
+
+
 def test_a_noisy_beginning_is_off_the_log_but_safe():
     env, params = Driving(noisy_init=True, observation="gt"), with_scenario(PARAMS, 3)
     states = jax.jit(jax.vmap(lambda key: env.reset(key, params)[1]))(

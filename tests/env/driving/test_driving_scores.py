@@ -164,14 +164,28 @@ TIMES = np.arange(10) * 0.1
         (10 + 2.5 * TIMES, 0 * TIMES, {1}),
         (10 - 4.2 * TIMES, 0 * TIMES, {1}),
         (10 + 0 * TIMES, 0.21 * TIMES, {0}),  # 2.1 m/s2 to the side
-        (1 + 0 * TIMES, TIMES, {4}),  # 1 rad/s
-        (1 + 0 * TIMES, 1.2 * TIMES**2, {4, 5}),  # 2.4 rad/s2
+        (1 + 0 * TIMES, TIMES, {3}),  # 1 rad/s
+        (1 + 0 * TIMES, 1.2 * TIMES**2, {3, 4}),  # 2.4 rad/s2
     ],
 )
 def test_what_is_not_comfortable(speed, yaw, beyond):
     excess = comfort.excesses(past(yaw, speed), comfort.LIMITS["vmax"])
-    assert {i for i, x in enumerate(excess) if x > 0} - {2, 3} == beyond
+    assert {i for i, x in enumerate(excess) if x > 0} - {2} == beyond
     assert (comfort.soft(excess) < 1) == bool((excess > 0).any())
+
+
+def test_soft_comfort_has_the_terms_that_have_limits():
+    assert comfort.soft(jnp.full(5, 50.0)) < 1e-6
+    worst = np.exp(-1.0)
+    weights = np.exp(-np.array([worst, 1, 1, 1, 1]))
+    by_hand = (weights * [worst, 1, 1, 1, 1]).sum() / weights.sum()
+    soft = comfort.soft(jnp.array([1.0, 0, 0, 0, 0]))
+    np.testing.assert_allclose(soft, by_hand, rtol=1e-5)
+    terms = {
+        name: len(comfort.excesses(past(0 * TIMES, 10 + 0 * TIMES), limits))
+        for name, limits in comfort.LIMITS.items()
+    }
+    assert terms == {"vmax": 5, "nuplan": 6}
 
 
 def test_derivatives_of_polynomials_are_exact():

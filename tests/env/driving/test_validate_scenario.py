@@ -18,6 +18,7 @@ BROKEN = (
     ("conflict_s", (0, 1), -1.0, "conflict_s[0, 1] is -1: give an arc length"),
     ("conflict_other_s", (0, 1), np.nan, "conflict_other_s[0, 1] is nan: give an arc length"),
     ("log_valid", (0, 10), False, "log_valid[0, 10] is False: cut another window"),
+    ("log_valid", (0, 12), False, "log_valid[0, 12] is False: cut another window"),
     ("log_valid", (0, 13), False, "log_valid[0, 13] is False: cut another window"),
     ("log_yaw", (1, 5), 3.2, "log_yaw[1, 5] is 3.2: give an angle within (-pi, pi]"),
     ("size", (1, 2), 0.0, "size[1, 2] is 0: give length, width and height above 0"),

@@ -191,6 +191,9 @@ def test_who_or_what_is_not_there_is_refused_before_anything_is_driven(folder, r
         ("--actor", "random", "--out", "new"): "name a --dataset",
         ("--actor", "random", *dataset, "--out", str(results)): "name another folder",
         ("--actor", "random", *dataset, "--indexes", "99", "--out", "new"): "scenario [99]",
+        ("--actor", "random", *dataset, "--indexes", "1", "--limit", "2", "--out", "new"): (
+            "--indexes and --limit"
+        ),
         ("--actor", "random", *dataset, "--limit", "0", "--out", "new"): "--limit 0: give at least",
     }.items():
         with pytest.raises(SystemExit):
@@ -230,7 +233,7 @@ def test_the_folder_of_generated_scenarios_belongs_to_their_settings(tmp_path, m
 def test_a_stream_brings_other_scenarios_in_every_iteration(folder):
     made = plan(f"path_dataset={folder}", "scenarios.stream=3", "num_episode_per_epoch=2", "seed=5")
     config = with_scenarios(made.config, made.source, made.keys)
-    assert config.env_schedule == f"scenarios:160:5:{folder}"  # 2 scenarios of 80 steps each
+    assert config.env_schedule == f"scenarios:160:5:train:{folder}"  # 2 scenarios of 80 steps each
     env, env_params = make(config.env_id, **config.env_kwargs)
     schedule = scheduled(config.env_schedule, env_params)
     assert isinstance(schedule, EnvParamsSchedule)
@@ -245,8 +248,16 @@ def test_a_stream_brings_other_scenarios_in_every_iteration(folder):
     assert not set(seen[0] + seen[1]) & set(held_out.scenarios.scenario_uid.tolist())
 
 
+def test_a_stream_has_all_of_a_folder_where_another_is_held_out(folder, tmp_path):
+    write_scenarios(tmp_path / "other", (straight(uid=100 + i) for i in range(3)))
+    paths = f"path_dataset={folder}", f"path_dataset_eval={tmp_path / 'other'}"
+    made = plan(*paths, "scenarios.stream=3", "num_episode_per_epoch=2")
+    config = with_scenarios(made.config, made.source, made.keys)
+    assert config.env_schedule == f"scenarios:160:0:all:{folder}"
+
+
 def test_a_stream_of_another_form_or_of_another_environment_is_refused(folder):
-    with pytest.raises(ConfigError, match="write scenarios:EVERY:SEED:FOLDER"):
+    with pytest.raises(ConfigError, match="write scenarios:EVERY:SEED:SPLIT:FOLDER"):
         scheduled("scenarios:3", make("Driving-v0")[1])
     with pytest.raises(ConfigError, match="env_params is a"):
-        scheduled(f"scenarios:3:0:{folder}", make("Pendulum-v1")[1])
+        scheduled(f"scenarios:3:0:train:{folder}", make("Pendulum-v1")[1])

@@ -73,6 +73,32 @@ def added(totals: Totals, metrics: Metrics) -> Totals:
     )
 
 
+def named(totals: Totals) -> tuple[dict[str, Array], dict[str, Array], dict[str, Array]]:
+    """Sums, largest and smallest values by their names."""
+    names = SUMS, LARGEST, SMALLEST
+    rows = totals.sums, totals.largest, totals.smallest
+    sums, most, least = (dict(zip(*pair, strict=True)) for pair in zip(names, rows, strict=True))
+    return sums, most, least
+
+
+def drive_of(totals: Totals, wrong: Array) -> scores.Drive:
+    """What scores are made of; `wrong` is how far one drove the wrong way, m."""
+    sums, most, least = named(totals)
+    seconds = totals.steps.astype(jnp.float32) * np.float32(DT)
+    return scores.Drive(
+        at_fault=most["at_fault_collision"],
+        offroad=most["offroad"],
+        red_light=most["run_red_light"],
+        making_progress=jnp.float32(most["progress_ratio_nuplan"] >= LEAST_PROGRESS),
+        direction=scores.direction_score(wrong),
+        ttc=jnp.float32(least["ttc"] >= TTC_BOUND),
+        progress=most["progress_ratio_nuplan"],
+        speed=scores.speed_compliance(sums["overspeed"], seconds),
+        lanes=scores.lanes_score(totals.time_astride),
+        comfort=least["comfort"],
+    )
+
+
 def episode_metrics(totals: Totals, last: Metrics, preset: str) -> dict[str, Array]:
     """Of the episode so far, under the names of V-Max where it has them; float32.
 
@@ -82,23 +108,10 @@ def episode_metrics(totals: Totals, last: Metrics, preset: str) -> dict[str, Arr
         preset: "vmax" or "nuplan", which count the wrong direction differently.
     """
     steps = totals.steps.astype(jnp.float32)
-    sums = dict(zip(SUMS, totals.sums, strict=True))
-    most = dict(zip(LARGEST, totals.largest, strict=True))
-    least = dict(zip(SMALLEST, totals.smallest, strict=True))
+    sums, most, least = named(totals)
     means = {name: sums[name] / steps for name in SUMS[:3]}
     wrong = sums["wrong_direction"] if preset == "vmax" else totals.worst_wrong
-    drive = scores.Drive(
-        at_fault=most["at_fault_collision"],
-        offroad=most["offroad"],
-        red_light=most["run_red_light"],
-        making_progress=jnp.float32(most["progress_ratio_nuplan"] >= LEAST_PROGRESS),
-        direction=scores.direction_score(wrong),
-        ttc=jnp.float32(least["ttc"] >= TTC_BOUND),
-        progress=most["progress_ratio_nuplan"],
-        speed=scores.speed_compliance(sums["overspeed"], steps * np.float32(DT)),
-        lanes=scores.lanes_score(totals.time_astride),
-        comfort=least["comfort"],
-    )
+    drive = drive_of(totals, wrong)
     unharmed = (1 - most["overlap"]) * (1 - most["offroad"]) * (1 - most["run_red_light"])
     return {
         **means,

@@ -27,14 +27,14 @@ class Limits(NamedTuple):
     braking: float
     accelerating: float
     jerk: float  # along the heading
-    whole_jerk: float  # in any direction
     yaw_rate: float
     yaw_acceleration: float
+    whole_jerk: float | None  # in any direction
 
 
 LIMITS = {
-    "vmax": Limits(2.0, 4.05, 2.40, 8.3, np.inf, 0.95, 2.2),
-    "nuplan": Limits(4.89, 4.05, 2.40, 4.13, 8.37, 0.95, 1.93),
+    "vmax": Limits(2.0, 4.05, 2.40, 8.3, 0.95, 2.2, None),
+    "nuplan": Limits(4.89, 4.05, 2.40, 4.13, 0.95, 1.93, 8.37),
 }
 """V-Max's and nuPlan's."""
 
@@ -47,7 +47,7 @@ def derivative(weights: np.ndarray, x: Float[Array, " frames"]) -> Float[Array, 
 
 
 def excesses(history: Motion, limits: Limits) -> Float[Array, " terms"]:
-    """How far each of six terms was beyond its limit at worst; negative within all limits.
+    """How far each term that has a limit was beyond it at worst; negative within all limits.
 
     Args:
         history: the last frames, the newest first.
@@ -60,14 +60,15 @@ def excesses(history: Motion, limits: Limits) -> Float[Array, " terms"]:
     jx, jy = derivative(SECOND, x.vx), derivative(SECOND, x.vy)
     c, s = jnp.cos(x.yaw[2:-2]), jnp.sin(x.yaw[2:-2])
     along, across = ax * c + ay * s, ay * c - ax * s
-    terms = (
+    terms = [
         jnp.abs(across) - limits.lateral,
         jnp.maximum(along - limits.accelerating, -along - limits.braking),
         jnp.abs(jx * c + jy * s) - limits.jerk,
-        jnp.sqrt(jx * jx + jy * jy) - np.float32(limits.whole_jerk),
         jnp.abs(derivative(FIRST, yaw)) - limits.yaw_rate,
         jnp.abs(derivative(SECOND, yaw)) - limits.yaw_acceleration,
-    )
+    ]
+    if limits.whole_jerk is not None:
+        terms.append(jnp.sqrt(jx * jx + jy * jy) - limits.whole_jerk)
     return jnp.stack([term.max() for term in terms])
 
 

@@ -65,21 +65,18 @@ def measured(
         tolerance: how far a corner may stand off the road, m.
         kinds: the test for that, and the preset; see `Driving.offroad` and `Driving.metrics`.
     """
-    before, after = place
-    test, preset = kinds
+    (before, after), (test, preset) = place, kinds
     ego = Motion(*(row[0] for row in history))
     box = ego_box(scene, ego)
     seen = Seen(boxes_of(scene, users), users, others(scene, users), scene.of("obj_type"))
-    hit = hits(box, seen)
+    hit, red = hits(box, seen), red_lights(scene, frame)
     at = road(scene, ego, corners(box), tolerance, test)
     speed = jnp.hypot(ego.vx, ego.vy)
     excess = comfort.excesses(history, comfort.LIMITS[preset])
     numbers = Metrics(
         overlap=jnp.any(hit),
         offroad=at.offroad,
-        run_red_light=passes_stop_line(
-            before, after, scene.row("stop_s"), red_lights(scene, frame)
-        ),
+        run_red_light=passes_stop_line(before, after, scene.row("stop_s"), red),
         at_fault_collision=at_fault(box, speed, seen, hit, at.astride),
         log_divergence=log_divergence(scene, frame, ego),
         sdc_off_route=after.off_route,

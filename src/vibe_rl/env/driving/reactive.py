@@ -55,7 +55,10 @@ def step(scene: Scene, before: Others, ego: Motion, frame: Array, who: str) -> O
     there = others(scene, users)
     driven = Users(x, y, yaw, after.v * jnp.cos(yaw), after.v * jnp.sin(yaw), there)
     log = logged(scene, frame)
-    users = Users(*(jnp.where(mine, a, b) for a, b in zip(driven, log, strict=True)))
+    follows = mine & there  # whoever is not there yet enters by the log
+    users = Users(*(jnp.where(follows, a, b) for a, b in zip(driven, log, strict=True)))
+    entered = found(scene, seen(log))
+    after = Traffic(*(jnp.where(follows, a, b) for a, b in zip(after, entered, strict=True)))
     past = jax.tree.map(lambda x, rows: jnp.concatenate([x[None], rows[:-1]]), users, before.past)
     return Others(after, past)
 

@@ -16,7 +16,7 @@ from vibe_rl.env.driving.codes import (
     SPEED_BUMP,
     STOP_LIGHTS,
 )
-from vibe_rl.env.driving.scenario import EGO, FIRST_FRAME, NO_STOP_LINE, Scenario, dtype_of
+from vibe_rl.env.driving.scenario import EGO, NO_STOP_LINE, Scenario, dtype_of
 from vibe_rl.types import AnyArray
 
 UNIT = 1e-3
@@ -49,8 +49,7 @@ def _outside(field: str, least: int, most: int, s: Scenario) -> AnyArray:
 
 def _ego_missing(s: Scenario) -> AnyArray:
     bad = np.zeros_like(s.log_valid)
-    needed = [*range(FIRST_FRAME + 1), s.log_valid.shape[1] - 1]
-    bad[EGO, needed] = ~s.log_valid[EGO, needed]
+    bad[EGO] = ~s.log_valid[EGO]
     return bad
 
 
@@ -230,7 +229,7 @@ RULES = (
     Rule(
         "log_valid",
         _ego_missing,
-        f"cut another window, the ego has to be valid in frames 0 to {FIRST_FRAME} and in the last",
+        "cut another window, or fill the gap: the ego has to be valid in every frame",
     ),
     Rule("log_yaw", _turned, "give an angle within (-pi, pi]"),
     Rule("size", _no_size, "give length, width and height above 0"),

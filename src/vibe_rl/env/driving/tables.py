@@ -170,12 +170,19 @@ def _along(bank: Scenario, rows: dict[str, np.ndarray], at: np.ndarray) -> np.nd
 
 
 def stop_lines(bank: Scenario) -> np.ndarray:
-    """Where along the first path the lane of each light begins `[S, L]`."""
+    """Where along the first path the lane of each light begins `[S, L]`.
+
+    That is at the light's stop point, less than a metre before the first point of the lane.
+    """
     lanes = np.where(bank.path_valid[..., 0, :], bank.path_lane[..., 0, :], -1)
     same = lanes[..., None, :] == bank.light_lane[..., :, None]
     same &= bank.light_valid[..., None] & (bank.light_lane >= 0)[..., None]
     first = np.argmax(same, -1)
     s = np.take_along_axis(bank.path_s[..., 0, :], first, -1)
+    path = bank.path_xy[..., 0, :, :]
+    point, before = (np.take_along_axis(path, i[..., None], -2) for i in (first, first - 1))
+    ahead = ((bank.light_xy - point) * (point - before)).sum(-1)  # points are a metre apart
+    s = s + np.where(first > 0, np.clip(ahead, -1, 0), 0)
     return np.where(same.any(-1), s, NO_STOP_LINE)
 
 

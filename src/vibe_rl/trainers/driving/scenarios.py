@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib import import_module
 from pathlib import Path
@@ -95,19 +95,20 @@ def with_scenarios(config: TrainConfig, source: Source, keys: PipelineKeys) -> T
         config,
         env_kwargs={**config.env_kwargs, **{name: x for name, x in names.items() if x}},
         runner=replace(config.runner, eval_episodes=episodes),
-        env_schedule=schedule_of(config, source, keys, folders[0]),
+        env_schedule=schedule_of(config, source, keys, folders),
     )
 
 
 def schedule_of(
-    config: TrainConfig, source: Source, keys: PipelineKeys, folder: Path
+    config: TrainConfig, source: Source, keys: PipelineKeys, folders: Sequence[Path]
 ) -> str | None:
     """What brings other scenarios in every iteration, if not all are on the devices."""
     if not source.stream:
         return None
     steps = getattr(config.algo, "train_every", None) or config.algo.n_steps
     every = max(keys.num_episode_per_epoch * keys.scenario_length // steps, 1)
-    return f"{STREAM}{every}:{keys.seed}:{folder}"
+    split = "train" if len(folders) == 1 else "all"
+    return f"{STREAM}{every}:{keys.seed}:{split}:{folders[0]}"
 
 
 def check_source(source: Source, keys: PipelineKeys) -> None:

@@ -81,14 +81,13 @@ def has_overpass(recording: Recording) -> bool:
 
 
 def windows(recording: Recording, frames: int) -> Iterator[tuple[int, Recording]]:
-    """The first frame and the recording of each window in which the ego is there when it has to be.
+    """The first frame and the recording of each window in which the ego is there all the time.
 
     Coordinates are those of the ego's position where its episode begins.
     """
     there = recording.valid[recording.ego]
     for start in range(0, len(there) - frames + 1, STRIDE):
-        needed = [*range(start, start + FIRST_FRAME + 1), start + frames - 1]
-        if there[needed].all():
+        if there[start : start + frames].all():
             yield start, _window(recording, slice(start, start + frames))
 
 
