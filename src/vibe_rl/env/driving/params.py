@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from vibe_rl.env.driving import reward
-from vibe_rl.env.driving.generate import generate
 from vibe_rl.env.driving.scenario import Scenario, stacked
 from vibe_rl.env.driving.tables import Tables, prepare
 from vibe_rl.errors import ConfigError, unknown
@@ -91,4 +90,6 @@ def with_scenario(params: DrivingParams, index: Any) -> DrivingParams:
 @cache
 def default_params() -> DrivingParams:
     """Those of the built-in scenarios, which are generated when they are first asked for."""
+    from vibe_rl.env.driving.generate import generate  # noqa: PLC0415 - brings SciPy's trees
+
     return driving_params(stacked([scenario for _, scenario in generate(0, BUILT_IN)]))

@@ -1,5 +1,6 @@
 """Studies that workers on many machines share: each opens the study and runs trials of it."""
 
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -18,8 +19,9 @@ ATTRIBUTE = "vibe_rl"
 """The attribute of a study that describes its search."""
 PRIVATE = ("progress_bar", "plot", "checkpoint_share")
 """The runner's fields that may differ between the workers of a study."""
-ATTEMPTS = 3
-"""To open a storage: workers that create its tables at the same time disturb each other."""
+ATTEMPTS, PAUSE = 4, 0.1
+"""To open a storage, and seconds before the second, twice as many before each other: workers that
+create its tables at the same time disturb each other."""
 
 
 class SurplusError(Exception):
@@ -72,6 +74,7 @@ def _open(make: Callable[..., Any], storage: str) -> Any:
                     f"storage {storage!r} cannot be opened ({reason(error)}): give the URL of a "
                     "database, such as sqlite:///search.db, or the path of a journal."
                 ) from error
+            time.sleep(PAUSE * 2**attempt)
 
 
 def as_storage(text: str) -> Any:

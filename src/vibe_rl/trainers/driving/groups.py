@@ -65,7 +65,7 @@ SETTINGS: dict[str, tuple[str, Node, Node]] = {
     "ppo_vmax": (
         "ppo",
         {
-            **{"hidden_sizes": (256, 64, 32), "n_steps": 40, "n_minibatches": 4, "n_epochs": 4},
+            **{"hidden_sizes": (256, 64, 32), "n_steps": 1280, "n_minibatches": 4, "n_epochs": 4},
             **{"lr": 3e-4, "gamma": 0.99, "ent_coef": 0.01},
         },
         {"num_envs": 16, "simulator": {"steering": "curvature"}},
