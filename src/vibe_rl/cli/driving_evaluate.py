@@ -27,8 +27,10 @@ Flag = tyro.conf.FlagCreatePairsOff[bool]
 class Options:
     """Drives every scenario once and writes how that went: a CSV row a scenario, means as JSON."""
 
-    actor: Literal["ai", "expert", "idm", "lane", "brake", "constant", "random"] = "ai"
+    actor: Literal["ai", "expert", "idm", "lane", "cruise", "brake", "constant", "random"] = "ai"
     """Who drives: ai, the agent of --run, or a scripted player."""
+    factor: float | None = None
+    """Of lane, how fast it drives, times the speed limit; 0.7 if not given."""
     out: str
     """The folder of the results."""
     run: str | None = None
@@ -68,6 +70,7 @@ def evaluate_drivers(args: Sequence[str]) -> None:
     outcome = drive(actor, world, options.seed, options.batch_size)
     films = filmed(outcome, options.render, options.plot_failures)
     about = {"actor": options.actor, "run": options.run, "dataset": options.dataset}
+    about |= {} if options.factor is None else {"factor": options.factor}
     about |= {"split": options.split, "seed": options.seed, "noisy_init": options.noisy_init}
     results = write_results(folder, about, outcome)
     for name, part in {"all": results, **results["families"]}.items():
@@ -81,6 +84,7 @@ def wanted_of(options: Options) -> Wanted:
     """What is to be opened."""
     return Wanted(
         actor=options.actor,
+        factor=options.factor,
         run=options.run,
         best=options.best,
         dataset=options.dataset,
@@ -97,7 +101,9 @@ def check_options(options: Options) -> None:
         raise ConfigError("--actor ai is an agent: name its --run, or another --actor.")
     if options.indexes and options.limit is not None:
         raise ConfigError("--indexes and --limit both say which scenarios: give one of them.")
-    least = {"batch_size": 1, "limit": 1, "render": 0, "seed": 0}
+    if options.factor is not None and options.actor != "lane":
+        raise ConfigError(f"--factor is of --actor lane: leave it out for {options.actor}.")
+    least = {"batch_size": 1, "limit": 1, "render": 0, "seed": 0, "factor": 0}
     for name, bound in least.items():
         value = getattr(options, name)
         if value is not None and value < bound:

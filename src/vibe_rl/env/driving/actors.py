@@ -16,9 +16,9 @@ from vibe_rl.env.driving import dynamics
 from vibe_rl.env.driving.dynamics import Motion
 from vibe_rl.env.driving.reactive import ego_acceleration
 from vibe_rl.env.driving.road import nearest_lane
-from vibe_rl.env.driving.scenario import DT
+from vibe_rl.env.driving.scenario import DT, FIRST_FRAME
 from vibe_rl.env.driving.scene import Scene, logged_ego
-from vibe_rl.types import Key, PyTree
+from vibe_rl.types import Key, PyTree, description, static
 
 AIM = 5
 """Frames ahead at which the expert aims."""
@@ -122,30 +122,36 @@ class Idm(Driver):
         return driven(ego, acceleration, along_path(scene, ego, state))
 
 
+@description
 @dataclass(frozen=True)
 class Lane(Driver):
     """Follows its path at a share of the speed limit and looks at nobody."""
 
-    env: Any
-    factor: float = 0.7
+    env: Any = static()
+    factor: float | None = 0.7  # None keeps the speed with which the scene begins
 
     def next_motion(self, scene: Scene, ego: Motion, state: PyTree) -> Motion:
         """As comfortably as people do."""
-        limit = scene.row("lane_limit", nearest_lane(scene, ego))
-        acceleration = jnp.clip(limit * np.float32(self.factor) - ego.speed, -3, 2)
-        return driven(ego, acceleration, along_path(scene, ego, state))
+        if self.factor is None:
+            wanted = logged_ego(scene, FIRST_FRAME).speed
+        else:
+            limit = scene.row("lane_limit", nearest_lane(scene, ego))
+            wanted = limit * jnp.asarray(self.factor, jnp.float32)
+        return driven(ego, jnp.clip(wanted - ego.speed, -3, 2), along_path(scene, ego, state))
 
 
+@description
 @dataclass(frozen=True)
 class Brake(Driver):
     """Brakes along its path until it stands."""
 
-    env: Any
+    env: Any = static()
     braking: float = 3.0  # m/s2
 
     def next_motion(self, scene: Scene, ego: Motion, state: PyTree) -> Motion:
         """Slower."""
-        return driven(ego, jnp.float32(-self.braking), along_path(scene, ego, state))
+        braking = jnp.asarray(self.braking, jnp.float32)
+        return driven(ego, -braking, along_path(scene, ego, state))
 
 
 @dataclass(frozen=True)
@@ -166,6 +172,7 @@ def all_of(env: Any) -> dict[str, Callable[..., Array]]:
         "expert_inverse": InverseExpert(env),
         "idm": Idm(env),
         "lane": Lane(env),
+        "cruise": Lane(env, factor=None),
         "brake": Brake(env),
         "constant": Constant(env),
     }

@@ -1,6 +1,6 @@
 """Which scenarios an evaluation drives, in which environment, and who drives."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,7 @@ class Wanted:
     """What an evaluation is of."""
 
     actor: str
+    factor: float | None = None  # of an actor that has one
     run: str | None = None
     best: bool = False  # whose agent
     dataset: str | None = None
@@ -81,6 +82,7 @@ def where(wanted: Wanted, named: dict[str, str]) -> tuple[str, str]:
 def actor_of(wanted: Wanted, world: World) -> Actor:
     """Who drives; ConfigError if there is nobody of this name."""
     if wanted.actor != AGENT:
-        return actor_named(wanted.actor, world.env, world.env_params)
+        actor: Any = actor_named(wanted.actor, world.env, world.env_params)
+        return actor if wanted.factor is None else replace(actor, factor=wanted.factor)
     run, agent_state, _ = load_run(str(wanted.run), wanted.best)
     return Greedy(run.algorithm, agent_state)
