@@ -1,4 +1,4 @@
-"""What scripted drivers reach on generated scenes: whether these are neither trivial nor impossible.
+"""What scripted drivers reach on generated scenes, which are to be neither trivial nor impossible.
 
     python bench/driving_bands.py
     python bench/driving_bands.py --scenes 8 --actors expert constant

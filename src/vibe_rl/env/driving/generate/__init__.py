@@ -5,6 +5,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import islice
 
+import jax
+
 from vibe_rl.env.driving.generate.families import GENERATED
 from vibe_rl.env.driving.generate.knobs import Knobs
 from vibe_rl.env.driving.generate.making import Wanted, made
@@ -84,6 +86,11 @@ def _by_processes(
 ) -> Iterator[tuple[str, Scenario]]:
     wanted = iter(wanted)
     pieces = iter(lambda: list(islice(wanted, PIECE)), [])
-    with multiprocessing.get_context("spawn").Pool(processes) as pool:
+    with multiprocessing.get_context("spawn").Pool(processes, _stay_on_cpu) as pool:
         for piece in pool.imap(make, pieces):
             yield from piece
+
+
+def _stay_on_cpu() -> None:
+    """A process that makes scenes takes nothing of a GPU's memory."""
+    jax.config.update("jax_platforms", "cpu")

@@ -21,6 +21,10 @@ from vibe_rl.env.driving.traffic import Of, Seen, Traffic, fields_of, poses, sta
 
 LEAST = np.float32(10.0)
 """Metres that the ego drives from the first frame of an episode on."""
+BRAKING = np.float32(4.0)
+"""m/s2: who stops so from the first frame of an episode on gets less than half as far."""
+ROOM = np.float32(0.2)
+"""Metres that the ego's corners keep from where an episode would end off the road."""
 
 
 class Log(NamedTuple):
@@ -38,7 +42,7 @@ class Faults(NamedTuple):
     overlap: Any
     off_road: Any
     red_light: Any
-    short: Any  # the ego hardly moves
+    short: Any  # the ego hardly moves, or no farther than by braking
 
     def any(self) -> Any:
         """Whether it has to be drawn anew."""
@@ -91,14 +95,20 @@ def faults(scenario: Scenario, of: Of, log: Log, s: Array) -> Faults:
         overlap=hit.any(),
         off_road=_off_road(of, ego),
         red_light=_red_light(of, s),
-        short=s[-1] - s[FIRST_FRAME] < LEAST,
+        short=_short(s, log.speed[FIRST_FRAME, EGO]),
     )
+
+
+def _short(s: Array, speed: Array) -> Array:
+    """Whether a drive is no task: `s` is where it is in each frame, `speed` that at its start."""
+    driven = s[-1] - s[FIRST_FRAME]
+    return (driven < LEAST) | (driven / 2 < jnp.square(speed) / (2 * BRAKING))
 
 
 def _off_road(of: Of, ego: Boxes) -> Array:
     kind = of("map_type")
     lane = of("map_valid") & (kind[:, None] == np.array(LANES, np.int32)[None]).any(-1)
-    reach = jnp.where(lane, of("map_width") / 2 + TOLERANCE, -1)
+    reach = jnp.where(lane, of("map_width") / 2 + TOLERANCE - ROOM, -1)
     return offroad_corridor(corners(ego).reshape(-1, 2), of("map_xy"), reach)
 
 

@@ -1,0 +1,148 @@
+"""How fast driving is: random drivers in JAX, the generator, and what SAC's training waits for.
+
+    python bench/driving_env.py [--parts replay idm generator sac] [--width 64] [--seconds 20]
+
+Random driving is one program on all devices there are, scenes side by side in each; episodes that
+end begin anew. A CPU pretends to have a device for each core. Observations, rewards, and all that
+is told of steps and episodes are summed, so that no compiler leaves them out. In `replay` others
+follow their logs, in `idm` they react. The generator is timed once its processes have begun. Of
+SAC's training, compilation apart, it is said which share of the time the host and the data take.
+"""
+
+import argparse
+import json
+import os
+import tempfile
+import time
+
+if __name__ == "__main__":
+    os.environ.setdefault(
+        "XLA_FLAGS",
+        f"--xla_force_host_platform_device_count={os.cpu_count()} "
+        "--xla_cpu_multi_thread_eigen=false",
+    )
+
+from functools import partial
+from itertools import islice
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from driving_sets import cores, folder_of, machine
+from jax.sharding import Mesh, PartitionSpec
+
+from vibe_rl import make
+from vibe_rl.env import AutoResetWrapper
+from vibe_rl.env.driving.generate import PIECE, generate
+from vibe_rl.spaces import random_action
+from vibe_rl.system.programs import enable_compilation_cache
+from vibe_rl.trainers.driving.composing import compose
+from vibe_rl.trainers.driving.training import train_tree
+
+STEPS = 80  # in a compiled call
+TRAFFIC = ("replay", "idm")
+
+
+def program(env, n_devices):
+    """A compiled call of `STEPS` steps of all scenes."""
+
+    def step(carry, key, params):
+        obs, state, seen = carry
+        act_key, step_key = jax.random.split(key)
+        draw = jax.vmap(lambda key: random_action(env.action_space(params), obs[0], key))
+        actions = draw(jax.random.split(act_key, len(obs)))
+        keys = jax.random.split(step_key, len(obs))
+        after = jax.vmap(env.step, in_axes=(0, 0, 0, None))(keys, state, actions, params)
+        told = jax.tree.leaves((after.reward, after.info))
+        seen = seen + after.obs.sum(1) + sum(jnp.asarray(x, jnp.float32) for x in told)
+        return (after.obs, after.state, seen), None
+
+    def steps(key, obs, state, params):
+        carry = obs, state, jnp.zeros(len(obs))
+        keys = jax.random.split(key[0], STEPS)
+        return jax.lax.scan(lambda c, k: step(c, k, params), carry, keys)[0]
+
+    mesh = Mesh(np.array(jax.devices()[:n_devices]), ("scenes",))
+    scenes, whole = PartitionSpec("scenes"), PartitionSpec()
+    how = {"in_specs": (scenes, scenes, scenes, whole), "out_specs": scenes, "check_vma": False}
+    return jax.jit(jax.shard_map(steps, mesh=mesh, **how))
+
+
+def random_driving(traffic, width, seconds, folder):
+    """Steps per second of `width` scenes, after compilation."""
+    env, params = make("Driving-v0", scenarios=folder, traffic=traffic)
+    env, n = AutoResetWrapper(env), jax.device_count()
+    mesh = Mesh(np.array(jax.devices()), ("scenes",))
+    params = jax.device_put(params, jax.NamedSharding(mesh, PartitionSpec()))
+    reset = jax.jit(jax.vmap(env.reset, in_axes=(0, None)))
+    obs, state = reset(jax.random.split(jax.random.key(0), width), params)
+    keys = iter(jax.random.split(jax.random.key(1), (100_000, n)))
+    begin = time.perf_counter()
+    run = program(env, n).lower(next(keys), obs, state, params).compile()
+    compile_seconds = time.perf_counter() - begin
+    obs, state, seen = run(next(keys), obs, state, params)
+    jax.block_until_ready(seen)
+    calls, begin = 0, time.perf_counter()
+    while time.perf_counter() - begin < seconds:
+        obs, state, seen = run(next(keys), obs, state, params)
+        jax.block_until_ready(seen)
+        calls += 1
+    rate = calls * STEPS * width / (time.perf_counter() - begin)
+    about = {"traffic": traffic, "width": width, "devices": n}
+    return {**about, "steps_per_second": round(rate), "compile": round(compile_seconds, 1)}
+
+
+def generator(count):
+    """Scenes per second of a process for each core, without the start of these."""
+    processes, begin = cores(), time.perf_counter()
+    scenes = generate(seed=7, count=count + PIECE * processes, processes=processes)
+    list(islice(scenes, PIECE * processes))
+    started = time.perf_counter()
+    rate = len(list(scenes)) / (time.perf_counter() - started)
+    start = round(started - begin, 1)
+    return {"processes": processes, "scenes_per_second": round(rate, 1), "start": start}
+
+
+def training(folder, words):
+    """Shares of the seconds of a training by SAC, compilation and evaluations apart."""
+    with tempfile.TemporaryDirectory() as runs:
+        words = ["logger=none", "runner.plot=false", "num_scenario_per_eval=0", *words]
+        tree = compose([f"path_dataset={folder}", f"name_exp={runs}", "save_freq=0", *words])
+        result = train_tree(tree)[1]
+    parts = {name: result.seconds[name] for name in ("chunks", "host", "save", "data")}
+    whole = sum(parts.values())
+    shares = {name: round(spent / whole, 4) for name, spent in parts.items()}
+    about = {"env_steps": result.step, "steps_per_second": round(result.step / whole)}
+    return {**about, "compile": round(result.seconds["compile"], 1), "shares": shares}
+
+
+def parse():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parts = [*TRAFFIC, "generator", "sac"]
+    parser.add_argument("--parts", nargs="+", choices=parts, default=parts)
+    parser.add_argument("--width", type=int, default=64)
+    parser.add_argument("--seconds", type=float, default=20.0)
+    parser.add_argument("--scenes", type=int, default=64, help="of each family")
+    parser.add_argument("--generated", type=int, default=512, help="scenes that are timed")
+    parser.add_argument(
+        "--set", nargs="*", default=["total_timesteps=500000"], help="of SAC's tree"
+    )
+    parser.add_argument("--scenarios", help="where scenes are kept; the user's cache if not given")
+    return parser.parse_args()
+
+
+def main():
+    options = parse()
+    enable_compilation_cache()
+    folder = folder_of("validation", options.scenes, options.scenarios)
+    size = options.width, options.seconds, folder
+    how = {name: partial(random_driving, name, *size) for name in TRAFFIC}
+    how["generator"] = partial(generator, options.generated)
+    how["sac"] = partial(training, folder, options.set)
+    print(json.dumps(machine()), flush=True)
+    for name in options.parts:
+        print(json.dumps({"part": name, **how[name]()}), flush=True)
+
+
+if __name__ == "__main__":
+    main()
