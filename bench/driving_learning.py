@@ -73,7 +73,8 @@ def tree_of(options, seed, runs):
     words = [*words, f"seed={seed}", "logger=none", "runner.plot=false"]
     words += [f"path_dataset={options.folders['train']}", f"name_exp={runs}"]
     words += [f"path_dataset_eval={options.folders['validation']}", "save_freq=0"]
-    words += [f"total_timesteps={int(options.steps or steps)}", "runner.checkpoint_replay=false"]
+    words += [f"total_timesteps={int(options.steps or steps)}"]
+    words += ["runner.checkpoint_replay=false"] * ("algorithm=ppo" not in words)
     often = plan_of(compose([*words, *options.set])).keys.iteration_steps()
     every = max(round(EVERY / often), 1)
     return compose([*words, "log_freq=1", f"eval_freq={every}", *options.set])
