@@ -16,7 +16,7 @@ from vibe_rl.env.driving.io.importing import importer
 from vibe_rl.env.driving.scenario import FIRST_FRAME, Dims
 from vibe_rl.errors import ConfigError, Typed, shown, unknown
 from vibe_rl.system.notices import say_once
-from vibe_rl.system.processes import run_on_first
+from vibe_rl.system.processes import greatest, run_on_first
 from vibe_rl.trainers.driving.keys import PipelineKeys
 from vibe_rl.types import number
 
@@ -134,17 +134,33 @@ def paths_of(source: Source, keys: PipelineKeys) -> list[str | None]:
     return [path for path in given if path is not None]
 
 
+def are_to_be_made(source: Source, keys: PipelineKeys) -> bool:
+    """Whether any set of scenarios is still to be generated or imported.
+
+    Raises:
+        ConfigError: it cannot be.
+    """
+    check_source(source, keys)
+    places = [place_of(source, path) for path in paths_of(source, keys)]
+    return bool(greatest(any(about and not folder.exists() for folder, about in places)))
+
+
 def folder_of(source: Source, path: str | None) -> Path:
     """The folder of a set of scenarios, which is written first if it has to be."""
-    if not isinstance(source, (Procedural, ScenarioNet)):
-        return Path(str(path)).absolute()
-    about = {"source": type(source).__name__.lower(), "path": path, **asdict(source)}
-    del about["stream"]  # which is how they are used
-    folder = Path(about.pop("folder")).absolute() / folder_name(about)
-    if not folder.exists():
+    folder, about = place_of(source, path)
+    if about and not folder.exists():
         say_once(f"{shown(folder)} is being written; later runs read it.")
         run_on_first(lambda: write_scenarios(folder, scenarios_of(source, path), generator=about))
     return folder
+
+
+def place_of(source: Source, path: str | None) -> tuple[Path, dict[str, Any]]:
+    """The folder of a set of scenarios, and the settings that make one, if any do."""
+    if not isinstance(source, (Procedural, ScenarioNet)):
+        return Path(str(path)).absolute(), {}
+    about = {"source": type(source).__name__.lower(), "path": path, **asdict(source)}
+    del about["stream"]  # which is how they are used
+    return Path(about.pop("folder")).absolute() / folder_name(about), about
 
 
 def folder_name(about: dict[str, Any]) -> str:
