@@ -14,7 +14,9 @@ from vibe_rl.cli import main
 from vibe_rl.configs.env_schedules import scheduled
 from vibe_rl.env import make
 from vibe_rl.env.driving.banks import ScenarioDriving, preset_and_weights
+from vibe_rl.env.driving.generate import GENERATED
 from vibe_rl.env.driving.io import SplitRule, write_scenarios
+from vibe_rl.env.driving.knobs import Knobs
 from vibe_rl.env.params import entries_of
 from vibe_rl.errors import ConfigError
 from vibe_rl.experiment.build import build
@@ -23,7 +25,7 @@ from vibe_rl.trainers.driving.composing import compose
 from vibe_rl.trainers.driving.environment import ENV_ID
 from vibe_rl.trainers.driving.evaluating import drive, film
 from vibe_rl.trainers.driving.plans import plan_of
-from vibe_rl.trainers.driving.scenarios import with_scenarios
+from vibe_rl.trainers.driving.scenarios import place_of, scenarios_of, with_scenarios
 from vibe_rl.trainers.driving.worlds import Wanted, open_world
 
 
@@ -228,6 +230,19 @@ def test_the_folder_of_generated_scenarios_belongs_to_their_settings(tmp_path, m
     assert len(calls) == 1
     other = with_scenarios(made.config, replace(made.source, seed=1), made.keys)
     assert other.env_kwargs["scenarios"] != first.env_kwargs["scenarios"]
+
+
+def test_knobs_of_the_generator_make_other_scenarios_and_processes_do_not(monkeypatch):
+    asked = []
+    monkeypatch.setattr("vibe_rl.env.driving.generate.generate", lambda *args: asked.append(args))
+    words = ["scenarios.count=9", "scenarios.pedestrian_rate=0.5", "scenarios.processes=2"]
+    source = plan(*words).source
+    scenarios_of(source, None)
+    assert asked == [(0, 9, GENERATED, Knobs(pedestrian_rate=0.5), 2)]
+    places = [place_of(plan(*words[:n]).source, None)[0] for n in (1, 2, 3)]
+    assert places[0] != places[1] == places[2]
+    with pytest.raises(ConfigError, match=r"scenarios\.yellow 9\.0: give a number from 1 to 6"):
+        plan("scenarios.yellow=9")
 
 
 def test_a_stream_brings_other_scenarios_in_every_iteration(folder):

@@ -13,6 +13,7 @@ from vibe_rl.configs.train_config import TrainConfig
 from vibe_rl.env.driving.codes import FAMILIES
 from vibe_rl.env.driving.io import Manifest, read_manifest, write_scenarios
 from vibe_rl.env.driving.io.importing import importer
+from vibe_rl.env.driving.knobs import Knobs, knobs_of
 from vibe_rl.env.driving.scenario import FIRST_FRAME, Dims
 from vibe_rl.errors import ConfigError, Typed, shown, unknown
 from vibe_rl.system.notices import say_once
@@ -22,7 +23,7 @@ from vibe_rl.types import number
 
 
 @dataclass(frozen=True)
-class Procedural(Typed):
+class Procedural(Knobs):
     """Scenarios that are generated once and kept in a folder."""
 
     section = "scenarios."
@@ -35,6 +36,8 @@ class Procedural(Typed):
     """Of the generator."""
     families: tuple[str, ...] = FAMILIES[:-1]
     """Kinds of scene."""
+    processes: int = number(1, least=1)
+    """That generate at the same time; the scenes are the same."""
     folder: str = "scenarios"
     """Where sets are kept, each in a folder of its own."""
 
@@ -159,7 +162,8 @@ def place_of(source: Source, path: str | None) -> tuple[Path, dict[str, Any]]:
     if not isinstance(source, (Procedural, ScenarioNet)):
         return Path(str(path)).absolute(), {}
     about = {"source": type(source).__name__.lower(), "path": path, **asdict(source)}
-    del about["stream"]  # which is how they are used
+    for name in ("stream", "processes"):  # which make no others
+        about.pop(name, None)
     return Path(about.pop("folder")).absolute() / folder_name(about), about
 
 
@@ -173,7 +177,8 @@ def scenarios_of(source: Source, path: str | None) -> Iterable[Any]:
     """The scenarios of a source, one after another; imported ones after their groups."""
     if isinstance(source, Procedural):
         generate = import_module("vibe_rl.env.driving.generate").generate
-        return generate(seed=source.seed, count=source.count, families=source.families)
+        which = source.seed, source.count, source.families
+        return generate(*which, knobs_of(source), source.processes)
     kind = next(name for name, cls in SOURCES.items() if type(source) is cls)
     return importer(kind)(str(path), Dims())
 

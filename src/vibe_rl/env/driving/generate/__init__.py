@@ -5,9 +5,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import islice
 
+import jax
+
 from vibe_rl.env.driving.generate.families import GENERATED
-from vibe_rl.env.driving.generate.knobs import Knobs
 from vibe_rl.env.driving.generate.making import Wanted, made
+from vibe_rl.env.driving.knobs import Knobs
 from vibe_rl.env.driving.scenario import Dims, Scenario
 from vibe_rl.errors import ConfigError, unknown
 
@@ -28,14 +30,14 @@ def generate(
     """Scenes in a fixed order, each with its group, `family/seed/index`.
 
     A scene is the same for its seed, family, index and knobs, whatever the count, the families and
-    the number of processes are; on another kind of machine up to rounding.
+    the number of processes are; on another kind of machine or device up to rounding.
 
     Args:
         seed: 0 or more.
         count: how many.
         families: names among `GENERATED`, mixed by the shares of the knobs.
         knobs: how hard the scenes are.
-        processes: that work at the same time; with 1, this one.
+        processes: that work at the same time, on CPUs; with 1, this one.
         dims: slots, at least those of the default.
 
     Raises:
@@ -84,6 +86,11 @@ def _by_processes(
 ) -> Iterator[tuple[str, Scenario]]:
     wanted = iter(wanted)
     pieces = iter(lambda: list(islice(wanted, PIECE)), [])
-    with multiprocessing.get_context("spawn").Pool(processes) as pool:
+    with multiprocessing.get_context("spawn").Pool(processes, _without_gpu) as pool:
         for piece in pool.imap(make, pieces):
             yield from piece
+
+
+def _without_gpu() -> None:
+    """Leaves a GPU's memory to the process that asked."""
+    jax.config.update("jax_platforms", "cpu")
