@@ -51,6 +51,8 @@ class Options:
     """Begins each drive with a second of a random action, instead of the log."""
     render: int = 0
     """Films the first so many scenarios, as GIFs and, where ffmpeg is, MP4s."""
+    pov: Flag = False
+    """Films in the frame of the vehicle: what is ahead of it is above."""
     plot_failures: Flag = False
     """Films those without success."""
     overwrite: Flag = False
@@ -73,7 +75,7 @@ def evaluate_drivers(args: Sequence[str]) -> None:
     for name, part in {"all": results, **results["families"]}.items():
         print(f"{name} | {part['scenarios']} scenarios | " + " | ".join(figure_lines(part, TOLD)))
     print(f"Results | {told(folder)}")
-    for path in write_films(films, actor, world, folder / "video", options.seed):
+    for path in write_films(films, actor, world, folder / "video", options.seed, options.pov):
         print(f"Film | {shown(path)}")
 
 
@@ -105,17 +107,17 @@ def check_options(options: Options) -> None:
 
 
 def write_films(
-    indexes: Sequence[int], actor: Any, world: World, folder: Path, seed: int
+    indexes: Sequence[int], actor: Any, world: World, folder: Path, seed: int, pov: bool
 ) -> Iterator[Path]:
     """Writes a film of each of these scenarios, and gives their paths."""
     if indexes:
         folder.mkdir(parents=True, exist_ok=True)
     for index in indexes:
         path = folder / f"eval_{world.uids[index]}.gif"
-        write_gif(film(actor, world, seed, index), path, FPS)
+        write_gif(film(actor, world, seed, index, pov), path, FPS)
         yield path
         if shutil.which("ffmpeg"):
             from vibe_rl.watching.films import write_mp4  # noqa: PLC0415 - few films are made
 
-            write_mp4(film(actor, world, seed, index), path.with_suffix(".mp4"), FPS)
+            write_mp4(film(actor, world, seed, index, pov), path.with_suffix(".mp4"), FPS)
             yield path.with_suffix(".mp4")

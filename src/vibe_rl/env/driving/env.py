@@ -18,7 +18,7 @@ from vibe_rl.env.base import Step
 from vibe_rl.env.driving import actors, dynamics, observe, reactive, reward, sensing
 from vibe_rl.env.driving.aggregate import Totals, added, episode_metrics, none_yet
 from vibe_rl.env.driving.comfort import FRAMES
-from vibe_rl.env.driving.drawing import picture
+from vibe_rl.env.driving.drawing import ahead_upwards, picture
 from vibe_rl.env.driving.dynamics import Motion
 from vibe_rl.env.driving.metrics import Metrics, measured
 from vibe_rl.env.driving.noise import noisy_history
@@ -102,12 +102,15 @@ class Driving:
         """Scripted drivers; see `actors`."""
         return actors.all_of(self)
 
-    def draw(self, state: DrivingState, params: DrivingParams) -> UInt8[np.ndarray, "h w 3"]:
-        """The scenario from above, around the ego; see `drawing`."""
+    def draw(
+        self, state: DrivingState, params: DrivingParams, pov: bool = False
+    ) -> UInt8[np.ndarray, "h w 3"]:
+        """The scenario from above, around the ego, or in its own frame; see `drawing`."""
         scene = Scene(params.scenarios, params.tables, state.scenario)
         users = jax.tree.map(np.asarray, self.users(scene, state))
         scenario = chosen(jax.tree.map(np.asarray, params.scenarios), int(state.scenario))
-        return picture(scenario, int(state.frame), latest(state.history), users)
+        seen = scenario, latest(state.history), users
+        return picture(*(ahead_upwards(*seen) if pov else seen), int(state.frame), pov)
 
     def reset(self, key: Key, params: DrivingParams) -> tuple[Array, DrivingState]:
         """A scenario's eleventh frame: any scenario's, or the one that is pinned."""
@@ -128,7 +131,7 @@ class Driving:
 
         No key, for an observation may be asked for twice.
         """
-        return jax.random.bits(*key, (), jnp.uint32) if self.observation.by_chance else ()
+        return jax.random.bits(key[0], (), jnp.uint32) if self.observation.by_chance else ()
 
     def begin(self, scene: Scene, history: Motion) -> DrivingState:
         """The state at the eleventh frame of the log, after a past of the ego."""

@@ -1,22 +1,25 @@
 """Whoever drives, on scenarios one by one: figures of each, and films."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
+from typing_extensions import override
 
 from vibe_rl.env.base import Environment, Step
 from vibe_rl.env.drawing import draw
 from vibe_rl.env.params import take_entries
+from vibe_rl.env.wrappers import Wrapper
 from vibe_rl.errors import ConfigError
 from vibe_rl.ops import prng
 from vibe_rl.runner.actors import Actor, as_tree, choose_action, evaluate_actor
 from vibe_rl.runner.evaluator import EvalMetrics, Running, one_step
 from vibe_rl.runner.recording import Frame, jit_begin, with_layers
 from vibe_rl.trainers.driving.results import ENDED_BY, Figures, Outcome, ended_by
-from vibe_rl.types import Key, PyTree
+from vibe_rl.types import AnyArray, Key, PyTree
 
 MAX_STEPS = 10_000
 """Of an episode, which ends with its scenario long before."""
@@ -76,7 +79,16 @@ def episode_key(world: World, seed: int, index: int) -> Key:
     return jax.random.split(prng.key(seed), len(world.uids))[index]
 
 
-def film(actor: Actor, world: World, seed: int, index: int) -> Iterator[Frame]:
+@dataclass(frozen=True)
+class FromEgo(Wrapper):
+    """An environment of driving whose pictures are in the ego's frame: ahead is above."""
+
+    @override
+    def draw(self, state: PyTree, params: PyTree) -> AnyArray:
+        return self.env.draw(state, params, pov=True)  # type: ignore[attr-defined]
+
+
+def film(actor: Actor, world: World, seed: int, index: int, pov: bool = False) -> Iterator[Frame]:
     """Pictures of the episode that `drive` plays of a scenario, drawn when they are asked for.
 
     Args:
@@ -84,14 +96,16 @@ def film(actor: Actor, world: World, seed: int, index: int) -> Iterator[Frame]:
         world: see `World`.
         seed: as of `drive`.
         index: of the scenario in the world.
+        pov: whether the pictures are in the ego's frame.
     """
     env = with_layers(world.env)
+    drawn = with_layers(FromEgo(world.env)) if pov else env
     env_params = take_entries(env, world.env_params, index)
     running = jit_begin(env, env_params, episode_key(world, seed, index))
-    yield draw(env, running.state, env_params)
+    yield draw(drawn, running.state, env_params)
     while not running.episodes.finished and running.episodes.length < MAX_STEPS:
         running, _ = jit_drive(as_tree(actor), env, env_params, running)
-        yield draw(env, running.state, env_params)
+        yield draw(drawn, running.state, env_params)
 
 
 @partial(jax.jit, static_argnames="env")
