@@ -69,8 +69,9 @@ def test_encoders_of_tokens_fit_the_settings_of_the_algorithms(folder):
     assert (config.encoder, config.n_heads, config.normalize_obs) == ("lq", 4, False)
 
 
-def test_settings_of_v_max_steer_by_curvature():
+def test_settings_of_v_max_steer_by_curvature_and_clone_with_tanh():
     assert make(ENV_ID, **plan("algorithm=sac_vmax").config.env_kwargs)[0].steering == "curvature"
+    assert plan("algorithm=bc_vmax").config.algo.activation == "tanh"
 
 
 @pytest.mark.parametrize(
@@ -176,6 +177,11 @@ def reordered(folder, results):
             Wanted(actor="random", dataset=str(folder), split="all", indexes=ORDER)
         )
         return actor, world, drive(actor, world, lanes=6)
+
+
+def test_without_a_run_one_drives_as_runs_do_at_first(reordered):
+    _, world, _ = reordered
+    assert world.env.steering == make(ENV_ID, **plan().config.env_kwargs)[0].steering == "lateral"
 
 
 def test_scenarios_can_be_named_by_their_numbers(reordered, results):

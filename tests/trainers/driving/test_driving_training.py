@@ -72,11 +72,11 @@ def tags(run: RunDir) -> dict[str, list[float]]:
 
 def test_a_run_is_called_after_algorithm_observation_encoder_time_and_seed(run):
     parts = run.root.name.rsplit("_", 3)
-    assert parts[0] == "SAC_VEC_SMALL_MLP"
+    assert parts[0] == "SAC_VEC_SMALL"
     assert datetime.strptime("_".join(parts[1:3]), "%Y-%m-%d_%H-%M-%S")
     assert parts[3] == "s0"
-    plan = plan_of(compose(["network/encoder=auto", "observation=gt", "algorithm=ppo", "seed=3"]))
-    assert run_name(plan, datetime(2026, 1, 2, 3, 4, 5)) == "PPO_GT_AUTO_2026-01-02_03-04-05_s3"
+    plan = plan_of(compose(["network/encoder=mlp", "observation=vec", "algorithm=ppo", "seed=3"]))
+    assert run_name(plan, datetime(2026, 1, 2, 3, 4, 5)) == "PPO_VEC_MLP_2026-01-02_03-04-05_s3"
     assert run_name(plan_of(compose(["name_run=mine"]))) == "mine"
 
 
@@ -106,6 +106,9 @@ def test_tensorboard_has_v_maxs_names_and_the_log_has_ours(run):
         "actor_loss": "train/policy_loss",
         "critic_loss": "train/value_loss",
         "alpha": "train/alpha",
+        "entropy": "train/entropy",
+        "q_mean": "train/q_mean",
+        "actor_grad_norm": "train/grad_norm",
         "gradient_steps": "train/rl_gradient_steps",
         "step": "train/env_steps",
         "steps_per_second": "runtime/sps",
