@@ -22,6 +22,8 @@ from vibe_rl.run_dir.plain import plain
 
 CURVE = "reward_curve.png"
 """The artifact that shows what was learned."""
+EPISODES = "evaluation_episodes.csv"
+"""The artifact with a row for each episode of the last evaluation, where there is one."""
 _FOLDERS = ("checkpoints", "logs", "videos", "artifacts")
 _STEP = re.compile(r"step_\d+")
 

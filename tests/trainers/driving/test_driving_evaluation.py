@@ -4,6 +4,7 @@ import csv
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from vibe_rl.cli import main
 from vibe_rl.configs.env_schedules import scheduled
 from vibe_rl.env import make
 from vibe_rl.env.driving.banks import ScenarioDriving, preset_and_weights
+from vibe_rl.env.driving.codes import FAMILIES
 from vibe_rl.env.driving.generate import GENERATED
 from vibe_rl.env.driving.io import SplitRule, write_scenarios
 from vibe_rl.env.driving.knobs import Knobs
@@ -23,8 +25,9 @@ from vibe_rl.experiment.build import build
 from vibe_rl.runner.env_params import EnvParamsSchedule
 from vibe_rl.trainers.driving.composing import compose
 from vibe_rl.trainers.driving.environment import ENV_ID
-from vibe_rl.trainers.driving.evaluating import drive, film
+from vibe_rl.trainers.driving.evaluating import drive, film, last_outcome
 from vibe_rl.trainers.driving.plans import plan_of
+from vibe_rl.trainers.driving.results import episodes_text
 from vibe_rl.trainers.driving.scenarios import place_of, scenarios_of, with_scenarios
 from vibe_rl.trainers.driving.worlds import Wanted, open_world
 
@@ -166,6 +169,7 @@ def test_the_results_are_means_of_the_rows(results):
     assert sum(found["ended_by"].values()) == len(rows) == found["scenarios"]
 
 
+ENDINGS = ("overlap", "offroad", "red_light", "time")
 ORDER = (3, 7, 1, 2, 5, 9, 0, 4, 6, 8, 10, 11)
 
 
@@ -190,6 +194,20 @@ def test_scenarios_can_be_named_by_their_numbers(reordered, results):
     assert tuple(outcome.numbers) == ORDER
     assert outcome.uids == [rows[i]["uid"] for i in ORDER]
     assert outcome.families == [rows[i]["family"] for i in ORDER]
+
+
+def test_what_a_run_keeps_of_its_last_evaluation_is_what_an_evaluation_writes(reordered):
+    _, world, outcome = reordered
+    labels = [FAMILIES.index(name) for name in outcome.families]
+    told = {**outcome.figures, "scenario": np.asarray(ORDER, np.float32), "family": labels}
+    told |= {f"ended_by_{name}": np.equal(outcome.ended_by, name) for name in ENDINGS}
+    own = {name: told.pop(name) for name in ("progress", "return", "length")}
+    scores = SimpleNamespace(
+        episode_metrics=told, episode_returns=own["return"], episode_lengths=own["length"]
+    )
+    kept = last_outcome(world.env_params, scores)
+    assert episodes_text(kept) == episodes_text(outcome)
+    assert last_outcome(world.env_params, None) is None
 
 
 def test_who_or_what_is_not_there_is_refused_before_anything_is_driven(folder, results, capsys):

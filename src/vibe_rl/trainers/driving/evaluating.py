@@ -11,6 +11,8 @@ from typing_extensions import override
 
 from vibe_rl.env.base import Environment, Step
 from vibe_rl.env.drawing import draw
+from vibe_rl.env.driving.codes import FAMILIES
+from vibe_rl.env.driving.params import DrivingParams
 from vibe_rl.env.params import take_entries
 from vibe_rl.env.wrappers import Wrapper
 from vibe_rl.errors import ConfigError
@@ -57,10 +59,31 @@ def drive(actor: Actor, world: World, seed: int = 0, lanes: int = 64) -> Outcome
         rng=prng.key(seed),
         lanes=min(lanes, len(world.uids)),
     )
+    return outcome_of(scores, (world.numbers, world.uids, world.families))
+
+
+def outcome_of(
+    scores: EvalMetrics, which: tuple[Sequence[int], Sequence[str], Sequence[str]]
+) -> Outcome:
+    """How the scenarios of an evaluation went; `which` are their numbers, uids and families."""
     figures = figures_of(scores)
-    endings = ended_by(figures, len(world.uids))
+    endings = ended_by(figures, len(which[0]))
     kept = {n: x for n, x in figures.items() if n not in LABELS and not n.startswith(ENDED_BY)}
-    return Outcome(world.numbers, world.uids, world.families, kept, endings)
+    return Outcome(*which, kept, endings)
+
+
+def last_outcome(env_params: PyTree, scores: EvalMetrics | None) -> Outcome | None:
+    """How the last evaluation of a run went; None if there was none, or not of driving.
+
+    Args:
+        env_params: with which it was evaluated.
+        scores: of its episodes.
+    """
+    if scores is None or not isinstance(env_params, DrivingParams):
+        return None
+    numbers, kinds = (np.asarray(scores.episode_metrics[name], int) for name in LABELS)
+    uids = np.asarray(env_params.scenarios.scenario_uid)[numbers].astype(str).tolist()
+    return outcome_of(scores, (numbers.tolist(), uids, [FAMILIES[kind] for kind in kinds]))
 
 
 def figures_of(scores: EvalMetrics) -> Figures:

@@ -12,10 +12,10 @@ import numpy as np
 
 from vibe_rl.analysis.aggregate import bootstrap_interval
 from vibe_rl.errors import ConfigError, shown
+from vibe_rl.run_dir.directory import EPISODES
 from vibe_rl.run_dir.files import write_atomically
 from vibe_rl.run_dir.plain import plain
 
-EPISODES = "evaluation_episodes.csv"
 RESULTS = "evaluation_results.json"
 TEXT = "evaluation_results.txt"
 ENDED_BY = "ended_by_"

@@ -13,7 +13,7 @@ from vibe_rl.env.traced import trace
 from vibe_rl.errors import ConfigError
 from vibe_rl.experiment.config_files import new_run_dir, write_run_files
 from vibe_rl.extras import require
-from vibe_rl.run_dir.directory import RunDir
+from vibe_rl.run_dir.directory import EPISODES, RunDir
 from vibe_rl.run_dir.files import first_free, numbered_names, write_atomically
 from vibe_rl.run_dir.group import AnyPath, check_single
 from vibe_rl.runner.eval_metrics import EvalMetric
@@ -26,10 +26,12 @@ from vibe_rl.tracking.base import Tracker
 from vibe_rl.tracking.settings import TrackingSettings, Translated, read_settings, write_settings
 from vibe_rl.trainers.driving.checks import check_before_scenarios, run_of
 from vibe_rl.trainers.driving.composing import NEEDS, Composition
+from vibe_rl.trainers.driving.evaluating import last_outcome
 from vibe_rl.trainers.driving.keys import AUTO
 from vibe_rl.trainers.driving.lines import IterationLines
 from vibe_rl.trainers.driving.names import base_of, newest_run, run_name, tracking_settings
 from vibe_rl.trainers.driving.plans import Plan, plan_of
+from vibe_rl.trainers.driving.results import episodes_text
 from vibe_rl.trainers.driving.scenarios import are_to_be_made, with_scenarios
 
 FOLDER = ".hydra"
@@ -106,7 +108,16 @@ def trained(session: Session, run_dir: RunDir, pieces: Pieces) -> tuple[RunDir, 
         run_on_first(partial(write_tree, run_dir, pieces.tree))
     lines = console(pieces.tree, read_settings(run_dir))
     result = session.train(pieces.callback, [lines])
+    run_on_first(partial(write_last_episodes, run_dir, pieces.run, result))
     return unless_interrupted((run_dir, result), session.signal)
+
+
+def write_last_episodes(run_dir: RunDir, run: Run, result: FitResult) -> None:
+    """Keeps a row for each held-out scenario of the last evaluation, for reports."""
+    outcome = last_outcome(run.eval_params, result.evaluation)
+    if outcome is not None:
+        with write_atomically(run_dir.artifacts / EPISODES) as file:
+            file.write(episodes_text(outcome).encode())
 
 
 def console(tree: Composition, told: TrackingSettings) -> Tracker:
