@@ -27,9 +27,9 @@ from vibe_rl.trainers.driving.composing import compose
 from vibe_rl.trainers.driving.environment import ENV_ID
 from vibe_rl.trainers.driving.evaluating import drive, film, last_outcome
 from vibe_rl.trainers.driving.plans import plan_of
-from vibe_rl.trainers.driving.results import episodes_text
+from vibe_rl.trainers.driving.results import Outcome, episodes_text
 from vibe_rl.trainers.driving.scenarios import place_of, scenarios_of, with_scenarios
-from vibe_rl.trainers.driving.worlds import Wanted, open_world
+from vibe_rl.trainers.driving.worlds import Wanted, open_worlds
 
 
 @pytest.fixture(scope="module")
@@ -177,9 +177,8 @@ ORDER = (3, 7, 1, 2, 5, 9, 0, 4, 6, 8, 10, 11)
 def reordered(folder, results):
     """All scenarios in another order, by a random driver; the program is that of `results`."""
     with as_users_do():
-        actor, world = open_world(
-            Wanted(actor="random", dataset=str(folder), split="all", indexes=ORDER)
-        )
+        wanted = Wanted(dataset=str(folder), split="all", indexes=ORDER)
+        (actor,), world = open_worlds(wanted, ["random"])
         return actor, world, drive(actor, world, lanes=6)
 
 
@@ -221,11 +220,48 @@ def test_who_or_what_is_not_there_is_refused_before_anything_is_driven(folder, r
             "--indexes and --limit"
         ),
         ("--actor", "random", *dataset, "--limit", "0", "--out", "new"): "--limit 0: give at least",
+        (
+            "--actor",
+            "expert,idn",
+            *dataset,
+            "--out",
+            "new",
+        ): "unknown --actor 'idn': did you mean idm",
+        ("--actor", "idm,idm", *dataset, "--out", "new"): "name each driver once",
     }.items():
         with pytest.raises(SystemExit):
             main(["driving", "evaluate", *words])
         assert said in capsys.readouterr().err, words
     assert not Path("new").exists()
+
+
+def test_several_drivers_have_a_folder_each_and_one_table(folder, tmp_path, monkeypatch, results):
+    """The drives themselves are those of the random driver."""
+    driven = []
+
+    def drive_once(actor, world, seed, lanes):
+        driven.append(type(actor).__name__)
+        worse = np.float32(len(driven) > 1)
+        figures = {"success": np.ones(12, np.float32) - worse}
+        return Outcome(world.numbers, world.uids, world.families, figures, ["time"] * 12)
+
+    monkeypatch.setattr("vibe_rl.cli.driving_evaluate.drive", drive_once)
+    words = ["--actor", "expert,random", "--dataset", str(folder), "--split", "all"]
+    main(["driving", "evaluate", *words, "--out", str(tmp_path / "both")])
+    assert len(set(driven)) == 2
+    both = tmp_path / "both"
+    for name in ("expert", "random"):
+        assert json.loads((both / name / "evaluation_results.json").read_text())["actor"] == name
+    rows = list(csv.DictReader((both / "evaluation_actors.csv").read_text().splitlines()))
+    found = {(row["actor"], row["family"]): float(row["success"]) for row in rows}
+    families = ("all", "highway", "merge")
+    assert found == {
+        (name, family): success
+        for name, success in (("expert", 1.0), ("random", 0.0))
+        for family in families
+    }
+    with pytest.raises(SystemExit):
+        main(["driving", "evaluate", *words, "--out", str(both)])
 
 
 def test_a_film_shows_the_drive_that_was_evaluated(reordered, monkeypatch):

@@ -1,5 +1,6 @@
 """Which scenarios an evaluation drives, in which environment, and who drives."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,7 +28,6 @@ NAMES = ("scenarios", "held_out_scenarios", "limit", "held_out_limit")
 class Wanted:
     """What an evaluation is of."""
 
-    actor: str
     run: str | None = None
     best: bool = False  # whose agent
     dataset: str | None = None
@@ -37,12 +37,18 @@ class Wanted:
     noisy_init: bool = False
 
 
-def open_world(wanted: Wanted) -> tuple[Actor, World]:
-    """Who drives, and the scenarios.
+def open_worlds(wanted: Wanted, names: Sequence[str]) -> tuple[list[Actor], World]:
+    """Who drives, by name, and the scenarios.
 
     Raises:
         ConfigError: there is no such run, actor or scenario, or no scenarios are named.
     """
+    world = open_world(wanted)
+    return [actor_of(name, wanted, world) for name in names], world
+
+
+def open_world(wanted: Wanted) -> World:
+    """The scenarios, and the environment in which they are driven; see `open_worlds`."""
     config = None if wanted.run is None else read_config(wanted.run)
     kwargs: dict[str, Any] = dict(SIMULATOR if config is None else config.env_kwargs)
     folder, split = where(wanted, {name: kwargs.pop(name, "") for name in NAMES})
@@ -58,8 +64,7 @@ def open_world(wanted: Wanted) -> tuple[Actor, World]:
     chosen = np.asarray(env_params.scenario)
     uids = [str(uid) for uid in np.asarray(bank.scenario_uid)[chosen]]
     families = [FAMILIES[number] for number in np.asarray(bank.family)[chosen]]
-    world = World(env, env_params, chosen.tolist(), uids, families)  # type: ignore[arg-type]
-    return actor_of(wanted, world), world
+    return World(env, env_params, chosen.tolist(), uids, families)  # type: ignore[arg-type]
 
 
 def where(wanted: Wanted, named: dict[str, str]) -> tuple[str, str]:
@@ -78,9 +83,9 @@ def where(wanted: Wanted, named: dict[str, str]) -> tuple[str, str]:
     return (held_out if wanted.split == "valid" else train), "all"
 
 
-def actor_of(wanted: Wanted, world: World) -> Actor:
+def actor_of(name: str, wanted: Wanted, world: World) -> Actor:
     """Who drives; ConfigError if there is nobody of this name."""
-    if wanted.actor != AGENT:
-        return actor_named(wanted.actor, world.env, world.env_params)
+    if name != AGENT:
+        return actor_named(name, world.env, world.env_params)
     run, agent_state, _ = load_run(str(wanted.run), wanted.best)
     return Greedy(run.algorithm, agent_state)
