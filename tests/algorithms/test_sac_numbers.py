@@ -387,17 +387,19 @@ def test_the_slow_critics_take_a_share_of_the_new_ones():
         np.testing.assert_allclose(mixed, expected, rtol=1e-6)
 
 
-def test_the_norm_of_a_gradient_is_reported_where_it_is_clipped():
+def test_the_norm_of_a_gradient_is_reported_where_it_is_clipped_or_asked_for():
     # errors of 1 at two examples: half of each in a bias, and in the weight of its observation
-    rows = {}
-    for most in (None, 0.5):
-        algorithm = algorithm_of(replace(LINEAR, n_critics=1, max_grad_norm=most), CHOICES)
+    rows, one_critic = {}, replace(LINEAR, n_critics=1)
+    for most in (None, 0.5, "asked"):
+        how = {"grad_norms": True} if most == "asked" else {"max_grad_norm": most}
+        algorithm = algorithm_of(replace(one_critic, **how), CHOICES)
         state = jax.jit(lambda algorithm: algorithm.init(KEY))(algorithm)
         state = state._replace(critic_params=choice_critics([0.0, 0.0]))
         _, rows[most], _ = learn(algorithm, state, stacked(1, reward=1.0), KEY)
     norms = {"critic_grad_norm", "actor_grad_norm"}
-    assert rows[0.5].keys() - rows[None].keys() == norms
-    np.testing.assert_allclose(rows[0.5]["critic_grad_norm"], 1.0, rtol=1e-5)
+    for most in (0.5, "asked"):
+        assert rows[most].keys() - rows[None].keys() == norms
+        np.testing.assert_allclose(rows[most]["critic_grad_norm"], 1.0, rtol=1e-5)
 
 
 def test_two_gradient_steps_are_one_after_the_other():

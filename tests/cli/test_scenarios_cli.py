@@ -1,6 +1,7 @@
 """`vibe-rl scenarios` writes, converts, checks and shows sets of scenarios."""
 
 import sys
+from dataclasses import asdict
 from types import ModuleType
 
 import numpy as np
@@ -10,6 +11,7 @@ from vibe_rl.cli import main
 from vibe_rl.env.driving.codes import SURFACE_LANE, VEHICLE
 from vibe_rl.env.driving.io import npz, read_manifest, write_scenarios
 from vibe_rl.env.driving.io.manifest import write_manifest
+from vibe_rl.env.driving.knobs import Knobs
 from vibe_rl.env.driving.scenario import DT, Dims, empty, stacked
 
 TABLES = {
@@ -42,8 +44,8 @@ def generator(monkeypatch):
     """Stands in for the procedural generator; notes what it was asked for."""
     module, asked = ModuleType("vibe_rl.env.driving.generate"), []
 
-    def generate(seed, count, families):
-        asked.append((seed, count, families))
+    def generate(seed, count, families, knobs, processes):
+        asked.append((seed, count, families, knobs, processes))
         yield from (straight(100 * seed + i, family=i % len(families)) for i in range(count))
 
     vars(module)["generate"] = generate
@@ -81,9 +83,12 @@ def test_help_names_the_commands(capsys):
 
 def test_generate_writes_what_the_generator_makes(generator, tmp_path, capsys):
     words = "scenarios generate --count 7 --seed 2 --families highway,merge --salt x --out"
-    main([*words.split(), str(tmp_path / "set")])
+    turned = ["--merge", "0.5", "--pedestrian-rate", "0.2", "--processes", "2"]
+    main([*words.split(), str(tmp_path / "set"), *turned])
     manifest = read_manifest(tmp_path / "set")
-    assert generator == [(2, 7, ("highway", "merge"))]
+    knobs = Knobs(merge=0.5, pedestrian_rate=0.2)
+    assert generator == [(2, 7, ("highway", "merge"), knobs, 2)]
+    assert manifest.generator["knobs"] == asdict(knobs)
     assert manifest.ids == list(range(200, 207))
     assert manifest.generator["seed"] == 2
     assert manifest.split.salt == "x"
@@ -99,7 +104,12 @@ def test_equal_seeds_give_equal_files(generator, tmp_path):
 
 def test_generate_refuses_a_directory_in_use_before_it_makes_anything(generator, data, capsys):
     assert "set is not empty" in refused(capsys, "generate", "--out", data)
-    assert "--count 0: give at least 1" in refused(capsys, "generate", "--count", 0, "--out", "x")
+    for option, said in {
+        ("--count", 0): "--count 0: give at least 1",
+        ("--yellow", 9): "--yellow 9.0: give a number from 1 to 6",
+        ("--fewest-agents", 9, "--most-agents", 3): "give at most --most_agents, 3",
+    }.items():
+        assert said in refused(capsys, "generate", *option, "--out", "x")
     assert generator == []
 
 

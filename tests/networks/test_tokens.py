@@ -36,11 +36,13 @@ MAP, OTHERS = [1, 2, 4], [0, 1, 3]
 """The rows that an observation has, where some are missing."""
 KINDS = {
     **{name: (name, {}) for name in ("lq", "lqh", "mtr", "wayformer")},
+    "embedded": ("embedded", {}),
     "wayformer, early": ("wayformer", {"fusion": "early"}),
     "wayformer, hierarchical": ("wayformer", {"fusion": "hierarchical"}),
 }
 ALL_PARTS = ["lq", "lqh", "mtr", "wayformer, hierarchical"]
 every_kind = pytest.mark.parametrize("kind", ALL_PARTS)
+embedded_too = pytest.mark.parametrize("kind", [*ALL_PARTS, "embedded"])
 
 
 def encoder(kind, space=SPACE, hidden_sizes=(), **changes):
@@ -73,7 +75,7 @@ def observation(seed=0, missing=("others", "map")):
 features = jax.jit(lambda network, obs: network(obs))
 
 
-@every_kind
+@embedded_too
 def test_what_a_missing_row_holds_changes_nothing_bit_for_bit(kind):
     network, obs = encoder(kind), observation()
     before = np.asarray(features(network, obs))
@@ -119,7 +121,7 @@ def test_rows_may_change_places_if_their_vectors_of_places_go_with_them(kind):
     assert np.abs(features(network, turned) - before).max() > 1e-4
 
 
-@every_kind
+@embedded_too
 def test_gradients_reach_every_parameter_and_stay_finite_where_nothing_is_there(kind):
     network = encoder(kind, hidden_sizes=(5,))
     empty = observation()
@@ -277,6 +279,14 @@ def test_encoders_of_any_space_see_tokens_as_the_numbers_they_are(name):
     assert network.width == sum(np.prod(space.shape) for space in PARTS.values())
     expected = np.concatenate([obs[key].ravel() for key, _ in SPACE.items])
     np.testing.assert_array_equal(features(network, obs), expected)
+
+
+def test_embedded_parts_are_end_to_end_and_see_only_themselves():
+    network, obs = encoder("embedded"), observation()
+    before = np.asarray(features(network, obs))
+    assert before.shape == (2 + 3 * SMALL["token_width"],)  # what is no set, and three sets
+    obs["map"][1, 0] += 0.5
+    assert np.count_nonzero(features(network, obs) != before) <= SMALL["token_width"]
 
 
 def test_widths_of_dense_layers_are_at_least_one():

@@ -18,6 +18,7 @@ from vibe_rl.experiment import resume, train
 from vibe_rl.report import html, write, write_report
 from vibe_rl.report.facts import RunFacts
 from vibe_rl.run_dir import RunDir
+from vibe_rl.run_dir.directory import EPISODES
 from vibe_rl.run_dir.divergence import Divergence, mark_diverged
 from vibe_rl.run_dir.group import members
 from vibe_rl.run_dir.notes import HEALTH, SESSIONS, HealthNote, SessionNote, add_note
@@ -316,3 +317,20 @@ def test_a_page_takes_its_colours_from_its_own_style(trained, whole):
     assert re.findall(r"#[0-9a-fA-F]{6}\b", svg) == []
     assert "var(--c0)" in svg
     assert "currentColor" in svg
+
+
+def test_failed_episodes_come_first(run_dir, quick):
+    rows = [
+        "scenario,uid,family,success,progress,return,length,ended_by",
+        "0,7,merge,0.0,0.25,-4.5,31.0,overlap",
+        "1,8,highway,1.0,1.0,9.0,80.0,time",
+        "2,<9>,merge,0.0,0.5,-4.0,40.0,overlap",
+    ]
+    (run_dir.artifacts / EPISODES).write_text("\n".join(rows))
+    found, _ = page(run_dir)
+    assert found.headings[:2] == ["Failures", "Learning curve"]
+    assert "2 of 3 held-out episodes of the last evaluation failed." in found.words
+    i = found.words.index("ended by overlap")
+    assert found.words[i + 1 : i + 3] == ["merge", "2"]
+    assert "<9>" in found.words
+    assert "8" not in found.words[: found.words.index("Learning curve")]

@@ -107,8 +107,7 @@ class BCSAC(SAC):
         opt_state = self.imitator.optimizer(self.config.lr).init(state.actor_params)
         names = [*SACMetrics._fields, "gradient_steps", *OF_IMITATION]
         names += ["lr"] if self.config.lr_end_factor is not None else []
-        clipped = self.config.max_grad_norm is not None
-        names += ["actor_grad_norm", "critic_grad_norm"] if clipped else []
+        names += ["actor_grad_norm", "critic_grad_norm"] if self.measures_norms else []
         figures = {name: jnp.float32(0.0) for name in names}
         return state._replace(beside=Imitation(opt_state, jnp.int32(0), figures))
 

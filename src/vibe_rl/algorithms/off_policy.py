@@ -72,7 +72,8 @@ class OffPolicyConfig(TokenFields):
     """Channels, kernel and stride of each convolution; None chooses by the image's size."""
     encoder: str = static("auto", one_of=tuple(ENCODERS))
     """What sees an observation before the dense layers: auto convolves pictures, mlp flattens all;
-    over boards cells, rolled, centred, conv, attention; over Tokens lq, lqh, mtr, wayformer."""
+    over boards cells, rolled, centred, conv, attention; over Tokens embedded, lq, lqh, mtr,
+    wayformer."""
     cell_width: int = static(16, least=1)
     """Features of a board's cell after the dense layer that the cells share."""
     normalize_obs: bool = static(False)

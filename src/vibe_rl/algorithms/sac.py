@@ -49,6 +49,8 @@ class SACConfig(ActorConfig):
     """Examples in a gradient step."""
     max_grad_norm: float | None = number(None, above=0)
     """Largest global norm of a gradient; None clips nothing and saves the time."""
+    grad_norms: bool = static(False)
+    """Whether norms of gradients are measured where none is clipped too."""
     actor_lr: float = number(3e-4, least=0)
     """Adam's learning rate for the policy."""
     critic_lr: float = number(3e-4, least=0)
@@ -300,8 +302,12 @@ class SAC(ActorBased):
             step=state.step + 1,
         )
         norms = {"actor_grad_norm": actor_norm, "critic_grad_norm": critic_norm}
-        clipped = config.max_grad_norm is not None  # else they are not computed
-        return self.averaged(state), norms if clipped else {}
+        return self.averaged(state), norms if self.measures_norms else {}
+
+    @property
+    def measures_norms(self) -> bool:
+        """Whether norms of gradients are among the metrics; else they are not computed."""
+        return self.config.grad_norms or self.config.max_grad_norm is not None
 
     def batch_target_entropy(self, batch: Batch) -> Array:
         """The target entropy; where choices are masked, of those that are legal in the batch."""

@@ -1,6 +1,7 @@
 """`vibe-rl scenarios generate | import | export | validate | show`: sets of driving scenarios."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,6 +37,7 @@ def scenarios(args: Sequence[str]) -> None:
 def generate(words: Sequence[str]) -> None:
     """Makes scenarios by the procedural generator."""
     from vibe_rl.cli.scenarios_options import GenerateOptions  # noqa: PLC0415
+    from vibe_rl.env.driving.knobs import knobs_of  # noqa: PLC0415
 
     options = parse_words(GenerateOptions, words, "vibe-rl scenarios generate")
     if options.count < 1:
@@ -43,7 +45,10 @@ def generate(words: Sequence[str]) -> None:
     generated = import_module("vibe_rl.env.driving.generate").generate
     families = tuple(split_names(options.families))
     what = {"seed": options.seed, "count": options.count, "families": families}
-    write(generated(**what), options.count, options, {"kind": "procedural", **what})
+    knobs = knobs_of(options)
+    made = generated(**what, knobs=knobs, processes=options.processes)
+    about = {"kind": "procedural", **what, "knobs": asdict(knobs)}
+    write(made, options.count, options, about)
 
 
 def import_(words: Sequence[str]) -> None:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import tyro
 
+from vibe_rl.env.driving.knobs import Knobs
 from vibe_rl.errors import Typed
 
 
@@ -20,8 +21,10 @@ class OutputOptions(Typed):
 
 
 @dataclass(frozen=True, kw_only=True)
-class GenerateOptions(OutputOptions):
+class GenerateOptions(OutputOptions, Knobs):
     """Scenarios of the procedural generator, the same for the same seed."""
+
+    section = "--"
 
     count: int = 1000
     """How many."""
@@ -29,6 +32,8 @@ class GenerateOptions(OutputOptions):
     """Of all random numbers."""
     families: str = "highway,merge,intersection,roundabout"
     """Kinds of scenes, with commas between them."""
+    processes: int = 1
+    """That generate at the same time; the scenes are the same."""
 
 
 @dataclass(frozen=True, kw_only=True)

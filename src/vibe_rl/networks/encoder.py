@@ -19,6 +19,7 @@ from jaxtyping import Array, Float
 
 from vibe_rl.errors import ConfigError, unknown
 from vibe_rl.networks import boards
+from vibe_rl.networks.embedded import Embedded
 from vibe_rl.networks.latents import LatentQueries, Wayformer
 from vibe_rl.networks.layers import CNN, MLP, Layer, Linear
 from vibe_rl.networks.neighbours import Neighbours
@@ -90,6 +91,7 @@ def beside_tokens(key: Key, part: Part, look: Look) -> CNN | None:
 
 
 OF_TOKENS: dict[str, Callable[[Key, Sets], Any]] = {
+    "embedded": Embedded,
     "lq": partial(LatentQueries, together=True),
     "lqh": partial(LatentQueries, together=False),
     "mtr": Neighbours,

@@ -8,20 +8,21 @@ from vibe_rl.types import static
 
 @dataclass(frozen=True, kw_only=True)
 class TokenFields(Typed):
-    """Sizes of the encoders lq, lqh, mtr and wayformer; the others read none of them."""
+    """Sizes of the encoders embedded, lq, lqh, mtr and wayformer; others read none of them."""
 
     token_hidden_sizes: tuple[int, ...] = static((256, 256))
-    """Encoders of tokens: widths of the dense layers between a row and its token."""
+    """Encoders of tokens: widths of the dense layers between a row and its token, or, of embedded,
+    between a part and what it becomes."""
     token_width: int = static(64, least=1)
-    """Encoders of tokens: features of a token."""
+    """Encoders of tokens: features of a token, or, of embedded, of a part."""
     n_latents: int = static(16, least=1)
     """lq, lqh, wayformer: vectors that ask the tokens, each for something else."""
     latent_width: int = static(128, least=1)
     """lq, lqh, wayformer: features of such a vector."""
     n_heads: int = static(2, least=1)
-    """Encoders of tokens: heads of an attention."""
+    """lq, lqh, mtr, wayformer: heads of an attention."""
     head_width: int = static(16, least=1)
-    """Encoders of tokens: features of a head."""
+    """lq, lqh, mtr, wayformer: features of a head."""
     token_layers: int | None = static(None, least=1)
     """Encoders of tokens: rounds of lq and lqh or layers of mtr (None: 4), or of wayformer (2)."""
     n_neighbours: int = static(8, least=1)

@@ -70,9 +70,7 @@ class Embed(eqx.Module):
 
     def __init__(self, key: Key, space: ArraySpace, sets: Sets):
         keys, fields = jax.random.split(key, 3), sets.fields
-        sizes, width, n_in = fields.token_hidden_sizes, fields.token_width, space.shape[-1]
-        if min(sizes, default=1) < 1:
-            raise ConfigError(f"token_hidden_sizes {sizes}: give widths of at least 1.")
+        sizes, width, n_in = check_hidden_sizes(fields), fields.token_width, space.shape[-1]
         self.mlp = MLP(keys[0], n_in, sizes, sets.activation, RowLinear)
         self.out = RowLinear(keys[1], (n_in, *sizes)[-1], width, scale=1.0)
         n_rows = jax.eval_shape(lambda x: rows_of(space, x)[0], zeros_of(space)).shape[0]
@@ -83,6 +81,14 @@ class Embed(eqx.Module):
         """The tokens of one array."""
         rows, there = rows_of(self.space, x)
         return Group(jax.vmap(self.out)(jax.vmap(self.mlp)(rows)) + self.place, there)
+
+
+def check_hidden_sizes(fields: Any) -> tuple[int, ...]:
+    """The widths of the dense layers before a token; ConfigError if one is less than 1."""
+    sizes = fields.token_hidden_sizes
+    if min(sizes, default=1) < 1:
+        raise ConfigError(f"token_hidden_sizes {sizes}: give widths of at least 1.")
+    return sizes
 
 
 def zeros_of(space: ArraySpace) -> jax.ShapeDtypeStruct:

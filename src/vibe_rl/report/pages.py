@@ -16,6 +16,7 @@ from vibe_rl.report import sections
 from vibe_rl.report.command import flat
 from vibe_rl.report.episode import episode
 from vibe_rl.report.facts import RunFacts
+from vibe_rl.report.failures import failures
 from vibe_rl.report.figures import Drawn, learning_curve, shown, small_curves, to_svg
 from vibe_rl.report.html import Html, join, note, number, section, table, tag
 from vibe_rl.run_dir.directory import RunDir
@@ -82,7 +83,7 @@ def run_page(subject: Subject, detail: Detail, prefix: str) -> Page:
     """Everything about a run."""
     facts, drawn = subject.facts, subject.drawn
     under = join([facts.name, sections.badge(facts)])
-    parts = [note(facts.status[1]), sections.cards(facts)]
+    parts = [note(facts.status[1]), failures(facts.run_dir), sections.cards(facts)]
     if facts.rows:
         parts.append(section("Learning curve", learning_curve(drawn, prefix)))
     parts.append(sections.health([facts]))

@@ -22,6 +22,8 @@ from vibe_rl.run_dir.plain import plain
 
 CURVE = "reward_curve.png"
 """The artifact that shows what was learned."""
+EPISODES = "evaluation_episodes.csv"
+"""The artifact with a row for each episode of the last evaluation, where there is one."""
 _FOLDERS = ("checkpoints", "logs", "videos", "artifacts")
 _STEP = re.compile(r"step_\d+")
 
@@ -249,6 +251,12 @@ def find_runs(
     return [RunDir.open(path) for path in sorted(runs, key=_natural)]
 
 
+def check_free_name(run_id: str, base_dir: str | os.PathLike[str] = "runs") -> None:
+    """Raises ConfigError for what `RunDir` refuses as `run_id`; nothing is made."""
+    if (absolute(base_dir) / _plain_name(run_id)).exists():
+        raise _taken(run_id, absolute(base_dir))
+
+
 def _slug(name: str) -> str:
     return re.sub(r"[/\\:]", "-", name)
 
@@ -267,8 +275,12 @@ def _claim(base: Path, names: Iterable[str]) -> Path:
             (base / name).mkdir()
             return base / name
         taken = name
-    raise ConfigError(
-        f"run_id {taken!r} exists in {base}: choose another, or RunDir.open({str(base / taken)!r})."
+    raise _taken(taken, base)
+
+
+def _taken(name: str, base: Path) -> ConfigError:
+    return ConfigError(
+        f"run_id {name!r} exists in {base}: choose another, or RunDir.open({str(base / name)!r})."
     )
 
 

@@ -129,8 +129,7 @@ def check_arguments(run: Run, run_dir: Any, callback: Any) -> None:
     """Raises ConfigError for what is of the wrong kind, or would be ignored."""
     if run_dir is not None:
         check_kind("run_dir", run_dir, RunDir)
-    if not (callback is None or callable(callback)):
-        raise ConfigError(f"callback {callback!r}: give a function, or None.")
+    check_callback(callback)
     config = run.config
     check_names(config.track)
     if config.track and run_dir is None:
@@ -139,6 +138,12 @@ def check_arguments(run: Run, run_dir: Any, callback: Any) -> None:
         )
     if config.checkpoint_interval is None or checkpoints_of(config, run_dir) is None:
         check_checkpoints_used(config)
+
+
+def check_callback(callback: Any) -> None:
+    """Raises ConfigError for what cannot be called."""
+    if not (callback is None or callable(callback)):
+        raise ConfigError(f"callback {callback!r}: give a function, or None.")
 
 
 def take_directory(directory: Path, stack: ExitStack) -> None:

@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -41,6 +42,14 @@ def check_names(names: Sequence[str]) -> None:
     twice = {name for name in names if list(names).count(name) > 1}
     if twice:
         raise ConfigError(f"track {','.join(names)}: name each tracker once.")
+
+
+def check_installed(names: Sequence[str]) -> None:
+    """Raises ConfigError for a tracker whose package is missing; none is imported."""
+    for name in names:
+        package = TRACKERS[name].package
+        if package is not None and find_spec(package) is None:
+            raise ConfigError(f"track {name} needs {package}: pip install 'vibe-rl[{name}]'.")
 
 
 def branch(run_dir: RunDir, step: int, folder: Path) -> None:

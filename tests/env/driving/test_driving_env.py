@@ -19,6 +19,7 @@ from vibe_rl.env.driving.tables import MPH, prepare
 from vibe_rl.errors import ConfigError, UnknownNameError
 
 ENV = Driving()
+OPTIONS = "occlusion", "drop", "map_types"
 ACTORS = ENV.actors()
 BANK = bank()
 PARAMS = driving_params(BANK)
@@ -256,14 +257,68 @@ def test_observations_are_taken_apart_from_their_space():
     np.testing.assert_allclose(parts["path"][0], [12 / 70, 0], atol=1e-5)
 
 
+MISSING = Driving(
+    observation={**{"name": "vec_small", "agents": 3, "noise": 0.1}, **dict.fromkeys(OPTIONS, True)}
+)
+
+
+@pytest.fixture(scope="module")
+def missed():
+    """First observations by many keys: two vehicles ahead on the lane, one on the next."""
+    others = ((25.0, 0, 5.0), (40.0, 0, 5.0), (40.0, 1, 5.0))
+    params = driving_params(stacked([straight(5.0, others=others)]))
+
+    def one(key):
+        obs, state = MISSING.reset(key, params)
+        return MISSING.observation_space(params).take_apart(obs), MISSING.obs_of(state, params), obs
+
+    parts, again, obs = jax.jit(jax.vmap(one))(jax.random.split(jax.random.key(0), 256))
+    np.testing.assert_array_equal(again, obs)
+    return jax.tree.map(np.asarray, parts)
+
+
+def test_who_is_behind_another_is_not_seen_and_who_is_far_is_often_overlooked(missed):
+    latest = missed["agents"][:, :, 0]
+    there = latest[..., -1] > 0
+    x, y = 70 * latest[there][:, 0], 70 * latest[there][:, 1]
+    near, aside = np.hypot(x - 15, y) < 1, np.hypot(x - 30, y - 3.7) < 1
+    assert (near | aside).all()  # at 30 m on the lane, nobody
+    for who, distance in ((near, 15.0), (aside, 30.2)):
+        chance = np.exp(-distance / 200)
+        assert who.sum() / 256 == pytest.approx(
+            chance, abs=4 * np.sqrt(chance * (1 - chance) / 256)
+        )
+
+
+def test_others_are_seen_askew_by_so_much_in_every_frame(missed):
+    rows = missed["agents"][missed["agents"][..., 0, -1] > 0]
+    off = 70 * np.diff(rows[..., :2], axis=1) + np.array([0.5, 0])  # they drive 0.5 m a frame
+    assert off.std() == pytest.approx(0.1 * np.sqrt(2), rel=0.1)
+    assert abs(off.mean()) < 0.02
+
+
+def test_points_of_the_map_say_what_they_are(missed):
+    points = missed["map"][0]
+    assert points.shape == (64, 8)
+    np.testing.assert_array_equal(points[:, 4:7].sum(1), points[:, -1])
+    np.testing.assert_array_equal(points[:, 4:7].any(0), [False, True, True])
+
+
 def test_the_last_step_of_a_truncated_episode_has_its_own_final_observation():
-    env, params = AutoResetWrapper(ENV), with_scenario(PARAMS, 3)
-    state = jax.jit(ENV.reset)(jax.random.key(0), params)[1]._replace(frame=jnp.int32(89))
-    step = jax.jit(env.step)(jax.random.key(1), state, jnp.zeros(2), params)
-    assert step.truncated
-    assert not step.terminated
-    assert step.state.frame == 10
-    assert not np.array_equal(step.obs, step.info["final_obs"])
+    """And one view of a state, which is another in every state, whenever it is asked for."""
+    env, params = AutoResetWrapper(MISSING), with_scenario(PARAMS, 3)
+    state = jax.jit(MISSING.reset)(jax.random.key(0), params)[1]
+    run = jax.jit(env.step)
+    still, last = (
+        run(jax.random.key(1), state._replace(frame=jnp.int32(frame)), jnp.zeros(2), params)
+        for frame in (10, 89)
+    )
+    assert last.truncated
+    assert not last.terminated
+    assert last.state.frame == 10
+    assert not np.array_equal(last.obs, last.info["final_obs"])
+    np.testing.assert_array_equal(still.obs, still.info["final_obs"])
+    assert len({int(each.chance) for each in (state, still.state, last.state)}) == 3
 
 
 def test_a_pinned_scenario_is_the_one_that_is_driven():
@@ -301,6 +356,8 @@ def test_presets_of_rewards_are_those_of_the_tables():
         (lambda: Driving(observation="vek"), "vec"),
         (lambda: Driving(observation={"agent": 3}), "agents"),
         (lambda: Driving(observation={"frames": 11}), "from 1 to 10"),
+        (lambda: Driving(observation={"noise": -1.0}), "0 or more metres"),
+        (lambda: Driving(observation={"name": "gt", "drop": True}), "use vec"),
         (lambda: driving_params(BANK, "navigate"), "navigation"),
         (lambda: driving_params(BANK, overlapp=1), "overlap"),
         (lambda: driving_params(straight()), "make a bank"),

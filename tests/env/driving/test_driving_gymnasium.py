@@ -1,8 +1,10 @@
 """Driving as Gymnasium's environment, and as a picture."""
 
 import gymnasium
+import jax
 import numpy as np
 import pytest
+from driving_scenes import moved
 from gymnasium.utils.env_checker import check_env
 
 from straight_roads import bank
@@ -10,6 +12,7 @@ from vibe_rl.env import driving_params
 from vibe_rl.env.canvas import BLUE, ORANGE
 from vibe_rl.env.drawing import draw
 from vibe_rl.env.driving.gymnasium_env import ID, DrivingEnv
+from vibe_rl.env.driving.params import with_scenario
 from vibe_rl.errors import ConfigError
 
 NAME = f"{DrivingEnv.__module__}:{ID}"
@@ -50,3 +53,17 @@ def test_the_picture_shows_the_ego_in_its_middle_and_others_where_they_are(env):
     assert image.shape == (180, 300, 3)
     assert tuple(image[90, 150]) == ORANGE
     assert tuple(image[90, 150 + 25 * 3]) == BLUE  # 25 m ahead, 3 pixels a metre
+
+
+def test_in_its_own_frame_the_ego_looks_upwards_wherever_it_looks(env):
+    env.reset(options={"scenario": 0})
+    inner = env.unwrapped
+    images = []
+    for angle in (0.0, 2.0):
+        params = driving_params(moved(inner.params.scenarios, angle, 30.0, -5.0))
+        _, state = inner._reset(jax.random.key(0), with_scenario(params, 0))
+        images.append(inner.env.draw(state, params, pov=True).astype(int))
+    assert images[0].shape == (300, 180, 3)
+    assert tuple(images[0][240, 90]) == ORANGE
+    assert tuple(images[0][240 - 25 * 3, 90]) == BLUE
+    assert (np.abs(images[0] - images[1]) > 60).mean() < 0.03

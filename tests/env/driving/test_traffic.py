@@ -74,14 +74,30 @@ def test_a_yellow_light_does_not_stop_who_cannot_stop_any_more():
     assert driven(scene)[0][-1, 0] > 100
 
 
-@pytest.mark.parametrize("must_yield", [True, False])
-def test_who_has_to_yield_lets_the_other_pass_first(must_yield):
+def crossing(must_yield):
+    """Two roads that cross at 60 m of both."""
     scene = straight_road([0.0, 0.0], [10.0, 10.0])
-    scene.route_xy[1] = scene.route_xy[1][:, ::-1] - [0, 60] + [60, 0]  # crosses at x = 60
+    scene.route_xy[1] = scene.route_xy[1][:, ::-1] - [0, 60] + [60, 0]
     scene.route_yaw[1] = np.pi / 2
     scene.conflict_s[0, 1] = scene.conflict_other_s[0, 1] = 58
     scene.must_yield[0, 1] = must_yield
     scene.agent_speed_factor[:2] = 0.5
+    return scene
+
+
+@pytest.mark.parametrize(("state", "waits"), [(RED, False), (YELLOW, True)])
+def test_nobody_waits_for_whom_a_red_light_holds(state, waits):
+    scene = crossing(must_yield=True)
+    scene.light_valid[0], scene.light_state[0] = True, state
+    scene.route_light[1], scene.route_stop_s[1] = 0, 50.0
+    log, _ = jax.device_get(roll_out()(stacked([scene] * TOGETHER)))
+    assert log.y[0, -1, 1] + 2 < -10
+    assert (log.x[0, -1, 0] < 58) == waits
+
+
+@pytest.mark.parametrize("must_yield", [True, False])
+def test_who_has_to_yield_lets_the_other_pass_first(must_yield):
+    scene = crossing(must_yield)
     log, _ = jax.device_get(roll_out()(stacked([scene] * TOGETHER)))
     first = np.argmax(log.x[0, :, 0] > 60) or 1000
     second = np.argmax(log.y[0, :, 1] > 0) or 1000
@@ -133,19 +149,20 @@ def held(scene, now, i, frame):
         return None
     state = scene.light_state[light, frame]
     yellow = state == YELLOW and now.v[i] ** 2 / 6 < distance + 1
-    return distance if state == RED or yellow else None
+    return (distance, state) if state == RED or yellow else None
 
 
 def stopped(scene, now, seen, i, frame):
-    if (distance := held(scene, now, i, frame)) is not None:
-        yield distance, 0.0
+    if (line := held(scene, now, i, frame)) is not None:
+        yield line[0], 0.0
     for j in np.flatnonzero(scene.must_yield[i]):
         d, e = scene.conflict_s[i, j] - now.s[i], scene.conflict_other_s[i, j] - now.s[j]
         arrives, length = d / max(now.v[i], 3), scene.size[j, 0]
         enters = (e - 6) / max(now.v[j], 2.5) - 2
         leaves = (e + length + 8) / max(now.v[j], 0.8) + 1.5
         close = 0 < d < 45 and -length - 6 < e < 70 and now.v[i] ** 2 / 9 < d + 0.5
-        if enters <= arrives <= leaves and close and held(scene, now, j, frame) is None:
+        waits_at_red = (held(scene, now, j, frame) or (0, 0))[1] == RED
+        if enters <= arrives <= leaves and close and not waits_at_red:
             yield d - scene.size[i, 0] / 2, 0.0
 
 

@@ -4,6 +4,7 @@ import csv
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,17 +15,21 @@ from vibe_rl.cli import main
 from vibe_rl.configs.env_schedules import scheduled
 from vibe_rl.env import make
 from vibe_rl.env.driving.banks import ScenarioDriving, preset_and_weights
+from vibe_rl.env.driving.codes import FAMILIES
+from vibe_rl.env.driving.generate import GENERATED
 from vibe_rl.env.driving.io import SplitRule, write_scenarios
+from vibe_rl.env.driving.knobs import Knobs
 from vibe_rl.env.params import entries_of
 from vibe_rl.errors import ConfigError
 from vibe_rl.experiment.build import build
 from vibe_rl.runner.env_params import EnvParamsSchedule
 from vibe_rl.trainers.driving.composing import compose
 from vibe_rl.trainers.driving.environment import ENV_ID
-from vibe_rl.trainers.driving.evaluating import drive, film
+from vibe_rl.trainers.driving.evaluating import drive, film, last_outcome
 from vibe_rl.trainers.driving.plans import plan_of
-from vibe_rl.trainers.driving.scenarios import with_scenarios
-from vibe_rl.trainers.driving.worlds import Wanted, open_world
+from vibe_rl.trainers.driving.results import Outcome, episodes_text
+from vibe_rl.trainers.driving.scenarios import place_of, scenarios_of, with_scenarios
+from vibe_rl.trainers.driving.worlds import Wanted, open_worlds
 
 
 @pytest.fixture(scope="module")
@@ -67,8 +72,9 @@ def test_encoders_of_tokens_fit_the_settings_of_the_algorithms(folder):
     assert (config.encoder, config.n_heads, config.normalize_obs) == ("lq", 4, False)
 
 
-def test_settings_of_v_max_steer_by_curvature():
+def test_settings_of_v_max_steer_by_curvature_and_clone_with_tanh():
     assert make(ENV_ID, **plan("algorithm=sac_vmax").config.env_kwargs)[0].steering == "curvature"
+    assert plan("algorithm=bc_vmax").config.algo.activation == "tanh"
 
 
 @pytest.mark.parametrize(
@@ -163,6 +169,7 @@ def test_the_results_are_means_of_the_rows(results):
     assert sum(found["ended_by"].values()) == len(rows) == found["scenarios"]
 
 
+ENDINGS = ("overlap", "offroad", "red_light", "time")
 ORDER = (3, 7, 1, 2, 5, 9, 0, 4, 6, 8, 10, 11)
 
 
@@ -170,10 +177,14 @@ ORDER = (3, 7, 1, 2, 5, 9, 0, 4, 6, 8, 10, 11)
 def reordered(folder, results):
     """All scenarios in another order, by a random driver; the program is that of `results`."""
     with as_users_do():
-        actor, world = open_world(
-            Wanted(actor="random", dataset=str(folder), split="all", indexes=ORDER)
-        )
+        wanted = Wanted(dataset=str(folder), split="all", indexes=ORDER)
+        (actor,), world = open_worlds(wanted, ["random"])
         return actor, world, drive(actor, world, lanes=6)
+
+
+def test_without_a_run_one_drives_as_runs_do_at_first(reordered):
+    _, world, _ = reordered
+    assert world.env.steering == make(ENV_ID, **plan().config.env_kwargs)[0].steering == "lateral"
 
 
 def test_scenarios_can_be_named_by_their_numbers(reordered, results):
@@ -182,6 +193,20 @@ def test_scenarios_can_be_named_by_their_numbers(reordered, results):
     assert tuple(outcome.numbers) == ORDER
     assert outcome.uids == [rows[i]["uid"] for i in ORDER]
     assert outcome.families == [rows[i]["family"] for i in ORDER]
+
+
+def test_what_a_run_keeps_of_its_last_evaluation_is_what_an_evaluation_writes(reordered):
+    _, world, outcome = reordered
+    labels = [FAMILIES.index(name) for name in outcome.families]
+    told = {**outcome.figures, "scenario": np.asarray(ORDER, np.float32), "family": labels}
+    told |= {f"ended_by_{name}": np.equal(outcome.ended_by, name) for name in ENDINGS}
+    own = {name: told.pop(name) for name in ("progress", "return", "length")}
+    scores = SimpleNamespace(
+        episode_metrics=told, episode_returns=own["return"], episode_lengths=own["length"]
+    )
+    kept = last_outcome(world.env_params, scores)
+    assert episodes_text(kept) == episodes_text(outcome)
+    assert last_outcome(world.env_params, None) is None
 
 
 def test_who_or_what_is_not_there_is_refused_before_anything_is_driven(folder, results, capsys):
@@ -195,11 +220,48 @@ def test_who_or_what_is_not_there_is_refused_before_anything_is_driven(folder, r
             "--indexes and --limit"
         ),
         ("--actor", "random", *dataset, "--limit", "0", "--out", "new"): "--limit 0: give at least",
+        (
+            "--actor",
+            "expert,idn",
+            *dataset,
+            "--out",
+            "new",
+        ): "unknown --actor 'idn': did you mean idm",
+        ("--actor", "idm,idm", *dataset, "--out", "new"): "name each driver once",
     }.items():
         with pytest.raises(SystemExit):
             main(["driving", "evaluate", *words])
         assert said in capsys.readouterr().err, words
     assert not Path("new").exists()
+
+
+def test_several_drivers_have_a_folder_each_and_one_table(folder, tmp_path, monkeypatch, results):
+    """The drives themselves are those of the random driver."""
+    driven = []
+
+    def drive_once(actor, world, seed, lanes):
+        driven.append(type(actor).__name__)
+        worse = np.float32(len(driven) > 1)
+        figures = {"success": np.ones(12, np.float32) - worse}
+        return Outcome(world.numbers, world.uids, world.families, figures, ["time"] * 12)
+
+    monkeypatch.setattr("vibe_rl.cli.driving_evaluate.drive", drive_once)
+    words = ["--actor", "expert,random", "--dataset", str(folder), "--split", "all"]
+    main(["driving", "evaluate", *words, "--out", str(tmp_path / "both")])
+    assert len(set(driven)) == 2
+    both = tmp_path / "both"
+    for name in ("expert", "random"):
+        assert json.loads((both / name / "evaluation_results.json").read_text())["actor"] == name
+    rows = list(csv.DictReader((both / "evaluation_actors.csv").read_text().splitlines()))
+    found = {(row["actor"], row["family"]): float(row["success"]) for row in rows}
+    families = ("all", "highway", "merge")
+    assert found == {
+        (name, family): success
+        for name, success in (("expert", 1.0), ("random", 0.0))
+        for family in families
+    }
+    with pytest.raises(SystemExit):
+        main(["driving", "evaluate", *words, "--out", str(both)])
 
 
 def test_a_film_shows_the_drive_that_was_evaluated(reordered, monkeypatch):
@@ -228,6 +290,19 @@ def test_the_folder_of_generated_scenarios_belongs_to_their_settings(tmp_path, m
     assert len(calls) == 1
     other = with_scenarios(made.config, replace(made.source, seed=1), made.keys)
     assert other.env_kwargs["scenarios"] != first.env_kwargs["scenarios"]
+
+
+def test_knobs_of_the_generator_make_other_scenarios_and_processes_do_not(monkeypatch):
+    asked = []
+    monkeypatch.setattr("vibe_rl.env.driving.generate.generate", lambda *args: asked.append(args))
+    words = ["scenarios.count=9", "scenarios.pedestrian_rate=0.5", "scenarios.processes=2"]
+    source = plan(*words).source
+    scenarios_of(source, None)
+    assert asked == [(0, 9, GENERATED, Knobs(pedestrian_rate=0.5), 2)]
+    places = [place_of(plan(*words[:n]).source, None)[0] for n in (1, 2, 3)]
+    assert places[0] != places[1] == places[2]
+    with pytest.raises(ConfigError, match=r"scenarios\.yellow 9\.0: give a number from 1 to 6"):
+        plan("scenarios.yellow=9")
 
 
 def test_a_stream_brings_other_scenarios_in_every_iteration(folder):

@@ -38,6 +38,7 @@ def pendulums() -> Iterator[None]:
         patch.setattr(plans, "ENV_ID", "Pendulum-v1")
         patch.setattr(plans, "env_kwargs", lambda keys, values: {})
         patch.setattr("vibe_rl.trainers.driving.training.with_scenarios", lambda config, *_: config)
+        patch.setattr("vibe_rl.trainers.driving.training.are_to_be_made", lambda *_: False)
         yield
 
 
@@ -71,11 +72,11 @@ def tags(run: RunDir) -> dict[str, list[float]]:
 
 def test_a_run_is_called_after_algorithm_observation_encoder_time_and_seed(run):
     parts = run.root.name.rsplit("_", 3)
-    assert parts[0] == "SAC_VEC_SMALL_MLP"
+    assert parts[0] == "SAC_VEC_SMALL"
     assert datetime.strptime("_".join(parts[1:3]), "%Y-%m-%d_%H-%M-%S")
     assert parts[3] == "s0"
-    plan = plan_of(compose(["network/encoder=auto", "observation=gt", "algorithm=ppo", "seed=3"]))
-    assert run_name(plan, datetime(2026, 1, 2, 3, 4, 5)) == "PPO_GT_AUTO_2026-01-02_03-04-05_s3"
+    plan = plan_of(compose(["network/encoder=mlp", "observation=vec", "algorithm=ppo", "seed=3"]))
+    assert run_name(plan, datetime(2026, 1, 2, 3, 4, 5)) == "PPO_VEC_MLP_2026-01-02_03-04-05_s3"
     assert run_name(plan_of(compose(["name_run=mine"]))) == "mine"
 
 
@@ -105,6 +106,9 @@ def test_tensorboard_has_v_maxs_names_and_the_log_has_ours(run):
         "actor_loss": "train/policy_loss",
         "critic_loss": "train/value_loss",
         "alpha": "train/alpha",
+        "entropy": "train/entropy",
+        "q_mean": "train/q_mean",
+        "actor_grad_norm": "train/grad_norm",
         "gradient_steps": "train/rl_gradient_steps",
         "step": "train/env_steps",
         "steps_per_second": "runtime/sps",
@@ -164,6 +168,34 @@ def test_what_cannot_work_is_refused_in_one_sentence_and_nothing_is_written(home
         err = capsys.readouterr().err.splitlines()
         assert said in err[-1], words
     assert sorted(path.name for path in home.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["algorithm.gamma=2"], "gamma 2.0: give a number from 0 to 1"),
+        (["runner.warmup_steps=800"], "leave nothing of total_timesteps"),
+        (["num_devices=64"], "64 devices"),
+        (["logger.track=[nowhere]"], "unknown tracker 'nowhere'"),
+        (["logger.track=[mlflow]"], "track mlflow needs mlflow: pip install"),
+        (["name_run=a/b"], "cannot name a directory"),
+        (["resume=."], ". is not a run directory"),
+        (["resume=OTHER"], "the config changed at hidden_sizes"),
+    ],
+)
+def test_scenarios_are_made_only_for_a_run_that_can_work(words, said, run, monkeypatch):
+    monkeypatch.setattr(
+        "vibe_rl.tracking.named.find_spec", lambda name: None if name == "mlflow" else name
+    )
+    words = [f"resume={run}" if word == "resume=OTHER" else word for word in words]
+    other = [word.replace("hidden_sizes=[8]", "hidden_sizes=[4]") for word in SMALL]
+    tree = compose([*other, "total_timesteps=800", *words])
+    with pendulums(), monkeypatch.context() as patch:
+        patch.setattr("vibe_rl.trainers.driving.training.are_to_be_made", lambda *_: True)
+        patch.setattr("vibe_rl.trainers.driving.training.with_scenarios", pytest.fail)
+        with pytest.raises(ConfigError) as refused:
+            train_tree(tree)
+    assert said in str(refused.value)
 
 
 def test_evaluations_have_metrics_of_the_users(home):

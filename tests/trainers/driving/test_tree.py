@@ -57,7 +57,7 @@ def test_an_algorithm_has_the_settings_for_driving_and_else_its_defaults(name):
     algorithm, values, elsewhere = SETTINGS[name]
     plan = plan_of(compose([f"algorithm={name}"]))
     kind = ALGORITHMS[algorithm][0]
-    assert plan.config.algo == kind(**values, encoder="mlp")
+    assert plan.config.algo == kind(**values, encoder="none")
     assert plan.keys.num_envs == plan.config.runner.num_envs == elsewhere["num_envs"]
 
 
@@ -87,6 +87,14 @@ def test_keys_with_other_names_set_the_fields_of_the_runner():
 def test_lists_become_tuples():
     config = plan_of(compose(["algorithm=ppo", "algorithm.hidden_sizes=[64,32]"])).config
     assert config.algo.hidden_sizes == (64, 32)
+
+
+def test_the_encoder_mlp_is_v_maxs_and_none_is_the_vector_alone():
+    config = plan_of(compose(["network/encoder=mlp", "network.encoder.token_width=32"])).config
+    assert (config.algo.encoder, config.algo.token_width) == ("embedded", 32)
+    assert not config.algo.normalize_obs
+    assert plan_of(compose(["network/encoder=none"])).config.algo.encoder == "none"
+    assert "embedded" not in groups()["network/encoder"]
 
 
 def test_a_path_of_scenarios_alone_chooses_files():

@@ -10,26 +10,49 @@ from vibe_rl.env.driving.scenario import EGO, Scenario
 from vibe_rl.env.driving.scene import Users
 from vibe_rl.types import AnyArray
 
-WIDTH, HEIGHT, PIXELS = 100.0, 60.0, 300
-"""Metres that are seen, and pixels across."""
+SIDES = (50.0, 50.0, 30.0, 30.0)
+"""Metres that are seen to the left, to the right, below and above the ego."""
+POV_SIDES = (30.0, 30.0, 20.0, 80.0)
+"""Those where what is ahead of it is above."""
+PIXELS = 3
+"""Of a metre."""
 RED, YELLOW, PALE = (200, 60, 50), (220, 180, 50), (222, 222, 218)
 DOT = 0.5
 """Metres."""
 
 
+def ahead_upwards(scenario: Scenario, ego: Motion, users: Users) -> tuple[Scenario, Motion, Users]:
+    """What `picture` draws, turned and shifted so that the ego stands at 0 and looks upwards."""
+    turn = np.float32(np.pi / 2) - np.asarray(ego.yaw)
+    c, s = np.cos(turn), np.sin(turn)
+
+    def moved(x: AnyArray, y: AnyArray) -> tuple[np.ndarray, np.ndarray]:
+        x, y = x - np.asarray(ego.x), y - np.asarray(ego.y)
+        return c * x - s * y, s * x + c * y
+
+    places = {name: getattr(scenario, name) for name in ("map_xy", "path_xy", "light_xy")}
+    places = {name: np.stack(moved(*np.moveaxis(xy, -1, 0)), -1) for name, xy in places.items()}
+    x, y = moved(users.x, users.y)
+    users = users._replace(x=x, y=y, yaw=users.yaw + turn)
+    return scenario._replace(**places), ego._replace(x=0.0, y=0.0, yaw=np.pi / 2), users
+
+
 def picture(
-    scenario: Scenario, frame: int, ego: Motion, users: Users
+    scenario: Scenario, ego: Motion, users: Users, frame: int, pov: bool = False
 ) -> UInt8[np.ndarray, "h w 3"]:
     """Lanes pale, edges dark, the first path green, lights as they are, the ego orange.
 
     Args:
         scenario: one, not a bank.
-        frame: of the log, for the lights.
         ego: where it is.
         users: where all are; the ego's slot does not count.
+        frame: of the log, for the lights.
+        pov: whether most of what is above the ego is seen, and less of what is beside it.
     """
     x, y = float(ego.x), float(ego.y)
-    canvas = Canvas(x - WIDTH / 2, x + WIDTH / 2, y - HEIGHT / 2, y + HEIGHT / 2, PIXELS)
+    left, right, below, above = POV_SIDES if pov else SIDES
+    width = round((left + right) * PIXELS)
+    canvas = Canvas(x - left, x + right, y - below, y + above, width)
     kinds = scenario.map_type
     for mask, colour in ((np.isin(kinds, LANES), PALE), (np.isin(kinds, EDGES), INK)):
         _dots(canvas, scenario.map_xy[mask & scenario.map_valid], colour)

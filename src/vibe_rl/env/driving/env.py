@@ -15,10 +15,10 @@ import numpy as np
 from jaxtyping import Array, UInt8
 
 from vibe_rl.env.base import Step
-from vibe_rl.env.driving import actors, dynamics, observe, reactive, reward
+from vibe_rl.env.driving import actors, dynamics, observe, reactive, reward, sensing
 from vibe_rl.env.driving.aggregate import Totals, added, episode_metrics, none_yet
 from vibe_rl.env.driving.comfort import FRAMES
-from vibe_rl.env.driving.drawing import picture
+from vibe_rl.env.driving.drawing import ahead_upwards, picture
 from vibe_rl.env.driving.dynamics import Motion
 from vibe_rl.env.driving.metrics import Metrics, measured
 from vibe_rl.env.driving.noise import noisy_history
@@ -49,6 +49,7 @@ class DrivingState(NamedTuple):
     place: Place  # of the ego
     totals: Totals
     traffic: PyTree  # `reactive.Others`, () where all follow their logs
+    chance: PyTree = ()  # uint32, what is by chance of the view; () where nothing is
 
 
 @dataclass(frozen=True)
@@ -101,16 +102,19 @@ class Driving:
         """Scripted drivers; see `actors`."""
         return actors.all_of(self)
 
-    def draw(self, state: DrivingState, params: DrivingParams) -> UInt8[np.ndarray, "h w 3"]:
-        """The scenario from above, around the ego; see `drawing`."""
+    def draw(
+        self, state: DrivingState, params: DrivingParams, pov: bool = False
+    ) -> UInt8[np.ndarray, "h w 3"]:
+        """The scenario from above, around the ego, or in its own frame; see `drawing`."""
         scene = Scene(params.scenarios, params.tables, state.scenario)
         users = jax.tree.map(np.asarray, self.users(scene, state))
         scenario = chosen(jax.tree.map(np.asarray, params.scenarios), int(state.scenario))
-        return picture(scenario, int(state.frame), latest(state.history), users)
+        seen = scenario, latest(state.history), users
+        return picture(*(ahead_upwards(*seen) if pov else seen), int(state.frame), pov)
 
     def reset(self, key: Key, params: DrivingParams) -> tuple[Array, DrivingState]:
         """A scenario's eleventh frame: any scenario's, or the one that is pinned."""
-        draw_key, noise_key = jax.random.split(key)
+        draw_key, noise_key, *more = jax.random.split(key, 3 if self.observation.by_chance else 2)
         count = len(params.scenarios.scenario_uid)
         drawn = jax.random.randint(draw_key, (), 0, count, jnp.int32)
         index = jnp.where(params.scenario >= 0, params.scenario, drawn)
@@ -119,8 +123,15 @@ class Driving:
             history = noisy_history(scene, noise_key, FRAMES, params.offroad_tolerance)
         else:
             history = logged_ego(scene, FIRST_FRAME - np.arange(FRAMES, dtype=np.int32))
-        state = self.begin(scene, history)
+        state = self.begin(scene, history)._replace(chance=self.chance_of(*more))
         return self.obs_of(state, params), state
+
+    def chance_of(self, *key: Key) -> PyTree:
+        """What a view by chance is made from in one state, if it is one.
+
+        No key, for an observation may be asked for twice.
+        """
+        return jax.random.bits(key[0], (), jnp.uint32) if self.observation.by_chance else ()
 
     def begin(self, scene: Scene, history: Motion) -> DrivingState:
         """The state at the eleventh frame of the log, after a past of the ego."""
@@ -144,6 +155,7 @@ class Driving:
             before = latest(state.history)
             traffic = reactive.step(scene, traffic, before, frame, self.traffic)
         after = DrivingState(state.scenario, frame, history, here, state.totals, traffic)
+        after = after._replace(chance=self.chance_of(key))
         metrics = measured(
             scene,
             frame,
@@ -229,15 +241,19 @@ class Driving:
         self, scene: Scene, frame: observe.Frame, state: DrivingState, view: observe.View
     ) -> Array:
         """The nearest others over the last frames."""
-        now = self.users(scene, state)
-        chosen = observe.nearest_others(scene, frame, now, view)
+        now, drop_key, noise_key = self.users(scene, state), None, None
+        if view.by_chance:
+            drop_key, noise_key = jax.random.split(jax.random.key(state.chance))
+        seen = observe.noticed(scene, frame, now, view, drop_key)
+        chosen = observe.nearest_others(frame, now, seen, view)
         if self.traffic == "replay":
             frames = state.frame - np.arange(view.frames, dtype=np.int32)
             past = logged(scene, frames[None, :], chosen[:, None])
         else:
             past = Users(*(rows[:, chosen].T for rows in state.traffic.past))
-        there = observe.others(scene, now)[chosen]
-        past = past._replace(valid=past.valid & there[:, None])
+        past = past._replace(valid=past.valid & seen[chosen][:, None])
+        if noise_key is not None and view.noise > 0:
+            past = sensing.askew(noise_key, past, view.noise)
         size = scene.of("size", chosen)[:, None, :2]
         return observe.of_users(frame, past, jnp.broadcast_to(size, (*past.x.shape, 2)))
 

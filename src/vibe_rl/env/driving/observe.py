@@ -10,17 +10,18 @@ from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
-from vibe_rl.env.driving import rows
+from vibe_rl.env.driving import rows, sensing
 from vibe_rl.env.driving.dynamics import Motion
 from vibe_rl.env.driving.geometry import wrap
 from vibe_rl.env.driving.routes import Place
 from vibe_rl.env.driving.scenario import EGO
-from vibe_rl.env.driving.scene import Scene, Users, others
+from vibe_rl.env.driving.scene import Scene, Users, boxes_of, others
+from vibe_rl.env.driving.tables import SEEN
 from vibe_rl.errors import ConfigError, unknown
 from vibe_rl.spaces import Box, Flat
-from vibe_rl.types import AnyArray
+from vibe_rl.types import AnyArray, Key
 
 FASTEST = np.float32(30.0)
 """m/s that look like any more."""
@@ -45,6 +46,15 @@ class View:
     back: float = 5.0
     side: float = 20.0
     reach: float = 70.0
+    occlusion: bool = False  # whether who is behind another's box is not seen; see `sensing`
+    noise: float = 0.0  # by which others seem to be elsewhere, a standard deviation; V-Max: 0.1
+    drop: bool = False  # whether others are overlooked by chance, the farther the more
+    map_types: bool = False  # whether points of the map say what they are, see `tables.SEEN`
+
+    @property
+    def by_chance(self) -> bool:
+        """Whether what is seen of a state is not always the same."""
+        return self.noise > 0 or self.drop
 
     def __post_init__(self):
         if self.kind not in ("vec", "gt"):
@@ -54,6 +64,15 @@ class View:
         for name in ("agents", "map_points", "lights", "path_points", "path_gap"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} {getattr(self, name)} of a view: give at least 1.")
+        self.check_sensing()
+
+    def check_sensing(self) -> None:
+        """Raises ConfigError for what cannot be missed of others, or is not seen at all."""
+        if not self.noise >= 0:
+            raise ConfigError(f"noise {self.noise} of a view: give 0 or more metres.")
+        for name in ("occlusion", "noise", "drop", "map_types"):
+            if self.kind == "gt" and getattr(self, name):
+                raise ConfigError(f"{name} of a view gt: others and the map are not seen, use vec.")
 
 
 VIEWS = {
@@ -88,7 +107,7 @@ def space(view: View) -> Flat:
         return Flat({**ego, **path})
     scene = {
         "agents": Box(-1.0, 1.0, (view.agents, view.frames, OBJECT)),
-        "map": Box(-1.0, 1.0, (view.map_points, POINT)),
+        "map": Box(-1.0, 1.0, (view.map_points, POINT + len(SEEN) * view.map_types)),
         "lights": Box(-1.0, 1.0, (view.lights, view.frames, LIGHT)),
     }
     return Flat({**ego, **scene, **path})
@@ -153,10 +172,24 @@ def of_ego(
     return of_users(frame, users, size)[None]
 
 
-def nearest_others(scene: Scene, frame: Frame, users: Users, view: View) -> Array:
-    """Who is nearest, int32 `[agents]`; those who are not there come last."""
+def noticed(
+    scene: Scene, frame: Frame, users: Users, view: View, key: Key | None
+) -> Bool[Array, " N"]:
+    """Who of the others is seen; with a key where that is by chance."""
+    there, seen = others(scene, users), True
+    if view.occlusion:
+        seen = ~sensing.hidden(frame.x, frame.y, boxes_of(scene, users), there)
+    if view.drop:
+        assert key is not None
+        distance = jnp.hypot(users.x - frame.x, users.y - frame.y)
+        seen = seen & sensing.noticed(key, distance)
+    return there & seen
+
+
+def nearest_others(frame: Frame, users: Users, seen: Bool[Array, " N"], view: View) -> Array:
+    """Who is nearest of those who are seen, int32 `[agents]`; the others come last."""
     dx, dy = users.x - frame.x, users.y - frame.y
-    distances = jnp.where(others(scene, users), dx * dx + dy * dy, jnp.inf)
+    distances = jnp.where(seen, dx * dx + dy * dy, jnp.inf)
     order = rows.sorted_places(distances)
     missing = max(0, view.agents - len(order))
     return jnp.pad(order[: view.agents], (0, missing), constant_values=EGO)
@@ -173,7 +206,11 @@ def of_map(scene: Scene, frame: Frame, view: View) -> Float[Array, "points featu
     direction = scene.of("map_dir", scene.row("seen", chosen))
     heading = frame.turned(direction[:, 0], direction[:, 1])
     heading = [jnp.clip(z, -1, 1) for z in heading]
-    points = features([*place, *heading], jnp.isfinite(distances[chosen]))
+    kinds = []
+    if view.map_types:
+        kind = scene.of("map_type", scene.row("seen", chosen))
+        kinds = [jnp.float32(kind == np.int32(code)) for code in SEEN]
+    points = features([*place, *heading, *kinds], jnp.isfinite(distances[chosen]))
     return jnp.pad(points, ((0, view.map_points - count), (0, 0)))
 
 

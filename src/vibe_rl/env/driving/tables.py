@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from vibe_rl.env.driving.codes import EDGES, FREEWAY_LANE, LANES, SURFACE_LANE
+from vibe_rl.env.driving.codes import EDGES, FREEWAY_LANE, LANES, ROAD_EDGE, SURFACE_LANE
 from vibe_rl.env.driving.rows import WORD
 from vibe_rl.env.driving.scenario import DT, EGO, FIRST_FRAME, NO_STOP_LINE, Scenario
 from vibe_rl.errors import ConfigError
@@ -24,6 +24,9 @@ SLOWEST_PACE = 1.0
 """m/s, the least that progress is measured against."""
 MOVED = 0.5
 """Metres; logged drives that are shorter stand."""
+
+SEEN = (FREEWAY_LANE, SURFACE_LANE, ROAD_EDGE)
+"""Kinds of points of the map that may be seen."""
 
 
 class Tables(NamedTuple):
@@ -53,7 +56,7 @@ class Tables(NamedTuple):
     log_s: AnyArray  # [T], metres driven in the log since frame 10
 
 
-def prepare(bank: Scenario, interval: int = 2, kinds: tuple[int, ...] = (1, 2, 15)) -> Tables:
+def prepare(bank: Scenario, interval: int = 2, kinds: tuple[int, ...] = SEEN) -> Tables:
     """The tables of a bank, on the host.
 
     Args:

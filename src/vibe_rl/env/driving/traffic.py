@@ -136,16 +136,23 @@ def lights(of: Of, now: Traffic, frame: AnyArray) -> Leaders:
 
 def held(of: Of, now: Traffic, frame: AnyArray) -> Bool[Array, " N"]:
     """Whether a light stops each: a red one, or a yellow one before which one can stop."""
+    can = now.v * now.v / (2 * BRAKING) < _to_stop_line(of, now) + 1
+    return faces(of, now, frame, STOP_LIGHTS) | (faces(of, now, frame, CAUTION_LIGHTS) & can)
+
+
+def faces(of: Of, now: Traffic, frame: AnyArray, codes: tuple[int, ...]) -> Bool[Array, " N"]:
+    """Whether each comes to a light that shows one of these codes."""
     light, distance = of("route_light", _routes(of)), _to_stop_line(of, now)
-    state = of("light_state", jnp.maximum(light, 0), frame)
-    can = now.v * now.v / (2 * BRAKING) < distance + 1
-    stop = _among(state, STOP_LIGHTS) | (_among(state, CAUTION_LIGHTS) & can)
+    shown = _among(of("light_state", jnp.maximum(light, 0), frame), codes)
     there = (light >= 0) & (of("agent_route") >= 0)
-    return there & (distance > 0) & (distance < np.float32(NO_STOP_LINE / 2)) & stop
+    return there & (distance > 0) & (distance < np.float32(NO_STOP_LINE / 2)) & shown
 
 
 def conflicts(of: Of, now: Traffic, seen: Seen, frame: AnyArray) -> Leaders:
-    """The points at which each has to let somebody pass, `[N, N]`."""
+    """The points at which each has to let somebody pass, `[N, N]`; nobody waits for whom red holds.
+
+    Who stops at a yellow light may still go on, and is waited for.
+    """
     first, second = _routes(of)[:, None], _routes(of)[None]
     own = of("conflict_s", first, second) - now.s[:, None]
     other = of("conflict_other_s", first, second) - now.s[None]
@@ -157,7 +164,7 @@ def conflicts(of: Of, now: Traffic, seen: Seen, frame: AnyArray) -> Leaders:
     near = (own > 0) & (own < 45) & (other > -length[None] - 6) & (other < 70)
     in_time = v * v / (2 * LATE) < own + np.float32(0.5)
     routed = of("agent_route") >= 0
-    other_goes = seen.valid & routed & ~held(of, now, frame)
+    other_goes = seen.valid & routed & ~faces(of, now, frame, STOP_LIGHTS)
     yields = of("must_yield", first, second) & routed[:, None] & other_goes[None]
     gap = jnp.where(yields & meet & near & in_time, own - length[:, None] / 2, jnp.inf)
     return Leaders(gap, jnp.zeros_like(gap))

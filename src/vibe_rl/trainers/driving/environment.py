@@ -18,6 +18,8 @@ TERMINATES = {
     "run_red_light": "terminate_red_light",
 }
 """What may end an episode, by V-Max's name, and the constant that says whether it does."""
+SIMULATOR = {"steering": "lateral"}
+"""What differs from `Driving`'s own fields, unless a tree or a run says otherwise."""
 Node = dict[str, Any]
 
 
@@ -35,7 +37,7 @@ def simulator_node() -> Node:
     """The section `simulator`: how one drives, and who else does."""
     own = {field.name: plain(getattr(Driving(), field.name)) for field in fields(Driving)}
     del own["observation"]
-    return own | {"steering": "lateral"}
+    return own | SIMULATOR
 
 
 def env_kwargs(keys: PipelineKeys, values: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,14 +14,20 @@ from vibe_rl.networks.token_fields import TokenFields
 from vibe_rl.run_dir.plain import plain
 from vibe_rl.runner.config import RunnerConfig
 from vibe_rl.trainers.driving.environment import environment_groups, simulator_node
-from vibe_rl.trainers.driving.keys import ELSEWHERE, FIELDS, INTERVALS, PipelineKeys
+from vibe_rl.trainers.driving.keys import (
+    ELSEWHERE,
+    ENCODER_NAMES,
+    FIELDS,
+    INTERVALS,
+    PipelineKeys,
+)
 from vibe_rl.trainers.driving.scenarios import SOURCES
 
 Node = dict[str, Any]
 """A part of the tree: names, and what they are at first."""
 DEFAULTS = {
     "algorithm": "sac",
-    "network/encoder": "mlp",
+    "network/encoder": "none",
     "scenarios": "procedural",
     "observation": "vec_small",
     "reward": "progress",
@@ -42,14 +48,17 @@ SETTINGS: dict[str, tuple[str, Node, Node]] = {
         "sac",
         {
             **{"batch_size": 256, "replay_ratio": 1 / 64, "n_step": 5, "tau": 0.01, "gamma": 0.97},
-            **{"normalize_obs": True, "init_alpha": 0.2},
+            **{"normalize_obs": True, "init_alpha": 0.2, "grad_norms": True},
             **{"lr_end_factor": 0.0, "average_decay": 0.999},
         },
         {"num_envs": 256, "runner": {"buffer_size": 200_000, "warmup_steps": 20_000}},
     ),
     "sac_vmax": (
         "sac",
-        {"batch_size": 64, "replay_ratio": 0.25, "autotune_alpha": False, "init_alpha": 0.2},
+        {
+            **{"batch_size": 64, "replay_ratio": 0.25, "autotune_alpha": False, "init_alpha": 0.2},
+            "grad_norms": True,
+        },
         {
             **{"num_envs": 16, "simulator": {"steering": "curvature"}},
             "runner": {"buffer_size": 100_000, "warmup_steps": 1_600},
@@ -85,13 +94,13 @@ SETTINGS: dict[str, tuple[str, Node, Node]] = {
             **{"hidden_sizes": (256, 256), "batch_size": 256, "replay_ratio": 1 / 64, "n_step": 5},
             **{"tau": 0.01, "gamma": 0.97, "actor_lr": 3e-4, "critic_lr": 3e-4, "lr": 3e-4},
             **{"normalize_obs": True, "autotune_alpha": True, "expert_noise": 0.1},
-            **{"lr_end_factor": 0.0, "average_decay": 0.999},
+            **{"lr_end_factor": 0.0, "average_decay": 0.999, "grad_norms": True},
         },
         {"num_envs": 256, "runner": {"buffer_size": 200_000, "warmup_steps": 20_000}},
     ),
     "bc_sac_vmax": (
         "bc_sac",
-        {"replay_ratio": 0.25},
+        {"replay_ratio": 0.25, "grad_norms": True},
         {
             **{"num_envs": 16, "simulator": {"steering": "curvature"}},
             "runner": {"buffer_size": 500_000, "warmup_steps": 50_000},
@@ -99,7 +108,10 @@ SETTINGS: dict[str, tuple[str, Node, Node]] = {
     ),
     "bc_vmax": (
         "bc",
-        {"hidden_sizes": (256, 64, 32), "lr": 1e-4, "batch_size": 64, "replay_ratio": 0.5},
+        {
+            **{"hidden_sizes": (256, 64, 32), "activation": "tanh", "lr": 1e-4, "batch_size": 64},
+            "replay_ratio": 0.5,
+        },
         {
             **{"num_envs": 16, "simulator": {"steering": "curvature"}},
             "runner": {"buffer_size": 1_000_000, "warmup_steps": 1_600},
@@ -141,13 +153,18 @@ def groups() -> dict[str, dict[str, Node]]:
 
 def encoders() -> dict[str, Node]:
     """An option for each encoder; those that see tokens have sizes, and see them as they are."""
+    theirs = {ours: theirs for theirs, ours in ENCODER_NAMES.items()}
     plain_ones = {name: {"network": {"encoder": {"name": name}}} for name in ENCODERS}
     sizes, as_they_are = node_of(TokenFields()), {"normalize_obs": False}
     of_tokens = {
-        name: {"network": {"encoder": {"name": name, **sizes}}, "algorithm": as_they_are}
+        theirs.get(name, name): {
+            "network": {"encoder": {"name": theirs.get(name, name), **sizes}},
+            "algorithm": as_they_are,
+        }
         for name in OF_TOKENS
     }
-    return plain_ones | of_tokens
+    options = plain_ones | of_tokens
+    return {name: node for name, node in options.items() if name not in theirs}
 
 
 def algorithms() -> dict[str, Node]:

@@ -90,6 +90,8 @@ ELSEWHERE = {
     "log_times": "rows always say where the time went, leave it out.",
 }
 """Fields of the runner that the tree has not, and the remedy."""
+ENCODER_NAMES = {"mlp": "embedded"}
+"""Encoders that have V-Max's names in the tree, and ours."""
 REFUSED = {
     "debug_flag": "set JAX_DISABLE_JIT=1 to step through a program.",
     "perf_flag": "give runner.matmul_precision=default for faster products on a GPU.",

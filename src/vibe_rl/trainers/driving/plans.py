@@ -9,7 +9,7 @@ from vibe_rl.errors import ConfigError, unknown
 from vibe_rl.runner.config import RunnerConfig
 from vibe_rl.trainers.driving.composing import Composition
 from vibe_rl.trainers.driving.environment import ENV_ID, env_kwargs
-from vibe_rl.trainers.driving.keys import PipelineKeys, key_names, runner_values
+from vibe_rl.trainers.driving.keys import ENCODER_NAMES, PipelineKeys, key_names, runner_values
 from vibe_rl.trainers.driving.scenarios import SOURCES, Source
 
 
@@ -80,4 +80,6 @@ def record(kind: type, values: Mapping[str, Any], section: str) -> Any:
 
 def encoder_fields(section: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of an algorithm that an encoder's section becomes."""
-    return {"encoder" if name == "name" else name: value for name, value in section.items()}
+    sizes = dict(section)
+    name = sizes.pop("name")
+    return {"encoder": ENCODER_NAMES.get(name, name), **sizes}

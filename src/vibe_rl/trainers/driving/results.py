@@ -12,12 +12,13 @@ import numpy as np
 
 from vibe_rl.analysis.aggregate import bootstrap_interval
 from vibe_rl.errors import ConfigError, shown
+from vibe_rl.run_dir.directory import EPISODES
 from vibe_rl.run_dir.files import write_atomically
 from vibe_rl.run_dir.plain import plain
 
-EPISODES = "evaluation_episodes.csv"
 RESULTS = "evaluation_results.json"
 TEXT = "evaluation_results.txt"
+ACTORS = "evaluation_actors.csv"
 ENDED_BY = "ended_by_"
 """What the names of columns begin with that say what ended an episode."""
 UNKNOWN = "unknown"
@@ -92,7 +93,7 @@ def wilson(successes: int, count: int, z: float = 1.959964) -> list[float]:
 def check_out(folder: str | Path, overwrite: bool = False) -> Path:
     """The folder; ConfigError if there are results in it that are to stay."""
     path = Path(folder)
-    there = [name for name in (EPISODES, RESULTS, TEXT) if (path / name).exists()]
+    there = [name for name in (EPISODES, RESULTS, TEXT, ACTORS) if (path / name).exists()]
     if there and not overwrite:
         raise ConfigError(f"--out {folder} has {there[0]}: name another folder, or --overwrite.")
     return path
@@ -152,3 +153,34 @@ def figure_lines(part: Mapping[str, Any], names: Sequence[str] = ()) -> list[str
 def told(folder: Path) -> str:
     """Where the results are, for people."""
     return ", ".join(shown(folder / name) for name in (EPISODES, RESULTS))
+
+
+def write_actors(folder: Path, results: Mapping[str, Mapping[str, Any]]) -> Path:
+    """Writes the results of several drivers as one table, a row a driver and kind of scene.
+
+    Args:
+        folder: exists.
+        results: by the driver's name, what `write_results` returns.
+    """
+    first = next(iter(results.values()))
+    names = [name for name in first if f"{name}_ci" in first]
+    ends = [f"{name}{end}" for name in names for end in ("", "_low", "_high")]
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["actor", "family", "scenarios", *ends])
+    for actor, own in results.items():
+        for family, part in {"all": own, **own["families"]}.items():
+            figures = [x for name in names for x in (part[name], *part[f"{name}_ci"])]
+            writer.writerow([actor, family, part["scenarios"], *figures])
+    with write_atomically(folder / ACTORS) as file:
+        file.write(text.getvalue().encode())
+    return folder / ACTORS
+
+
+def actor_lines(results: Mapping[str, Mapping[str, Any]], names: Sequence[str]) -> list[str]:
+    """A line for each driver, with some of the figures over everything, for people."""
+    width = max(map(len, results))
+    return [
+        f"{actor:{width}s} | " + " | ".join(figure_lines(own, names))
+        for actor, own in results.items()
+    ]

@@ -13,16 +13,17 @@ from vibe_rl.configs.train_config import TrainConfig
 from vibe_rl.env.driving.codes import FAMILIES
 from vibe_rl.env.driving.io import Manifest, read_manifest, write_scenarios
 from vibe_rl.env.driving.io.importing import importer
+from vibe_rl.env.driving.knobs import Knobs, knobs_of
 from vibe_rl.env.driving.scenario import FIRST_FRAME, Dims
 from vibe_rl.errors import ConfigError, Typed, shown, unknown
 from vibe_rl.system.notices import say_once
-from vibe_rl.system.processes import run_on_first
+from vibe_rl.system.processes import greatest, run_on_first
 from vibe_rl.trainers.driving.keys import PipelineKeys
 from vibe_rl.types import number
 
 
 @dataclass(frozen=True)
-class Procedural(Typed):
+class Procedural(Knobs):
     """Scenarios that are generated once and kept in a folder."""
 
     section = "scenarios."
@@ -35,6 +36,8 @@ class Procedural(Typed):
     """Of the generator."""
     families: tuple[str, ...] = FAMILIES[:-1]
     """Kinds of scene."""
+    processes: int = number(1, least=1)
+    """That generate at the same time; the scenes are the same."""
     folder: str = "scenarios"
     """Where sets are kept, each in a folder of its own."""
 
@@ -134,17 +137,34 @@ def paths_of(source: Source, keys: PipelineKeys) -> list[str | None]:
     return [path for path in given if path is not None]
 
 
+def are_to_be_made(source: Source, keys: PipelineKeys) -> bool:
+    """Whether any set of scenarios is still to be generated or imported.
+
+    Raises:
+        ConfigError: it cannot be.
+    """
+    check_source(source, keys)
+    places = [place_of(source, path) for path in paths_of(source, keys)]
+    return bool(greatest(any(about and not folder.exists() for folder, about in places)))
+
+
 def folder_of(source: Source, path: str | None) -> Path:
     """The folder of a set of scenarios, which is written first if it has to be."""
-    if not isinstance(source, (Procedural, ScenarioNet)):
-        return Path(str(path)).absolute()
-    about = {"source": type(source).__name__.lower(), "path": path, **asdict(source)}
-    del about["stream"]  # which is how they are used
-    folder = Path(about.pop("folder")).absolute() / folder_name(about)
-    if not folder.exists():
+    folder, about = place_of(source, path)
+    if about and not folder.exists():
         say_once(f"{shown(folder)} is being written; later runs read it.")
         run_on_first(lambda: write_scenarios(folder, scenarios_of(source, path), generator=about))
     return folder
+
+
+def place_of(source: Source, path: str | None) -> tuple[Path, dict[str, Any]]:
+    """The folder of a set of scenarios, and the settings that make one, if any do."""
+    if not isinstance(source, (Procedural, ScenarioNet)):
+        return Path(str(path)).absolute(), {}
+    about = {"source": type(source).__name__.lower(), "path": path, **asdict(source)}
+    for name in ("stream", "processes"):  # which make no others
+        about.pop(name, None)
+    return Path(about.pop("folder")).absolute() / folder_name(about), about
 
 
 def folder_name(about: dict[str, Any]) -> str:
@@ -157,7 +177,8 @@ def scenarios_of(source: Source, path: str | None) -> Iterable[Any]:
     """The scenarios of a source, one after another; imported ones after their groups."""
     if isinstance(source, Procedural):
         generate = import_module("vibe_rl.env.driving.generate").generate
-        return generate(seed=source.seed, count=source.count, families=source.families)
+        which = source.seed, source.count, source.families
+        return generate(*which, knobs_of(source), source.processes)
     kind = next(name for name, cls in SOURCES.items() if type(source) is cls)
     return importer(kind)(str(path), Dims())
 

@@ -1,7 +1,6 @@
 """The pipeline: from a composed tree to a run that trains, is saved, and can be gone on with."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from itertools import takewhile
 from pathlib import Path
@@ -12,26 +11,28 @@ from vibe_rl.env.host import HostEnvironment
 from vibe_rl.env.reductions import column, named_columns
 from vibe_rl.env.traced import trace
 from vibe_rl.errors import ConfigError
-from vibe_rl.experiment.build import build_for_run_dir, check_new, resumed
 from vibe_rl.experiment.config_files import new_run_dir, write_run_files
 from vibe_rl.extras import require
-from vibe_rl.run_dir.directory import RunDir
+from vibe_rl.run_dir.directory import EPISODES, RunDir
 from vibe_rl.run_dir.files import first_free, numbered_names, write_atomically
 from vibe_rl.run_dir.group import AnyPath, check_single
 from vibe_rl.runner.eval_metrics import EvalMetric
 from vibe_rl.runner.fit import Callback, FitResult
-from vibe_rl.runner.run import Run, check_evaluation
+from vibe_rl.runner.run import Run
 from vibe_rl.runner.session import Session, open_session
 from vibe_rl.system.processes import run_on_first
 from vibe_rl.system.signals import unless_interrupted
 from vibe_rl.tracking.base import Tracker
 from vibe_rl.tracking.settings import TrackingSettings, Translated, read_settings, write_settings
+from vibe_rl.trainers.driving.checks import check_before_scenarios, run_of
 from vibe_rl.trainers.driving.composing import NEEDS, Composition
+from vibe_rl.trainers.driving.evaluating import last_outcome
 from vibe_rl.trainers.driving.keys import AUTO
 from vibe_rl.trainers.driving.lines import IterationLines
 from vibe_rl.trainers.driving.names import base_of, newest_run, run_name, tracking_settings
 from vibe_rl.trainers.driving.plans import Plan, plan_of
-from vibe_rl.trainers.driving.scenarios import with_scenarios
+from vibe_rl.trainers.driving.results import episodes_text
+from vibe_rl.trainers.driving.scenarios import are_to_be_made, with_scenarios
 
 FOLDER = ".hydra"
 """Of a run directory: the composed tree, and the words that made it."""
@@ -55,10 +56,10 @@ def train_tree(
     """
     plan = plan_of(tree)
     before = run_to_resume(plan)
+    if are_to_be_made(plan.source, plan.keys):
+        check_before_scenarios(plan, before, callback, eval_metrics)
     config = with_scenarios(plan.config, plan.source, plan.keys)
-    run = build_for_run_dir(config, check_new if before is None else resumed)
-    run = replace(run, eval_metrics=dict(eval_metrics or {}))
-    check_evaluation(run)
+    run = run_of(config, before, eval_metrics)
     go_on = partial(begin, plan) if before is None else partial(resume, before)
     return go_on(Pieces(tree, config, run, callback))
 
@@ -107,7 +108,16 @@ def trained(session: Session, run_dir: RunDir, pieces: Pieces) -> tuple[RunDir, 
         run_on_first(partial(write_tree, run_dir, pieces.tree))
     lines = console(pieces.tree, read_settings(run_dir))
     result = session.train(pieces.callback, [lines])
+    run_on_first(partial(write_last_episodes, run_dir, pieces.run, result))
     return unless_interrupted((run_dir, result), session.signal)
+
+
+def write_last_episodes(run_dir: RunDir, run: Run, result: FitResult) -> None:
+    """Keeps a row for each held-out scenario of the last evaluation, for reports."""
+    outcome = last_outcome(run.eval_params, result.evaluation)
+    if outcome is not None:
+        with write_atomically(run_dir.artifacts / EPISODES) as file:
+            file.write(episodes_text(outcome).encode())
 
 
 def console(tree: Composition, told: TrackingSettings) -> Tracker:

@@ -1,5 +1,6 @@
 """Which scenarios an evaluation drives, in which environment, and who drives."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,7 +16,7 @@ from vibe_rl.errors import ConfigError
 from vibe_rl.experiment.config_files import read_config
 from vibe_rl.experiment.single import load_run
 from vibe_rl.runner.actors import Actor, Greedy, actor_named
-from vibe_rl.trainers.driving.environment import ENV_ID
+from vibe_rl.trainers.driving.environment import ENV_ID, SIMULATOR
 from vibe_rl.trainers.driving.evaluating import World
 
 AGENT = "ai"
@@ -27,8 +28,7 @@ NAMES = ("scenarios", "held_out_scenarios", "limit", "held_out_limit")
 class Wanted:
     """What an evaluation is of."""
 
-    actor: str
-    factor: float | None = None  # of an actor that has one
+    factor: float | None = None  # of the lane follower
     run: str | None = None
     best: bool = False  # whose agent
     dataset: str | None = None
@@ -38,14 +38,20 @@ class Wanted:
     noisy_init: bool = False
 
 
-def open_world(wanted: Wanted) -> tuple[Actor, World]:
-    """Who drives, and the scenarios.
+def open_worlds(wanted: Wanted, names: Sequence[str]) -> tuple[list[Actor], World]:
+    """Who drives, by name, and the scenarios.
 
     Raises:
         ConfigError: there is no such run, actor or scenario, or no scenarios are named.
     """
+    world = open_world(wanted)
+    return [actor_of(name, wanted, world) for name in names], world
+
+
+def open_world(wanted: Wanted) -> World:
+    """The scenarios, and the environment in which they are driven; see `open_worlds`."""
     config = None if wanted.run is None else read_config(wanted.run)
-    kwargs: dict[str, Any] = {} if config is None else dict(config.env_kwargs)
+    kwargs: dict[str, Any] = dict(SIMULATOR if config is None else config.env_kwargs)
     folder, split = where(wanted, {name: kwargs.pop(name, "") for name in NAMES})
     noise = {"noisy_init": True} if wanted.noisy_init else {}
     env, env_params = make(ENV_ID if config is None else config.env_id, **{**kwargs, **noise})
@@ -59,8 +65,7 @@ def open_world(wanted: Wanted) -> tuple[Actor, World]:
     chosen = np.asarray(env_params.scenario)
     uids = [str(uid) for uid in np.asarray(bank.scenario_uid)[chosen]]
     families = [FAMILIES[number] for number in np.asarray(bank.family)[chosen]]
-    world = World(env, env_params, chosen.tolist(), uids, families)  # type: ignore[arg-type]
-    return actor_of(wanted, world), world
+    return World(env, env_params, chosen.tolist(), uids, families)  # type: ignore[arg-type]
 
 
 def where(wanted: Wanted, named: dict[str, str]) -> tuple[str, str]:
@@ -79,10 +84,12 @@ def where(wanted: Wanted, named: dict[str, str]) -> tuple[str, str]:
     return (held_out if wanted.split == "valid" else train), "all"
 
 
-def actor_of(wanted: Wanted, world: World) -> Actor:
+def actor_of(name: str, wanted: Wanted, world: World) -> Actor:
     """Who drives; ConfigError if there is nobody of this name."""
-    if wanted.actor != AGENT:
-        actor: Any = actor_named(wanted.actor, world.env, world.env_params)
-        return actor if wanted.factor is None else replace(actor, factor=wanted.factor)
-    run, agent_state, _ = load_run(str(wanted.run), wanted.best)
-    return Greedy(run.algorithm, agent_state)
+    if name == AGENT:
+        run, agent_state, _ = load_run(str(wanted.run), wanted.best)
+        return Greedy(run.algorithm, agent_state)
+    actor: Any = actor_named(name, world.env, world.env_params)
+    if name != "lane" or wanted.factor is None:
+        return actor
+    return replace(actor, factor=wanted.factor)

@@ -49,9 +49,11 @@ def test_another_seed_makes_another_scene():
     assert not np.array_equal(other.map_xy, scenes()[0][1].map_xy)
 
 
-def test_no_two_scenes_of_a_seed_have_one_number():
-    uids = {Wanted(1, family, i).uid() for family in GENERATED for i in range(500)}
-    assert len(uids) == 2000
+def test_no_two_scenes_of_any_seeds_have_one_number():
+    each = [(seed, i) for seed in (0, 1, 2, 8191) for i in (*range(100), 99_999)]
+    uids = {Wanted(seed, family, i).uid() for family in GENERATED for seed, i in each}
+    assert len(uids) == len(GENERATED) * len(each)
+    assert max(uids) < 2**32
 
 
 def test_the_ego_drives_its_path_on_the_road():

@@ -8,8 +8,8 @@ from itertools import islice
 import jax
 
 from vibe_rl.env.driving.generate.families import GENERATED
-from vibe_rl.env.driving.generate.knobs import Knobs
 from vibe_rl.env.driving.generate.making import Wanted, made
+from vibe_rl.env.driving.knobs import Knobs
 from vibe_rl.env.driving.scenario import Dims, Scenario
 from vibe_rl.errors import ConfigError, unknown
 
@@ -30,14 +30,14 @@ def generate(
     """Scenes in a fixed order, each with its group, `family/seed/index`.
 
     A scene is the same for its seed, family, index and knobs, whatever the count, the families and
-    the number of processes are; on another kind of machine up to rounding.
+    the number of processes are; on another kind of machine or device up to rounding.
 
     Args:
         seed: 0 or more.
         count: how many.
         families: names among `GENERATED`, mixed by the shares of the knobs.
         knobs: how hard the scenes are.
-        processes: that work at the same time; with 1, this one.
+        processes: that work at the same time, on CPUs; with 1, this one.
         dims: slots, at least those of the default.
 
     Raises:

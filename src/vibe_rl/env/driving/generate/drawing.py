@@ -4,13 +4,13 @@ import numpy as np
 
 from vibe_rl.env.driving.generate import spawning
 from vibe_rl.env.driving.generate.families import TABLE
-from vibe_rl.env.driving.generate.knobs import Knobs
 from vibe_rl.env.driving.generate.lane_changes import add_lane_changes
 from vibe_rl.env.driving.generate.network import Network, Route, route_of
 from vibe_rl.env.driving.generate.signals import Plan, plan_of
 from vibe_rl.env.driving.generate.spawning import Driver
 from vibe_rl.env.driving.generate.tables import Drawn
 from vibe_rl.env.driving.generate.walking import crossing
+from vibe_rl.env.driving.knobs import Knobs
 
 MOST = 16
 """Road users."""

@@ -4,9 +4,9 @@ import numpy as np
 
 from vibe_rl.env.driving.generate import spawning
 from vibe_rl.env.driving.generate.highway import LENGTH, lane_change
-from vibe_rl.env.driving.generate.knobs import Knobs
 from vibe_rl.env.driving.generate.network import Lane, Network, Route, route_of
 from vibe_rl.env.driving.generate.spawning import Driver
+from vibe_rl.env.driving.knobs import Knobs
 
 AHEAD = (10.0, 25.0)
 """Metres before the ego at which a neighbour is who changes into its lane."""

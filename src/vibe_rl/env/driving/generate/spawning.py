@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vibe_rl.env.driving.generate.knobs import Knobs
 from vibe_rl.env.driving.generate.network import Route
+from vibe_rl.env.driving.knobs import Knobs
 from vibe_rl.types import AnyArray
 
 SAME_LANE, APART = 14.0, 9.0

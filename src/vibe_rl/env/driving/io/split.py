@@ -67,7 +67,7 @@ def check_disjoint(train: Members, valid: Members) -> None:
         if shared:
             raise ConfigError(
                 f"the {kind} {shared[0]} (and {len(shared) - 1} more) is in training and held out: "
-                "take both splits from one set, or sets that share none."
+                "take both splits from one set, or sets that share none, such as of another seed."
             )
 
 
