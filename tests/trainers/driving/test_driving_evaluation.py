@@ -195,11 +195,19 @@ def test_who_or_what_is_not_there_is_refused_before_anything_is_driven(folder, r
             "--indexes and --limit"
         ),
         ("--actor", "random", *dataset, "--limit", "0", "--out", "new"): "--limit 0: give at least",
+        ("--actor", "brake", *dataset, "--factor", "1", "--out", "new"): "leave it out for brake",
+        ("--actor", "lane", *dataset, "--factor", "-1", "--out", "new"): "--factor -1.0: give",
     }.items():
         with pytest.raises(SystemExit):
             main(["driving", "evaluate", *words])
         assert said in capsys.readouterr().err, words
     assert not Path("new").exists()
+
+
+def test_a_lane_follower_drives_at_the_share_of_the_limit_that_is_asked_for(folder):
+    named = {"actor": "lane", "dataset": str(folder), "split": "all"}
+    found = [open_world(Wanted(**named, factor=factor))[0] for factor in (None, 0.5)]
+    assert [getattr(actor, "factor", None) for actor in found] == [0.7, 0.5]
 
 
 def test_a_film_shows_the_drive_that_was_evaluated(reordered, monkeypatch):
