@@ -1,28 +1,23 @@
 """How fast driving is: random drivers in JAX, the generator, and what SAC's training waits for.
 
-    python bench/driving_env.py [--parts replay idm generator sac] [--width 64] [--seconds 20]
+    python bench/driving_env.py [--parts replay successors idm generator sac] [--width 64]
 
 Random driving is one program on all devices there are, scenes side by side in each; episodes that
 end begin anew. A CPU pretends to have a device for each core. Observations, rewards, and all that
 is told of steps and episodes are summed, so that no compiler leaves them out. In `replay` others
-follow their logs, in `idm` they react. The generator is timed once its processes have begun. Of
-SAC's training, compilation apart, it is said which share of the time the host and the data take.
+follow their logs, in `idm` they react; in `successors` what training needs is observed as well,
+where an action led at the end of an episode. The generator is timed once its processes have begun.
+Of SAC's training, compilation apart, it is said which share of the time the host and the data take.
+Each part is a process, and a line.
 """
 
 import argparse
 import json
 import os
+import subprocess
+import sys
 import tempfile
 import time
-
-if __name__ == "__main__":
-    os.environ.setdefault(
-        "XLA_FLAGS",
-        f"--xla_force_host_platform_device_count={os.cpu_count()} "
-        "--xla_cpu_multi_thread_eigen=false",
-    )
-
-from functools import partial
 from itertools import islice
 
 import jax
@@ -40,11 +35,14 @@ from vibe_rl.trainers.driving.composing import compose
 from vibe_rl.trainers.driving.training import train_tree
 
 STEPS = 80  # in a compiled call
-TRAFFIC = ("replay", "idm")
+DRIVEN = {"replay": ("replay", False), "successors": ("replay", True), "idm": ("idm", False)}
+"""By part: the traffic, and whether the true successor of every action is observed as well."""
+DEVICES = "--xla_force_host_platform_device_count={} --xla_cpu_multi_thread_eigen=false"
+"""What XLA is told for these parts."""
 
 
-def program(env, n_devices):
-    """A compiled call of `STEPS` steps of all scenes."""
+def program(env, n_devices, successors):
+    """A compiled call of `STEPS` steps of all scenes; see `DRIVEN`."""
 
     def step(carry, key, params):
         obs, state, seen = carry
@@ -53,8 +51,9 @@ def program(env, n_devices):
         actions = draw(jax.random.split(act_key, len(obs)))
         keys = jax.random.split(step_key, len(obs))
         after = jax.vmap(env.step, in_axes=(0, 0, 0, None))(keys, state, actions, params)
-        told = jax.tree.leaves((after.reward, after.info))
-        seen = seen + after.obs.sum(1) + sum(jnp.asarray(x, jnp.float32) for x in told)
+        told = dict(after.info) if successors else after.info | {"final_obs": ()}
+        told = jax.tree.leaves((after.obs, after.reward, told))
+        seen = seen + sum(x.astype(jnp.float32).reshape(len(x), -1).sum(1) for x in told)
         return (after.obs, after.state, seen), None
 
     def steps(key, obs, state, params):
@@ -68,17 +67,19 @@ def program(env, n_devices):
     return jax.jit(jax.shard_map(steps, mesh=mesh, **how))
 
 
-def random_driving(traffic, width, seconds, folder):
-    """Steps per second of `width` scenes, after compilation."""
+def random_driving(part, width, seconds, folder):
+    """Steps per second of `width` scenes, after compilation; see `DRIVEN`."""
+    traffic, successors = DRIVEN[part]
     env, params = make("Driving-v0", scenarios=folder, traffic=traffic)
     env, n = AutoResetWrapper(env), jax.device_count()
     mesh = Mesh(np.array(jax.devices()), ("scenes",))
     params = jax.device_put(params, jax.NamedSharding(mesh, PartitionSpec()))
     reset = jax.jit(jax.vmap(env.reset, in_axes=(0, None)))
-    obs, state = reset(jax.random.split(jax.random.key(0), width), params)
+    fresh = reset(jax.random.split(jax.random.key(0), width), params)
+    obs, state = jax.device_put(fresh, jax.NamedSharding(mesh, PartitionSpec("scenes")))
     keys = iter(jax.random.split(jax.random.key(1), (100_000, n)))
     begin = time.perf_counter()
-    run = program(env, n).lower(next(keys), obs, state, params).compile()
+    run = program(env, n, successors).lower(next(keys), obs, state, params).compile()
     compile_seconds = time.perf_counter() - begin
     obs, state, seen = run(next(keys), obs, state, params)
     jax.block_until_ready(seen)
@@ -88,7 +89,7 @@ def random_driving(traffic, width, seconds, folder):
         jax.block_until_ready(seen)
         calls += 1
     rate = calls * STEPS * width / (time.perf_counter() - begin)
-    about = {"traffic": traffic, "width": width, "devices": n}
+    about = {"width": width, "devices": n}
     return {**about, "steps_per_second": round(rate), "compile": round(compile_seconds, 1)}
 
 
@@ -118,7 +119,7 @@ def training(folder, words):
 
 def parse():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parts = [*TRAFFIC, "generator", "sac"]
+    parts = [*DRIVEN, "generator", "sac"]
     parser.add_argument("--parts", nargs="+", choices=parts, default=parts)
     parser.add_argument("--width", type=int, default=64)
     parser.add_argument("--seconds", type=float, default=20.0)
@@ -131,17 +132,32 @@ def parse():
     return parser.parse_args()
 
 
-def main():
-    options = parse()
+def alone(part):
+    """Calls this script for one part, with a device for each core if it is of the env."""
+    flags = {"XLA_FLAGS": DEVICES.format(cores())} if part in DRIVEN else {}
+    command = [sys.executable, __file__, *sys.argv[1:], "--parts", part]
+    subprocess.run(command, check=True, env={**flags, **os.environ})
+
+
+def measured(options, part):
+    """The line of one part."""
     enable_compilation_cache()
     folder = folder_of("validation", options.scenes, options.scenarios)
-    size = options.width, options.seconds, folder
-    how = {name: partial(random_driving, name, *size) for name in TRAFFIC}
-    how["generator"] = partial(generator, options.generated)
-    how["sac"] = partial(training, folder, options.set)
-    print(json.dumps(machine()), flush=True)
-    for name in options.parts:
-        print(json.dumps({"part": name, **how[name]()}), flush=True)
+    if part == "generator":
+        return generator(options.generated)
+    if part == "sac":
+        return training(folder, options.set)
+    return random_driving(part, options.width, options.seconds, folder)
+
+
+def main():
+    options = parse()
+    if len(options.parts) > 1:
+        for part in options.parts:
+            alone(part)
+        return
+    (part,) = options.parts
+    print(json.dumps({"part": part, **measured(options, part), **machine()}), flush=True)
 
 
 if __name__ == "__main__":

@@ -228,6 +228,8 @@ def test_who_or_what_is_not_there_is_refused_before_anything_is_driven(folder, r
             "new",
         ): "unknown --actor 'idn': did you mean idm",
         ("--actor", "idm,idm", *dataset, "--out", "new"): "name each driver once",
+        ("--actor", "brake", *dataset, "--factor", "1", "--out", "new"): "leave it out for brake",
+        ("--actor", "lane", *dataset, "--factor", "-1", "--out", "new"): "--factor -1.0: give",
     }.items():
         with pytest.raises(SystemExit):
             main(["driving", "evaluate", *words])
@@ -262,6 +264,12 @@ def test_several_drivers_have_a_folder_each_and_one_table(folder, tmp_path, monk
     }
     with pytest.raises(SystemExit):
         main(["driving", "evaluate", *words, "--out", str(both)])
+
+
+def test_a_lane_follower_drives_at_the_share_of_the_limit_that_is_asked_for(folder):
+    wanted = [Wanted(dataset=str(folder), split="all", factor=factor) for factor in (None, 0.5)]
+    found = [open_worlds(each, ["lane"])[0][0] for each in wanted]
+    assert [getattr(actor, "factor", None) for actor in found] == [0.7, 0.5]
 
 
 def test_a_film_shows_the_drive_that_was_evaluated(reordered, monkeypatch):
