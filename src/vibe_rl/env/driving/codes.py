@@ -19,4 +19,6 @@ RED, YELLOW, GREEN = 4, 5, 6
 """Those of a plain one."""
 
 FAMILIES = ("highway", "merge", "intersection", "roundabout", "imported")
-"""Kinds of scenes, by their number."""
+"""Kinds of scenes, by their number, which stands in files: new ones come last, 8 at most."""
+GENERATED = tuple(name for name in FAMILIES if name != "imported")
+"""Those that the generator makes."""
