@@ -1,5 +1,12 @@
 """What the integers of a scenario mean: kinds of road users, map points, lights and scenes."""
 
+from collections.abc import Iterable
+from functools import reduce
+from operator import or_
+from typing import Any
+
+import numpy as np
+
 UNSET, VEHICLE, PEDESTRIAN, CYCLIST, OTHER = range(5)
 """Kinds of road users."""
 
@@ -22,3 +29,8 @@ FAMILIES = ("highway", "merge", "intersection", "roundabout", "imported")
 """Kinds of scenes, by their number, which stands in files: new ones come last, 8 at most."""
 GENERATED = tuple(name for name in FAMILIES if name != "imported")
 """Those that the generator makes."""
+
+
+def among(values: Any, codes: Iterable[int]) -> Any:
+    """Where an int32 array, of NumPy or of JAX, has one of some codes; bool."""
+    return reduce(or_, [values == np.int32(code) for code in codes])
