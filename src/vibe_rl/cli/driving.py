@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from vibe_rl.trainers.driving.composing import Composition
 
 USAGE = """usage: vibe-rl driving train [-m] [--cfg] [--config-dir DIR] [NAME=VALUE ...]
-       vibe-rl driving evaluate --actor NAME [--run RUN] [--dataset DIR] --out DIR ...
+       vibe-rl driving evaluate --actor NAME[,NAME] [--run RUN] [--dataset DIR] --out DIR ...
 
   train     Train, by Hydra's overrides: vibe-rl driving train algorithm=ppo seed=1.
             Resume: resume=RUN, or resume=auto for the newest run of the same settings.
@@ -22,7 +22,7 @@ USAGE = """usage: vibe-rl driving train [-m] [--cfg] [--config-dir DIR] [NAME=VA
             with hydra/sweeper=optuna, runs that Optuna chooses.
             --cfg prints all settings, or with -m the words of each run, and trains nothing.
             --config-dir has options of your own, such as DIR/algorithm/mine.yaml.
-  evaluate  Drive scenarios: an agent, or a scripted player; see its --help."""
+  evaluate  Drive scenarios: an agent, scripted players, or all of them; see its --help."""
 
 MANY = {"-m", "--multirun"}
 """What asks for a run of each combination of values."""

@@ -1,5 +1,12 @@
 """What the integers of a scenario mean: kinds of road users, map points, lights and scenes."""
 
+from collections.abc import Iterable
+from functools import reduce
+from operator import or_
+from typing import Any
+
+import numpy as np
+
 UNSET, VEHICLE, PEDESTRIAN, CYCLIST, OTHER = range(5)
 """Kinds of road users."""
 
@@ -19,4 +26,11 @@ RED, YELLOW, GREEN = 4, 5, 6
 """Those of a plain one."""
 
 FAMILIES = ("highway", "merge", "intersection", "roundabout", "imported")
-"""Kinds of scenes, by their number."""
+"""Kinds of scenes, by their number, which stands in files: new ones come last, 8 at most."""
+GENERATED = tuple(name for name in FAMILIES if name != "imported")
+"""Those that the generator makes."""
+
+
+def among(values: Any, codes: Iterable[int]) -> Any:
+    """Where an int32 array, of NumPy or of JAX, has one of some codes; bool."""
+    return reduce(or_, [values == np.int32(code) for code in codes])

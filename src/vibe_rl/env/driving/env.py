@@ -245,13 +245,13 @@ class Driving:
         if view.by_chance:
             drop_key, noise_key = jax.random.split(jax.random.key(state.chance))
         seen = observe.noticed(scene, frame, now, view, drop_key)
-        chosen = observe.nearest_others(frame, now, seen, view)
+        chosen, found = observe.nearest(frame, (now.x, now.y), seen, view.agents)
         if self.traffic == "replay":
             frames = state.frame - np.arange(view.frames, dtype=np.int32)
             past = logged(scene, frames[None, :], chosen[:, None])
         else:
             past = Users(*(rows[:, chosen].T for rows in state.traffic.past))
-        past = past._replace(valid=past.valid & seen[chosen][:, None])
+        past = past._replace(valid=past.valid & found[:, None])
         if noise_key is not None and view.noise > 0:
             past = sensing.askew(noise_key, past, view.noise)
         size = scene.of("size", chosen)[:, None, :2]

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from vibe_rl.env.driving import comfort
-from vibe_rl.env.driving.codes import STOP_LIGHTS
+from vibe_rl.env.driving.codes import STOP_LIGHTS, among
 from vibe_rl.env.driving.collisions import Seen, at_fault, hits, time_to_collision
 from vibe_rl.env.driving.dynamics import Motion
 from vibe_rl.env.driving.geometry import corners
@@ -99,8 +99,7 @@ def measured(
 def red_lights(scene: Scene, frame: Array) -> Array:
     """Bool `[L]`, which lights say stop."""
     state = scene.of("light_state", slice(None), frame)
-    stops = (state == STOP_LIGHTS[0]) | (state == STOP_LIGHTS[1]) | (state == STOP_LIGHTS[2])
-    return stops & scene.of("light_valid")
+    return among(state, STOP_LIGHTS) & scene.of("light_valid")
 
 
 def log_divergence(scene: Scene, frame: Array, ego: Motion) -> Float[Array, ""]:

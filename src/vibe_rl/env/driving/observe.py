@@ -186,13 +186,21 @@ def noticed(
     return there & seen
 
 
-def nearest_others(frame: Frame, users: Users, seen: Bool[Array, " N"], view: View) -> Array:
-    """Who is nearest of those who are seen, int32 `[agents]`; the others come last."""
-    dx, dy = users.x - frame.x, users.y - frame.y
-    distances = jnp.where(seen, dx * dx + dy * dy, jnp.inf)
-    order = rows.sorted_places(distances)
-    missing = max(0, view.agents - len(order))
-    return jnp.pad(order[: view.agents], (0, missing), constant_values=EGO)
+def nearest(
+    frame: Frame, places: tuple[AnyArray, AnyArray], there: Bool[Array, " n"], count: int
+) -> tuple[Array, Array]:
+    """Which of some things are nearest to the ego, int32 `[count]`, and bool, whether they exist.
+
+    Args:
+        frame: the ego's.
+        places: x and y, `[n]` each.
+        there: which of them count.
+        count: how many are wanted.
+    """
+    dx, dy = places[0] - frame.x, places[1] - frame.y
+    order = rows.sorted_places(jnp.where(there, dx * dx + dy * dy, jnp.inf))[:count]
+    missing = (0, count - len(order))
+    return jnp.pad(order, missing), jnp.pad(there[order], missing)
 
 
 def of_map(scene: Scene, frame: Frame, view: View) -> Float[Array, "points features"]:
@@ -219,10 +227,7 @@ def of_lights(
 ) -> Float[Array, "lights frames features"]:
     """The nearest lights: place, state, over the last frames."""
     xy, valid = scene.of("light_xy"), scene.of("light_valid")
-    dx, dy = xy[:, 0] - frame.x, xy[:, 1] - frame.y
-    distances = jnp.where(valid, dx * dx + dy * dy, jnp.inf)
-    count = min(view.lights, len(distances))
-    chosen = rows.sorted_places(distances)[:count]
+    chosen, found = nearest(frame, (xy[:, 0], xy[:, 1]), valid, view.lights)
     frames = time - np.arange(view.frames, dtype=np.int32)
     state = scene.of("light_state", chosen[:, None], frames[None, :])
     place = [
@@ -230,9 +235,7 @@ def of_lights(
         for z in frame.place(scene.of("light_xy", chosen, 0), scene.of("light_xy", chosen, 1))
     ]
     states = [jnp.float32(state == code) for code in range(1, STATES + 1)]
-    there = jnp.broadcast_to(valid[chosen][:, None], state.shape)
-    missing = view.lights - count
-    return jnp.pad(features([*place, *states], there), ((0, missing), (0, 0), (0, 0)))
+    return features([*place, *states], jnp.broadcast_to(found[:, None], state.shape))
 
 
 def of_path(scene: Scene, frame: Frame, place: Place, view: View) -> Float[Array, "points 2"]:

@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from vibe_rl.env.driving import rows
-from vibe_rl.env.driving.codes import CAUTION_LIGHTS, STOP_LIGHTS
+from vibe_rl.env.driving.codes import CAUTION_LIGHTS, STOP_LIGHTS, among
 from vibe_rl.env.driving.scenario import DT, NO_STOP_LINE, Scenario
 from vibe_rl.types import AnyArray
 
@@ -143,7 +143,7 @@ def held(of: Of, now: Traffic, frame: AnyArray) -> Bool[Array, " N"]:
 def faces(of: Of, now: Traffic, frame: AnyArray, codes: tuple[int, ...]) -> Bool[Array, " N"]:
     """Whether each comes to a light that shows one of these codes."""
     light, distance = of("route_light", _routes(of)), _to_stop_line(of, now)
-    shown = _among(of("light_state", jnp.maximum(light, 0), frame), codes)
+    shown = among(of("light_state", jnp.maximum(light, 0), frame), codes)
     there = (light >= 0) & (of("agent_route") >= 0)
     return there & (distance > 0) & (distance < np.float32(NO_STOP_LINE / 2)) & shown
 
@@ -233,7 +233,3 @@ def _points(of: Of, s: Float[AnyArray, " N"]) -> Int[Array, " N"]:
 def _to_stop_line(of: Of, now: Traffic) -> Float[Array, " N"]:
     """Metres from the front bumper."""
     return of("route_stop_s", _routes(of)) - now.s - of("size")[:, 0] / 2
-
-
-def _among(state: Array, codes: tuple[int, ...]) -> Bool[Array, " N"]:
-    return jax.tree.reduce(jnp.logical_or, [state == np.int32(code) for code in codes])

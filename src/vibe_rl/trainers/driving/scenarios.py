@@ -10,7 +10,7 @@ from typing import Any
 
 from vibe_rl.configs.env_schedules import STREAM
 from vibe_rl.configs.train_config import TrainConfig
-from vibe_rl.env.driving.codes import FAMILIES
+from vibe_rl.env.driving.codes import GENERATED
 from vibe_rl.env.driving.io import Manifest, read_manifest, write_scenarios
 from vibe_rl.env.driving.io.importing import importer
 from vibe_rl.env.driving.knobs import Knobs, knobs_of
@@ -34,7 +34,7 @@ class Procedural(Knobs):
     """Scenarios in all; about a tenth of them is held out."""
     seed: int = number(0, least=0)
     """Of the generator."""
-    families: tuple[str, ...] = FAMILIES[:-1]
+    families: tuple[str, ...] = GENERATED
     """Kinds of scene."""
     processes: int = number(1, least=1)
     """That generate at the same time; the scenes are the same."""
@@ -125,8 +125,8 @@ def check_source(source: Source, keys: PipelineKeys) -> None:
             "scenarios=files, scenarionet or womd too."
         )
     for family in getattr(source, "families", ()):
-        if family not in FAMILIES[:-1]:
-            raise unknown("family", family, FAMILIES[:-1])
+        if family not in GENERATED:
+            raise unknown("family", family, GENERATED)
 
 
 def paths_of(source: Source, keys: PipelineKeys) -> list[str | None]:

@@ -7,7 +7,7 @@ from itertools import islice
 
 import jax
 
-from vibe_rl.env.driving.generate.families import GENERATED
+from vibe_rl.env.driving.codes import GENERATED
 from vibe_rl.env.driving.generate.making import Wanted, made
 from vibe_rl.env.driving.knobs import Knobs
 from vibe_rl.env.driving.scenario import Dims, Scenario

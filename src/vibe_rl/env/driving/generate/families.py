@@ -5,7 +5,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vibe_rl.env.driving.codes import FAMILIES
 from vibe_rl.env.driving.generate import highway, intersection, merge, roundabout
 from vibe_rl.env.driving.generate.network import Network, Route
 from vibe_rl.env.driving.generate.spawning import Places
@@ -56,5 +55,4 @@ TABLE: dict[str, Family] = {
     "intersection": Family(intersection.build, _at_intersection),
     "roundabout": Family(roundabout.build, _at_roundabout),
 }
-GENERATED = tuple(name for name in FAMILIES if name in TABLE)
-"""Names of the kinds that are generated."""
+"""By the names in `codes.GENERATED`."""

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from vibe_rl.env.driving.codes import LANES, STOP_LIGHTS
+from vibe_rl.env.driving.codes import LANES, STOP_LIGHTS, among
 from vibe_rl.env.driving.geometry import (
     TOLERANCE,
     Boxes,
@@ -106,8 +106,7 @@ def _short(s: Array, speed: Array) -> Array:
 
 
 def _off_road(of: Of, ego: Boxes) -> Array:
-    kind = of("map_type")
-    lane = of("map_valid") & (kind[:, None] == np.array(LANES, np.int32)[None]).any(-1)
+    lane = of("map_valid") & among(of("map_type"), LANES)
     reach = jnp.where(lane, of("map_width") / 2 + TOLERANCE - ROOM, -1)
     return offroad_corridor(corners(ego).reshape(-1, 2), of("map_xy"), reach)
 
@@ -116,8 +115,7 @@ def _red_light(of: Of, s: Array) -> Array:
     """Whether the front passes the stop line while the light says stop, in one frame."""
     route = of("agent_route")[EGO]
     front = s + of("size")[EGO, 0] / 2
-    state = of("light_state")[jnp.maximum(of("route_light")[route], 0)]
-    stops = (state[:, None] == np.array(STOP_LIGHTS, np.int32)[None]).any(-1)
+    stops = among(of("light_state")[jnp.maximum(of("route_light")[route], 0)], STOP_LIGHTS)
     line = of("route_stop_s")[route]
     passed = (front[:-1] < line) & (line <= front[1:])
     return (passed & stops[1:]).any() & (of("route_light")[route] >= 0)

@@ -19,8 +19,8 @@ TOGETHER = 16
 """Scenes whose logs are made in one call."""
 ATTEMPTS = 200
 """Draws of one scene, at most."""
-OF_A_SEED = 2**19
-"""Numbers of scenes that each seed has for itself."""
+OF_A_SEED, FAMILY_SLOTS = 2**19, 8
+"""Numbers that the scenes of each seed have for themselves, and how many have one index."""
 
 
 class Wanted(NamedTuple):
@@ -38,10 +38,10 @@ class Wanted(NamedTuple):
     def uid(self) -> int:
         """A number of 32 bits; no two scenes of a seed have the same.
 
-        Nor have two of seeds below 8,192, up to 100,000 scenes of each family.
+        Nor have two of seeds below 8,192, up to 65,536 scenes of each family.
         """
-        first = self.seed * OF_A_SEED
-        return (first + len(FAMILIES) * self.index + FAMILIES.index(self.family)) % 2**32
+        own = FAMILY_SLOTS * self.index + FAMILIES.index(self.family)
+        return (self.seed * OF_A_SEED + own) % 2**32
 
 
 def made(wanted: Iterable[Wanted], knobs: Knobs, dims: Dims) -> Iterator[tuple[str, Scenario]]:

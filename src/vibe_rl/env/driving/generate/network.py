@@ -6,14 +6,11 @@ import numpy as np
 
 from vibe_rl.env.driving.codes import SURFACE_LANE
 from vibe_rl.env.driving.generate import curves
+from vibe_rl.env.driving.paces import paces
 from vibe_rl.types import AnyArray
 
 WIDTH = 3.7
 """Metres, of a lane."""
-SMOOTHED = 5
-"""Points over which curvature is averaged."""
-LATERAL, EASY = 2.0, 1.5
-"""m/s2: in bends, and braking before them."""
 
 
 class Lane(NamedTuple):
@@ -59,11 +56,3 @@ def route_of(network: Network, lanes: tuple[int, ...]) -> Route:
     limit = np.array([network.lanes[i].speed for i in lanes])[which]
     yaw = curves.headings(xy)
     return Route(xy, yaw, paces(yaw, limit), np.array(lanes)[which], starts, lanes)
-
-
-def paces(yaw: AnyArray, limit: AnyArray) -> AnyArray:
-    """How fast one would drive at points a metre apart, m/s: slow enough for the bends to come."""
-    bend = np.abs(np.convolve(np.pad(np.gradient(yaw), 2, "edge"), np.ones(5) / SMOOTHED, "valid"))
-    squared = np.minimum(np.square(limit), LATERAL / np.maximum(bend, 1e-6))
-    braked = squared + 2 * EASY * np.arange(len(yaw))
-    return np.sqrt(np.minimum.accumulate(braked[::-1])[::-1] - 2 * EASY * np.arange(len(yaw)))

@@ -7,10 +7,9 @@ import numpy as np
 
 from vibe_rl.env.driving.codes import LANES
 from vibe_rl.env.driving.io.polylines import every_metre, nearest, prolonged, without_standing
+from vibe_rl.env.driving.paces import paces
 from vibe_rl.env.driving.scenario import EGO, Scenario
 
-COMFORT, BRAKING = 2.0, 1.5
-"""m/s2, sideways in bends and along the route before them."""
 BESIDE = 4.0
 """Metres from a lane within which its limit counts."""
 _LEAST_SPEED = 1.0
@@ -35,9 +34,8 @@ def fill_routes(s: Scenario) -> None:
         heading = np.arctan2(*np.diff(way, axis=0).T[::-1])
         s.route_yaw[route, : len(way)] = np.unwrap(np.append(heading, heading[-1]))
         s.route_len[route] = len(way) - 1
-        s.route_vref[route, : len(way)] = reference_speed(
-            s.route_yaw[route, : len(way)], limits(s, way)
-        )
+        speed = paces(s.route_yaw[route, : len(way)], limits(s, way))
+        s.route_vref[route, : len(way)] = np.maximum(speed, _LEAST_SPEED)
         s.agent_route[user], s.agent_speed_factor[user] = route, 1.0
         s.agent_v0[user] = np.hypot(*s.log_vel[user, frames[0]])
     s.reactive[s.agent_route < 0] = False
@@ -51,12 +49,3 @@ def limits(s: Scenario, way: np.ndarray) -> np.ndarray:
         return everywhere
     index, distance = nearest(way, s.map_xy[lanes])
     return np.where(distance < BESIDE, s.map_speed[lanes][index], everywhere)
-
-
-def reference_speed(yaw: np.ndarray, limit: np.ndarray) -> np.ndarray:
-    """How fast one would drive, m/s, at points 1 m apart: within limits, slower for bends."""
-    curvature = np.abs(np.convolve(np.gradient(yaw), np.full(5, 0.2), "same"))
-    speed = np.minimum(limit, np.sqrt(COMFORT / np.maximum(curvature, 1e-6)))
-    for i in range(len(speed) - 2, -1, -1):
-        speed[i] = min(speed[i], np.sqrt(speed[i + 1] ** 2 + 2 * BRAKING))
-    return np.maximum(speed, _LEAST_SPEED)
