@@ -19,7 +19,7 @@ TERMINATES = {
 }
 """What may end an episode, by V-Max's name, and the constant that says whether it does."""
 SIMULATOR = {"steering": "lateral"}
-"""What differs from `Driving`'s own fields, unless a tree or a run says otherwise."""
+"""What is learned in differs so from `Driving`'s own fields, unless a tree says otherwise."""
 Node = dict[str, Any]
 
 

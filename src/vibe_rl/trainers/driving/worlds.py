@@ -16,7 +16,7 @@ from vibe_rl.errors import ConfigError
 from vibe_rl.experiment.config_files import read_config
 from vibe_rl.experiment.single import load_run
 from vibe_rl.runner.actors import Actor, Greedy, actor_named
-from vibe_rl.trainers.driving.environment import ENV_ID, SIMULATOR
+from vibe_rl.trainers.driving.environment import ENV_ID
 from vibe_rl.trainers.driving.evaluating import World
 
 AGENT = "ai"
@@ -51,7 +51,7 @@ def open_worlds(wanted: Wanted, names: Sequence[str]) -> tuple[list[Actor], Worl
 def open_world(wanted: Wanted) -> World:
     """The scenarios, and the environment in which they are driven; see `open_worlds`."""
     config = None if wanted.run is None else read_config(wanted.run)
-    kwargs: dict[str, Any] = dict(SIMULATOR if config is None else config.env_kwargs)
+    kwargs: dict[str, Any] = {} if config is None else dict(config.env_kwargs)
     folder, split = where(wanted, {name: kwargs.pop(name, "") for name in NAMES})
     noise = {"noisy_init": True} if wanted.noisy_init else {}
     env, env_params = make(ENV_ID if config is None else config.env_id, **{**kwargs, **noise})
