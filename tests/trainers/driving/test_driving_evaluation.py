@@ -182,9 +182,9 @@ def reordered(folder, results):
         return actor, world, drive(actor, world, lanes=6)
 
 
-def test_without_a_run_one_drives_as_runs_do_at_first(reordered):
+def test_without_a_run_one_drives_as_the_environment_does_by_default(reordered):
     _, world, _ = reordered
-    assert world.env.steering == make(ENV_ID, **plan().config.env_kwargs)[0].steering == "lateral"
+    assert world.env.steering == make(ENV_ID)[0].steering == "curvature"
 
 
 def test_scenarios_can_be_named_by_their_numbers(reordered, results):
