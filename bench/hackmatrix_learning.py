@@ -1,14 +1,16 @@
 """How far PPO gets in HackMatrix: trains on seeds, plays with each agent, keeps the figures.
 
-    python bench/hackmatrix_learning.py preset --seeds 31,32,33
+    python bench/hackmatrix_learning.py preset --seeds 31,32,33 --minutes 60
     python bench/hackmatrix_learning.py published --seeds 31 --steps 17e6
 
 Each seed trains and is then evaluated, greedily and by sampling, on 1,000 games that no training
-saw. What `bench/hackmatrix_learning.json` has already is not trained again: it can be interrupted.
+saw. `--minutes` ends a training so long after it was called, compilation included. What
+`bench/hackmatrix_learning.json` has already is not trained again: it can be interrupted.
 """
 
 import argparse
 import json
+import math
 import os
 import platform
 import tempfile
@@ -33,6 +35,7 @@ def parse():
     parser.add_argument("settings", choices=SETTINGS)
     parser.add_argument("--seeds", default="31,32,33")
     parser.add_argument("--steps", type=float, help="env steps, in place of those of the settings")
+    parser.add_argument("--minutes", type=float, help="ends each training after so many")
     parser.add_argument("--games", type=int, default=1_000)
     parser.add_argument("--runs", help="where runs are kept; a temporary folder if not given")
     return parser.parse_args()
@@ -60,11 +63,15 @@ def measured(options, seed, folder):
     """The row of one seed."""
     config = config_of(options, seed)
     began = time.perf_counter()
-    run, _ = experiment.train(config, folder)[:2]
+    ends = began + 60 * (options.minutes or math.inf)
+    in_time = lambda *_: time.perf_counter() < ends  # noqa: E731
+    run, result = experiment.train(config, folder, callback=in_time)[:2]
     return {
         "settings": options.settings,
         "seed": seed,
         "env_steps": config.runner.total_timesteps,
+        "steps_done": int(result.step),
+        "minutes": options.minutes,
         "seconds": round(time.perf_counter() - began),
         "games": options.games,
         "greedy": played(run.root, options.games, sample=False),
@@ -92,8 +99,10 @@ def main():
     options = parse()
     for seed in map(int, options.seeds.split(",")):
         steps = config_of(options, seed).runner.total_timesteps
-        wanted = (options.settings, seed, steps)
-        if any((row["settings"], row["seed"], row["env_steps"]) == wanted for row in known()):
+        wanted = dict(
+            settings=options.settings, seed=seed, env_steps=steps, minutes=options.minutes
+        )
+        if any({name: row.get(name) for name in wanted} == wanted for row in known()):
             print(f"{wanted} is in {FIGURES.name} already", flush=True)
             continue
         with tempfile.TemporaryDirectory() as folder:

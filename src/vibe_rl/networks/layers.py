@@ -10,6 +10,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from vibe_rl.errors import ConfigError, unknown
+from vibe_rl.networks.convolution import convolve
 from vibe_rl.types import Key
 
 ACTIVATIONS = {
@@ -163,13 +164,9 @@ class CNN(eqx.Module):
 
     def __call__(self, image: Float[Array, " H W C"]) -> Float[Array, " out"]:
         """The last feature map, flattened."""
-        x = image[None]
+        x = image
         for kernel, stride in zip(self.kernels, self.strides, strict=True):
-            layout = ("NHWC", "HWIO", "NHWC")
-            x = jax.lax.conv_general_dilated(
-                x, kernel, (stride, stride), self.padding, dimension_numbers=layout
-            )
-            x = jax.nn.relu(x)
+            x = jax.nn.relu(convolve(x, kernel, stride, self.padding))
         return x.ravel()
 
 
