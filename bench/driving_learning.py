@@ -32,10 +32,10 @@ from vibe_rl.trainers.driving.training import train_tree
 from vibe_rl.trainers.driving.worlds import AGENT, Wanted, open_worlds
 
 SETTINGS = {
-    "sac": (2_800_000, ["algorithm=sac"]),
-    "ppo": (6_000_000, ["algorithm=ppo"]),
-    "bc": (1_600_000, ["algorithm=bc"]),
-    "bc_sac": (2_400_000, ["algorithm=bc_sac"]),
+    "sac": (2_000_000, ["algorithm=sac"]),
+    "ppo": (12_000_000, ["algorithm=ppo"]),
+    "bc": (1_000_000, ["algorithm=bc"]),
+    "bc_sac": (2_000_000, ["algorithm=bc_sac"]),
     "seed": (800_000, ["algorithm=sac_vmax", "reward=navigation"]),
 }
 """Env steps, and words of the tree. `seed` has the numbers of V-Max: 16 envs, batches
