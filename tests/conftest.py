@@ -9,13 +9,15 @@ from importlib.abc import MetaPathFinder
 from importlib.machinery import PathFinder
 from pkgutil import iter_modules
 
+from kept_programs import keep_programs
 from mlflow_tables import made_once
 from processes import COMPILER
 
 os.environ.setdefault("XLA_FLAGS", f"--xla_force_host_platform_device_count=8 {COMPILER}")
 os.environ.setdefault("JAX_TRACEBACK_IN_LOCATIONS_LIMIT", "0")  # nobody reads them in programs
+os.environ.setdefault("JAX_PERSISTENT_CACHE_ENABLE_XLA_CACHES", "none")  # paths in their keys
 os.environ.setdefault("MPLBACKEND", "Agg")
-if "PYTEST_XDIST_WORKER" not in os.environ:  # what this session compiles, for all its processes
+if "PYTEST_XDIST_WORKER" not in os.environ:  # what this session keeps, for all its processes
     CACHE = tempfile.TemporaryDirectory(prefix="vibe_rl_tests_", ignore_cleanup_errors=True)
     os.environ["XDG_CACHE_HOME"] = CACHE.name
 
@@ -45,10 +47,16 @@ sys.meta_path.insert(0, _Unchecked())
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
 from vibe_rl.system.memory import free_on_host  # noqa: E402
-from vibe_rl.system.programs import enable_compilation_cache, unload_programs  # noqa: E402
+from vibe_rl.system.programs import (  # noqa: E402
+    cache_directory,
+    enable_compilation_cache,
+    unload_programs,
+)
 
 WORKER_BYTES = 4e9
 
+if "PYTEST_XDIST_WORKER" not in os.environ:
+    keep_programs(cache_directory())
 enable_compilation_cache()
 gc.set_threshold(50_000, 20, 20)  # traces are many small objects, and few of them are cycles
 

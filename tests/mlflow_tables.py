@@ -1,4 +1,4 @@
-"""New databases of MLflow as copies of the first, which takes a second to go through its versions."""
+"""New databases of MLflow as copies of the first, which takes a second for all its versions."""
 
 import sqlite3
 from collections.abc import Callable, Iterator
