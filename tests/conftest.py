@@ -1,5 +1,6 @@
 """Strictness for every test: several devices, no rank promotion, shapes checked at run time."""
 
+import gc
 import os
 import sys
 import tempfile
@@ -8,12 +9,15 @@ from importlib.abc import MetaPathFinder
 from importlib.machinery import PathFinder
 from pkgutil import iter_modules
 
+from kept_programs import keep_programs
+from mlflow_tables import made_once
 from processes import COMPILER
 
 os.environ.setdefault("XLA_FLAGS", f"--xla_force_host_platform_device_count=8 {COMPILER}")
 os.environ.setdefault("JAX_TRACEBACK_IN_LOCATIONS_LIMIT", "0")  # nobody reads them in programs
+os.environ.setdefault("JAX_PERSISTENT_CACHE_ENABLE_XLA_CACHES", "none")  # paths in their keys
 os.environ.setdefault("MPLBACKEND", "Agg")
-if "PYTEST_XDIST_WORKER" not in os.environ:  # what this session compiles, for all its processes
+if "PYTEST_XDIST_WORKER" not in os.environ:  # what this session keeps, for all its processes
     CACHE = tempfile.TemporaryDirectory(prefix="vibe_rl_tests_", ignore_cleanup_errors=True)
     os.environ["XDG_CACHE_HOME"] = CACHE.name
 
@@ -43,11 +47,24 @@ sys.meta_path.insert(0, _Unchecked())
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
 from vibe_rl.system.memory import free_on_host  # noqa: E402
-from vibe_rl.system.programs import enable_compilation_cache, unload_programs  # noqa: E402
+from vibe_rl.system.programs import (  # noqa: E402
+    cache_directory,
+    enable_compilation_cache,
+    unload_programs,
+)
 
 WORKER_BYTES = 4e9
 
+if "PYTEST_XDIST_WORKER" not in os.environ:
+    keep_programs(cache_directory())
 enable_compilation_cache()
+gc.set_threshold(50_000, 20, 20)  # traces are many small objects, and few of them are cycles
+
+
+def pytest_collection_finish():
+    """Leaves what was imported out of every later search for garbage: an eighth of all time."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -57,8 +74,15 @@ def pytest_xdist_auto_num_workers() -> int:
     return max(1, min(cores or 1, int(free_on_host() // WORKER_BYTES)))
 
 
+@pytest.fixture(scope="session")
+def _tables_made_once(tmp_path_factory):
+    """MLflow upgrades one new database; the later ones of this process are copied from it."""
+    with made_once(tmp_path_factory.mktemp("mlflow")):
+        yield
+
+
 @pytest.fixture
-def own_mlflow(monkeypatch, tmp_path):
+def own_mlflow(_tables_made_once, monkeypatch, tmp_path):
     """A working directory, and no address of MLflow: nothing is left beside the runs' folder."""
     monkeypatch.chdir(tmp_path)
     for name in [name for name in os.environ if name.startswith("MLFLOW_")]:

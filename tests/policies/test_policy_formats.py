@@ -3,10 +3,8 @@
 import json
 import subprocess
 import sys
-from functools import partial
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import onnxruntime
 import pytest
@@ -35,7 +33,7 @@ def exported(tmp_path_factory):
             algorithm, state, env = agent_of(case)
             folder = tmp_path_factory.mktemp("policies") / str(len(made))
             export(algorithm, state, env, env.default_params(), folder)
-            obs = jax.vmap(env.first)(jax.random.split(jax.random.key(9), N))
+            obs = jax.jit(jax.vmap(env.first))(jax.random.split(jax.random.key(9), N))
             made[case] = folder, algorithm, state, jax.tree.map(np.asarray, obs)
         return made[case]
 
@@ -53,8 +51,13 @@ def assert_alike(found, expected, algorithm):
 @pytest.mark.parametrize("case", CASES)
 def test_a_policy_acts_the_same_in_every_format(case, exported):
     folder, algorithm, state, obs = exported(case)
-    expected = np.asarray(jax.vmap(partial(algorithm.greedy, state))(obs))
-    outputs = jax.vmap(partial(raw_outputs, algorithm, state))(obs)
+
+    @jax.jit
+    @jax.vmap
+    def own(obs):
+        return algorithm.greedy(state, obs), raw_outputs(algorithm, state, obs)
+
+    expected, outputs = jax.device_get(own(obs))
     policy = load(folder)
     found = policy.outputs(obs)
     assert_alike(found["action"], expected, algorithm)
@@ -87,9 +90,9 @@ def test_a_policy_draws_what_the_agent_draws(case, exported):
         with pytest.raises(ValueError, match="it draws nothing: call it instead"):
             load(folder).sample(obs, key)
         return
-    keys = [jax.random.fold_in(key, i) for i in range(4)]
-    some = [jax.tree.map(lambda x, i=i: jnp.asarray(x[i]), obs) for i in range(4)]
-    expected = np.stack([algorithm.act(state, *pair)[0] for pair in zip(some, keys, strict=True)])
+    some = [jax.tree.map(lambda x, i=i: x[i], obs) for i in range(4)]
+    act = jax.jit(lambda obs, i: algorithm.act(state, obs, jax.random.fold_in(key, i))[0])
+    expected = np.stack([act(one, np.int32(i)) for i, one in enumerate(some)])
     policy = load(folder)
     drawn = policy.sample(jax.tree.map(lambda x: x[:4], obs), key)
     assert_alike(drawn, expected, algorithm)

@@ -157,7 +157,7 @@ def wrapped(env, env_params):
 
 @pytest.mark.parametrize("env_id", LARGE)
 def test_a_large_env_computes_in_the_same_types(env_id):
-    """By itself: a run would trace it a dozen times."""
+    """By itself, and in 64-bit mode alone: a run would trace it a dozen times."""
     env, env_params = wrapped(*make(env_id))
 
     def steps(key):
@@ -165,10 +165,9 @@ def test_a_large_env_computes_in_the_same_types(env_id):
         return env.step(key, state, env.action_space(env_params).sample(key), env_params)
 
     keys = jax.random.split(jax.random.key(0), 2)
-    expected = described(jax.make_jaxpr(jax.vmap(steps))(keys))
     with jax.enable_x64(True):
         trace = jax.make_jaxpr(jax.vmap(steps))(keys)
-    assert described(trace) == expected
+    assert not {x.dtype for x in trace.out_avals} & set(WIDE)
     assert wide_equations(trace.jaxpr) == []
 
 

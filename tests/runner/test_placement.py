@@ -86,7 +86,7 @@ def one_update(kind, n_devices):
     [
         ("ppo", (2, 8)),
         ("ppo, normalised", (8,)),
-        ("dqn", (2, 8)),
+        ("dqn", (8,)),
         ("dqn by priority", (8,)),
         ("sac", (8,)),
         ("bc_sac", (8,)),
@@ -126,7 +126,11 @@ def collectives(program):
     return [(kind, shape) for shape, kind in found]
 
 
-@pytest.mark.parametrize("kind", KINDS)
+WITH_PROGRAMS = [kind for kind in KINDS if kind != "sac"]
+"""Sampling by priority adds to what the program of SAC has, and takes nothing away."""
+
+
+@pytest.mark.parametrize("kind", WITH_PROGRAMS)
 def test_gradients_are_reduced_once_and_no_rollout_is_gathered(kind):
     each_episode = prepared(kind, D).each_episode
     found = collectives(compiled(kind, each_episode))
@@ -162,7 +166,7 @@ def test_a_loop_inside_of_an_env_does_not_let_devices_meet():
     assert len(conditions) == len(others), "one more would be the loop's, joined over devices"
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", WITH_PROGRAMS)
 def test_no_communication_may_overtake_a_loop_that_communicates(kind):
     each_episode = kind != "ppo, normalised"  # which is as it is by default
     assert not unordered(compiled(kind, each_episode))
@@ -199,7 +203,12 @@ def test_the_memory_of_a_batch_falls_with_the_number_of_devices():
 
 def test_large_parameters_and_their_moments_are_split_and_learn_the_same():
     config = PPOConfig(
-        hidden_sizes=(1024, 1024), num_envs=16, n_steps=4, n_minibatches=2, n_epochs=1
+        hidden_sizes=(1024, 1024),
+        shared_backbone=True,  # orthogonal numbers of this size take seconds
+        num_envs=16,
+        n_steps=4,
+        n_minibatches=2,
+        n_epochs=1,
     )
     env, env_params = make("CartPole-v1")
     env = AutoResetWrapper(env)
@@ -211,7 +220,7 @@ def test_large_parameters_and_their_moments_are_split_and_learn_the_same():
         results[fsdp] = run_training(prepare(algorithm, env, env_params, runner, 16))
     state = results[4].state.agent_state
     large = [x for x in jax.tree.leaves(state) if x.shape == (1024, 1024)]
-    assert len(large) == 6  # actor's and critic's second layer, and two moments of each
+    assert len(large) == 3  # the second layer, and its two moments
     for leaf in large:
         assert {shard.data.shape for shard in leaf.addressable_shards} == {(256, 1024)}
     for a, b in zip(numbers(state), numbers(results[1].state.agent_state), strict=True):
@@ -221,21 +230,21 @@ def test_large_parameters_and_their_moments_are_split_and_learn_the_same():
 @pytest.mark.parametrize(
     ("kind", "before", "after"),
     [
-        ("ppo", 8, None),
         ("ppo", 2, 8),
         ("dqn by priority", 8, None),
-        ("dqn", 2, 8),
         ("sac", None, 8),
     ],
 )
 def test_a_run_resumes_with_another_number_of_devices(kind, before, after, tmp_path):
     run_dir = RunDir("run", tmp_path)
-    saved = run_training(prepared(kind, before, total_timesteps=1024), run_dir=run_dir)
-    how = {"resume": True, "total_timesteps": 1024}  # reads the end of the run, and no update more
+    how = {"total_timesteps": 1024, "eval_episodes": 0}
+    saved = run_training(prepared(kind, before, **how), run_dir=run_dir)
+    how["resume"] = True  # reads the end of the run, and no update more
     read = run_training(prepared(kind, after, **how), run_dir=run_dir)
     for a, b in zip(numbers(read.state), numbers(saved.state), strict=True):
         np.testing.assert_array_equal(a, b)
-    result = run_training(prepared(kind, after, resume=True), run_dir=run_dir)
+    longer = prepared(kind, after, resume=True, eval_episodes=0)
+    result = run_training(longer, run_dir=run_dir)
     assert (saved.step, read.step, result.step) == (1024, 1024, 2048)
     for state in (read.state, result.state):
         n_devices = {len(x.sharding.device_set) for x in jax.tree.leaves(state)}
@@ -243,7 +252,8 @@ def test_a_run_resumes_with_another_number_of_devices(kind, before, after, tmp_p
 
 
 def test_an_empty_replay_is_made_where_it_is_to_live(tmp_path):
-    run_dir, how = RunDir("run", tmp_path), {"total_timesteps": 1024, "checkpoint_replay": False}
+    run_dir = RunDir("run", tmp_path)
+    how = {"total_timesteps": 1024, "eval_episodes": 0, "checkpoint_replay": False}
     run_training(prepared("dqn", 2, **how), run_dir=run_dir)
     run = prepared("dqn", D, resume=True, **how)
     found = latest(run, run_dir.checkpoints)

@@ -295,6 +295,7 @@ def test_ctrl_c_returns_results_and_resuming_makes_them_whole(trained, tmp_path,
         assert [int(row["episode"]) for row in csv.DictReader(file)] == list(range(12))
 
 
+@pytest.mark.usefixtures("few_figures")
 def test_resuming_what_is_complete_changes_nothing(trained):
     trainer, results, _ = trained
     resumed = PPOTrainer.restore(trainer.run_dir)

@@ -67,14 +67,13 @@ def test_the_programs_run_one_after_the_other(tmp_path, monkeypatch, capsys):
 
 
 @pytest.mark.slow
-def test_the_defaults_converge_on_seeds_that_chose_none(tmp_path):
+def test_the_defaults_converge_on_a_seed_that_chose_none(tmp_path):
     # 10 of 10 seeds had by episode 261; see docs/ppo-trainer.md
-    for seed in (2000, 2001):
-        agent = PPOAgent(4, 2, key=jax.random.key(seed))
-        how = {"eval_frequency": 0, "video_record_frequency": 0, "plot": False, "verbose": False}
-        trainer = PPOTrainer(agent, CartPoleWrapper(), seed=seed, base_dir=tmp_path, **how)
-        results = trainer.train()
-        assert results["converged"]
-        assert results["convergence_episode"] <= 460
-        assert results["best_avg_reward"] >= 195
-        assert results["final_avg_reward"] >= 195
+    agent = PPOAgent(4, 2, key=jax.random.key(2000))
+    how = {"eval_frequency": 0, "video_record_frequency": 0, "plot": False, "verbose": False}
+    trainer = PPOTrainer(agent, CartPoleWrapper(), seed=2000, base_dir=tmp_path, **how)
+    results = trainer.train()
+    assert results["converged"]
+    assert results["convergence_episode"] <= 460
+    assert results["best_avg_reward"] >= 195
+    assert results["final_avg_reward"] >= 195

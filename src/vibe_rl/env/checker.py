@@ -88,9 +88,10 @@ def _examine_shapes(env: Environment, params: PyTree) -> Findings:
 
 
 def _examine_behaviour(traced: Traced) -> Findings:
-    space = traced.env.observation_space(traced.params)
-    notes = [*_constant_reset(traced), *surprises(space)]
-    return Findings([*_impure(traced), *_strays(traced)], notes)
+    env, space = traced.env, traced.env.observation_space(traced.params)
+    resets, steps = ([_afresh(method) for _ in range(2)] for method in (env.reset, env.step))
+    found = [*_impure(traced, resets, steps), *_strays(traced, resets[0], steps[0])]
+    return Findings(found, [*_constant_reset(traced, resets[0]), *surprises(space)])
 
 
 _METHODS = ("default_params", "observation_space", "action_space", "reset", "step")
@@ -147,20 +148,23 @@ def _same(a: PyTree, b: PyTree) -> bool:
     return all(np.array_equal(x, y, equal_nan=x.dtype.kind == "f") for x, y in pairs)
 
 
-def _impure(traced: Traced) -> Iterator[str]:
-    """Compiles both methods twice, which freezes what is not an argument at two values."""
-    env, params, (reset_key, action_key, key) = traced.env, traced.params, _keys(3)
-    resets = [_afresh(env.reset)(reset_key, params) for _ in range(2)]
-    if not _same(*resets):
+Program = Callable[..., Any]
+"""A method as compiled."""
+
+
+def _impure(traced: Traced, resets: list[Program], steps: list[Program]) -> Iterator[str]:
+    """Both methods, compiled twice, which freezes what is not an argument at two values."""
+    params, (reset_key, action_key, key) = traced.params, _keys(3)
+    firsts = [reset(reset_key, params) for reset in resets]
+    if not _same(*firsts):
         yield "reset gives two results for the same key: draw all that is random from the key."
-    obs, state = resets[0]
-    action = random_action(env.action_space(params), obs, action_key)
-    steps = [_afresh(env.step)(key, state, action, params) for _ in range(2)]
-    if not _same(*steps):
+    obs, state = firsts[0]
+    action = random_action(traced.env.action_space(params), obs, action_key)
+    if not _same(*(step(key, state, action, params) for step in steps)):
         yield "step gives two results for the same arguments: keep all that changes in the state."
 
 
-def _afresh(method: Callable[..., Any]) -> Callable[..., Any]:
+def _afresh(method: Callable[..., Any]) -> Program:
     def call(*args: Any) -> Any:  # a new function, which jit has not traced yet
         return method(*args)
 
@@ -172,23 +176,23 @@ def _keys(n: int) -> Array:
     return jax.random.split(jax.random.key(0), n)
 
 
-def _constant_reset(traced: Traced) -> Iterator[str]:
-    if _same(*(jax.jit(traced.env.reset)(key, traced.params) for key in _keys(2))):
+def _constant_reset(traced: Traced, reset: Program) -> Iterator[str]:
+    if _same(*(reset(key, traced.params) for key in _keys(2))):
         yield "reset ignores its key: every episode starts alike."
 
 
-def _strays(traced: Traced) -> Iterator[str]:
+def _strays(traced: Traced, reset: Program, take: Program) -> Iterator[str]:
     """Plays until an episode ends, and checks that observations and actions lie in their spaces."""
     env, params, (reset_key, play_key) = traced.env, traced.params, _keys(2)
     obs_space, action_space = env.observation_space(params), env.action_space(params)
-    play = _playing(traced, play_key)
+    play = _playing(traced, take, play_key)
 
     @jax.jit
     def fit(action: PyTree, step: Step) -> dict[str, Array]:
         sampled = {"the sampled action": action_space.contains(action)}
         return sampled | values_fit(obs_space, step)
 
-    obs, state = jax.jit(env.reset)(reset_key, params)
+    obs, state = reset(reset_key, params)
     if not obs_space.contains(obs):
         yield "obs of reset lies outside its space: check the bounds."
     for i in range(1, MAX_STEPS + 1):
@@ -203,9 +207,9 @@ def _strays(traced: Traced) -> Iterator[str]:
         obs, state = step.obs, step.state
 
 
-def _playing(traced: Traced, key: Array) -> Callable[..., tuple[PyTree, Step]]:
+def _playing(traced: Traced, take: Program, key: Array) -> Callable[..., tuple[PyTree, Step]]:
     """Takes the i-th random step, of an obs and a state, with the program of a single step."""
-    take, space = _afresh(traced.env.step), traced.env.action_space(traced.params)
+    space = traced.env.action_space(traced.params)
 
     @jax.jit
     def choose(i: Any, obs: PyTree) -> tuple[PyTree, Array]:

@@ -69,7 +69,7 @@ def actions_of(space: Box, squash: bool, mean: np.ndarray) -> np.ndarray:
     """The greedy actions of these means `[n, A]`, as floats."""
     unit = np.tanh(mean) if squash else mean
     with jax.numpy_rank_promotion("allow"):
-        scaled = jax.vmap(lambda x: rescale(space, x))(unit.astype(np.float32))
+        scaled = jax.jit(jax.vmap(lambda x: rescale(space, x)))(unit.astype(np.float32))
     return np.asarray(scaled, np.float64)
 
 

@@ -27,22 +27,40 @@ def moved(bank, angle, dx, dy):
     )
 
 
+def drive(env, actor, params, actions=None, among=None):
+    """Steps `[80, ...]` of every scenario `[S]`, from an actor, or from actions `[80, ...]`.
+
+    Args:
+        env: of Driving.
+        actor: its name, None for the actions.
+        params: of the env.
+        actions: zeros if they are not given.
+        among: names of actors; those of equal tuples share one program. The actor's own alone if
+            it is not given.
+    """
+    among = among or ((actor,) if actor else ())
+    if actions is None:
+        one = jax.eval_shape(env.action_space(params).sample, jax.random.key(0))
+        actions = np.zeros((80, *one.shape), one.dtype)
+    which = np.int32(among.index(actor) if actor else len(among))
+    return _driven(env, tuple(env.actors()[name] for name in among), params, actions, which)
+
+
 @partial(jax.jit, static_argnums=(0, 1))
-def drive(env, actor, params, actions=None):
-    """Steps `[80, ...]` of every scenario `[S]`, from an actor, or from actions `[80, ...]`."""
+def _driven(env, actors, params, actions, which):
+    key = jax.random.key(0)
 
     def one(index):
         pinned = params._replace(scenario=index)
-        obs, state = env.reset(jax.random.key(0), pinned)
 
         def body(carry, action):
             obs, state = carry
-            if actor is not None:
-                action = actor(obs, state, pinned, jax.random.key(0))
-            step = env.step(jax.random.key(0), state, action, pinned)
+            chosen = [partial(actor, obs, state, pinned, key) for actor in actors]
+            action = jax.lax.switch(which, [*chosen, lambda: action])
+            step = env.step(key, state, action, pinned)
             return (step.obs, step.state), step
 
-        return jax.lax.scan(body, (obs, state), actions, length=80)[1]
+        return jax.lax.scan(body, env.reset(key, pinned), actions)[1]
 
     count = len(params.scenarios.scenario_uid)
     return jax.vmap(one)(jnp.arange(count, dtype=jnp.int32))

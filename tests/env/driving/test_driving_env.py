@@ -20,7 +20,8 @@ from vibe_rl.errors import ConfigError, UnknownNameError
 
 ENV = Driving()
 OPTIONS = "occlusion", "drop", "map_types"
-ACTORS = ENV.actors()
+ACTORS = tuple(ENV.actors())
+RESET = jax.jit(ENV.reset)
 BANK = bank()
 PARAMS = driving_params(BANK)
 LEADER, RED = 0, 2
@@ -41,7 +42,7 @@ def at_end(steps):
 @pytest.fixture(scope="module")
 def constant():
     """Everybody goes on as they do."""
-    return drive(ENV, ACTORS["constant"], PARAMS)
+    return jax.device_get(drive(ENV, "constant", PARAMS, among=ACTORS))
 
 
 def test_a_drive_into_a_slower_leader_ends_there(constant):
@@ -79,14 +80,15 @@ def test_episode_metrics_are_what_the_steps_add_up_to(constant):
 
 def actions(*columns):
     """Eighty times the same."""
-    return jnp.broadcast_to(jnp.array(columns, jnp.float32)[None], (80, len(columns)))
+    return np.tile(np.array(columns, np.float32), (80, 1))
 
 
 @pytest.fixture(scope="module")
 def swerving():
     """A steady turn to the left, terminations off."""
     off = dict.fromkeys(("terminate_overlap", "terminate_offroad", "terminate_red_light"), False)
-    return drive(ENV, None, driving_params(BANK, "behavior", **off), actions(0.0, 0.02))
+    params = driving_params(BANK, "behavior", **off)
+    return jax.device_get(drive(ENV, None, params, actions(0.0, 0.02), among=ACTORS))
 
 
 def test_nothing_ends_an_episode_whose_terminations_are_off_but_time(swerving):
@@ -108,22 +110,22 @@ def test_who_leaves_the_road_leaves_it_where_all_points_say_so(swerving):
     xy = np.stack([history.x[..., 0], history.y[..., 0]], -1)
     boxes = Boxes(
         *(
-            jnp.asarray(v, jnp.float32)
+            np.asarray(v, np.float32)
             for v in (xy, history.yaw[..., 0], 4 + 0 * xy[..., 0], 2 + 0 * xy[..., 0])
         )
     )
-    around = corners(boxes)
+    around = jax.jit(corners)(boxes)
     lanes = chosen(BANK, 0)
     lane = lanes.map_valid & (lanes.map_type == 2)
-    reach = jnp.where(lane, lanes.map_width / 2 + np.float32(0.3), -1)
-    expected = jax.vmap(lambda c: offroad_corridor(c, lanes.map_xy, reach))(around[0])
+    reach = np.where(lane, lanes.map_width / 2 + np.float32(0.3), np.float32(-1))
+    expected = jax.jit(jax.vmap(lambda c: offroad_corridor(c, lanes.map_xy, reach)))(around[0])
     np.testing.assert_array_equal(swerving.info["metrics"]["step_offroad"][0], expected)
     assert 0 < np.mean(expected) < 1
 
 
 def test_where_all_lanes_lead_the_other_way_the_direction_is_wrong():
     back = bank()._replace(map_dir=-BANK.map_dir)
-    told = at_end(drive(ENV, ACTORS["constant"], with_scenarios(PARAMS, back)))
+    told = at_end(drive(ENV, "constant", with_scenarios(PARAMS, back), among=ACTORS))
     np.testing.assert_allclose(told["wrong_direction_distance"][3], 40, rtol=1e-3)  # 8 s at 5 m/s
     assert told["driving_direction_compliance"][3] == told["vmax_aggregate_score"][3] == 0
 
@@ -131,7 +133,7 @@ def test_where_all_lanes_lead_the_other_way_the_direction_is_wrong():
 @pytest.fixture(scope="module")
 def hurried():
     """Full throttle."""
-    return drive(ENV, None, PARAMS, actions(1.0, 0.0))
+    return jax.device_get(drive(ENV, None, PARAMS, actions(1.0, 0.0), among=ACTORS))
 
 
 def test_a_red_light_counts_when_the_front_comes_over_its_stop_line(hurried):
@@ -154,7 +156,7 @@ def test_speeding_counts_above_the_lanes_limit(hurried):
 def test_a_world_turned_and_shifted_is_the_same_to_the_driver(swerving, angle, dx, dy):
     off = dict.fromkeys(("terminate_overlap", "terminate_offroad", "terminate_red_light"), False)
     params = driving_params(moved(BANK, angle, dx, dy), "behavior", **off)
-    found = drive(ENV, None, params, actions(0.0, 0.02))
+    found = drive(ENV, None, params, actions(0.0, 0.02), among=ACTORS)
     for a, b in ((found.obs, swerving.obs), (found.reward, swerving.reward)):
         close = np.isclose(a, b, atol=2e-3)
         assert np.mean(close) > 0.995  # equally near points change places
@@ -167,8 +169,13 @@ def test_a_world_turned_and_shifted_is_the_same_to_the_driver(swerving, angle, d
 def test_the_nearest_points_are_those_of_all_points(swerving):
     view, scene = ENV.observation, Scene(BANK, PARAMS.tables, jnp.int32(1))
     state = jax.tree.map(lambda x: jnp.asarray(x[1, 20]), swerving.state)
-    frame = observe.frame_of(jax.tree.map(lambda x: x[0], state.history), view)
-    found = np.asarray(observe.of_map(scene, frame, view))
+
+    @jax.jit
+    def seen(state):
+        frame = observe.frame_of(jax.tree.map(lambda x: x[0], state.history), view)
+        return frame, observe.of_map(scene, frame, view)
+
+    frame, found = seen(state)
     own = chosen(BANK, 1)
     kept = np.flatnonzero(own.map_valid & np.isin(own.map_type, (1, 2, 15)))[::2]
     local = np.stack(frame.seen_from(own.map_xy[kept, 0], own.map_xy[kept, 1]), -1)
@@ -183,20 +190,18 @@ def test_the_road_ends_where_the_asked_test_says(test):
     """At y = 5 the left lane ends, at 1.5 * 3.7; in its middle at x < 0 there is no lane."""
     params = driving_params(bank(edges=True))
     scene = Scene(params.scenarios, params.tables, jnp.int32(0))
-    answers = {}
-    for place in ((50.0, 1.0), (50.0, 5.2), (-6.0, 1.0)):
-        box = Boxes(*(jnp.asarray(v, jnp.float32) for v in (place, 0.0, 4.0, 2.0)))
-        outside = road.around(scene, _standing(place), corners(box), 0.3) & 15 != 15
-        answers[place] = bool(road.offroad(scene, corners(box), outside, test))
+    ego = jax.tree.map(lambda x: x[0], RESET(jax.random.key(0), PARAMS)[1].history)
+
+    def answer(place):
+        box = Boxes(place, *(np.float32(v) for v in (0, 4, 2)))
+        standing = ego._replace(x=place[0], y=place[1], yaw=jnp.float32(0))
+        outside = road.around(scene, standing, corners(box), 0.3) & 15 != 15
+        return road.offroad(scene, corners(box), outside, test)
+
+    places = np.array([(50, 1), (50, 5.2), (-6, 1)], np.float32)
     edge, corridor = [False, True, False], [False, True, True]
     expected = {"edge": edge, "scenario": edge, "corridor": corridor, "both": edge}
-    assert [*answers.values()] == expected[test]
-
-
-def _standing(place):
-    state = jax.tree.map(jnp.asarray, ENV.reset(jax.random.key(0), PARAMS)[1])
-    ego = jax.tree.map(lambda x: x[0], state.history)
-    return ego._replace(x=jnp.float32(place[0]), y=jnp.float32(place[1]), yaw=jnp.float32(0))
+    np.testing.assert_array_equal(jax.jit(jax.vmap(answer))(places), expected[test])
 
 
 def test_edges_are_asked_only_of_scenarios_that_have_them():
@@ -214,7 +219,7 @@ def test_edges_are_asked_only_of_scenarios_that_have_them():
 
 @pytest.mark.parametrize("name", ["expert", "expert_inverse", "idm", "lane", "brake"])
 def test_scripted_drivers_do_what_they_are_for(name):
-    told = at_end(drive(ENV, ACTORS[name], PARAMS))
+    told = at_end(drive(ENV, name, PARAMS, among=ACTORS))
     success = {
         "expert": [0, 0, 1, 1],  # the logs of the first two run into their leaders
         "expert_inverse": [0, 0, 1, 1],
@@ -236,12 +241,12 @@ def test_scripted_drivers_do_what_they_are_for(name):
 )
 def test_experts_follow_the_log_with_other_actions(options):
     env = Driving(**options, observation="gt")
-    told = at_end(drive(env, env.actors()["expert"], PARAMS))
+    told = at_end(drive(env, "expert", PARAMS))
     np.testing.assert_array_equal(told["success"], [0, 0, 1, 1])
 
 
 def test_observations_are_taken_apart_from_their_space():
-    obs, _ = ENV.reset(jax.random.key(0), with_scenario(PARAMS, LEADER))
+    obs, _ = RESET(jax.random.key(0), with_scenario(PARAMS, LEADER))
     space = ENV.observation_space(PARAMS)
     assert space.shape == (564,)
     assert Driving(observation="vec").observation_space(PARAMS).shape == (1655,)
@@ -322,10 +327,9 @@ def test_the_last_step_of_a_truncated_episode_has_its_own_final_observation():
 
 
 def test_a_pinned_scenario_is_the_one_that_is_driven():
-    reset = jax.jit(ENV.reset)
-    pinned = [reset(jax.random.key(i), with_scenario(PARAMS, 2))[1].scenario for i in range(3)]
+    pinned = [RESET(jax.random.key(i), with_scenario(PARAMS, 2))[1].scenario for i in range(3)]
     assert [int(i) for i in pinned] == [2, 2, 2]
-    drawn = {int(reset(jax.random.key(i), PARAMS)[1].scenario) for i in range(40)}
+    drawn = {int(RESET(jax.random.key(i), PARAMS)[1].scenario) for i in range(40)}
     assert drawn == {0, 1, 2, 3}
 
 
@@ -379,8 +383,12 @@ def test_corners_beyond_an_edge_are_those_of_the_obvious_function():
         jnp.asarray(follows),
         jnp.asarray(edge),
     )
-    for y, expected in ((0.0, False), (-2.0, True), (5.0, False), (6.0, True)):
-        assert bool(offroad_edge(jnp.array([[50.3, y]]), *args)) == expected
+    places = np.array([[[50.3, y]] for y in (0, -2, 5, 6)], np.float32)
+    found = jax.jit(jax.vmap(lambda place: offroad_edge(place, *args)))(places)
+    np.testing.assert_array_equal(found, [False, True, False, True])
+
+
+STANDS_OR_NOT = ("brake", "constant")
 
 
 def test_traffic_that_reacts_stops_behind_who_stands_and_replayed_traffic_does_not():
@@ -392,7 +400,7 @@ def test_traffic_that_reacts_stops_behind_who_stands_and_replayed_traffic_does_n
     hit = {}
     for traffic in ("replay", "idm", "mixed"):
         env = Driving(traffic=traffic, observation="gt")
-        hit[traffic] = at_end(drive(env, env.actors()["brake"], params))["overlap"][0]
+        hit[traffic] = at_end(drive(env, "brake", params, among=STANDS_OR_NOT))["overlap"][0]
     assert hit == {"replay": 1, "idm": 0, "mixed": 0}
 
 
@@ -404,9 +412,9 @@ def test_who_reacts_and_comes_later_enters_where_the_log_says():
     past = {}
     for traffic in ("replay", "idm"):
         env = Driving(traffic=traffic, observation="gt")
-        state = drive(env, env.actors()["constant"], params).state
-        users = jax.vmap(lambda s, env=env: env.users(Scene(*params[:2], s.scenario), s))(
-            jax.tree.map(lambda x: x[0], state)
+        state = drive(env, "constant", params, among=STANDS_OR_NOT).state
+        users = jax.jit(jax.vmap(lambda s, env=env: env.users(Scene(*params[:2], s.scenario), s)))(
+            jax.tree.map(lambda x: np.asarray(x)[0], state)
         )
         past[traffic] = np.asarray(users.valid[:, 1]), np.asarray(users.x[:, 1])
     for there, _ in past.values():
