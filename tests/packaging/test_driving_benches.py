@@ -47,7 +47,7 @@ def folder(tmp_path_factory):
 def in_place_of_drives(module, monkeypatch):
     """Nobody drives, and all fare as in `OUTCOME`."""
     monkeypatch.setattr(module, "drive", lambda actor, world: OUTCOME)
-    monkeypatch.setattr(module, "open_world", lambda wanted: (None, None))
+    monkeypatch.setattr(module, "open_worlds", lambda wanted, names: ([None], None))
     monkeypatch.setattr(module, "folder_of", lambda name, *how: name)
 
 
