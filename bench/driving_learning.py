@@ -3,7 +3,7 @@
     python bench/driving_learning.py sac --seeds 31,32,33
     python bench/driving_learning.py sac --seeds 1 --minutes 5 --set algorithm.gamma=0.95
 
-Trained as users do, by a tree of settings, on 2,048 generated scenes. While it learns, 256 scenes
+Trained as users do, by a tree of settings, on 8,192 generated scenes. While it learns, 256 scenes
 of another seed are driven to see how far it is, and choose the best checkpoint. At the end the last
 agent and that best one drive 512 scenes of a third seed, which decide nothing. With `bc`, the last
 agent and one that keeps speed and heading drive them again, and nothing ends an episode: how far
@@ -157,7 +157,8 @@ def wanted(options, seed):
     """What a row is known by."""
     steps = int(options.steps or SETTINGS[options.settings][0])
     budget = {"budget": steps, "minutes": options.minutes, "set": options.set}
-    return {"settings": options.settings, "seed": seed, **budget, "scenes": version_of_scenes()}
+    scenes = {"scenes": version_of_scenes(), "train": json.loads(options.a_family)["train"]}
+    return {"settings": options.settings, "seed": seed, **budget, **scenes}
 
 
 def told(row):

@@ -18,7 +18,7 @@ from vibe_rl.system.programs import cache_directory
 
 SEEDS = {"train": 0, "validation": 1, "claim": 2}
 """Of the generator: scenes to learn from, those that are looked at meanwhile, and of claims."""
-A_FAMILY = {"train": 512, "validation": 64, "claim": 128}
+A_FAMILY = {"train": 2_048, "validation": 64, "claim": 128}
 """Scenes of each family."""
 
 
