@@ -32,7 +32,7 @@ def drive(env, actor, params, actions=None, among=None):
 
     Args:
         env: of Driving.
-        actor: its name, None for the actions.
+        actor: itself or its name, None for the actions.
         params: of the env.
         actions: zeros if they are not given.
         among: names of actors; those of equal tuples share one program. The actor's own alone if
@@ -43,7 +43,9 @@ def drive(env, actor, params, actions=None, among=None):
         one = jax.eval_shape(env.action_space(params).sample, jax.random.key(0))
         actions = np.zeros((80, *one.shape), one.dtype)
     which = np.int32(among.index(actor) if actor else len(among))
-    return _driven(env, tuple(env.actors()[name] for name in among), params, actions, which)
+    named = env.actors()
+    chosen = tuple(named.get(name, name) for name in among)
+    return _driven(env, chosen, params, actions, which)
 
 
 @partial(jax.jit, static_argnums=(0, 1))
