@@ -77,11 +77,11 @@ def is_there(target: str, how: Mapping[str, Any]) -> bool:
     Raises:
         ConfigError: an environment is, without a player.
     """
-    from vibe_rl.env.registry import names  # noqa: PLC0415
+    from vibe_rl.env.registry import is_name  # noqa: PLC0415
 
     if Path(target).is_dir():
         return True
-    if how["actor"] is None and target in names():
+    if how["actor"] is None and is_name(target):
         raise ConfigError(f"{target} is an environment: say who plays, such as --actor random.")
     return how["actor"] is None
 

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from vibe_rl.configs.presets import PRESETS
 from vibe_rl.configs.train_config import from_dict, to_dict
-from vibe_rl.env import names
+from vibe_rl.env.registry import is_name
 from vibe_rl.errors import ConfigError
 from vibe_rl.report.command import differences, flat, preset_of, recorded, resume_commands
 from vibe_rl.report.command import train_command as command_of
@@ -208,6 +208,6 @@ def reproduce(facts: RunFacts, seeds: Sequence[int] = (), command: str | None = 
     if commit:
         parts.append(note(f"At the commit {commit} of the directory in which it was trained."))
     env_id = facts.config.get("env_id")
-    if env_id not in names():
+    if not is_name(str(env_id)):
         parts.append(note(f"{env_id} has to be registered first."))
     return section("Reproduce", *parts)

@@ -13,7 +13,6 @@ import numpy as np
 from vibe_rl.env import make
 from vibe_rl.env.adapters.gymnasium import GymnasiumWrapper
 from vibe_rl.env.host import AnyEnvironment
-from vibe_rl.env.registry import GYMNASIUM
 from vibe_rl.errors import ConfigError, shown
 from vibe_rl.experiment import load_run
 from vibe_rl.ops import prng
@@ -146,7 +145,7 @@ def of_sb3(path: Path, wanted: Wanted) -> Subject:
         name=f"step_{policy.step}",
         env=GymnasiumWrapper(policy.env_id),
         env_params=(),
-        env_id=GYMNASIUM + policy.env_id,
+        env_id=f"gymnasium:{policy.env_id}",
         decide=decide,
         root=prng.key(0),
         max_steps=RunnerConfig.eval_max_steps,

@@ -124,10 +124,15 @@ class GymnasiumWrapper:
         return GymnasiumEnvs(envs, list(seeds), *self._spaces, tuple(self.episode_metrics))
 
 
-def from_gymnasium(name: str, parallel: str = "sync", **kwargs: Any) -> GymnasiumWrapper:
+def make(name: str, parallel: str = "sync", **kwargs: Any) -> tuple[GymnasiumWrapper, tuple[()]]:
     """The environments of an id, made with these arguments; integers may be passed as 4.0."""
     integers = {k: int(x) for k, x in kwargs.items() if isinstance(x, float) and x.is_integer()}
-    return GymnasiumWrapper(name, parallel, kwargs | integers)
+    return GymnasiumWrapper(name, parallel, kwargs | integers), ()
+
+
+def names() -> tuple[str, ...]:
+    """The ids that are registered with Gymnasium; some need packages of their own."""
+    return tuple(sorted(gymnasium().registry))
 
 
 @contextmanager

@@ -1,0 +1,95 @@
+"""Suites of environments by prefix: `"gymnax:Breakout-MinAtar"` is of the suite `gymnax`.
+
+Each has an adapter in this folder, a module with two functions: `make(name, **kwargs)`, which gives
+an environment and its params, and `names()`, what it can make without a network. It is imported
+when the first of its environments is asked for, and so is the suite's own package.
+"""
+
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any, NamedTuple
+
+from vibe_rl.env.arguments import like
+from vibe_rl.env.host import AnyEnvironment
+from vibe_rl.env.wrappers import TimeLimitWrapper
+from vibe_rl.errors import ConfigError, unknown
+from vibe_rl.extras import require
+from vibe_rl.types import PyTree
+
+LIMIT = "max_episode_steps"
+"""The argument, for environments of every suite, that truncates episodes."""
+
+
+class Suite(NamedTuple):
+    """A library of environments."""
+
+    module: str  # of the adapter
+    extra: str  # of this library, that brings the package
+    package: str  # by the name that it is imported by
+    limits_episodes: bool = False  # whether its own `make` takes LIMIT
+
+
+ADAPTERS = __name__.rpartition(".")[0]
+SUITES: dict[str, Suite] = {
+    "gymnasium": Suite(f"{ADAPTERS}.gymnasium", "gym", "gymnasium", limits_episodes=True),
+    "gymnax": Suite(f"{ADAPTERS}.gymnax", "gymnax", "gymnax"),
+}
+"""Each suite's prefix: a new suite is a file and a line here."""
+
+
+def split(name: str) -> tuple[str, str]:
+    """Prefix and id of an environment of a suite; no prefix where it is of none.
+
+    Raises:
+        ConfigError: there is no such suite.
+    """
+    prefix, colon, env_id = name.partition(":")
+    if not colon:
+        return "", name
+    if prefix not in SUITES:
+        raise unknown("suite", prefix, SUITES)
+    return prefix, env_id
+
+
+def make(prefix: str, env_id: str, **kwargs: Any) -> tuple[AnyEnvironment, PyTree]:
+    """An environment of a suite, and its params.
+
+    Args:
+        prefix: of the suite.
+        env_id: as the suite spells it.
+        **kwargs: what the adapter takes, and `max_episode_steps`, after which an episode is
+            truncated, if nothing has ended it before.
+
+    Raises:
+        ConfigError: the suite is not installed, it has no such environment, or an argument is
+            wrong.
+    """
+    limited = LIMIT in kwargs and not SUITES[prefix].limits_episodes
+    limit = kwargs.pop(LIMIT) if limited else None
+    env, params = adapter(prefix).make(env_id, **kwargs)
+    if not limited:
+        return env, params
+    if isinstance(limit, bool | str):
+        raise ConfigError(f"{LIMIT} {limit!r}: give a whole number.")
+    return TimeLimitWrapper(env, like(0, limit)), params
+
+
+def names(prefix: str) -> tuple[str, ...]:
+    """What can be made of a suite without a network, as `make` spells it.
+
+    Raises:
+        ConfigError: the suite is not installed.
+    """
+    return tuple(f"{prefix}:{env_id}" for env_id in adapter(prefix).names())
+
+
+def adapter(prefix: str) -> Any:
+    """The module of a suite's adapter; ConfigError if the suite is not installed."""
+    suite = SUITES[prefix]
+    require(suite.package, suite.extra, f"environments of {prefix}")
+    return import_module(suite.module)
+
+
+def installed() -> tuple[str, ...]:
+    """The prefixes of the suites whose packages are there; imports none."""
+    return tuple(prefix for prefix, suite in SUITES.items() if find_spec(suite.package))
