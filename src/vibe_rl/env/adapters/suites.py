@@ -33,6 +33,7 @@ ADAPTERS = __name__.rpartition(".")[0]
 SUITES: dict[str, Suite] = {
     "gymnasium": Suite(f"{ADAPTERS}.gymnasium", "gym", "gymnasium", limits_episodes=True),
     "gymnax": Suite(f"{ADAPTERS}.gymnax", "gymnax", "gymnax"),
+    "pgx": Suite(f"{ADAPTERS}.pgx", "pgx", "pgx"),
 }
 """Each suite's prefix: a new suite is a file and a line here."""
 
