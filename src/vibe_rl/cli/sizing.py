@@ -22,15 +22,15 @@ def check_sizing(resumed: str | None, words: Sequence[str]) -> None:
 
 def parse_sized(words: Sequence[str]) -> "TrainConfig":
     """The config of a preset and fields, with the sizes that the two flags ask for."""
-    from vibe_rl.configs import PRESETS, cli  # noqa: PLC0415
-    from vibe_rl.configs.command_line import typed_fields  # noqa: PLC0415
+    from vibe_rl.configs import cli  # noqa: PLC0415
+    from vibe_rl.configs.command_line import preset_of, typed_fields  # noqa: PLC0415
 
     scale, words = pop_flag(SCALE, words)
     tune, words = pop_flag(TUNE, words)
     config = cli(words)
     if not (scale or tune):
         return config
-    return sized(config, PRESETS[words[0]][1], set(typed_fields(words)), tune)
+    return sized(config, preset_of(words), set(typed_fields(words)), tune)
 
 
 def sized(

@@ -26,8 +26,8 @@ def tune(args: Sequence[str]) -> None:
         return
     seconds, words = pop_option("--seconds", args)
     budget, words = pop_option("--budget", words)
-    from vibe_rl.configs import PRESETS, cli  # noqa: PLC0415
-    from vibe_rl.configs.command_line import typed_fields  # noqa: PLC0415
+    from vibe_rl.configs import cli  # noqa: PLC0415
+    from vibe_rl.configs.command_line import preset_of, typed_fields  # noqa: PLC0415
     from vibe_rl.experiment.tuning import BUDGET, SECONDS, Stopwatch  # noqa: PLC0415
 
     watch = Stopwatch(
@@ -35,7 +35,7 @@ def tune(args: Sequence[str]) -> None:
         BUDGET if budget is None else parse_seconds("--budget", budget),
     )
     config = cli(words)
-    chosen = tuned(config, PRESETS[words[0]][1], set(typed_fields(words)), watch)
+    chosen = tuned(config, preset_of(words), set(typed_fields(words)), watch)
     command = ["vibe-rl", "train", *words, *changed_fields(config, chosen)]
     print(f"Train with | {shlex.join(command)}")
 

@@ -8,8 +8,9 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Any
 
+from vibe_rl.configs.for_env import FOR_ANY_ENV, config_for
 from vibe_rl.configs.presets import PRESETS
-from vibe_rl.configs.train_config import TrainConfig
+from vibe_rl.configs.train_config import ALGORITHMS, TrainConfig
 from vibe_rl.errors import ConfigError, unknown
 from vibe_rl.system.refused_words import one_sentence
 
@@ -17,6 +18,7 @@ RESUMED = "run"
 WHOLE_NUMBER = re.compile(r"\d+(\.\d+)?[eE]\+?\d+")
 
 TRAIN_HELP = """Trains a preset: vibe-rl train PRESET [--seeds 0:8 | --distributed] [fields].
+Trains an algorithm anywhere: vibe-rl train ppo --env gymnax:Breakout-MinAtar; so with dqn and sac.
 Sizes for more envs: --auto-scale by rule, --auto-tune by measuring on this device.
 Resumes a run or a group: vibe-rl train --resume RUN [fields].
 Goes back to a checkpoint: vibe-rl train --resume RUN/checkpoints/step_N --rewind [fields].
@@ -36,17 +38,33 @@ def cli(args: Sequence[str] | None = None) -> TrainConfig:
 
     args = sys.argv[1:] if args is None else args
     if not args:
-        raise ConfigError(f"name a preset first: {', '.join(PRESETS)}.")
-    words = list(args)
-    if not {"-h", "--help"} & set(args):
-        if args[0] not in PRESETS:
-            raise unknown("preset", args[0], PRESETS)
-        words = tyro_words(args, PRESETS[args[0]][1])
+        raise ConfigError(f"name a preset first: {', '.join([*PRESETS, *FOR_ANY_ENV])}.")
+    asks_help = bool({"-h", "--help"} & set(args))
+    presets = PRESETS
+    if args[0] in FOR_ANY_ENV:
+        presets = {args[0]: (f"{args[0]} in any environment.", preset_of(args))}
+    elif args[0] not in PRESETS and not asks_help:
+        raise unknown("preset", args[0], [*PRESETS, *FOR_ANY_ENV])
+    words = list(args) if asks_help else tyro_words(args, presets[args[0]][1])
     with one_sentence(f"vibe-rl train {args[0]}"):
         config = tyro.extras.overridable_config_cli(
-            PRESETS, args=words, prog="vibe-rl train", description=TRAIN_HELP
+            presets, args=words, prog="vibe-rl train", description=TRAIN_HELP
         )
     return prefer_typed(config, args)
+
+
+def preset_of(args: Sequence[str]) -> TrainConfig:
+    """The config of the preset that words begin with, without the fields that they change.
+
+    An algorithm's depends on the environment that they name, and on its arguments.
+    """
+    if args[0] in PRESETS:
+        return PRESETS[args[0]][1]
+    blank = TrainConfig(env_id="", algo=ALGORITHMS[args[0]][0]())
+    if {"-h", "--help"} & set(args):
+        return blank
+    named = update_config(blank, args[1:])
+    return config_for(args[0], named.env_id, named.env_kwargs)
 
 
 def update_config(config: TrainConfig, args: Sequence[str]) -> TrainConfig:
@@ -143,10 +161,11 @@ def _negation(name: str) -> str:
 
 
 def split_equals(args: Sequence[str]) -> Iterator[str]:
-    """`--field=value` as two words."""
+    """`--field=value` as two words, and `--env` by the name of its field."""
     for arg in args:
         name, equals, value = arg.partition("=")
-        yield from (name, value) if equals and name.startswith("--") else (arg,)
+        words = (name, value) if equals and name.startswith("--") else (arg,)
+        yield from ("--env_id", *words[1:]) if words[0] == "--env" else words
 
 
 def _unpack(arg: str) -> list[str]:

@@ -52,7 +52,10 @@ def with_numbers(
     known, cast = field_names(params), {}
     for field, value in numbers.items():
         if field not in known:
-            raise unknown(f"argument of {name}", field, {*arguments, *known})
+            taken = {*arguments, *known}
+            if not taken:
+                raise ConfigError(f"{name} takes no arguments: leave out {field}.")
+            raise unknown(f"argument of {name}", field, taken)
         cast[field] = _cast(f"{field}={value!r} of {name}", value, getattr(params, field))
     return _replace(params, cast)
 

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
+from vibe_rl.env.adapters.suites import check_ours
 from vibe_rl.env.base import Environment, Step
 from vibe_rl.env.host import HostEnvironment
 from vibe_rl.env.host_checker import host_problems
@@ -54,13 +55,11 @@ def problems(env: Any, env_params: PyTree = None) -> list[str]:
 
 def examine(env: Any, env_params: PyTree = None) -> Findings:
     """Problems and notes; behaviour is checked only if the shapes are right."""
-    if isinstance(env, type):
-        return Findings([f"it is a class: give an instance, such as {env.__name__}()."], [])
+    refused = [*_no_environment(env)]
+    if refused:
+        return Findings(refused, [])
     if isinstance(env, HostEnvironment):
         return _found("cannot be run", lambda: Findings([*host_problems(env, MAX_STEPS)], []))
-    if not isinstance(env, Environment):
-        missing = [name for name in _METHODS if not hasattr(env, name)]
-        return Findings([f"it has no {', '.join(missing)}."], [])
     params = env.default_params() if env_params is None else env_params
     found = [*_unfrozen(env), *_params_without_arrays(params)]
     unfit = [*_unfit_spaces(env, params)]
@@ -70,6 +69,20 @@ def examine(env: Any, env_params: PyTree = None) -> Findings:
     if found or shapes.problems:
         return Findings([*found, *shapes.problems], [])
     return _found("cannot be run", lambda: _examine_behaviour(trace(env, params)))
+
+
+def _no_environment(env: Any) -> Iterator[str]:
+    if isinstance(env, type):
+        yield f"it is a class: give an instance, such as {env.__name__}()."
+        return
+    try:
+        check_ours(env)
+    except ConfigError as error:
+        yield str(error)
+        return
+    if not isinstance(env, (Environment, HostEnvironment)):
+        missing = [name for name in _METHODS if not hasattr(env, name)]
+        yield f"it has no {', '.join(missing)}."
 
 
 def _found(what: str, look: Callable[[], Findings]) -> Findings:

@@ -32,7 +32,9 @@ from vibe_rl.types import Key, MaskedObs, PyTree
 
 NATURE_CNN = ((32, 8, 4), (64, 4, 2), (64, 3, 1))  # channels, kernel, stride: Mnih et al. 2015
 SMALL_CNN = ((16, 3, 1), (32, 3, 1))
+TINY_CNN = ((16, 2, 1), (32, 2, 1))
 NATURE_CNN_SIDE = 36  # pixels; smaller images get SMALL_CNN
+SMALL_CNN_SIDE = 5  # pixels; smaller ones get TINY_CNN
 
 
 def array_spaces(space: Space) -> list[ArraySpace]:
@@ -238,7 +240,10 @@ def make_cnn(
 
 def default_cnn(shape: tuple[int, int, int]) -> tuple[tuple[int, int, int], ...]:
     """The convolutions that suit an image of this size."""
-    return NATURE_CNN if min(shape[:2]) >= NATURE_CNN_SIDE else SMALL_CNN
+    side = min(shape[:2])
+    if side >= NATURE_CNN_SIDE:
+        return NATURE_CNN
+    return SMALL_CNN if side >= SMALL_CNN_SIDE else TINY_CNN
 
 
 def describe(space: Space) -> list[str]:

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from vibe_rl.env.adapters.suites import check_ours
 from vibe_rl.env.base import Environment
 from vibe_rl.env.host import AnyEnvironment, HostEnvironment
 from vibe_rl.env.precision import fit_for_loop
@@ -19,7 +20,8 @@ from vibe_rl.types import RESERVED_METRICS, PyTree
 
 
 def check_is_environment(env: Any) -> None:
-    """Raises ConfigError for what is no environment, such as its name."""
+    """Raises ConfigError for what is no environment of ours, such as a name, or a suite's own."""
+    check_ours(env)
     if not isinstance(env, (Environment, HostEnvironment)):
         raise ConfigError(
             f"env is a {type(env).__name__}: give an environment, such as "

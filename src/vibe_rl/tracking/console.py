@@ -7,6 +7,7 @@ import math
 import shutil
 import sys
 import time
+from collections import deque
 from collections.abc import Mapping
 from typing import Any
 
@@ -25,6 +26,7 @@ LAYOUTS = (
 )
 LEAST_BAR = 4
 WORTH_MEASURING = 0.5  # seconds
+MEASURED = 10.0  # seconds over which plain lines measure the speed, or since the line before
 
 
 class _Display:
@@ -163,7 +165,7 @@ class _Lines(_Display):
         super().__init__(total, interval)
         self._prefix = f"{prefix}: " if prefix else ""
         self._began = time.monotonic()
-        self._last: tuple[int, float] | None = None  # step and second of the line before
+        self._lines: deque[tuple[int, float]] = deque()  # step and second of the last ones
 
     def status(self, text: str) -> None:
         print(f"{self._prefix}{text}", file=sys.stderr, flush=True)
@@ -183,12 +185,12 @@ class _Lines(_Display):
         return [f"{elapsed}<{left}", f"{tqdm.format_sizeof(rate)} steps/s"]
 
     def _rate(self, now: float) -> float | None:
-        """The speed since an earlier line, which is long enough ago."""
-        step, since = self._last or (self._step, now)
-        if self._last is not None and now - since < WORTH_MEASURING:
-            return None
-        self._last = self._step, now
-        return (self._step - step) / (now - since) if now > since else None
+        """The speed over some seconds, since rows of several chunks may come at once."""
+        while len(self._lines) > 1 and now - self._lines[1][1] >= MEASURED:
+            self._lines.popleft()
+        self._lines.append((self._step, now))
+        step, since = self._lines[0]
+        return (self._step - step) / (now - since) if now - since >= WORTH_MEASURING else None
 
 
 class ConsoleTracker(Tracker):

@@ -131,8 +131,16 @@ def make(name: str, parallel: str = "sync", **kwargs: Any) -> tuple[GymnasiumWra
 
 
 def names() -> tuple[str, ...]:
-    """The ids that are registered with Gymnasium; some need packages of their own."""
-    return tuple(sorted(gymnasium().registry))
+    """The ids that are registered with Gymnasium, of each the newest version.
+
+    Some need packages of their own.
+    """
+    newest: dict[tuple[str | None, str], Any] = {}
+    for spec in gymnasium().registry.values():
+        known = newest.setdefault((spec.namespace, spec.name), spec)
+        if (spec.version or 0) > (known.version or 0):
+            newest[spec.namespace, spec.name] = spec
+    return tuple(sorted(spec.id for spec in newest.values()))
 
 
 @contextmanager

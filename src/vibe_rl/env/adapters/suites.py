@@ -9,9 +9,10 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, NamedTuple
 
+from vibe_rl.env.adapters.five_valued import FiveValuedAdapter
 from vibe_rl.env.arguments import like
 from vibe_rl.env.host import AnyEnvironment
-from vibe_rl.env.wrappers import TimeLimitWrapper
+from vibe_rl.env.wrappers import TimeLimitWrapper, layers
 from vibe_rl.errors import ConfigError, unknown
 from vibe_rl.extras import require
 from vibe_rl.types import PyTree
@@ -26,14 +27,15 @@ class Suite(NamedTuple):
     module: str  # of the adapter
     extra: str  # of this library, that brings the package
     package: str  # by the name that it is imported by
+    wrapper: str = ""  # the adapter's class, if it takes any environment of the suite
     limits_episodes: bool = False  # whether its own `make` takes LIMIT
 
 
 ADAPTERS = __name__.rpartition(".")[0]
 SUITES: dict[str, Suite] = {
-    "gymnasium": Suite(f"{ADAPTERS}.gymnasium", "gym", "gymnasium", limits_episodes=True),
-    "gymnax": Suite(f"{ADAPTERS}.gymnax", "gymnax", "gymnax"),
-    "pgx": Suite(f"{ADAPTERS}.pgx", "pgx", "pgx"),
+    "gymnasium": Suite(f"{ADAPTERS}.gymnasium", "gym", "gymnasium", "GymnasiumWrapper", True),
+    "gymnax": Suite(f"{ADAPTERS}.gymnax", "gymnax", "gymnax", "GymnaxAdapter"),
+    "pgx": Suite(f"{ADAPTERS}.pgx", "pgx", "pgx", "PgxAdapter"),
 }
 """Each suite's prefix: a new suite is a file and a line here."""
 
@@ -94,3 +96,30 @@ def adapter(prefix: str) -> Any:
 def installed() -> tuple[str, ...]:
     """The prefixes of the suites whose packages are there; imports none."""
     return tuple(prefix for prefix, suite in SUITES.items() if find_spec(suite.package))
+
+
+def check_ours(env: Any) -> None:
+    """Raises ConfigError for an environment of a suite's own, wrapped in our layers or not.
+
+    What is in a `FiveValuedAdapter` may be of any library, and so may the base of a class that has
+    all our methods.
+    """
+    for layer in layers(env):
+        if isinstance(layer, FiveValuedAdapter):
+            return
+        if _has_our_methods(type(layer)):
+            continue
+        packages = {base.__module__.partition(".")[0] for base in type(layer).__mro__}
+        for prefix, suite in SUITES.items():
+            if suite.package in packages:
+                raise ConfigError(_remedy(type(layer).__name__, prefix, suite))
+
+
+def _has_our_methods(kind: type) -> bool:
+    names = ("default_params", "observation_space", "action_space", "reset", "step")
+    return all(callable(getattr(kind, name, None)) for name in names)
+
+
+def _remedy(name: str, prefix: str, suite: Suite) -> str:
+    wrap = f", or wrap it in {suite.module}.{suite.wrapper}" if suite.wrapper else ""
+    return f'{name} is an environment of {suite.package}: make it with make("{prefix}:ID"){wrap}.'
