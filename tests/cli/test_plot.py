@@ -114,7 +114,8 @@ BAD = [
     ("evaluate RUN RUN", "leave it out, or see vibe-rl evaluate --help."),
     ("evaluate RUN --episodes x", "--episodes x: give a whole number."),
     ("evaluate RUN --seed", "--seed: give a value."),
-    ("envs foo", "vibe-rl envs takes no words: leave out foo."),
+    ("envs foo bar", "vibe-rl envs takes one suite: leave out bar."),
+    ("envs gymnx", "unknown suite 'gymnx': did you mean gymnax"),
 ]
 
 

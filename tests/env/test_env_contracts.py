@@ -18,6 +18,7 @@ from vibe_rl.env import (
     names,
     problems,
 )
+from vibe_rl.env.adapters import suites
 from vibe_rl.env.checker import examine
 
 BUILT_IN = (
@@ -37,7 +38,22 @@ LARGE = ("Driving-v0", "HackMatrix-v0")
 """A step of them, not compiled, is a thousand small programs."""
 
 
-@pytest.fixture(scope="module", params=names())
+OF_SUITES = ("gymnax:CartPole-v1", "pgx:minatar-breakout")
+"""One of each suite, of those that compile fast."""
+
+
+def tried():
+    """Names; a test of a suite that is not installed is skipped, and says so."""
+    there = suites.installed()
+    missing = {name: name.partition(":")[0] for name in OF_SUITES}
+    missing = {name: suite for name, suite in missing.items() if suite not in there}
+    return [
+        pytest.param(name, marks=pytest.mark.skipif(name in missing, reason=f"{name} is not there"))
+        for name in (*names(), *OF_SUITES)
+    ]
+
+
+@pytest.fixture(scope="module", params=tried())
 def env_and_params(request):
     """For the whole file, so that the tests of an env follow one another and share programs."""
     return make(request.param)
@@ -134,8 +150,8 @@ def test_no_key_is_used_twice(env_and_params):
         jax.eval_shape(partial(rollout, env), params, jax.random.key(3))
 
 
-def test_equal_environments_share_one_hash(env_and_params):
-    env, _ = env_and_params
-    wrapped = AutoResetWrapper(env)
-    assert wrapped == AutoResetWrapper(type(env)())
-    assert hash(wrapped) == hash(AutoResetWrapper(type(env)()))
+@pytest.mark.parametrize("name", tried())
+def test_equal_environments_share_one_hash(name):
+    env, again = (AutoResetWrapper(make(name)[0]) for _ in range(2))
+    assert env == again
+    assert hash(env) == hash(again)

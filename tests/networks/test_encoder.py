@@ -13,6 +13,7 @@ from vibe_rl.networks import CNN, MLP, Encoder, Linear
 from vibe_rl.networks.encoder import (
     NATURE_CNN,
     SMALL_CNN,
+    TINY_CNN,
     array_spaces,
     default_cnn,
     describe,
@@ -160,6 +161,7 @@ def test_a_convolution_sums_the_pixels_under_its_kernel():
 def test_small_pictures_get_small_convolutions():
     assert default_cnn((36, 36, 3)) == NATURE_CNN
     assert default_cnn((36, 35, 3)) == SMALL_CNN
+    assert default_cnn((4, 4, 31)) == TINY_CNN
 
 
 @pytest.mark.parametrize(("space", "n_in"), SPACES, ids=kind)
@@ -292,7 +294,7 @@ def test_convolutions_can_be_chosen():
     assert filled(Encoder, IMAGE, (8,), "relu", ((5, 4, 2),)).n_in == 80
 
 
-@pytest.mark.parametrize("side", [1, 4])
+@pytest.mark.parametrize("side", [1, 2])
 def test_a_picture_too_small_for_its_convolutions_is_refused(side):
     with pytest.raises(ConfigError, match="conv_layers"):
         filled(Encoder, Image(side, side, 1), (8,))

@@ -198,6 +198,19 @@ def test_a_line_soon_after_another_measures_no_speed_of_its_own(clock, capsys):
     assert capsys.readouterr().err.splitlines()[-1] == "step 900/1,000 (90%) | 00:00"
 
 
+def test_two_chunks_that_are_reported_at_once_make_no_speed_of_their_own(clock, capsys):
+    tracker = ConsoleTracker(700)
+    for step in (100, 200, 300, 400, 500):  # every 2 s
+        tracker.log({}, step)
+        clock[0] += 2.0
+    clock[0] -= 1.4
+    tracker.log({}, 600)
+    tracker.log({}, 700)
+    tracker.close()
+    # 600 steps in 8.6 s since the first line, not 200 steps in 0.6 s
+    assert capsys.readouterr().err.splitlines()[-1].endswith("| 00:08<00:00 | 69.8 steps/s")
+
+
 def test_without_a_terminal_a_status_is_a_line(capsys):
     tracker = ConsoleTracker(1000)
     tracker.status("compiling ...")
