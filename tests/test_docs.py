@@ -29,6 +29,7 @@ from vibe_rl.algorithms import DQNConfig, DQNMetrics, PPOConfig, PPOMetrics, SAC
 from vibe_rl.cli.options import pop_option
 from vibe_rl.cli.processes import parse_processes
 from vibe_rl.configs import PRESETS, TrainConfig
+from vibe_rl.configs.for_env import FOR_ANY_ENV
 from vibe_rl.env import registry
 from vibe_rl.env.driving.io.tables import COLUMNS
 from vibe_rl.env.hackmatrix.rules import PARTS
@@ -236,6 +237,8 @@ def with_tiny_budget(args: list[str]) -> list[str]:
     args = with_options(args, options)
     if command == "evolve":
         args = [*args, "--runner.eval_every", "1024"]
+    if args[1] in FOR_ANY_ENV:
+        return [*args, *TINY, "--algo.num_envs", "4"]
     with_replay = command == "train" and args[1].endswith(("_dqn", "_sac"))
     return [*args, *(TINY_WITH_REPLAY if with_replay else TINY)]
 

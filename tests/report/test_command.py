@@ -80,6 +80,16 @@ def test_the_preset_is_the_one_that_was_named_or_else_the_nearest_of_its_task():
     assert preset_of({"algorithm": "other"}) is None
 
 
+def test_an_algorithm_that_was_named_is_the_preset_of_its_environment():
+    words = ["ppo", "--env", "GridWorld-v0", "--algo.lr", "0.5", "--env_kwargs", "size", "7"]
+    config = recorded(cli(words))
+    assert preset_of(config, ["vibe-rl", "train", *words]) == "ppo"
+    assert train_command(config, "runs/x", "ppo") == f"vibe-rl train {shlex.join(words)}"
+    elsewhere = {**config, "env_id": "missing:Room-v0"}
+    assert preset_of(elsewhere, ["vibe-rl", "train", "ppo"]) in PRESETS
+    assert words_for(elsewhere, "ppo") is None
+
+
 def test_a_resumption_names_only_what_it_changed():
     first = recorded(PPO)
     second = recorded(changed(PPO, algo={"lr": 0.1}, runner={"total_timesteps": 200_000}))

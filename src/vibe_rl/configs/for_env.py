@@ -92,7 +92,7 @@ FOR_ANY_ENV = {"ppo": ppo, "dqn": dqn, "sac": sac}
 def runner(steps: int, **fields: Any) -> RunnerConfig:
     """A budget, with twenty evaluations and two hundred rows of metrics on the way."""
     often = {"eval_every": steps // 20, "log_interval": steps // 200}
-    return RunnerConfig(total_timesteps=steps, checkpoint_interval=steps // 20, **often, **fields)
+    return RunnerConfig(total_timesteps=steps, **often, **fields)
 
 
 def config_for(algorithm: str, env_id: str, env_kwargs: Mapping[str, Any]) -> TrainConfig:

@@ -6,6 +6,7 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 from vibe_rl.configs import cli
+from vibe_rl.configs.for_env import FOR_ANY_ENV, config_for
 from vibe_rl.configs.presets import PRESETS
 from vibe_rl.configs.train_config import TrainConfig, from_dict, to_dict
 from vibe_rl.errors import ConfigError
@@ -48,7 +49,9 @@ def recorded(config: TrainConfig) -> dict[str, Any]:
 
 def preset_of(config: Mapping[str, Any], command: Sequence[str] = ()) -> str | None:
     """The preset that a command names, else the nearest one of its task; None if there is none."""
-    named = [word for word in command if word in PRESETS]
+    named = [word for word in command if word in PRESETS or word in FOR_ANY_ENV]
+    if named and named[0] == config.get("algorithm") and base_of(named[0], config) is not None:
+        return named[0]
     fitting = {
         name: len(differences(recorded(preset), config))
         for name, (_, preset) in PRESETS.items()
@@ -58,6 +61,19 @@ def preset_of(config: Mapping[str, Any], command: Sequence[str] = ()) -> str | N
         return named[0]
     same_task = [n for n in fitting if PRESETS[n][1].env_id == config.get("env_id")]
     return min(same_task or fitting, key=fitting.__getitem__, default=None)
+
+
+def base_of(preset: str, config: Mapping[str, Any]) -> dict[str, Any] | None:
+    """A preset as it is recorded; that of an algorithm for the environment of a config.
+
+    None where that environment cannot be made, as of a suite that is not installed.
+    """
+    if preset in PRESETS:
+        return recorded(PRESETS[preset][1])
+    try:
+        return recorded(config_for(preset, config["env_id"], config["env_kwargs"]))
+    except ConfigError:
+        return None
 
 
 def spell(value: Any) -> list[str]:
@@ -84,10 +100,11 @@ def words_for(config: Mapping[str, Any], preset: str | None) -> list[str] | None
 
     None where none do: they are parsed, and what comes out is compared.
     """
-    if preset is None:
+    base = None if preset is None else base_of(preset, config)
+    if preset is None or base is None:
         return None
-    changes = differences(recorded(PRESETS[preset][1]), config)
-    words = [preset, *fields_as_words(changes)]
+    env = ["--env", str(config["env_id"])] if preset in FOR_ANY_ENV else []
+    words = [preset, *env, *fields_as_words(differences(base, config))]
     try:
         same = not differences(recorded(cli(words)), recorded(from_dict(config)))
     except (ConfigError, TypeError):
@@ -106,9 +123,9 @@ def train_command(
         preset: see `preset_of`.
         seeds: of a group.
     """
-    if seeds and preset is not None:
-        own = recorded(PRESETS[preset][1])["runner"]["seed"]
-        config = {**config, "runner": {**config["runner"], "seed": own}}
+    base = base_of(preset, config) if seeds and preset is not None else None
+    if base is not None:
+        config = {**config, "runner": {**config["runner"], "seed": base["runner"]["seed"]}}
     words = words_for(config, preset)
     if words is not None:
         return shlex.join(["vibe-rl", "train", *words, *spell_seeds(seeds)])

@@ -5,11 +5,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
-from vibe_rl.configs.presets import PRESETS
 from vibe_rl.configs.train_config import from_dict, to_dict
 from vibe_rl.env.registry import is_name
 from vibe_rl.errors import ConfigError
-from vibe_rl.report.command import differences, flat, preset_of, recorded, resume_commands
+from vibe_rl.report.command import base_of, differences, flat, preset_of, resume_commands
 from vibe_rl.report.command import train_command as command_of
 from vibe_rl.report.facts import RunFacts
 from vibe_rl.report.html import Html, duration, join, note, number, section, table, tag
@@ -163,8 +162,9 @@ def settings(facts: RunFacts) -> Html:
         return section("Config", note("None was recorded: it was trained by a program of its own."))
     config, preset = normal(facts.config), _preset(facts)
     parts = []
-    if preset is not None:
-        changes = differences(recorded(PRESETS[preset][1]), config)
+    base = None if preset is None else base_of(preset, config)
+    if base is not None:
+        changes = differences(base, config)
         rows = [[tag("code", x.field), text(x.there), text(x.here)] for x in changes]
         words = f"Different from the preset {preset}" if rows else f"That of the preset {preset}."
         parts.append(note(words + (":" if rows else "")))
