@@ -237,10 +237,15 @@ def with_tiny_budget(args: list[str]) -> list[str]:
     args = with_options(args, options)
     if command == "evolve":
         args = [*args, "--runner.eval_every", "1024"]
+    return [*args, *tiny(args)]
+
+
+def tiny(args: list[str]) -> list[str]:
+    """The budget of a command that trains."""
     if args[1] in FOR_ANY_ENV:
-        return [*args, *TINY, "--algo.num_envs", "4"]
-    with_replay = command == "train" and args[1].endswith(("_dqn", "_sac"))
-    return [*args, *(TINY_WITH_REPLAY if with_replay else TINY)]
+        return [*TINY, "--algo.num_envs", "4"]
+    with_replay = args[0] == "train" and args[1].endswith(("_dqn", "_sac"))
+    return TINY_WITH_REPLAY if with_replay else TINY
 
 
 def options_of_its_own(args: list[str]) -> dict[str, str] | None:
