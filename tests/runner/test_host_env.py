@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -263,7 +264,7 @@ class Wanderer(gymnasium.Wrapper):
 def test_checks_of_an_env_that_leaves_the_directory_end_where_they_began(tmp_path, monkeypatch):
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path)
-    spec = replace(gymnasium.spec("CartPole-v1"), id="Wanderer-v0", entry_point=Wanderer)
+    spec = replace(gymnasium.spec("CartPole-v1"), id="Wanderer-v0", entry_point=partial(Wanderer))
     monkeypatch.setitem(gymnasium.registry, "Wanderer-v0", spec)
     build(TrainConfig(env_id="gymnasium:Wanderer-v0", algo=PPO))
     assert Path.cwd() == tmp_path
