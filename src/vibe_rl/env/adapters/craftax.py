@@ -1,0 +1,142 @@
+"""Environments of Craftax (Matthews et al. 2024, arXiv:2402.16801).
+
+A death, and in the full game the defeat of the last boss, terminates; `max_timesteps` truncates,
+10,000 by default in Craftax-Classic and 100,000 in Craftax.
+"""
+
+from collections.abc import Mapping
+from contextlib import redirect_stdout
+from dataclasses import dataclass, fields
+from enum import EnumMeta
+from functools import cache
+from io import StringIO
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+
+from vibe_rl.env.adapters.suite_calls import (
+    as_suites_expect,
+    check_name,
+    copied,
+    like,
+    making,
+    strong,
+    suite_module,
+)
+from vibe_rl.env.base import Environment, Step
+from vibe_rl.errors import ConfigError, unknown
+from vibe_rl.spaces import Box, Discrete
+from vibe_rl.types import Key, PyTree, f32, i32
+
+NEVER = i32(2**31 - 1)
+"""Env steps that no episode lasts."""
+NAMES = (
+    "Craftax-Classic-Pixels-v1",
+    "Craftax-Classic-Symbolic-v1",
+    "Craftax-Pixels-v1",
+    "Craftax-Symbolic-v1",
+)
+OF_A_TYPE = {bool: np.bool_, int: i32, float: f32}
+"""What makes leaves of Python's numbers."""
+
+
+@dataclass(frozen=True)
+class CraftaxEnvironment:
+    """Craftax or Craftax-Classic, seen as symbols or as pixels.
+
+    `info["episode"]` says which achievements there have been, 1 or 0 each.
+    """
+
+    env_id: str
+
+    @property
+    def suite_env(self) -> Any:
+        """The suite's own environment, which does not reset itself."""
+        return _built(self.env_id)
+
+    def default_params(self) -> PyTree:
+        """The suite's, as arrays."""
+        return jax.tree.map(lambda x: OF_A_TYPE[type(x)](x), self.suite_env.default_params)
+
+    def observation_space(self, params: PyTree) -> Box:
+        """A vector of symbols, or a picture, from 0 to 1."""
+        space = self.suite_env.observation_space(params)
+        return Box(space.low, space.high, space.shape, space.dtype)
+
+    def action_space(self, params: PyTree) -> Discrete:
+        """17 actions in Craftax-Classic, 43 in Craftax."""
+        return Discrete(int(self.suite_env.num_actions))
+
+    def reset(self, key: Key, params: PyTree) -> tuple[PyTree, PyTree]:
+        """A new world."""
+        with as_suites_expect():
+            obs, state = self.suite_env.reset_env(key, params)
+            return obs.astype(jnp.float32), strong(state)
+
+    def step(self, key: Key, state: PyTree, action: Array, params: PyTree) -> Step:
+        """One step of the suite."""
+        with as_suites_expect():
+            obs, after, reward, _, _ = self.suite_env.step_env(key, copied(state), action, params)
+            after = like(after, state)
+            truncated = after.timestep >= params.max_timesteps
+            timeless = params.replace(max_timesteps=NEVER)
+            terminated = jnp.asarray(self.suite_env.is_terminal(after, timeless), bool)
+            info = {"episode": _achievements(self.env_id, after.achievements)}
+        reward = jnp.asarray(reward, jnp.float32)
+        return Step(obs.astype(jnp.float32), after, reward, terminated, truncated, info)
+
+
+def make(name: str, **kwargs: Any) -> tuple[Environment, PyTree]:
+    """One of Craftax's environments, such as `"Craftax-Symbolic-v1"`, and its params.
+
+    Args:
+        name: one of `names()`.
+        **kwargs: fields of the suite's params, such as `max_timesteps`.
+
+    Raises:
+        ConfigError: Craftax is not installed, or has no such environment or field.
+    """
+    check_name("craftax", name, names())
+    env = CraftaxEnvironment(name)
+    params = env.default_params()
+    return env, params.replace(**_numbers(name, params, kwargs))
+
+
+def names() -> tuple[str, ...]:
+    """The names of Craftax's environments."""
+    _craftax()
+    return NAMES
+
+
+def _craftax() -> Any:
+    return suite_module("craftax.craftax_env", "craftax", "Craftax's environments")
+
+
+def _numbers(name: str, params: PyTree, kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """Fields of the params in their types."""
+    known = [field.name for field in fields(params)]
+    for field, value in kwargs.items():
+        if field not in known:
+            raise unknown(f"field of craftax:{name}", field, known)
+        if not isinstance(value, int | float):
+            raise ConfigError(f"{field}={value!r} of craftax:{name} must be a number.")
+    return {field: type(getattr(params, field))(value) for field, value in kwargs.items()}
+
+
+@cache
+def _built(name: str) -> Any:
+    with making(f"craftax:{name}"), redirect_stdout(StringIO()):  # that textures were loaded
+        return _craftax().make_craftax_env_from_name(name, auto_reset=False)
+
+
+def _achievements(name: str, achieved: Array) -> dict[str, Array]:
+    game = "craftax_classic" if "Classic" in name else "craftax"
+    module = suite_module(f"craftax.{game}.constants", "craftax", "Craftax's environments")
+    table: EnumMeta = module.Achievement
+    return {
+        f"achievements/{each.name.lower()}": achieved[each.value].astype(jnp.float32)  # type: ignore[attr-defined]
+        for each in table
+    }
