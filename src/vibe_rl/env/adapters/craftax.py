@@ -4,34 +4,32 @@ A death, and in the full game the defeat of the last boss, terminates; `max_time
 10,000 by default in Craftax-Classic and 100,000 in Craftax.
 """
 
-from collections.abc import Mapping
 from contextlib import redirect_stdout
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from enum import EnumMeta
 from functools import cache
 from io import StringIO
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
+from vibe_rl.env.adapters.conversions import numbers_of, space_of, strong
 from vibe_rl.env.adapters.suite_calls import (
     as_suites_expect,
     check_name,
     copied,
     like,
     making,
-    strong,
     suite_module,
 )
+from vibe_rl.env.arguments import with_numbers
 from vibe_rl.env.base import Environment, Step
-from vibe_rl.errors import ConfigError, unknown
-from vibe_rl.spaces import Box, Discrete
-from vibe_rl.types import Key, PyTree, f32, i32
+from vibe_rl.spaces import Discrete, Space
+from vibe_rl.types import Key, PyTree
 
-NEVER = i32(2**31 - 1)
+NEVER = np.int32(2**31 - 1)
 """Env steps that no episode lasts."""
 NAMES = (
     "Craftax-Classic-Pixels-v1",
@@ -39,8 +37,6 @@ NAMES = (
     "Craftax-Pixels-v1",
     "Craftax-Symbolic-v1",
 )
-OF_A_TYPE = {bool: np.bool_, int: i32, float: f32}
-"""What makes leaves of Python's numbers."""
 
 
 @dataclass(frozen=True)
@@ -59,12 +55,11 @@ class CraftaxEnvironment:
 
     def default_params(self) -> PyTree:
         """The suite's, as arrays."""
-        return jax.tree.map(lambda x: OF_A_TYPE[type(x)](x), self.suite_env.default_params)
+        return numbers_of(self.suite_env.default_params)
 
-    def observation_space(self, params: PyTree) -> Box:
+    def observation_space(self, params: PyTree) -> Space:
         """A vector of symbols, or a picture, from 0 to 1."""
-        space = self.suite_env.observation_space(params)
-        return Box(space.low, space.high, space.shape, space.dtype)
+        return space_of(self.suite_env.observation_space(params))
 
     def action_space(self, params: PyTree) -> Discrete:
         """17 actions in Craftax-Classic, 43 in Craftax."""
@@ -101,8 +96,7 @@ def make(name: str, **kwargs: Any) -> tuple[Environment, PyTree]:
     """
     check_name("craftax", name, names())
     env = CraftaxEnvironment(name)
-    params = env.default_params()
-    return env, params.replace(**_numbers(name, params, kwargs))
+    return env, with_numbers(f"craftax:{name}", env.default_params(), kwargs)
 
 
 def names() -> tuple[str, ...]:
@@ -113,17 +107,6 @@ def names() -> tuple[str, ...]:
 
 def _craftax() -> Any:
     return suite_module("craftax.craftax_env", "craftax", "Craftax's environments")
-
-
-def _numbers(name: str, params: PyTree, kwargs: Mapping[str, Any]) -> dict[str, Any]:
-    """Fields of the params in their types."""
-    known = [field.name for field in fields(params)]
-    for field, value in kwargs.items():
-        if field not in known:
-            raise unknown(f"field of craftax:{name}", field, known)
-        if not isinstance(value, int | float):
-            raise ConfigError(f"{field}={value!r} of craftax:{name} must be a number.")
-    return {field: type(getattr(params, field))(value) for field, value in kwargs.items()}
 
 
 @cache

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
+from vibe_rl.env.adapters.conversions import strong
 from vibe_rl.env.adapters.suite_calls import (
     Arguments,
     as_suites_expect,
@@ -21,7 +22,6 @@ from vibe_rl.env.adapters.suite_calls import (
     frozen,
     like,
     making,
-    strong,
     suite_module,
 )
 from vibe_rl.env.base import Environment, Step
@@ -89,9 +89,7 @@ class NavixEnvironment:
         return Step(after.observation, after, reward, terminated, truncated, {})
 
 
-def make(
-    name: str, observation: str = "symbolic", **kwargs: Any
-) -> tuple[Environment, tuple[()]]:
+def make(name: str, observation: str = "symbolic", **kwargs: Any) -> tuple[Environment, tuple[()]]:
     """One of NAVIX's environments, such as `"Navix-DoorKey-8x8-v0"`, and no params.
 
     Args:

@@ -13,13 +13,13 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool
 
+from vibe_rl.env.adapters.conversions import strong
 from vibe_rl.env.adapters.suite_calls import (
     Arguments,
     as_suites_expect,
     copied,
     like,
     scalars,
-    strong,
 )
 from vibe_rl.env.base import Environment, Step
 from vibe_rl.env.wrappers import TimeLimitWrapper, select

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 
 from vibe_rl.errors import ConfigError, reason, unknown
 from vibe_rl.extras import require
-from vibe_rl.types import PyTree, is_key
+from vibe_rl.types import PyTree
 
 Arguments = tuple[tuple[str, Any], ...]
 """Keyword arguments of a suite's environment, hashable, in alphabetical order."""
@@ -86,18 +86,9 @@ def check_name(suite: str, name: str, known: Iterable[str]) -> None:
         raise unknown(f"environment of {suite}", name, known)
 
 
-def strong(tree: PyTree) -> PyTree:
-    """The tree with Python's numbers and weakly typed arrays as arrays that keep their types."""
-    return jax.tree.map(lambda x: like(x, x), tree)
-
-
 def like(tree: PyTree, example: PyTree) -> PyTree:
-    """The tree in the types of an example of the same structure; keys stay as they are."""
-    return jax.tree.map(_like, tree, example)
-
-
-def _like(leaf: Any, example: Any) -> Any:
-    return leaf if is_key(leaf) else jnp.asarray(leaf, jnp.result_type(example))
+    """The tree in the types of an example of the same structure."""
+    return jax.tree.map(lambda x, y: jnp.asarray(x, jnp.result_type(y)), tree, example)
 
 
 def copied(tree: PyTree) -> PyTree:
@@ -108,6 +99,4 @@ def copied(tree: PyTree) -> PyTree:
 def scalars(values: Mapping[str, Any], convert: Callable[[Any], Any] = lambda x: x) -> PyTree:
     """The single numbers among what a suite tells of a step, as float32."""
     numbers = {name: jnp.asarray(x) for name, x in values.items()}
-    return {
-        name: convert(x.astype(jnp.float32)) for name, x in numbers.items() if x.shape == ()
-    }
+    return {name: convert(x.astype(jnp.float32)) for name, x in numbers.items() if x.shape == ()}

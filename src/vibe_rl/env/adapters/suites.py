@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 
 from vibe_rl.env.adapters.conversions import in_32_bits
 from vibe_rl.env.adapters.five_valued import FiveValuedAdapter
+from vibe_rl.env.adapters.suite_calls import suite_module
 from vibe_rl.env.arguments import like
 from vibe_rl.env.host import AnyEnvironment
 from vibe_rl.env.wrappers import TimeLimitWrapper, layers
 from vibe_rl.errors import ConfigError, unknown
-from vibe_rl.extras import require
 from vibe_rl.types import PyTree
 
 LIMIT = "max_episode_steps"
@@ -34,9 +34,15 @@ class Suite(NamedTuple):
 
 ADAPTERS = __name__.rpartition(".")[0]
 SUITES: dict[str, Suite] = {
+    "brax": Suite(f"{ADAPTERS}.brax", "brax", "brax"),
+    "craftax": Suite(f"{ADAPTERS}.craftax", "craftax", "craftax"),
     "gymnasium": Suite(f"{ADAPTERS}.gymnasium", "gym", "gymnasium", "GymnasiumWrapper", True),
     "gymnax": Suite(f"{ADAPTERS}.gymnax", "gymnax", "gymnax", "GymnaxAdapter"),
+    "jumanji": Suite(f"{ADAPTERS}.jumanji", "jumanji", "jumanji"),
+    "navix": Suite(f"{ADAPTERS}.navix", "navix", "navix"),
     "pgx": Suite(f"{ADAPTERS}.pgx", "pgx", "pgx", "PgxAdapter"),
+    "playground": Suite(f"{ADAPTERS}.playground", "playground", "mujoco_playground"),
+    "xminigrid": Suite(f"{ADAPTERS}.xminigrid", "xminigrid", "xminigrid"),
 }
 """Each suite's prefix: a new suite is a file and a line here."""
 
@@ -91,7 +97,7 @@ def names(prefix: str) -> tuple[str, ...]:
 def adapter(prefix: str) -> Any:
     """The module of a suite's adapter; ConfigError if the suite is not installed."""
     suite = SUITES[prefix]
-    require(suite.package, suite.extra, f"environments of {prefix}")
+    suite_module(suite.package, suite.extra, f"environments of {prefix}")
     return import_module(suite.module)
 
 

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
+from vibe_rl.env.adapters.conversions import strong
 from vibe_rl.env.adapters.suite_calls import (
     Arguments,
     as_suites_expect,
@@ -22,7 +23,6 @@ from vibe_rl.env.adapters.suite_calls import (
     frozen,
     like,
     making,
-    strong,
     suite_module,
 )
 from vibe_rl.env.base import Environment, Step
