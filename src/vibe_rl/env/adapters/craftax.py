@@ -71,7 +71,7 @@ class CraftaxEnvironment:
             obs, state = self.suite_env.reset_env(key, params)
             return obs.astype(jnp.float32), strong(state)
 
-    def step(self, key: Key, state: PyTree, action: Array, params: PyTree) -> Step:
+    def step(self, key: Key, state: PyTree, action: PyTree, params: PyTree) -> Step:
         """One step of the suite."""
         with as_suites_expect():
             obs, after, reward, _, _ = self.suite_env.step_env(key, copied(state), action, params)

@@ -107,7 +107,7 @@ class JumanjiEnvironment:
             state, timestep = self.suite_env.reset(key)
             return self._observed(timestep.observation), strong(state)
 
-    def step(self, key: Key, state: PyTree, action: Array, params: PyTree) -> Step:
+    def step(self, key: Key, state: PyTree, action: PyTree, params: PyTree) -> Step:
         """One step of the suite, which draws from a key in its state, not from this one."""
         with as_suites_expect():
             after, timestep = self.suite_env.step(copied(state), self._action(action))
@@ -117,7 +117,7 @@ class JumanjiEnvironment:
             reward = jnp.asarray(timestep.reward, jnp.float32)
         return Step(obs, after, reward, last & dead, last & ~dead, info)
 
-    def _action(self, action: Array) -> Array:
+    def _action(self, action: PyTree) -> Array:
         spec = self.suite_env.action_spec
         if self.masked and spec.shape != ():
             action = jnp.stack(jnp.unravel_index(action, self.choices))

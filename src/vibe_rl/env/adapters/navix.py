@@ -11,7 +11,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array
 
 from vibe_rl.env.adapters.conversions import strong
 from vibe_rl.env.adapters.suite_calls import (
@@ -79,7 +78,7 @@ class NavixEnvironment:
             timestep = strong(self.suite_env.reset(key))
         return timestep.observation, timestep
 
-    def step(self, key: Key, state: PyTree, action: Array, params: PyTree) -> Step:
+    def step(self, key: Key, state: PyTree, action: PyTree, params: PyTree) -> Step:
         """One step of the suite, which draws from a key in its state, not from this one."""
         with as_suites_expect():
             after = self.suite_env._step(copied(state), action)  # `step` would reset by itself

@@ -65,7 +65,7 @@ class PhysicsEnvironment(ABC):
             state = strong(self.suite_env.reset(key))
         return _plain(state.obs), state
 
-    def step(self, key: Key, state: PyTree, action: Array, params: PyTree) -> Step:
+    def step(self, key: Key, state: PyTree, action: PyTree, params: PyTree) -> Step:
         """One step of the suite, or `action_repeat` while the episode goes on; no use of `key`."""
         with as_suites_expect():
             zero = jnp.zeros_like(state.reward)
@@ -77,7 +77,7 @@ class PhysicsEnvironment(ABC):
         info = {"metrics": scalars(after.metrics, _finite_or_zero)}
         return Step(obs, after, reward, terminated, jnp.zeros((), bool), info)
 
-    def _steps(self, state: PyTree, action: Array) -> PyTree:
+    def _steps(self, state: PyTree, action: PyTree) -> PyTree:
         """The state afterwards, with the sum of rewards."""
 
         def one(state: PyTree, _: None) -> tuple[PyTree, None]:
@@ -89,7 +89,7 @@ class PhysicsEnvironment(ABC):
             return jax.lax.scan(one, state, length=self.action_repeat)[0]
         return self._one(state, action)
 
-    def _one(self, state: PyTree, action: Array) -> PyTree:
+    def _one(self, state: PyTree, action: PyTree) -> PyTree:
         return like(self.suite_env.step(copied(state), action), state)
 
 

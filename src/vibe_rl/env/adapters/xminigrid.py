@@ -12,7 +12,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array
 
 from vibe_rl.env.adapters.conversions import strong
 from vibe_rl.env.adapters.suite_calls import (
@@ -69,7 +68,7 @@ class XMiniGridEnvironment:
             timestep = strong(self.suite_env.reset(params, key))
         return timestep.observation, timestep
 
-    def step(self, key: Key, state: PyTree, action: Array, params: PyTree) -> Step:
+    def step(self, key: Key, state: PyTree, action: PyTree, params: PyTree) -> Step:
         """One step of the suite, which is not random."""
         with as_suites_expect():
             after = like(self.suite_env.step(params, copied(state), action), state)
