@@ -35,7 +35,7 @@ def test_types_are_kept_in_64_bit_mode():
     [
         ("symbolic", Board(0, np.array([10, 5, 3]), (5, 5, 3), np.uint8)),
         ("categorical", Box(-1, 10, (5, 5), np.int32)),
-        ("rgb", Image(160, 160, 3)),
+        ("rgb", Image(40, 40, 3)),
     ],
 )
 def test_observations_are_what_one_asks_for(shown, space):

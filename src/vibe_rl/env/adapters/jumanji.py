@@ -4,7 +4,6 @@ Jumanji ends an episode whose time is up as it ends one whose task is over, with
 the suite's clock never runs out, and a `TimeLimitWrapper` truncates after the same `time_limit`.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, NamedTuple
@@ -35,6 +34,8 @@ MASK = "action_mask"
 """The part of an observation that says which actions are legal."""
 CLOCK = "step_count"
 """The part that says how old the episode is."""
+UNSET = {("TSP-v1", "position"): -1}
+"""Parts that begin with a number below those that the suite states."""
 NEVER = 2**30
 """Env steps that no episode lasts."""
 DOWNLOADS = ("Sokoban-v0",)
@@ -89,11 +90,15 @@ class JumanjiEnvironment:
 
     def observation_space(self, params: PyTree) -> Space:
         """A dictionary of the observation's parts, masked if the mask says all."""
-        specs = dict(self.suite_env.observation_spec._specs)
+        specs = self.suite_env.observation_spec._specs
+        spaces = {name: _space(name, spec) for name, spec in specs.items()}
+        for (env_id, name), low in UNSET.items():
+            if env_id == self.env_id:
+                spaces[name] = Box(low, specs[name].maximum, (), specs[name].dtype)
         if not self.masked:
-            return _dict_of(specs)
-        del specs[MASK]
-        return Masked(_dict_of(specs), int(np.prod(self.choices)))
+            return Dict(spaces)
+        del spaces[MASK]
+        return Masked(Dict(spaces), int(np.prod(self.choices)))
 
     def action_space(self, params: PyTree) -> Space:
         """One choice, several, or real numbers within bounds."""
@@ -190,13 +195,9 @@ def _parts(spec: Any, obs: Any) -> Any:
     return {name: _parts(part, getattr(obs, name)) for name, part in spec._specs.items()}
 
 
-def _dict_of(specs: Mapping[str, Any]) -> Dict:
-    return Dict({name: _space(name, spec) for name, spec in specs.items()})
-
-
 def _space(name: str, spec: Any) -> Space:
     if spec._specs:
-        return _dict_of(spec._specs)
+        return Dict({part: _space(part, below) for part, below in spec._specs.items()})
     if name == CLOCK and hasattr(spec, "num_values"):  # which the last observation reaches
         return Box(0, spec.num_values, (), spec.dtype)
     return Discrete(spec.num_values, spec.dtype) if hasattr(spec, "num_values") else _box(spec)
