@@ -54,7 +54,7 @@ def test_actions_are_numbers_from_minus_one_to_one():
 @pytest.mark.parametrize(
     ("name", "kwargs", "message"),
     [
-        ("ants", {}, r"unknown environment of brax 'ants': did you mean ant\?"),
+        ("ants", {}, r"unknown environment of brax 'ants': did you mean ant"),
         ("ant", {"backend": "warp"}, r"brax:ant cannot be made .*: check its arguments"),
         ("fast", {"episode_length": 0}, r"episode_length 0 .* of fast: give at least 1"),
     ],
