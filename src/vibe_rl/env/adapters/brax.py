@@ -12,6 +12,9 @@ from vibe_rl.env.adapters.physics import PhysicsEnvironment, limited
 from vibe_rl.env.adapters.suite_calls import Arguments, check_name, frozen, making, suite_module
 from vibe_rl.env.base import Environment
 
+BROKEN = ("swimmer",)
+"""What Brax 0.14.2 cannot step with the JAX of today, which has no `jnp.clip(a_min=...)`."""
+
 
 @dataclass(frozen=True)
 class BraxEnvironment(PhysicsEnvironment):
@@ -38,15 +41,15 @@ def make(
     Raises:
         ConfigError: Brax is not installed, has no such environment, or refuses an argument.
     """
-    check_name("brax", name, names())
+    check_name("brax", name, _envs()._envs)
     env = BraxEnvironment(name, frozen(kwargs), int(action_repeat))
     env.suite_env  # noqa: B018 - what Brax refuses is refused here
     return limited(env, int(episode_length)), ()
 
 
 def names() -> tuple[str, ...]:
-    """The names of Brax's environments."""
-    return tuple(sorted(_envs()._envs))
+    """The names of Brax's environments, but for those that no longer run."""
+    return tuple(sorted({*_envs()._envs} - {*BROKEN}))
 
 
 def _envs() -> Any:
