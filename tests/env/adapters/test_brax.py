@@ -56,7 +56,8 @@ def test_actions_are_numbers_from_minus_one_to_one():
     [
         ("ants", {}, r"unknown environment of brax 'ants': did you mean ant"),
         ("ant", {"backend": "warp"}, r"brax:ant cannot be made .*: check its arguments"),
-        ("fast", {"episode_length": 0}, r"episode_length 0 .* of fast: give at least 1"),
+        ("fast", {"episode_length": 0}, r"episode_length 0: give a whole number"),
+        ("fast", {"action_repeat": "two"}, r"action_repeat 'two': give a whole number"),
     ],
 )
 def test_what_cannot_be_made_is_refused_in_a_sentence(name, kwargs, message):

@@ -9,7 +9,14 @@ from functools import cache
 from typing import Any
 
 from vibe_rl.env.adapters.physics import PhysicsEnvironment, limited
-from vibe_rl.env.adapters.suite_calls import Arguments, check_name, frozen, making, suite_module
+from vibe_rl.env.adapters.suite_calls import (
+    Arguments,
+    check_name,
+    count,
+    frozen,
+    making,
+    suite_module,
+)
 from vibe_rl.env.base import Environment
 
 BROKEN = ("swimmer",)
@@ -42,9 +49,9 @@ def make(
         ConfigError: Brax is not installed, has no such environment, or refuses an argument.
     """
     check_name("brax", name, _envs()._envs)
-    env = BraxEnvironment(name, frozen(kwargs), int(action_repeat))
+    env = BraxEnvironment(name, frozen(kwargs), count("action_repeat", action_repeat))
     env.suite_env  # noqa: B018 - what Brax refuses is refused here
-    return limited(env, int(episode_length)), ()
+    return limited(env, count("episode_length", episode_length)), ()
 
 
 def names() -> tuple[str, ...]:

@@ -10,7 +10,14 @@ from functools import cache
 from typing import Any
 
 from vibe_rl.env.adapters.physics import PhysicsEnvironment, limited
-from vibe_rl.env.adapters.suite_calls import Arguments, check_name, frozen, making, suite_module
+from vibe_rl.env.adapters.suite_calls import (
+    Arguments,
+    check_name,
+    count,
+    frozen,
+    making,
+    suite_module,
+)
 from vibe_rl.env.base import Environment
 from vibe_rl.errors import ConfigError, unknown
 
@@ -55,10 +62,11 @@ def make(
     config = registry.get_default_config(name)
     arguments = frozen({"impl": "jax"} | kwargs)
     _check_fields(name, config, dict(arguments))
-    repeat = int(action_repeat or config.get("action_repeat", 1))
-    env = PlaygroundEnvironment(name, arguments, repeat)
+    repeat = config.get("action_repeat", 1) if action_repeat is None else action_repeat
+    length = config.episode_length if episode_length is None else episode_length
+    env = PlaygroundEnvironment(name, arguments, count("action_repeat", repeat))
     env.suite_env  # noqa: B018 - what Playground refuses is refused here
-    return limited(env, int(episode_length or config.episode_length)), ()
+    return limited(env, count("episode_length", length)), ()
 
 
 def names() -> tuple[str, ...]:

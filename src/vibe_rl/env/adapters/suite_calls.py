@@ -80,6 +80,14 @@ def _frozen(name: str, value: Any) -> Any:
     return value
 
 
+def count(name: str, value: Any) -> int:
+    """A number of steps; ConfigError if it is no whole number of at least 1."""
+    whole = isinstance(value, int | float) and not isinstance(value, bool) and value == int(value)
+    if not whole or value < 1:
+        raise ConfigError(f"{name} {value!r}: give a whole number of at least 1.")
+    return int(value)
+
+
 def check_name(suite: str, name: str, known: Iterable[str]) -> None:
     """Raises UnknownNameError, with the nearest names, if a suite has no such environment."""
     if name not in known:
