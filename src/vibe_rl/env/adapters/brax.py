@@ -34,7 +34,7 @@ class BraxEnvironment(PhysicsEnvironment):
 
 
 def make(
-    name: str, episode_length: int = 1000, action_repeat: int = 1, **kwargs: Any
+    name: str, episode_length: Any = 1000, action_repeat: Any = 1, **kwargs: Any
 ) -> tuple[Environment, tuple[()]]:
     """One of Brax's environments, such as `"ant"`, and no params.
 

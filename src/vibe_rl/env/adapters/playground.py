@@ -34,8 +34,8 @@ class PlaygroundEnvironment(PhysicsEnvironment):
 
 def make(
     name: str,
-    episode_length: int | None = None,
-    action_repeat: int | None = None,
+    episode_length: Any = None,
+    action_repeat: Any = None,
     download: bool = False,
     **kwargs: Any,
 ) -> tuple[Environment, tuple[()]]:

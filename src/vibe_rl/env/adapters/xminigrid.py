@@ -78,7 +78,7 @@ class XMiniGridEnvironment:
 
 
 def make(
-    name: str, benchmark: str = "", ruleset: int = 0, download: bool = False, **kwargs: Any
+    name: str, benchmark: str = "", ruleset: Any = 0, download: bool = False, **kwargs: Any
 ) -> tuple[Environment, PyTree]:
     """One of XLand-MiniGrid's environments, such as `"MiniGrid-DoorKey-8x8"`, and its params.
 
