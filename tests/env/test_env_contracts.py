@@ -38,8 +38,13 @@ LARGE = ("Driving-v0", "HackMatrix-v0")
 """A step of them, not compiled, is a thousand small programs."""
 
 
-OF_SUITES = ("gymnax:CartPole-v1", "pgx:minatar-breakout")
-"""One of each suite, of those that compile fast."""
+OF_SUITES = (
+    "gymnax:CartPole-v1",
+    "jumanji:Game2048-v1",
+    "pgx:minatar-breakout",
+    "xminigrid:MiniGrid-Empty-5x5",
+)
+"""One of each suite, of those that compile fast; tests/env/adapters has the others."""
 
 
 def tried():

@@ -13,6 +13,12 @@ pytestmark = needs("playground")
 PENDULUM = "playground:PendulumSwingup"
 
 
+@pytest.fixture(autouse=True)
+def _log_elsewhere(monkeypatch, tmp_path):
+    """MuJoCo writes its warnings into the working directory."""
+    monkeypatch.chdir(tmp_path)
+
+
 @pytest.fixture(scope="module")
 def steps():
     """Two steps of an episode of two, and one of a simulation that has diverged."""

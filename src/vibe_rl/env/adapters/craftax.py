@@ -11,6 +11,7 @@ from functools import cache
 from io import StringIO
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
@@ -68,12 +69,13 @@ class CraftaxEnvironment:
     def reset(self, key: Key, params: PyTree) -> tuple[PyTree, PyTree]:
         """A new world."""
         with as_suites_expect():
-            obs, state = self.suite_env.reset_env(key, params)
+            obs, state = self.suite_env.reset_env(jax.random.key_data(key), params)
             return obs.astype(jnp.float32), strong(state)
 
     def step(self, key: Key, state: PyTree, action: PyTree, params: PyTree) -> Step:
         """One step of the suite."""
         with as_suites_expect():
+            key = jax.random.key_data(key)
             obs, after, reward, _, _ = self.suite_env.step_env(key, copied(state), action, params)
             after = like(after, state)
             truncated = after.timestep >= params.max_timesteps

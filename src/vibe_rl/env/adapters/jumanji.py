@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
@@ -109,7 +110,7 @@ class JumanjiEnvironment:
     def reset(self, key: Key, params: PyTree) -> tuple[PyTree, PyTree]:
         """The suite's reset; its state is ours."""
         with as_suites_expect():
-            state, timestep = self.suite_env.reset(key)
+            state, timestep = self.suite_env.reset(jax.random.key_data(key))
             return self._observed(timestep.observation), strong(state)
 
     def step(self, key: Key, state: PyTree, action: PyTree, params: PyTree) -> Step:

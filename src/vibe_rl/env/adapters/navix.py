@@ -78,7 +78,7 @@ class NavixEnvironment:
     def reset(self, key: Key, params: PyTree) -> tuple[PyTree, PyTree]:
         """The suite's reset; its timestep is our state."""
         with as_suites_expect():
-            timestep = strong(self.suite_env.reset(key))
+            timestep = strong(self.suite_env.reset(jax.random.key_data(key)))
         return timestep.observation, timestep
 
     def step(self, key: Key, state: PyTree, action: PyTree, params: PyTree) -> Step:

@@ -59,7 +59,7 @@ class PhysicsEnvironment(ABC):
     def reset(self, key: Key, params: PyTree) -> tuple[PyTree, PyTree]:
         """The suite's reset; its state is ours."""
         with as_suites_expect():
-            state = strong(self.suite_env.reset(key))
+            state = strong(self.suite_env.reset(jax.random.key_data(key)))
         return _plain(state.obs), state
 
     def step(self, key: Key, state: PyTree, action: PyTree, params: PyTree) -> Step:

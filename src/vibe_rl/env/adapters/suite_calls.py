@@ -1,7 +1,8 @@
 """How adapters call the code of other suites, and make their values as ours are.
 
 Suites are written for JAX as it is by default: in 32 bits, and with arrays of fewer axes promoted.
-Here they are called so whatever JAX is set to, in its 64-bit mode too.
+Here they are called so whatever JAX is set to, in its 64-bit mode too. Most keep a key in their
+state; they get keys of the old kind, `jax.random.key_data`, so that states are numbers only.
 """
 
 import warnings
