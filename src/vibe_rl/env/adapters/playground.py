@@ -45,7 +45,7 @@ def make(
         name: one of `names()`, or of a robot whose model is on this disk.
         episode_length: steps after which an episode is truncated; the config's if None.
         action_repeat: steps that each action is taken for; the config's if None.
-        download: whether Playground may fetch models of robots, about 1 GB, with git.
+        download: whether Playground may fetch models of robots, with git.
         **kwargs: fields of the environment's config; nested ones as `**{"noise_config.level": 0}`.
 
     Raises:
@@ -57,7 +57,7 @@ def make(
     if name not in names() and not download:
         raise ConfigError(
             f"playground:{name} is of a robot whose model is not on this disk: pass download=True, "
-            "and Playground clones MuJoCo Menagerie, about 1 GB, from GitHub."
+            "and Playground clones MuJoCo Menagerie from GitHub."
         )
     config = registry.get_default_config(name)
     arguments = frozen({"impl": "jax"} | kwargs)
