@@ -31,6 +31,7 @@ from vibe_rl.runner.hybrid import (
     with_host_ring,
 )
 from vibe_rl.runner.loop import Experience, MetricTable, TrainState, rollout_keys
+from vibe_rl.runner.packing import Packed, fetch, pack
 from vibe_rl.types import AnyArray, Key, Keys, Number, PyTree, Transition, narrow
 
 AT_ONCE = 16
@@ -99,25 +100,28 @@ class FirstAction(NamedTuple):
 
 @partial(jax.jit, static_argnames=("each_episode", "last"), donate_argnames=("state",))
 def learn_then_act(
-    stage: Any,
+    stage: Packed,
     obs: PyTree,
     each_episode: bool,
-    state: TrainState,
+    state: Packed,
     given: UpdateInput | None,
     last: bool,
-) -> tuple[TrainState, Rollout | None, MetricTable | None]:
+) -> tuple[Packed, Rollout | None, MetricTable | None]:
     """Learns from what was collected, and begins the next rollout unless that was the last."""
-    stage = narrow(stage)
-    state, row = learn_and_measure(stage, state, given, each_episode)
-    if last:
-        return state, None, row
+    algorithm, rollout = narrow(stage.tree), None
+    after, row = learn_and_measure(algorithm, state.tree, given, each_episode)
+    if not last:
+        after, rollout = begin_rollout(partial(first_action, algorithm, obs), after)
+    return pack(after), rollout, row
 
-    def first_action(state: TrainState, key: Key) -> tuple[TrainState, FirstAction]:
-        num_envs = jax.tree.leaves(obs)[0].shape[0]
-        keys, _ = rollout_keys(stage, state.agent_state, key, num_envs)
-        return state, FirstAction(*actions(stage, state.agent_state, obs, keys[0]), keys)
 
-    return *begin_rollout(first_action, state), row
+def first_action(
+    stage: Any, obs: PyTree, state: TrainState, key: Key
+) -> tuple[TrainState, FirstAction]:
+    """The first actions of a rollout."""
+    num_envs = jax.tree.leaves(obs)[0].shape[0]
+    keys, _ = rollout_keys(stage, state.agent_state, key, num_envs)
+    return state, FirstAction(*actions(stage, state.agent_state, obs, keys[0]), keys)
 
 
 def actions(stage: Any, agent_state: PyTree, obs: PyTree, keys: Array) -> tuple[PyTree, PyTree]:
@@ -126,18 +130,26 @@ def actions(stage: Any, agent_state: PyTree, obs: PyTree, keys: Array) -> tuple[
 
 
 @jax.jit
-def act(stage: Any, agent_state: PyTree, obs: PyTree, keys: Keys, t: Any) -> tuple[PyTree, PyTree]:
-    """The actions of step `t` of a rollout."""
+def act(actor: Packed, obs: PyTree, keys: Keys, t: Any) -> tuple[PyTree, PyTree]:
+    """The actions of step `t` of a rollout; an actor is an algorithm and its state."""
+    stage, agent_state = actor.tree
     return actions(narrow(stage), agent_state, obs, keys[t])
 
 
-def play(stage: Any, agent_state: PyTree, envs: CountedEnvs, first: FirstAction) -> Experience:
+def play(stage: Packed, state: Packed, envs: CountedEnvs, first: FirstAction) -> Experience:
     """A rollout `[T, N, ...]`, begun by the device."""
-    steps = [envs.step(*jax.device_get((first.action, first.extras)))]
-    for t in range(1, stage.rollout_length):
-        answer = act(stage, agent_state, envs.obs, first.act_keys, np.int32(t))
-        steps.append(envs.step(*jax.device_get(answer)))
-    return jax.tree.map(lambda *leaves: np.stack(leaves), *steps)
+    steps = [envs.step(fetch(first.action), first.extras)]
+    if (n_steps := first.act_keys.shape[0]) > 1:
+        actor = pack((stage.tree, state.tree.agent_state))
+        for t in range(1, n_steps):
+            action, extras = act(actor, envs.obs, first.act_keys, np.int32(t))
+            steps.append(envs.step(fetch(action), extras))
+    return jax.tree.map(stack_steps, *steps)
+
+
+def stack_steps(*leaves: AnyArray) -> AnyArray:
+    """The same leaf of all steps as one array."""
+    return np.stack(leaves) if len(leaves) > 1 else np.asarray(leaves[0])[None]
 
 
 def run_chunk_with_host_envs(
@@ -149,13 +161,12 @@ def run_chunk_with_host_envs(
     each_episode: bool = False,
 ) -> tuple[TrainState, MetricTable]:
     """`n_updates` iterations of the envs in `state.env_state`; see `loop.run_chunk`."""
-    on_device, envs = jax.device_put(stage), state.env_state
+    on_device, envs = pack(jax.device_put(stage)), state.env_state
 
-    def advance(state: TrainState, given: UpdateInput | None, last: bool) -> tuple[Any, Any, Any]:
-        call = learn_then_act(on_device, envs.obs, each_episode, state, given, last)
-        state, rollout, row = call
+    def advance(state: Packed, given: UpdateInput | None, last: bool) -> tuple[Any, Any, Any]:
+        state, rollout, row = learn_then_act(on_device, envs.obs, each_episode, state, given, last)
         if rollout is not None:
-            experience = play(on_device, state.agent_state, envs, rollout.experience)
+            experience = play(on_device, state, envs, rollout.experience)
             rollout = rollout._replace(experience=experience)
         return state, rollout, row
 

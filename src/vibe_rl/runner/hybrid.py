@@ -22,6 +22,7 @@ from vibe_rl.env.base import Environment
 from vibe_rl.replay.ring import Batch, Ring
 from vibe_rl.runner.executor import ON_DEVICE, Beginning, shapes_on_device
 from vibe_rl.runner.loop import Experience, MetricTable, TrainState, collect, measure, metrics_row
+from vibe_rl.runner.packing import Packed, fetch, pack
 from vibe_rl.types import AnyArray, Key, PyTree, narrow
 
 
@@ -42,7 +43,7 @@ class Rollout(NamedTuple):
     sample_key: Array  # the data of the key to draw with
 
 
-Advance = Callable[..., tuple[TrainState, Rollout | None, MetricTable | None]]
+Advance = Callable[..., tuple[Packed, Rollout | None, MetricTable | None]]
 """`advance(state, update_input, last=False)` learns and acts; see `learn_then_collect`."""
 
 
@@ -117,23 +118,24 @@ def begin_rollout(
 
 @partial(jax.jit, static_argnames=("env", "each_episode", "last"), donate_argnames=("state",))
 def learn_then_collect(
-    stage: Any,
+    stage: Packed,
     env: Environment,
     env_params: PyTree,
     each_episode: bool,
-    state: TrainState,
+    state: Packed,
     given: UpdateInput | None,
     last: bool,
-) -> tuple[TrainState, Rollout | None, MetricTable | None]:
+) -> tuple[Packed, Rollout | None, MetricTable | None]:
     """Learns from what was collected, and collects a rollout unless that was the last.
 
     In one call, because dispatch costs more than the update of a small network.
     """
-    stage = narrow(stage)
-    state, row = learn_and_measure(stage, state, given, each_episode)
-    if last:
-        return state, None, row
-    return *begin_rollout(partial(collect, stage, env, env_params), state), row
+    algorithm = narrow(stage.tree)
+    after, row = learn_and_measure(algorithm, state.tree, given, each_episode)
+    rollout = None
+    if not last:
+        after, rollout = begin_rollout(partial(collect, algorithm, env, env_params), after)
+    return pack(after), rollout, row
 
 
 def run_chunk_on_host(
@@ -145,7 +147,8 @@ def run_chunk_on_host(
     each_episode: bool = False,
 ) -> tuple[TrainState, MetricTable]:
     """`n_updates` iterations with a ring on the host; see `loop.run_chunk`."""
-    advance = partial(learn_then_collect, jax.device_put(stage), env, env_params, each_episode)
+    on_device = pack(jax.device_put(stage))
+    advance = partial(learn_then_collect, on_device, env, env_params, each_episode)
     return take_turns(advance, stage, state, n_updates)
 
 
@@ -156,19 +159,20 @@ def take_turns(
     ring = state.agent_state.memory.ring if has_host_ring(stage) else None
     if ring is not None:
         state = state._replace(agent_state=learner_of(stage).portable(state.agent_state))
-    state, rollout, _ = advance(state, None, last=False)
+    packed, rollout, _ = advance(pack(state), None, last=False)
     rows = []
     for left in reversed(range(n_updates)):
         assert rollout is not None
         given = UpdateInput(rollout.experience, rollout.key)
         if ring is not None:
             ring, given = sample_on_host(stage, ring, given, rollout.sample_key)
-        state, rollout, row = advance(state, given, last=not left)
+        packed, rollout, row = advance(packed, given, last=not left)
         rows.append(row)
+    state = packed.tree
     if ring is not None:
         memory = state.agent_state.memory._replace(ring=ring)
         state = state._replace(agent_state=state.agent_state._replace(memory=memory))
-    return state, stack_rows(jax.device_get(rows))
+    return state, stack_rows(rows)
 
 
 def sample_on_host(
@@ -177,7 +181,7 @@ def sample_on_host(
     """NumPy's part: the ring with a rollout, and a batch from it unless this is the warm-up."""
     learner: OffPolicy = learner_of(stage)
     kept = learner.kept(given.experience.transition)
-    rollout, key = jax.device_get((kept, sample_key))
+    rollout, key = fetch((kept, sample_key))
     ring = learner.replay.insert(ring, rollout)
     batch = None if isinstance(stage, Warmup) else learner.sample(ring, key)
     return ring, given._replace(fill=learner.replay.fill(ring), batch=batch)
@@ -185,7 +189,8 @@ def sample_on_host(
 
 def stack_rows(rows: list[MetricTable]) -> MetricTable:
     """The rows of a chunk as one table."""
-    values, episodes = np.stack([row.rows for row in rows]), np.stack([r.episodes for r in rows])
+    values = np.stack([np.asarray(row.rows) for row in rows])
+    episodes = np.stack([np.asarray(row.episodes) for row in rows])
     return MetricTable(values, episodes, rows[0].names)
 
 
