@@ -32,7 +32,7 @@ from vibe_rl.runner.hybrid import (
 )
 from vibe_rl.runner.loop import Experience, MetricTable, TrainState, rollout_keys
 from vibe_rl.runner.packing import Packed, fetch, pack
-from vibe_rl.types import AnyArray, Key, Keys, Number, PyTree, Transition, narrow
+from vibe_rl.types import AnyArray, Key, Number, PyTree, Transition, narrow
 
 AT_ONCE = 16
 """Envs that an evaluation opens side by side."""
@@ -48,6 +48,9 @@ class CountedEnvs:
     episode_return: AnyArray  # float32 [N]
     episode_length: AnyArray  # int32 [N]
 
+    def __post_init__(self):
+        self.declared = reductions(self.env, "episode")
+
     def step(self, action: PyTree, extras: PyTree = None) -> Experience:
         """One step of each, with `extras` of the algorithm's."""
         after = narrow(self.envs.step(action))
@@ -58,8 +61,9 @@ class CountedEnvs:
         counted = self.episode_return, self.episode_length
         experience = Experience(transition, *counted, {}, self._own(after.episode))
         done, self.obs = np.logical_or(after.terminated, after.truncated), after.obs
-        self.episode_return = np.where(done, np.float32(0), self.episode_return)
-        self.episode_length = np.where(done, np.int32(0), self.episode_length)
+        if done.any():
+            self.episode_return = np.where(done, np.float32(0), self.episode_return)
+            self.episode_length = np.where(done, np.int32(0), self.episode_length)
         return experience
 
     def _own(self, said: Mapping[str, AnyArray]) -> dict[str, AnyArray]:
@@ -68,7 +72,9 @@ class CountedEnvs:
         Raises:
             ConfigError: other things than they declare.
         """
-        declared = reductions(self.env, "episode")
+        if not said and not self.declared:
+            return {}
+        declared = self.declared
         if set(said) != set(declared):
             found, expected = (", ".join(sorted(x)) or "nothing" for x in (said, declared))
             raise ConfigError(
@@ -95,7 +101,7 @@ class FirstAction(NamedTuple):
 
     action: PyTree  # [N, ...]
     extras: PyTree
-    act_keys: Keys
+    act_keys: Packed  # of the whole rollout
 
 
 @partial(jax.jit, static_argnames=("each_episode", "last"), donate_argnames=("state",))
@@ -121,7 +127,7 @@ def first_action(
     """The first actions of a rollout."""
     num_envs = jax.tree.leaves(obs)[0].shape[0]
     keys, _ = rollout_keys(stage, state.agent_state, key, num_envs)
-    return state, FirstAction(*actions(stage, state.agent_state, obs, keys[0]), keys)
+    return state, FirstAction(*actions(stage, state.agent_state, obs, keys[0]), pack(keys))
 
 
 def actions(stage: Any, agent_state: PyTree, obs: PyTree, keys: Array) -> tuple[PyTree, PyTree]:
@@ -130,16 +136,16 @@ def actions(stage: Any, agent_state: PyTree, obs: PyTree, keys: Array) -> tuple[
 
 
 @jax.jit
-def act(actor: Packed, obs: PyTree, keys: Keys, t: Any) -> tuple[PyTree, PyTree]:
+def act(actor: Packed, obs: PyTree, keys: Packed, t: Any) -> tuple[PyTree, PyTree]:
     """The actions of step `t` of a rollout; an actor is an algorithm and its state."""
     stage, agent_state = actor.tree
-    return actions(narrow(stage), agent_state, obs, keys[t])
+    return actions(narrow(stage), agent_state, obs, keys.tree[t])
 
 
 def play(stage: Packed, state: Packed, envs: CountedEnvs, first: FirstAction) -> Experience:
     """A rollout `[T, N, ...]`, begun by the device."""
     steps = [envs.step(fetch(first.action), first.extras)]
-    if (n_steps := first.act_keys.shape[0]) > 1:
+    if (n_steps := first.act_keys.leaves[0].shape[0]) > 1:
         actor = pack((stage.tree, state.tree.agent_state))
         for t in range(1, n_steps):
             action, extras = act(actor, envs.obs, first.act_keys, np.int32(t))

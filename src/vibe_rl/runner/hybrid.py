@@ -30,7 +30,7 @@ class UpdateInput(NamedTuple):
     """What an update learns from."""
 
     experience: Experience
-    key: Key  # of the update
+    key: Packed  # of the update
     fill: AnyArray | None = None  # float32, share of the host's ring, if there is one
     batch: Batch | None = None  # from the host's ring, unless this is the warm-up
 
@@ -39,7 +39,7 @@ class Rollout(NamedTuple):
     """What the device hands to the host: a rollout, or what the host needs to make one."""
 
     experience: Any
-    key: Key  # of the update
+    key: Packed  # of the update
     sample_key: Array  # the data of the key to draw with
 
 
@@ -83,14 +83,14 @@ def shapes_with_host_ring(beginning: Beginning) -> TrainState:
 
 def learn(stage: Any, agent_state: PyTree, given: UpdateInput) -> tuple[PyTree, dict[str, Array]]:
     """An algorithm's `update`, with what the host drew if the host has the ring."""
-    rollout = given.experience.transition
+    rollout, key = given.experience.transition, given.key.tree
     if given.fill is None:
-        return stage.update(agent_state, rollout, given.key)
+        return stage.update(agent_state, rollout, key)
     learner: OffPolicy = learner_of(stage)
     memory = learner.update_memory(agent_state, rollout)
     agent_state, metrics = agent_state._replace(memory=memory), {}
     if given.batch is not None:
-        _, learn_key = update_keys(given.key)
+        _, learn_key = update_keys(key)
         agent_state, metrics, _ = learner.learn_from(agent_state, given.batch, learn_key)
     return agent_state, metrics | {"buffer_fill": given.fill}
 
@@ -113,7 +113,7 @@ def begin_rollout(
     key, collect_key, update_key = jax.random.split(state.key, 3)
     state, experience = act(state, collect_key)
     sample_key = jax.random.key_data(update_keys(update_key)[0])
-    return state._replace(key=key), Rollout(experience, update_key, sample_key)
+    return state._replace(key=key), Rollout(experience, pack(update_key), sample_key)
 
 
 @partial(jax.jit, static_argnames=("env", "each_episode", "last"), donate_argnames=("state",))
