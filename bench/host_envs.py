@@ -10,9 +10,10 @@ import sys
 from types import SimpleNamespace
 
 import numpy as np
-from report import conditions, select
 from speed import compete
 from workloads import WORKLOADS
+
+from report import conditions, select
 
 PAIRS = {
     "default": ("ours_gymnasium", "gymnasium_loop"),
@@ -20,18 +21,25 @@ PAIRS = {
 }
 
 
+HEADER = ("workload", "envs", "ours us", "hand us", "ratio")
+HEADER += ("ours CPU us", "hand CPU us", "ratio", "ours return", "hand return")
+
+
 def compare(rows, workload, pair):
     """A line: microseconds per step of all envs of each, and our speed in theirs."""
-    ours, theirs = (select(rows, workload=workload, contestant=name) for name in PAIRS[pair])
-    num_envs = WORKLOADS[workload]["algo"]["num_envs"]
+    each = [select(rows, workload=workload, contestant=name) for name in PAIRS[pair]]
     cells = [workload, pair]
     for what in ("seconds", "cpu_seconds"):
-        each = [[row[what] / row["steps"] * num_envs for row in rows] for rows in (ours, theirs)]
-        mine, other = (1e6 * np.array(figures) for figures in each)
-        cells += [f"{np.median(mine):.0f}", f"{np.median(other):.0f}"]
-        cells += [f"{np.median(other) / np.median(mine):.2f}"]
-    cells += ["{:.0f} {:.0f}".format(*(np.median([r["final_return"] for r in x]) for x in (ours, theirs)))]
-    return "| " + " | ".join(cells) + " |"
+        ours, theirs = (1e6 * steps_took(rows, workload, what) for rows in each)
+        cells += [f"{ours:.0f}", f"{theirs:.0f}", f"{theirs / ours:.2f}"]
+    cells += [f"{np.median([row['final_return'] for row in rows]):.0f}" for rows in each]
+    return f"| {' | '.join(cells)} |"
+
+
+def steps_took(rows, workload, what):
+    """The median time of a step of all envs."""
+    num_envs = WORKLOADS[workload]["algo"]["num_envs"]
+    return np.median([row[what] / row["steps"] * num_envs for row in rows])
 
 
 def parse_args():
@@ -50,8 +58,7 @@ def main():
         repeats=args.repeats, steps=args.steps, contestants=names, python={"own": sys.executable}
     )
     rows = [row for workload in args.workloads for row in compete(workload, how)]
-    print("| workload | envs | ours us | hand us | ratio | ours CPU us | hand CPU us | ratio | return |")
-    print("|" + " --- |" * 9)
+    print(f"| {' | '.join(HEADER)} |\n|{' --- |' * len(HEADER)}")
     for workload in args.workloads:
         for pair in args.pairs:
             print(compare(rows, workload, pair))

@@ -72,16 +72,13 @@ class CountedEnvs:
         Raises:
             ConfigError: other things than they declare.
         """
-        if not said and not self.declared:
-            return {}
-        declared = self.declared
-        if set(said) != set(declared):
-            found, expected = (", ".join(sorted(x)) or "nothing" for x in (said, declared))
+        if said.keys() != self.declared.keys():
+            found, expected = (", ".join(sorted(x)) or "nothing" for x in (said, self.declared))
             raise ConfigError(
                 f"a step of {type(self.env).__name__} says {found} of its episodes, and "
                 f"episode_metrics {expected}: let every step say what is declared, and no more."
             )
-        return named_columns(self.env, {"episode": said}, "episode")
+        return named_columns(self.env, {"episode": said}, "episode") if said else {}
 
 
 @contextmanager

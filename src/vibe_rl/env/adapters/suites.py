@@ -34,6 +34,8 @@ class Suite(NamedTuple):
 
 ADAPTERS = __name__.rpartition(".")[0]
 SUITES: dict[str, Suite] = {
+    "ale": Suite(f"{ADAPTERS}.ale", "ale", "ale_py", limits_episodes=True),
+    "envpool": Suite(f"{ADAPTERS}.envpool", "envpool", "envpool", limits_episodes=True),
     "gymnasium": Suite(f"{ADAPTERS}.gymnasium", "gym", "gymnasium", "GymnasiumWrapper", True),
     "gymnax": Suite(f"{ADAPTERS}.gymnax", "gymnax", "gymnax", "GymnaxAdapter"),
     "pgx": Suite(f"{ADAPTERS}.pgx", "pgx", "pgx", "PgxAdapter"),
