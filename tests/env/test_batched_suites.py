@@ -91,7 +91,7 @@ def test_envpool_says_the_true_last_observation_and_skips_the_step_of_a_reset():
             own.state, own.steps_beyond_terminated = obs[i].astype(np.float64), None
             expected, _, terminated, _, _ = own.step(action[i])
             np.testing.assert_allclose(step.final_obs[i], expected, rtol=1e-4, atol=1e-5)
-            assert step.terminated[i] == terminated
+            assert step.terminated[i] == (terminated and not step.truncated[i])
         assert step.reward.tolist() == [1.0] * len(SEEDS)
         obs = step.obs
     done = ends_of(steps)

@@ -2,7 +2,8 @@
 
 There an environment whose episode has ended shows its last observation, and begins the next episode
 in the next step, in which it takes no action. Here that step is taken at once by those that ended,
-so that every transition is one of the task's.
+so that every transition is one of the task's. What falls in the very step in which the clock runs
+out is truncated, and not terminated as in Gymnasium: EnvPool does not say that it fell.
 """
 
 import warnings
