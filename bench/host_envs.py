@@ -57,11 +57,12 @@ def main():
     how = SimpleNamespace(
         repeats=args.repeats, steps=args.steps, contestants=names, python={"own": sys.executable}
     )
-    rows = [row for workload in args.workloads for row in compete(workload, how)]
-    print(f"| {' | '.join(HEADER)} |\n|{' --- |' * len(HEADER)}")
+    rows = []
     for workload in args.workloads:
+        rows += compete(workload, how)
+        print(f"| {' | '.join(HEADER)} |\n|{' --- |' * len(HEADER)}")
         for pair in args.pairs:
-            print(compare(rows, workload, pair))
+            print(compare(rows, workload, pair), flush=True)
     print(conditions(rows))
 
 

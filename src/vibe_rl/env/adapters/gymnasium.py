@@ -24,6 +24,8 @@ from vibe_rl.spaces import Space
 from vibe_rl.types import PyTree
 
 PARALLEL = ("auto", "sync", "async", "vector")
+EXTRAS = ("box2d", "mujoco")
+"""Of this library, called as the part of Gymnasium that needs them."""
 SEEN = ("rgb_array", "ansi")
 """The modes of rendering that return what is seen, the better first."""
 
@@ -105,6 +107,12 @@ class GymnasiumWrapper:
         try:
             return self.make_one()
         except (gymnasium().error.Error, TypeError, ValueError, ImportError) as error:
+            if isinstance(error, gymnasium().error.DependencyNotInstalled) and (
+                extra := extra_of(self.source)
+            ):
+                raise ConfigError(
+                    f"{self.source} needs a package more: pip install 'vibe-rl[{extra}]'."
+                ) from error
             is_unknown = isinstance(error, gymnasium().error.UnregisteredEnv)
             kind = UnknownNameError if is_unknown else ConfigError
             raise kind(f"Gymnasium cannot make this environment: {error}") from error
@@ -149,6 +157,13 @@ class GymnasiumWrapper:
             return vector.SyncVectorEnv(make_all, **how)
         with sigint_blocked():  # and JAX's threads forbid to fork
             return vector.AsyncVectorEnv(make_all, context="spawn", **how)
+
+
+def extra_of(source: Any) -> str | None:
+    """The extra that brings what an id's environment needs, if it is one of Gymnasium's own."""
+    spec = gymnasium().registry.get(source) if isinstance(source, str) else None
+    module = str(getattr(spec, "entry_point", ""))
+    return next((extra for extra in EXTRAS if f"envs.{extra}" in module), None)
 
 
 def make(name: str, parallel: str = "auto", **kwargs: Any) -> tuple[GymnasiumWrapper, tuple[()]]:
