@@ -1,5 +1,6 @@
 """Batches that bring their own resets: Gymnasium's arrays, EnvPool, ale-py, true to their tasks."""
 
+import sys
 from contextlib import closing
 
 import gymnasium
@@ -62,13 +63,14 @@ def test_resets_of_gymnasiums_own_batch_are_those_of_its_next_step():
         np.testing.assert_array_equal(step.obs, obs)
 
 
-def test_auto_takes_a_batch_where_there_is_one_for_these_arguments():
-    def batch(**kwargs):
-        with closing(GymnasiumWrapper("CartPole-v1", **kwargs).open([0, 1])) as envs:
+def test_auto_takes_a_batch_where_there_is_one_for_these_arguments_and_it_pays():
+    def batch(num_envs=8, **kwargs):
+        with closing(GymnasiumWrapper("CartPole-v1", **kwargs).open(range(num_envs))) as envs:
             assert isinstance(envs, GymnasiumEnvs)
             return type(envs.envs).__name__
 
     assert batch() == "CartPoleVectorEnv"
+    assert batch(num_envs=7) == "SyncVectorEnv"
     assert batch(kwargs={"disable_env_checker": True}) == "SyncVectorEnv"
     assert batch(parallel="sync") == "SyncVectorEnv"
     with pytest.raises(ConfigError, match=r"parallel 'vector' of Pendulum-v1: .*use sync or async"):
@@ -133,3 +135,21 @@ def test_a_game_that_ale_has_not_is_named():
         make("ale:Pongg")
     with pytest.raises(ConfigError, match="ale-py cannot make Pong: "):
         make("ale:Pong", colour=True)
+
+
+NEEDED = {
+    "gymnasium:LunarLander-v3": ("Box2D", "box2d"),
+    "gymnasium:Hopper-v5": ("mujoco", "mujoco"),
+    "ale:Pong": ("ale_py", "ale"),
+    "envpool:Pong-v5": ("envpool", "envpool"),
+}
+
+
+@pytest.mark.parametrize("name", NEEDED)
+def test_the_extra_that_brings_what_is_missing_is_named(name, monkeypatch):
+    package, extra = NEEDED[name]
+    for module in [m for m in sys.modules if m.startswith(f"gymnasium.envs.{extra}")]:
+        monkeypatch.delitem(sys.modules, module)  # so that they import it anew
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(ConfigError, match=rf"need.*: pip install 'vibe-rl\[{extra}\]'"):
+        make(name)

@@ -139,14 +139,15 @@ def act(actor: Packed, obs: PyTree, keys: Packed, t: Any) -> tuple[PyTree, PyTre
     return actions(narrow(stage), agent_state, obs, keys.tree[t])
 
 
-def play(stage: Packed, state: Packed, envs: CountedEnvs, first: FirstAction) -> Experience:
+def play(
+    stage: Packed, state: Packed, n_steps: int, envs: CountedEnvs, first: FirstAction
+) -> Experience:
     """A rollout `[T, N, ...]`, begun by the device."""
     steps = [envs.step(fetch(first.action), first.extras)]
-    if (n_steps := first.act_keys.leaves[0].shape[0]) > 1:
-        actor = pack((stage.tree, state.tree.agent_state))
-        for t in range(1, n_steps):
-            action, extras = act(actor, envs.obs, first.act_keys, np.int32(t))
-            steps.append(envs.step(fetch(action), extras))
+    actor = pack((stage.tree, state.tree.agent_state)) if n_steps > 1 else None
+    for t in range(1, n_steps):
+        action, extras = act(actor, envs.obs, first.act_keys, np.int32(t))
+        steps.append(envs.step(fetch(action), extras))
     return jax.tree.map(stack_steps, *steps)
 
 
@@ -169,7 +170,8 @@ def run_chunk_with_host_envs(
     def advance(state: Packed, given: UpdateInput | None, last: bool) -> tuple[Any, Any, Any]:
         state, rollout, row = learn_then_act(on_device, envs.obs, each_episode, state, given, last)
         if rollout is not None:
-            experience = play(on_device, state, envs, rollout.experience)
+            n_steps = stage.rollout_length
+            experience = play(on_device, state, n_steps, envs, rollout.experience)
             rollout = rollout._replace(experience=experience)
         return state, rollout, row
 
@@ -265,7 +267,7 @@ def first_episodes(
     discounted, discount = np.zeros_like(returns), np.float32(1.0)
     own: dict[str, AnyArray] = {}
     for _ in range(max_steps):
-        step = envs.step(jax.device_get(player.act(envs.obs)))
+        step = envs.step(fetch(player.act(envs.obs)))
         returns = np.where(finished, returns, step.episode_return)
         lengths = np.where(finished, lengths, step.episode_length)
         discounted = np.where(finished, discounted, discounted + discount * step.transition.reward)

@@ -26,6 +26,8 @@ from vibe_rl.types import PyTree
 PARALLEL = ("auto", "sync", "async", "vector")
 EXTRAS = ("box2d", "mujoco")
 """Of this library, called as the part of Gymnasium that needs them."""
+PAYS_FROM = 8
+"""Environments, from which on arrays are quicker than one environment after another."""
 SEEN = ("rgb_array", "ansi")
 """The modes of rendering that return what is seen, the better first."""
 
@@ -44,9 +46,9 @@ class GymnasiumWrapper:
     environment that `gymnasium.make` has made, of which as many are made anew as are needed.
     `parallel` is `"sync"`, one after another in this process, `"async"`, a process for each,
     `"vector"`, all at once in arrays, which few environments can, or `"auto"`: `"vector"` where
-    Gymnasium can, else `"sync"`. `kwargs` are arguments for an id. `episode_metrics` are the
-    scalars that the environment writes into `info["episode"]` where an episode ends, and how each
-    is reduced; see `vibe_rl.env.reductions`.
+    Gymnasium can and there are `PAYS_FROM` or more, else `"sync"`. `kwargs` are arguments for an
+    id. `episode_metrics` are the scalars that the environment writes into `info["episode"]` where
+    an episode ends, and how each is reduced; see `vibe_rl.env.reductions`.
     """
 
     source: Any
@@ -107,12 +109,10 @@ class GymnasiumWrapper:
         try:
             return self.make_one()
         except (gymnasium().error.Error, TypeError, ValueError, ImportError) as error:
-            if isinstance(error, gymnasium().error.DependencyNotInstalled) and (
-                extra := extra_of(self.source)
-            ):
-                raise ConfigError(
-                    f"{self.source} needs a package more: pip install 'vibe-rl[{extra}]'."
-                ) from error
+            absent = isinstance(error, gymnasium().error.DependencyNotInstalled)
+            if absent and (extra := extra_of(self.source)):
+                remedy = f"pip install 'vibe-rl[{extra}]'."
+                raise ConfigError(f"{self.source} needs a package more: {remedy}") from error
             is_unknown = isinstance(error, gymnasium().error.UnregisteredEnv)
             kind = UnknownNameError if is_unknown else ConfigError
             raise kind(f"Gymnasium cannot make this environment: {error}") from error
@@ -141,13 +141,17 @@ class GymnasiumWrapper:
 
     def open(self, seeds: Sequence[int]) -> GymnasiumEnvs:
         """An environment for each seed; a batch of Gymnasium's own has one seed, the first."""
-        if self.parallel in ("auto", "vector") and self._has_vector:
+        if self._in_arrays(len(seeds)):
             how = {"vectorization_mode": "vector_entry_point", **self.kwargs}
             envs = gymnasium().make_vec(self.source, len(seeds), **how)
             restart = RESTARTS[envs.spec.vector_entry_point]
             return GymnasiumEnvs(envs, seeds[0], self._spaces, restart=restart)
         said = tuple(self.episode_metrics)
         return GymnasiumEnvs(self._batch(len(seeds)), list(seeds), self._spaces, said)
+
+    def _in_arrays(self, num_envs: int) -> bool:
+        enough = self.parallel == "auto" and num_envs >= PAYS_FROM
+        return (enough or self.parallel == "vector") and self._has_vector
 
     def _batch(self, num_envs: int) -> Any:
         vector = gymnasium().vector
