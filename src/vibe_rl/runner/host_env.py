@@ -151,9 +151,9 @@ def play(
     return jax.tree.map(stack_steps, *steps)
 
 
-def stack_steps(*leaves: AnyArray) -> AnyArray:
+def stack_steps(first: AnyArray, *others: AnyArray) -> AnyArray:
     """The same leaf of all steps as one array."""
-    return np.stack(leaves) if len(leaves) > 1 else np.asarray(leaves[0])[None]
+    return np.stack((first, *others)) if others else np.asarray(first)[None]
 
 
 def run_chunk_with_host_envs(
