@@ -109,6 +109,12 @@ def test_envpool_names_what_it_has_not():
         make("envpool:CartPole-v1", mass=3)
 
 
+def test_envpool_says_of_no_observation_that_it_is_positive_where_it_is_not():
+    pytest.importorskip("envpool")
+    assert problems(make("envpool:LunarLander-v3")[0]) == []
+    assert problems(make("envpool:CheetahRun-v1")[0]) == []
+
+
 @pytest.mark.parametrize("name", ["ale:Pong", "envpool:Pong-v5"])
 def test_games_of_atari_show_four_grey_frames_and_end_by_the_clock(name):
     suite = {"ale:Pong": "ale_py", "envpool:Pong-v5": "envpool"}[name]

@@ -101,11 +101,14 @@ def unbounded(space: Any) -> Any:
 
     EnvPool says the smallest positive number where it means the most negative one.
     """
+    if type(space).__name__ == "Dict":
+        return type(space)({name: unbounded(part) for name, part in space.items()})
     if type(space).__name__ != "Box" or space.dtype.kind != "f":
         return space
-    ends = np.finfo(np.float32)
-    low = np.where(np.isin(space.low, (ends.tiny, ends.min)), -np.inf, space.low)
-    high = np.where(space.high == ends.max, np.inf, space.high)
+    ends = [np.finfo(dtype) for dtype in (np.float32, np.float64)]
+    least = [least for end in ends for least in (end.tiny, end.min)]
+    low = np.where(np.isin(space.low, least), -np.inf, space.low)
+    high = np.where(np.isin(space.high, [end.max for end in ends]), np.inf, space.high)
     return type(space)(low.astype(space.dtype), high.astype(space.dtype), dtype=space.dtype)
 
 
