@@ -26,7 +26,7 @@ def prepare(settings, folder):
         return partial(train, replace(run, config=replace(run.config, seed=seed), **changes), path)
 
     # compiles; other lengths and seeds compile nothing
-    start(0, n_updates=run.warmup_updates + 1)()
+    start(0, n_updates=run.warmup_updates + 2)()
     versions = {name: version(name) for name in ("jax", "numpy", "vibe_rl")}
     return start, run.n_updates * run.steps_per_update, versions
 

@@ -56,12 +56,13 @@ def timed_prepare(prepare, settings):
 def timed_run(job, seed):
     start, steps = job
     train = start(seed)
-    began = time.perf_counter()
+    began, cpu_began = time.perf_counter(), time.process_time()
     final_return = train()
-    seconds = time.perf_counter() - began
+    seconds, cpu_seconds = time.perf_counter() - began, time.process_time() - cpu_began
     if callable(final_return):
         final_return = final_return()
-    return {"seconds": seconds, "steps": steps, "final_return": final_return}
+    took = {"seconds": seconds, "cpu_seconds": cpu_seconds}  # the latter of all threads
+    return took | {"steps": steps, "final_return": final_return}
 
 
 def flat(settings):

@@ -88,12 +88,16 @@ class Contestant(NamedTuple):
     arguments: tuple[str, ...] = ()
     runner: Mapping[str, Any] = MappingProxyType({})  # changes of the settings
     env_prefix: str = ""  # of the environment's name
+    env_kwargs: Mapping[str, Any] = MappingProxyType({})
     most_updates: int | None = None  # of a run, where the contestant is slow
 
 
 SLOW = 5_000
 HOST_RING = Contestant("ours.py", runner={"replay_on": "host"})
 GYMNASIUM = Contestant("ours.py", env_prefix="gymnasium:", most_updates=SLOW)
+SYNC = GYMNASIUM._replace(env_kwargs={"parallel": "sync"})
+PPO_LOOP = Contestant("gymnasium_loop_ppo.py", most_updates=SLOW)
+DQN_LOOP = Contestant("gymnasium_loop_dqn.py", most_updates=SLOW)
 REJAX = Contestant("peers/rejax_worker.py", "peers")
 SBX = Contestant("peers/sb3_worker.py", "sb3", ("sbx",), most_updates=SLOW)
 SB3 = Contestant("peers/sb3_worker.py", "sb3", ("sb3",), most_updates=SLOW)
@@ -102,12 +106,19 @@ CONTESTANTS = {
         "ours": Contestant("ours.py"),
         "uninterrupted": Contestant("uninterrupted_ppo.py"),
         "single_file": Contestant("single_file_ppo.py"),
+        "ours_gymnasium": GYMNASIUM,
+        "ours_gymnasium_sync": SYNC,
+        "gymnasium_loop": PPO_LOOP,
+        "gymnasium_loop_sync": PPO_LOOP._replace(arguments=("sync",)),
         "rejax": REJAX,
     },
     "dqn": {
         "ours": Contestant("ours.py"),
         "ours_host_ring": HOST_RING,
         "ours_gymnasium": GYMNASIUM,
+        "ours_gymnasium_sync": SYNC,
+        "gymnasium_loop": DQN_LOOP,
+        "gymnasium_loop_sync": DQN_LOOP._replace(arguments=("sync",)),
         "single_file": Contestant("single_file_dqn.py"),
         "python_loop": Contestant("python_loop_dqn.py", most_updates=SLOW),
         "rejax": REJAX,
@@ -137,6 +148,7 @@ def settings_of(workload: str, contestant: Contestant, steps: int | None) -> dic
     settings = shortened(settings, steps)
     changes = {
         "env_id": contestant.env_prefix + settings["env_id"],
+        "env_kwargs": dict(contestant.env_kwargs),
         "runner": settings["runner"] | contestant.runner,
     }
     return settings | changes

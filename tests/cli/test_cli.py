@@ -14,6 +14,7 @@ from vibe_rl import cli
 from vibe_rl.algorithms.ppo import PPOConfig
 from vibe_rl.configs import PRESETS, from_dict, to_dict
 from vibe_rl.configs import cli as parse
+from vibe_rl.errors import ConfigError
 from vibe_rl.experiment.build import build
 from vibe_rl.experiment.config_files import new_run_dir
 from vibe_rl.metrics import read_metrics
@@ -35,7 +36,12 @@ TRAINED = ("cartpole_ppo", "cartpole_dqn", "pendulum_sac")
 @pytest.mark.parametrize("preset", sorted(set(PRESETS) - {*TRAINED}))
 def test_every_preset_can_be_trained(preset):
     """All that is checked before anything is compiled, among it a trace of its environment."""
-    run = build(PRESETS[preset][1])
+    try:
+        run = build(PRESETS[preset][1])
+    except ConfigError as error:
+        if "pip install" not in str(error):
+            raise
+        pytest.skip(str(error))
     assert run.config.total_timesteps == PRESETS[preset][1].runner.total_timesteps
 
 

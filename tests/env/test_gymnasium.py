@@ -21,7 +21,7 @@ from vibe_rl.env import (
     make,
     problems,
 )
-from vibe_rl.env.adapters.gymnasium import conversion
+from vibe_rl.env.adapters.gymnasium_spaces import conversion
 from vibe_rl.env.host import HostEnvironment
 from vibe_rl.errors import ConfigError
 
@@ -199,7 +199,7 @@ def test_what_gymnasium_refuses_gets_one_sentence(name, kwargs):
 def test_bad_input_gets_one_sentence(monkeypatch):
     with pytest.raises(ConfigError, match=r"Gymnasium cannot make this environment: .*CartPol"):
         GymnasiumWrapper("CartPol-v1")
-    with pytest.raises(ConfigError, match=r"unknown parallel 'threads'.*async, sync"):
+    with pytest.raises(ConfigError, match=r"unknown parallel 'threads'.*async, auto, sync, vector"):
         GymnasiumWrapper("CartPole-v1", parallel="threads")
     with pytest.raises(ConfigError, match="has no spec: give a function that makes it"):
         GymnasiumWrapper(Script())

@@ -4,6 +4,7 @@ from vibe_rl.algorithms.dqn import DQNConfig
 from vibe_rl.algorithms.ppo import PPOConfig
 from vibe_rl.algorithms.sac import SACConfig
 from vibe_rl.configs.hackmatrix import PRESET
+from vibe_rl.configs.host_presets import HOST_PRESETS
 from vibe_rl.configs.train_config import TrainConfig
 from vibe_rl.runner.config import RunnerConfig
 
@@ -156,5 +157,6 @@ PRESETS: dict[str, tuple[str, TrainConfig]] = {
         "PPO plays HackMatrix-v0 with masked actions: 20M steps.",
         PRESET,
     ),
+    **HOST_PRESETS,
 }
 """Mutable: a program may add its own before it calls the command line."""

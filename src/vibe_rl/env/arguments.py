@@ -69,6 +69,12 @@ def like(default: Any, value: Any) -> Any:
     return int(value)
 
 
+def whole_numbers(kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments, 4.0 as 4: for what makes an environment and does not say what it takes."""
+    whole = {k: int(x) for k, x in kwargs.items() if isinstance(x, float) and x.is_integer()}
+    return {**kwargs, **whole}
+
+
 def field_names(params: Any) -> tuple[str, ...]:
     """The names that params have: a dataclass's or a named tuple's; none of other kinds."""
     if dataclasses.is_dataclass(params):

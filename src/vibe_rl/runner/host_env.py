@@ -31,7 +31,8 @@ from vibe_rl.runner.hybrid import (
     with_host_ring,
 )
 from vibe_rl.runner.loop import Experience, MetricTable, TrainState, rollout_keys
-from vibe_rl.types import AnyArray, Key, Keys, Number, PyTree, Transition, narrow
+from vibe_rl.runner.packing import Packed, fetch, pack
+from vibe_rl.types import AnyArray, Key, Number, PyTree, Transition, narrow
 
 AT_ONCE = 16
 """Envs that an evaluation opens side by side."""
@@ -47,6 +48,9 @@ class CountedEnvs:
     episode_return: AnyArray  # float32 [N]
     episode_length: AnyArray  # int32 [N]
 
+    def __post_init__(self):
+        self.declared = reductions(self.env, "episode")
+
     def step(self, action: PyTree, extras: PyTree = None) -> Experience:
         """One step of each, with `extras` of the algorithm's."""
         after = narrow(self.envs.step(action))
@@ -57,8 +61,9 @@ class CountedEnvs:
         counted = self.episode_return, self.episode_length
         experience = Experience(transition, *counted, {}, self._own(after.episode))
         done, self.obs = np.logical_or(after.terminated, after.truncated), after.obs
-        self.episode_return = np.where(done, np.float32(0), self.episode_return)
-        self.episode_length = np.where(done, np.int32(0), self.episode_length)
+        if done.any():
+            self.episode_return = np.where(done, np.float32(0), self.episode_return)
+            self.episode_length = np.where(done, np.int32(0), self.episode_length)
         return experience
 
     def _own(self, said: Mapping[str, AnyArray]) -> dict[str, AnyArray]:
@@ -67,14 +72,13 @@ class CountedEnvs:
         Raises:
             ConfigError: other things than they declare.
         """
-        declared = reductions(self.env, "episode")
-        if set(said) != set(declared):
-            found, expected = (", ".join(sorted(x)) or "nothing" for x in (said, declared))
+        if said.keys() != self.declared.keys():
+            found, expected = (", ".join(sorted(x)) or "nothing" for x in (said, self.declared))
             raise ConfigError(
                 f"a step of {type(self.env).__name__} says {found} of its episodes, and "
                 f"episode_metrics {expected}: let every step say what is declared, and no more."
             )
-        return named_columns(self.env, {"episode": said}, "episode")
+        return named_columns(self.env, {"episode": said}, "episode") if said else {}
 
 
 @contextmanager
@@ -94,30 +98,33 @@ class FirstAction(NamedTuple):
 
     action: PyTree  # [N, ...]
     extras: PyTree
-    act_keys: Keys
+    act_keys: Packed  # of the whole rollout
 
 
 @partial(jax.jit, static_argnames=("each_episode", "last"), donate_argnames=("state",))
 def learn_then_act(
-    stage: Any,
+    stage: Packed,
     obs: PyTree,
     each_episode: bool,
-    state: TrainState,
+    state: Packed,
     given: UpdateInput | None,
     last: bool,
-) -> tuple[TrainState, Rollout | None, MetricTable | None]:
+) -> tuple[Packed, Rollout | None, MetricTable | None]:
     """Learns from what was collected, and begins the next rollout unless that was the last."""
-    stage = narrow(stage)
-    state, row = learn_and_measure(stage, state, given, each_episode)
-    if last:
-        return state, None, row
+    algorithm, rollout = narrow(stage.tree), None
+    after, row = learn_and_measure(algorithm, state.tree, given, each_episode)
+    if not last:
+        after, rollout = begin_rollout(partial(first_action, algorithm, obs), after)
+    return pack(after), rollout, row
 
-    def first_action(state: TrainState, key: Key) -> tuple[TrainState, FirstAction]:
-        num_envs = jax.tree.leaves(obs)[0].shape[0]
-        keys, _ = rollout_keys(stage, state.agent_state, key, num_envs)
-        return state, FirstAction(*actions(stage, state.agent_state, obs, keys[0]), keys)
 
-    return *begin_rollout(first_action, state), row
+def first_action(
+    stage: Any, obs: PyTree, state: TrainState, key: Key
+) -> tuple[TrainState, FirstAction]:
+    """The first actions of a rollout."""
+    num_envs = jax.tree.leaves(obs)[0].shape[0]
+    keys, _ = rollout_keys(stage, state.agent_state, key, num_envs)
+    return state, FirstAction(*actions(stage, state.agent_state, obs, keys[0]), pack(keys))
 
 
 def actions(stage: Any, agent_state: PyTree, obs: PyTree, keys: Array) -> tuple[PyTree, PyTree]:
@@ -126,18 +133,27 @@ def actions(stage: Any, agent_state: PyTree, obs: PyTree, keys: Array) -> tuple[
 
 
 @jax.jit
-def act(stage: Any, agent_state: PyTree, obs: PyTree, keys: Keys, t: Any) -> tuple[PyTree, PyTree]:
-    """The actions of step `t` of a rollout."""
-    return actions(narrow(stage), agent_state, obs, keys[t])
+def act(actor: Packed, obs: PyTree, keys: Packed, t: Any) -> tuple[PyTree, PyTree]:
+    """The actions of step `t` of a rollout; an actor is an algorithm and its state."""
+    stage, agent_state = actor.tree
+    return actions(narrow(stage), agent_state, obs, keys.tree[t])
 
 
-def play(stage: Any, agent_state: PyTree, envs: CountedEnvs, first: FirstAction) -> Experience:
+def play(
+    stage: Packed, state: Packed, n_steps: int, envs: CountedEnvs, first: FirstAction
+) -> Experience:
     """A rollout `[T, N, ...]`, begun by the device."""
-    steps = [envs.step(*jax.device_get((first.action, first.extras)))]
-    for t in range(1, stage.rollout_length):
-        answer = act(stage, agent_state, envs.obs, first.act_keys, np.int32(t))
-        steps.append(envs.step(*jax.device_get(answer)))
-    return jax.tree.map(lambda *leaves: np.stack(leaves), *steps)
+    steps = [envs.step(fetch(first.action), first.extras)]
+    actor = pack((stage.tree, state.tree.agent_state)) if n_steps > 1 else None
+    for t in range(1, n_steps):
+        action, extras = act(actor, envs.obs, first.act_keys, np.int32(t))
+        steps.append(envs.step(fetch(action), extras))
+    return jax.tree.map(stack_steps, *steps)
+
+
+def stack_steps(first: AnyArray, *others: AnyArray) -> AnyArray:
+    """The same leaf of all steps as one array."""
+    return np.stack((first, *others)) if others else np.asarray(first)[None]
 
 
 def run_chunk_with_host_envs(
@@ -149,13 +165,13 @@ def run_chunk_with_host_envs(
     each_episode: bool = False,
 ) -> tuple[TrainState, MetricTable]:
     """`n_updates` iterations of the envs in `state.env_state`; see `loop.run_chunk`."""
-    on_device, envs = jax.device_put(stage), state.env_state
+    on_device, envs = pack(jax.device_put(stage)), state.env_state
 
-    def advance(state: TrainState, given: UpdateInput | None, last: bool) -> tuple[Any, Any, Any]:
-        call = learn_then_act(on_device, envs.obs, each_episode, state, given, last)
-        state, rollout, row = call
+    def advance(state: Packed, given: UpdateInput | None, last: bool) -> tuple[Any, Any, Any]:
+        state, rollout, row = learn_then_act(on_device, envs.obs, each_episode, state, given, last)
         if rollout is not None:
-            experience = play(on_device, state.agent_state, envs, rollout.experience)
+            n_steps = stage.rollout_length
+            experience = play(on_device, state, n_steps, envs, rollout.experience)
             rollout = rollout._replace(experience=experience)
         return state, rollout, row
 
@@ -251,7 +267,7 @@ def first_episodes(
     discounted, discount = np.zeros_like(returns), np.float32(1.0)
     own: dict[str, AnyArray] = {}
     for _ in range(max_steps):
-        step = envs.step(jax.device_get(player.act(envs.obs)))
+        step = envs.step(fetch(player.act(envs.obs)))
         returns = np.where(finished, returns, step.episode_return)
         lengths = np.where(finished, lengths, step.episode_length)
         discounted = np.where(finished, discounted, discounted + discount * step.transition.reward)

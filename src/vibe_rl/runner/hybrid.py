@@ -22,6 +22,7 @@ from vibe_rl.env.base import Environment
 from vibe_rl.replay.ring import Batch, Ring
 from vibe_rl.runner.executor import ON_DEVICE, Beginning, shapes_on_device
 from vibe_rl.runner.loop import Experience, MetricTable, TrainState, collect, measure, metrics_row
+from vibe_rl.runner.packing import Packed, fetch, pack
 from vibe_rl.types import AnyArray, Key, PyTree, narrow
 
 
@@ -29,7 +30,7 @@ class UpdateInput(NamedTuple):
     """What an update learns from."""
 
     experience: Experience
-    key: Key  # of the update
+    key: Packed  # of the update
     fill: AnyArray | None = None  # float32, share of the host's ring, if there is one
     batch: Batch | None = None  # from the host's ring, unless this is the warm-up
 
@@ -38,11 +39,11 @@ class Rollout(NamedTuple):
     """What the device hands to the host: a rollout, or what the host needs to make one."""
 
     experience: Any
-    key: Key  # of the update
+    key: Packed  # of the update
     sample_key: Array  # the data of the key to draw with
 
 
-Advance = Callable[..., tuple[TrainState, Rollout | None, MetricTable | None]]
+Advance = Callable[..., tuple[Packed, Rollout | None, MetricTable | None]]
 """`advance(state, update_input, last=False)` learns and acts; see `learn_then_collect`."""
 
 
@@ -82,14 +83,14 @@ def shapes_with_host_ring(beginning: Beginning) -> TrainState:
 
 def learn(stage: Any, agent_state: PyTree, given: UpdateInput) -> tuple[PyTree, dict[str, Array]]:
     """An algorithm's `update`, with what the host drew if the host has the ring."""
-    rollout = given.experience.transition
+    rollout, key = given.experience.transition, given.key.tree
     if given.fill is None:
-        return stage.update(agent_state, rollout, given.key)
+        return stage.update(agent_state, rollout, key)
     learner: OffPolicy = learner_of(stage)
     memory = learner.update_memory(agent_state, rollout)
     agent_state, metrics = agent_state._replace(memory=memory), {}
     if given.batch is not None:
-        _, learn_key = update_keys(given.key)
+        _, learn_key = update_keys(key)
         agent_state, metrics, _ = learner.learn_from(agent_state, given.batch, learn_key)
     return agent_state, metrics | {"buffer_fill": given.fill}
 
@@ -112,28 +113,29 @@ def begin_rollout(
     key, collect_key, update_key = jax.random.split(state.key, 3)
     state, experience = act(state, collect_key)
     sample_key = jax.random.key_data(update_keys(update_key)[0])
-    return state._replace(key=key), Rollout(experience, update_key, sample_key)
+    return state._replace(key=key), Rollout(experience, pack(update_key), sample_key)
 
 
 @partial(jax.jit, static_argnames=("env", "each_episode", "last"), donate_argnames=("state",))
 def learn_then_collect(
-    stage: Any,
+    stage: Packed,
     env: Environment,
     env_params: PyTree,
     each_episode: bool,
-    state: TrainState,
+    state: Packed,
     given: UpdateInput | None,
     last: bool,
-) -> tuple[TrainState, Rollout | None, MetricTable | None]:
+) -> tuple[Packed, Rollout | None, MetricTable | None]:
     """Learns from what was collected, and collects a rollout unless that was the last.
 
     In one call, because dispatch costs more than the update of a small network.
     """
-    stage = narrow(stage)
-    state, row = learn_and_measure(stage, state, given, each_episode)
-    if last:
-        return state, None, row
-    return *begin_rollout(partial(collect, stage, env, env_params), state), row
+    algorithm = narrow(stage.tree)
+    after, row = learn_and_measure(algorithm, state.tree, given, each_episode)
+    rollout = None
+    if not last:
+        after, rollout = begin_rollout(partial(collect, algorithm, env, env_params), after)
+    return pack(after), rollout, row
 
 
 def run_chunk_on_host(
@@ -145,7 +147,8 @@ def run_chunk_on_host(
     each_episode: bool = False,
 ) -> tuple[TrainState, MetricTable]:
     """`n_updates` iterations with a ring on the host; see `loop.run_chunk`."""
-    advance = partial(learn_then_collect, jax.device_put(stage), env, env_params, each_episode)
+    on_device = pack(jax.device_put(stage))
+    advance = partial(learn_then_collect, on_device, env, env_params, each_episode)
     return take_turns(advance, stage, state, n_updates)
 
 
@@ -156,19 +159,20 @@ def take_turns(
     ring = state.agent_state.memory.ring if has_host_ring(stage) else None
     if ring is not None:
         state = state._replace(agent_state=learner_of(stage).portable(state.agent_state))
-    state, rollout, _ = advance(state, None, last=False)
+    packed, rollout, _ = advance(pack(state), None, last=False)
     rows = []
     for left in reversed(range(n_updates)):
         assert rollout is not None
         given = UpdateInput(rollout.experience, rollout.key)
         if ring is not None:
             ring, given = sample_on_host(stage, ring, given, rollout.sample_key)
-        state, rollout, row = advance(state, given, last=not left)
+        packed, rollout, row = advance(packed, given, last=not left)
         rows.append(row)
+    state = packed.tree
     if ring is not None:
         memory = state.agent_state.memory._replace(ring=ring)
         state = state._replace(agent_state=state.agent_state._replace(memory=memory))
-    return state, stack_rows(jax.device_get(rows))
+    return state, stack_rows(rows)
 
 
 def sample_on_host(
@@ -177,7 +181,7 @@ def sample_on_host(
     """NumPy's part: the ring with a rollout, and a batch from it unless this is the warm-up."""
     learner: OffPolicy = learner_of(stage)
     kept = learner.kept(given.experience.transition)
-    rollout, key = jax.device_get((kept, sample_key))
+    rollout, key = fetch((kept, sample_key))
     ring = learner.replay.insert(ring, rollout)
     batch = None if isinstance(stage, Warmup) else learner.sample(ring, key)
     return ring, given._replace(fill=learner.replay.fill(ring), batch=batch)
@@ -185,7 +189,8 @@ def sample_on_host(
 
 def stack_rows(rows: list[MetricTable]) -> MetricTable:
     """The rows of a chunk as one table."""
-    values, episodes = np.stack([row.rows for row in rows]), np.stack([r.episodes for r in rows])
+    values = np.stack([np.asarray(row.rows) for row in rows])
+    episodes = np.stack([np.asarray(row.episodes) for row in rows])
     return MetricTable(values, episodes, rows[0].names)
 
 

@@ -3,25 +3,31 @@
 Batches, resets at episodes' ends and worker processes are Gymnasium's own (`gymnasium.vector`).
 """
 
+import inspect
 import signal
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from multiprocessing import resource_tracker
 from typing import Any
 
-import jax
 import numpy as np
 
-from vibe_rl.env.host import HostStep
+from vibe_rl.env.adapters.gymnasium_envs import RESTARTS, GymnasiumEnvs
+from vibe_rl.env.adapters.gymnasium_spaces import Conversion, conversion
+from vibe_rl.env.arguments import whole_numbers
 from vibe_rl.errors import ConfigError, UnknownNameError, unknown
 from vibe_rl.extras import require
-from vibe_rl.spaces import Box, Dict, Discrete, Image, MultiBinary, MultiDiscrete, Space
+from vibe_rl.spaces import Space
 from vibe_rl.types import PyTree
 
-PARALLEL = ("sync", "async")
+PARALLEL = ("auto", "sync", "async", "vector")
+EXTRAS = ("box2d", "mujoco")
+"""Of this library, called as the part of Gymnasium that needs them."""
+PAYS_FROM = 8
+"""Environments, from which on arrays are quicker than one environment after another."""
 SEEN = ("rgb_array", "ansi")
 """The modes of rendering that return what is seen, the better first."""
 
@@ -38,20 +44,26 @@ class GymnasiumWrapper:
 
     `source` is an id such as `"LunarLander-v3"`, a function that makes one environment, or an
     environment that `gymnasium.make` has made, of which as many are made anew as are needed.
-    `parallel` is `"sync"`, one after another in this process, or `"async"`, a process for each.
-    `kwargs` are arguments for an id. `episode_metrics` are the scalars that the environment writes
-    into `info["episode"]` where an episode ends, and how each is reduced; see
-    `vibe_rl.env.reductions`.
+    `parallel` is `"sync"`, one after another in this process, `"async"`, a process for each,
+    `"vector"`, all at once in arrays, which few environments can, or `"auto"`: `"vector"` where
+    Gymnasium can and there are `PAYS_FROM` or more, else `"sync"`. `kwargs` are arguments for an
+    id. `episode_metrics` are the scalars that the environment writes into `info["episode"]` where
+    an episode ends, and how each is reduced; see `vibe_rl.env.reductions`.
     """
 
     source: Any
-    parallel: str = "sync"
+    parallel: str = "auto"
     kwargs: Mapping[str, Any] = field(default_factory=dict)
     episode_metrics: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self):
         if self.parallel not in PARALLEL:
             raise unknown("parallel", self.parallel, PARALLEL)
+        if self.parallel == "vector" and not self._has_vector:
+            raise ConfigError(
+                f"parallel 'vector' of {self.source}: Gymnasium has no batch of it that takes "
+                "these arguments and resets each episode at its end, use sync or async."
+            )
         self._spaces  # noqa: B018 - what is not supported is refused here
 
     @cached_property
@@ -67,13 +79,25 @@ class GymnasiumWrapper:
             )
         return partial(gymnasium().make, self.source.spec)
 
+    @cached_property
+    def _has_vector(self) -> bool:
+        """Whether Gymnasium has a batch of it, which we can reset and which takes the arguments."""
+        if not isinstance(self.source, str) or self.episode_metrics:
+            return False
+        spec = gymnasium().registry.get(self.source)
+        entry = getattr(spec, "vector_entry_point", None)
+        if spec is None or entry not in RESTARTS or spec.additional_wrappers:
+            return False
+        cls = gymnasium().envs.registration.load_env_creator(entry)
+        return self.kwargs.keys() <= inspect.signature(cls).parameters.keys()
+
     @property
-    def conversions(self) -> tuple["Conversion", "Conversion"]:
+    def conversions(self) -> tuple[Conversion, Conversion]:
         """How observations and actions become ours, and theirs again."""
         return self._spaces
 
     @cached_property
-    def _spaces(self) -> tuple["Conversion", "Conversion"]:
+    def _spaces(self) -> tuple[Conversion, Conversion]:
         with closing(self._first()) as env:
             spaces = conversion(env.observation_space), conversion(env.action_space)
             check_interface(env)
@@ -85,6 +109,10 @@ class GymnasiumWrapper:
         try:
             return self.make_one()
         except (gymnasium().error.Error, TypeError, ValueError, ImportError) as error:
+            absent = isinstance(error, gymnasium().error.DependencyNotInstalled)
+            if absent and (extra := extra_of(self.source)):
+                remedy = f"pip install 'vibe-rl[{extra}]'."
+                raise ConfigError(f"{self.source} needs a package more: {remedy}") from error
             is_unknown = isinstance(error, gymnasium().error.UnregisteredEnv)
             kind = UnknownNameError if is_unknown else ConfigError
             raise kind(f"Gymnasium cannot make this environment: {error}") from error
@@ -111,23 +139,40 @@ class GymnasiumWrapper:
         """The actions, as one of our spaces."""
         return self._spaces[1].space
 
-    def open(self, seeds: Sequence[int]) -> "GymnasiumEnvs":
-        """An environment for each seed."""
+    def open(self, seeds: Sequence[int]) -> GymnasiumEnvs:
+        """An environment for each seed; a batch of Gymnasium's own has one seed, the first."""
+        if self._in_arrays(len(seeds)):
+            how = {"vectorization_mode": "vector_entry_point", **self.kwargs}
+            envs = gymnasium().make_vec(self.source, len(seeds), **how)
+            restart = RESTARTS[envs.spec.vector_entry_point]
+            return GymnasiumEnvs(envs, seeds[0], self._spaces, restart=restart)
+        said = tuple(self.episode_metrics)
+        return GymnasiumEnvs(self._batch(len(seeds)), list(seeds), self._spaces, said)
+
+    def _in_arrays(self, num_envs: int) -> bool:
+        enough = self.parallel == "auto" and num_envs >= PAYS_FROM
+        return (enough or self.parallel == "vector") and self._has_vector
+
+    def _batch(self, num_envs: int) -> Any:
         vector = gymnasium().vector
         how: dict[str, Any] = {"autoreset_mode": vector.AutoresetMode.SAME_STEP}
-        make_all = [self.make_one] * len(seeds)
-        if self.parallel == "sync":
-            envs = vector.SyncVectorEnv(make_all, **how)
-        else:
-            with sigint_blocked():  # and JAX's threads forbid to fork
-                envs = vector.AsyncVectorEnv(make_all, context="spawn", **how)
-        return GymnasiumEnvs(envs, list(seeds), *self._spaces, tuple(self.episode_metrics))
+        make_all = [self.make_one] * num_envs
+        if self.parallel != "async":
+            return vector.SyncVectorEnv(make_all, **how)
+        with sigint_blocked():  # and JAX's threads forbid to fork
+            return vector.AsyncVectorEnv(make_all, context="spawn", **how)
 
 
-def make(name: str, parallel: str = "sync", **kwargs: Any) -> tuple[GymnasiumWrapper, tuple[()]]:
+def extra_of(source: Any) -> str | None:
+    """The extra that brings what an id's environment needs, if it is one of Gymnasium's own."""
+    spec = gymnasium().registry.get(source) if isinstance(source, str) else None
+    module = str(getattr(spec, "entry_point", ""))
+    return next((extra for extra in EXTRAS if f"envs.{extra}" in module), None)
+
+
+def make(name: str, parallel: str = "auto", **kwargs: Any) -> tuple[GymnasiumWrapper, tuple[()]]:
     """The environments of an id, made with these arguments; integers may be passed as 4.0."""
-    integers = {k: int(x) for k, x in kwargs.items() if isinstance(x, float) and x.is_integer()}
-    return GymnasiumWrapper(name, parallel, kwargs | integers), ()
+    return GymnasiumWrapper(name, parallel, whole_numbers(kwargs)), ()
 
 
 def names() -> tuple[str, ...]:
@@ -187,162 +232,3 @@ def returned(
 
 
 REMEDY = "wrap an environment of OpenAI's Gym in one of Gymnasium's, see its page on compatibility."
-
-
-class GymnasiumEnvs:
-    """Running environments; see `vibe_rl.env.host.HostEnvs`."""
-
-    def __init__(
-        self,
-        envs: Any,
-        seeds: list[int],
-        obs: "Conversion",
-        action: "Conversion",
-        said: tuple[str, ...] = (),
-    ):
-        self.envs, self.seeds, self.obs, self.action = envs, seeds, obs, action
-        self.said = said  # names of scalars of info["episode"]
-
-    def reset(self) -> PyTree:
-        """The first observations."""
-        return self.obs.to_ours(self.envs.reset(seed=self.seeds)[0])
-
-    def step(self, action: PyTree) -> HostStep:
-        """One step of each."""
-        after, reward, terminated, truncated, info = self.envs.step(self.action.to_theirs(action))
-        obs = self.obs.to_ours(after)
-        final = obs
-        if "final_obs" in info:
-            final = jax.tree.map(np.copy, obs)
-            for i in np.flatnonzero(info["_final_obs"]).tolist():
-                set_entry(final, i, self.obs.to_ours(info["final_obs"][i]))
-        said = said_of_episodes(self.said, info, np.logical_or(terminated, truncated))
-        return HostStep(obs, np.asarray(reward, np.float32), terminated, truncated, final, said)
-
-    def close(self) -> None:
-        """Ends them, and their processes."""
-        self.envs.close()
-
-
-def said_of_episodes(
-    names: Iterable[str], info: Mapping[str, Any], done: np.ndarray
-) -> dict[str, np.ndarray]:
-    """The scalars `[N]` of `info["episode"]` of the episodes that are done, NaN of others.
-
-    Raises:
-        ConfigError: one of them lacks one.
-    """
-    found, said = info.get("final_info", {}).get("episode", {}), {}
-    for name in names:
-        values = np.asarray(found.get(name, np.zeros(len(done))), np.float32)
-        if np.any(done & ~found.get(f"_{name}", np.zeros(len(done), bool))):
-            raise ConfigError(
-                f'an episode ended without info["episode"][{name!r}]: write it at every end, or '
-                "leave it out of episode_metrics."
-            )
-        said[name] = np.where(done, values, np.float32(np.nan))
-    return said
-
-
-def set_entry(batch: PyTree, i: int, example: PyTree) -> None:
-    """Writes an example into a batch, in place."""
-    for array, entry in zip(jax.tree.leaves(batch), jax.tree.leaves(example), strict=True):
-        array[i] = entry
-
-
-@dataclass(frozen=True)
-class Conversion:
-    """A Gymnasium space as one of ours, and how to convert members with any leading axes."""
-
-    space: Space
-    to_ours: Callable[[Any], PyTree]
-    to_theirs: Callable[[PyTree], Any]
-
-
-def conversion(space: Any) -> Conversion:
-    """From a Gymnasium space to ours; ConfigError if there is none like it."""
-    kind = type(space).__name__
-    if kind == "Dict":
-        return of_dict({name: conversion(part) for name, part in space.items()})
-    if kind == "Box":
-        return of_picture(space) if len(space.shape) == 3 else of_box(space)
-    if kind == "Discrete":
-        return shifted(Discrete(int(space.n)), space)
-    if kind == "MultiDiscrete" and len(space.shape) == 1:
-        return shifted(MultiDiscrete(tuple(map(int, space.nvec))), space)
-    if kind == "MultiBinary" and len(space.shape) == 1:
-        return of_dtypes(MultiBinary(int(space.shape[0])), space)
-    raise ConfigError(
-        f"the space {space} of a Gymnasium environment is not supported: use Box, Discrete, "
-        "MultiDiscrete, MultiBinary or Dict, or flatten it with one of gymnasium.wrappers."
-    )
-
-
-def of_dtypes(ours: Any, theirs: Any) -> Conversion:
-    """The same values in another dtype."""
-    return Conversion(ours, partial(np.asarray, dtype=ours.dtype), partial(cast, theirs.dtype))
-
-
-def cast(dtype: Any, x: Any) -> np.ndarray:
-    """`x` as Gymnasium wants it, rounded if that is a whole number."""
-    x = np.asarray(x)
-    return (np.round(x) if x.dtype.kind == "f" and dtype.kind in "iu" else x).astype(dtype)
-
-
-def shifted(ours: Any, theirs: Any) -> Conversion:
-    """Choices that start at any integer there, and at 0 here."""
-    return Conversion(
-        ours,
-        lambda x: (np.asarray(x) - theirs.start).astype(ours.dtype),
-        lambda x: np.asarray(x).astype(theirs.dtype) + theirs.start,
-    )
-
-
-def of_box(space: Any) -> Conversion:
-    """Entries of at most 32 bits; bytes stay bytes."""
-    return of_dtypes(Box(*bounds_of(space), space.shape, dtype_of(space)), space)
-
-
-def bounds_of(space: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Lower and upper bounds; infinite where they are the last numbers of 64 bits."""
-    if space.dtype.kind not in "iu" or space.dtype.itemsize < 8:
-        return space.low, space.high
-    ends = np.iinfo(space.dtype)
-    low = np.where(space.low == ends.min, -np.inf if ends.min else 0.0, space.low)
-    return low, np.where(space.high == ends.max, np.inf, space.high)
-
-
-def dtype_of(space: Any) -> np.dtype:
-    """What a Box's entries become: 64-bit integers that may be large are seen as floats."""
-    if space.dtype.kind == "f":
-        return np.dtype(np.float32)
-    if space.dtype.kind in "iu" and space.dtype.itemsize == 8:
-        ends = np.iinfo(np.int32)
-        fits = (space.low > ends.min).all() and (space.high < ends.max).all()
-        return np.dtype(np.int32 if fits else np.float32)
-    return np.dtype(space.dtype)
-
-
-def of_picture(space: Any) -> Conversion:
-    """Three axes, with the channels last: they come first in a stack of frames."""
-    last = space.shape[0] >= space.shape[2]
-    low, high = (x if last else np.moveaxis(x, 0, -1) for x in bounds_of(space))
-    is_bytes = space.dtype == np.uint8 and (low == 0).all() and (high == 255).all()
-    ours = Image(*low.shape) if is_bytes else Box(low, high, low.shape, dtype_of(space))
-    same = of_dtypes(ours, space)
-    if last:
-        return same
-    return Conversion(
-        ours,
-        lambda x: same.to_ours(np.moveaxis(x, -3, -1)),
-        lambda x: same.to_theirs(np.moveaxis(x, -1, -3)),
-    )
-
-
-def of_dict(parts: dict[str, Conversion]) -> Conversion:
-    """A dictionary, part by part."""
-    return Conversion(
-        Dict({name: part.space for name, part in parts.items()}),
-        lambda x: {name: part.to_ours(x[name]) for name, part in parts.items()},
-        lambda x: {name: part.to_theirs(x[name]) for name, part in parts.items()},
-    )

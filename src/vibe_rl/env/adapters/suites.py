@@ -34,8 +34,10 @@ class Suite(NamedTuple):
 
 ADAPTERS = __name__.rpartition(".")[0]
 SUITES: dict[str, Suite] = {
+    "ale": Suite(f"{ADAPTERS}.ale", "ale", "ale_py", limits_episodes=True),
     "brax": Suite(f"{ADAPTERS}.brax", "brax", "brax"),
     "craftax": Suite(f"{ADAPTERS}.craftax", "craftax", "craftax"),
+    "envpool": Suite(f"{ADAPTERS}.envpool", "envpool", "envpool", limits_episodes=True),
     "gymnasium": Suite(f"{ADAPTERS}.gymnasium", "gym", "gymnasium", "GymnasiumWrapper", True),
     "gymnax": Suite(f"{ADAPTERS}.gymnax", "gymnax", "gymnax", "GymnaxAdapter"),
     "jumanji": Suite(f"{ADAPTERS}.jumanji", "jumanji", "jumanji"),

@@ -1,0 +1,99 @@
+"""Atari 2600 games of the Arcade Learning Environment, in its own batch in C++ (`ale-py`)."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from vibe_rl.env.adapters.gymnasium_envs import GymnasiumEnvs
+from vibe_rl.env.adapters.gymnasium_spaces import Conversion, conversion
+from vibe_rl.env.arguments import whole_numbers
+from vibe_rl.errors import ConfigError, unknown
+from vibe_rl.extras import require
+from vibe_rl.spaces import Space
+from vibe_rl.types import Number, PyTree
+
+DEFAULTS = {"reward_clipping": False}
+"""Where we differ from `AtariVectorEnv`: with clipped rewards, clipped returns would be told."""
+FRAMESKIP = 4
+
+
+def vector_env() -> Any:
+    """The module of `AtariVectorEnv`; ConfigError if a package is not installed."""
+    return require("ale_py.vector_env", "ale", "Atari games")
+
+
+@dataclass(frozen=True)
+class AtariGame:
+    """A game by its name, such as `"Pong"` or `"MsPacman"`, stepped by threads of C++.
+
+    `kwargs` are those of `AtariVectorEnv`. By default they are what most papers have (Mnih et al.
+    2015), but that rewards are not clipped: 4 frames a step (`frameskip`), of which the last two
+    are shown as their maximum (`maxpool`), the last 4 stacked (`stack_num`), 84 x 84 grey, up to 30
+    steps without action (`noop_max`) and FIRE at first (`use_fire_reset`), all lives in one episode
+    (`episodic_life=False`), no sticky actions (`repeat_action_probability=0.0`; Machado et al. 2018
+    advise 0.25), 108,000 frames at most (`max_num_frames_per_episode`).
+    """
+
+    name: str
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self):
+        if self.name not in names():
+            raise unknown("Atari game", self.name, names())
+        self._spaces  # noqa: B018 - what is not supported is refused here
+
+    @cached_property
+    def _spaces(self) -> tuple[Conversion, Conversion]:
+        with closing(self._batch(1)) as envs:
+            theirs = envs.single_observation_space, envs.single_action_space
+            return conversion(theirs[0]), conversion(theirs[1])
+
+    def _batch(self, num_envs: int) -> Any:
+        module = vector_env()
+        how = {"autoreset_mode": module.AutoresetMode.SAME_STEP, **DEFAULTS, **self.kwargs}
+        try:
+            return module.AtariVectorEnv(roms()[self.name], num_envs, **how)
+        except (module.error.Error, TypeError, ValueError) as error:
+            raise ConfigError(f"ale-py cannot make {self.name}: {error}") from error
+
+    def default_params(self) -> tuple[()]:
+        """Nothing, `()`: what may differ are arguments of `AtariVectorEnv`."""
+        return ()
+
+    def observation_space(self, params: PyTree) -> Space:
+        """The stacked frames, as one of our spaces: the last axis are the frames."""
+        return self._spaces[0].space
+
+    def action_space(self, params: PyTree) -> Space:
+        """The buttons that this game uses, or all of them with `full_action_space`."""
+        return self._spaces[1].space
+
+    def open(self, seeds: Sequence[int]) -> GymnasiumEnvs:
+        """A game for each seed."""
+        return GymnasiumEnvs(self._batch(len(seeds)), np.array(seeds), self._spaces)
+
+
+def make(
+    name: str, max_episode_steps: Number | None = None, **kwargs: Any
+) -> tuple[AtariGame, tuple[()]]:
+    """A game; integers may be passed as 4.0, and a limit in env steps in place of frames."""
+    kwargs = whole_numbers(kwargs)
+    if max_episode_steps is not None:
+        frames = int(max_episode_steps) * kwargs.get("frameskip", FRAMESKIP)
+        kwargs["max_num_frames_per_episode"] = frames
+    return AtariGame(name, kwargs), ()
+
+
+def names() -> tuple[str, ...]:
+    """The games whose ROMs `ale-py` brings along."""
+    return tuple(sorted(roms()))
+
+
+def roms() -> dict[str, str]:
+    """ROMs by the names of their games, such as `ms_pacman` of `MsPacman`."""
+    found = require("ale_py.roms", "ale", "Atari games").get_all_rom_ids()
+    return {rom.title().replace("_", ""): rom for rom in found}
