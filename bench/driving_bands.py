@@ -15,7 +15,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import jax
-from driving_sets import A_FAMILY, SEEDS, folder_of, machine, version_of_scenes
+from driving_sets import A_FAMILY, SEEDS, folder_of, version_of_scenes
+from measured import machine
 
 from vibe_rl.system.programs import enable_compilation_cache
 from vibe_rl.trainers.driving.evaluating import drive

@@ -23,8 +23,9 @@ from itertools import islice
 import jax
 import jax.numpy as jnp
 import numpy as np
-from driving_sets import cores, folder_of, machine
+from driving_sets import folder_of
 from jax.sharding import Mesh, PartitionSpec
+from measured import cores, machine
 
 from vibe_rl import make
 from vibe_rl.env import AutoResetWrapper

@@ -14,7 +14,8 @@ import time
 
 import driving_env
 import driving_learning
-from driving_sets import SEEDS, folder_of, machine, version_of_scenes
+from driving_sets import SEEDS, folder_of, version_of_scenes
+from measured import machine
 
 from vibe_rl.system.programs import enable_compilation_cache
 

@@ -19,7 +19,8 @@ from pathlib import Path
 
 import jax
 import numpy as np
-from driving_sets import A_FAMILY, SEEDS, folder_of, kept, machine, version_of_scenes
+from driving_sets import A_FAMILY, SEEDS, folder_of, version_of_scenes
+from measured import has, kept, machine
 
 from vibe_rl.env.actors import actor_named
 from vibe_rl.metrics import read_metrics
@@ -180,7 +181,7 @@ def main():
     file = kept(options.json)
     for seed in map(int, options.seeds.split(",")):
         name = wanted(options, seed)
-        if any({key: row.get(key) for key in name} == name for row in file.rows()):
+        if has(file.rows(), name):
             print(f"{name} is in {options.json} already", flush=True)
             continue
         with tempfile.TemporaryDirectory() as folder:

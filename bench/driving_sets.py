@@ -1,14 +1,9 @@
-"""What the benches of driving share: scenes, written once and read by later calls, and rows."""
+"""Scenes of the benches of driving, written once and read by later calls."""
 
 import hashlib
-import json
-import os
-import platform
-from importlib.metadata import version
 from pathlib import Path
-from types import SimpleNamespace
 
-import jax
+from measured import cores
 
 from vibe_rl.env.driving import generate as generator
 from vibe_rl.env.driving import traffic
@@ -26,11 +21,6 @@ def version_of_scenes():
     """Eight digits that belong to the code that makes scenes."""
     files = [*sorted(Path(generator.__file__).parent.glob("[a-z]*.py")), Path(traffic.__file__)]
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:8]
-
-
-def cores():
-    """How many of them this process may use."""
-    return len(os.sched_getaffinity(0))
 
 
 def folder_of(name, a_family=None, home=None, seed=None):
@@ -52,38 +42,3 @@ def folder_of(name, a_family=None, home=None, seed=None):
         processes = cores() if count > 256 else 1
         write_scenarios(folder, generate(seed, count, processes=processes))
     return str(folder)
-
-
-def machine():
-    """What a row was measured with, and where."""
-    packages = {name: version(name) for name in ("vibe_rl", "jax", "numpy")}
-    return {
-        **packages,
-        "python": platform.python_version(),
-        "device": jax.devices()[0].device_kind,
-        "processor": processor(),
-        "cores": cores(),
-    }
-
-
-def processor():
-    """Its model, where Linux tells."""
-    file = Path("/proc/cpuinfo")
-    lines = file.read_text().splitlines() if file.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
-
-
-def kept(path):
-    """A file of rows; `rows()` reads it, `keep(row)` adds one beside what others have added."""
-    path = Path(path)
-
-    def rows():
-        return json.loads(path.read_text()) if path.exists() else []
-
-    def keep(row):
-        draft = path.with_name(f".{path.name}.{os.getpid()}")
-        draft.write_text(json.dumps([*rows(), row], indent=1) + "\n")
-        draft.replace(path)
-
-    return SimpleNamespace(rows=rows, keep=keep)

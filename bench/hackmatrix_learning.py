@@ -11,17 +11,15 @@ saw. `--minutes` ends a training so long after it was called, compilation includ
 import argparse
 import json
 import math
-import os
-import platform
 import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
 
-import jax
 import numpy as np
+from measured import has, kept, machine
 
-from vibe_rl import __version__, experiment
+from vibe_rl import experiment
 from vibe_rl.configs.hackmatrix import PRESET, PUBLISHED
 from vibe_rl.env.hackmatrix.rules import WON
 
@@ -76,38 +74,23 @@ def measured(options, seed, folder):
         "games": options.games,
         "greedy": played(run.root, options.games, sample=False),
         "sampled": played(run.root, options.games, sample=True),
-        "vibe_rl": __version__,
-        "jax": jax.__version__,
-        "python": platform.python_version(),
-        "cores": len(os.sched_getaffinity(0)),
+        **machine(),
     }
 
 
-def known():
-    """The rows that are kept."""
-    return json.loads(FIGURES.read_text()) if FIGURES.exists() else []
-
-
-def keep(row):
-    """Adds a row; those that another process has added meanwhile stay."""
-    text = json.dumps([*known(), row], indent=1)
-    FIGURES.with_suffix(".tmp").write_text(text + "\n")
-    FIGURES.with_suffix(".tmp").replace(FIGURES)
-
-
 def main():
-    options = parse()
+    options, file = parse(), kept(FIGURES)
     for seed in map(int, options.seeds.split(",")):
         steps = config_of(options, seed).runner.total_timesteps
         wanted = dict(
             settings=options.settings, seed=seed, env_steps=steps, minutes=options.minutes
         )
-        if any({name: row.get(name) for name in wanted} == wanted for row in known()):
+        if has(file.rows(), wanted):
             print(f"{wanted} is in {FIGURES.name} already", flush=True)
             continue
         with tempfile.TemporaryDirectory() as folder:
             row = measured(options, seed, options.runs or folder)
-        keep(row)
+        file.keep(row)
         print(json.dumps(row), flush=True)
 
 

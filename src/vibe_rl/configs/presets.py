@@ -153,6 +153,43 @@ PRESETS: dict[str, tuple[str, TrainConfig]] = {
             runner=RunnerConfig(total_timesteps=50_000),
         ),
     ),
+    "minatar_ppo": (
+        "PPO plays a game of MinAtar, gymnax's Breakout unless --env names another: 10M steps.",
+        TrainConfig(
+            env_id="gymnax:Breakout-MinAtar",
+            algo=PPOConfig(
+                num_envs=64,
+                n_steps=128,
+                n_minibatches=8,
+                lr=1e-3,
+                lr_end=0.0,
+                shared_backbone=True,
+                hidden_sizes=(128,),
+                conv_layers=((16, 3, 1),),
+                activation="relu",
+            ),
+            runner=RunnerConfig(total_timesteps=10_000_000),
+        ),
+    ),
+    "minatar_dqn": (
+        "DQN plays a game of MinAtar, gymnax's Breakout unless --env names another: 1M steps.",
+        TrainConfig(
+            env_id="gymnax:Breakout-MinAtar",
+            algo=DQNConfig(
+                num_envs=8,
+                hidden_sizes=(128,),
+                conv_layers=((16, 3, 1),),
+                activation="relu",
+                lr=3e-4,
+                batch_size=64,
+                replay_ratio=0.25,
+                target_update_freq=1_000,
+                epsilon_end=0.02,
+                epsilon_decay_steps=100_000.0,
+            ),
+            runner=RunnerConfig(total_timesteps=1_000_000, buffer_size=100_000, warmup_steps=5_000),
+        ),
+    ),
     "hackmatrix_ppo": (
         "PPO plays HackMatrix-v0 with masked actions: 20M steps.",
         PRESET,

@@ -35,11 +35,15 @@ from vibe_rl.sharding import wait_for
 from vibe_rl.types import AnyArray, Key, Keys, PyTree, Transition, description, narrow, static
 
 MOST_UPDATES, FEWEST_UPDATES, MOST_STEPS = 4096, 128, 2**20
+FEWEST_TOLD, MOST_TOLD = 16, 2**16
+"""Updates at least and env steps at most where single episodes are told: their table has figures of
+every step, and what is large costs more to clear and to give back than a chunk takes."""
 
 
-def chunk_capacity(steps_per_update: int) -> int:
+def chunk_capacity(steps_per_update: int, each_episode: bool = False) -> int:
     """The most updates in one chunk; fixes the size of its tables."""
-    return min(MOST_UPDATES, max(FEWEST_UPDATES, MOST_STEPS // steps_per_update))
+    fewest, steps = (FEWEST_TOLD, MOST_TOLD) if each_episode else (FEWEST_UPDATES, MOST_STEPS)
+    return min(MOST_UPDATES, max(fewest, steps // steps_per_update))
 
 
 class TrainState(NamedTuple):
@@ -265,7 +269,7 @@ def iterations(
         write = partial(jax.lax.dynamic_update_index_in_dim, index=i, axis=0)
         return state, jax.tree.map(write, carry[1], metrics_row(measured, each_episode))
 
-    capacity = chunk_capacity(steps)
+    capacity = chunk_capacity(steps, each_episode)
     episodes = jnp.zeros((capacity, n_figures, steps * each_episode), jnp.float32)
     tables = MetricTable(jnp.zeros((capacity, len(names)), jnp.float32), episodes, names)
     return jax.lax.fori_loop(0, n_updates, body, (state, tables))
@@ -302,7 +306,7 @@ def training(
     `run_chunk` runs a chunk and `restart` begins with fresh envs, on the device by default.
     """
     num_envs = jax.tree.leaves(state.obs)[0].shape[state.key.ndim]  # past the axis of many agents
-    capacity = chunk_capacity(algorithm.rollout_length * num_envs)
+    capacity = chunk_capacity(algorithm.rollout_length * num_envs, each_episode)
     for i, piece in enumerate(schedule):
         n_updates, env_params, restarts = Piece(*piece)  # type: ignore[arg-type]
         if not 0 < n_updates <= capacity:

@@ -94,9 +94,8 @@ class Run:
     def due(self) -> Timetable:
         """When rows, evaluations and chunks end."""
         eval_every = self.config.eval_every if self.config.eval_episodes else None
-        return Timetable(
-            self.n_updates, self.steps_per_update, self.config.log_interval, eval_every
-        )
+        intervals = self.config.log_interval, eval_every
+        return Timetable(self.n_updates, self.steps_per_update, *intervals, self.each_episode)
 
     @property
     def warmup_updates(self) -> int:

@@ -29,6 +29,7 @@ class Timetable:
     steps_per_update: int  # env steps, over all envs
     log_interval: int  # env steps; 0: a row per update
     eval_every: int | None  # env steps; 0: at the end only; None: never
+    each_episode: bool = False  # whether single episodes have rows of their own
 
     def next_row(self, update: int) -> int:
         """The next update with which a row of metrics ends; with the last one, one always does."""
@@ -64,7 +65,7 @@ class Timetable:
 
         None crosses an evaluation, nor what `stops` name as the next update to stop at.
         """
-        capacity, first = chunk_capacity(self.steps_per_update), begin
+        capacity, first = chunk_capacity(self.steps_per_update, self.each_episode), begin
         while begin < end:
             most = min(max(longest(begin == first), 1), capacity)
             stop = min(following(begin) for following in (self.next_evaluation, *stops))
