@@ -1,8 +1,6 @@
 """What the adapters of several suites convert: spaces, members of them, params."""
 
-from collections.abc import Callable
-from functools import wraps
-from typing import Any, TypeVar
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -12,19 +10,6 @@ from jax.core import Tracer
 from vibe_rl.errors import ConfigError
 from vibe_rl.spaces import Box, Dict, Discrete, MultiDiscrete, Space, narrow_dtype
 from vibe_rl.types import PyTree
-
-Method = TypeVar("Method", bound=Callable[..., Any])
-
-
-def in_32_bits(method: Method) -> Method:
-    """The method in 32 bits, also in JAX's 64-bit mode, in which few suites work."""
-
-    @wraps(method)
-    def call(*args: Any, **kwargs: Any) -> Any:
-        with jax.enable_x64(False):
-            return method(*args, **kwargs)
-
-    return call  # type: ignore[return-value]
 
 
 def space_of(space: Any) -> Space:

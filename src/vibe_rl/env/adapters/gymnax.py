@@ -12,13 +12,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from vibe_rl.env.adapters.conversions import (
-    in_32_bits,
     members,
     numbers_of,
     shared_by_all,
     space_of,
     strong,
 )
+from vibe_rl.env.adapters.suite_calls import as_suites_expect
 from vibe_rl.env.arguments import build
 from vibe_rl.env.base import Step
 from vibe_rl.errors import ConfigError, unknown
@@ -58,18 +58,18 @@ class GymnaxAdapter:
         """That of gymnax."""
         return self._space(self.inner.action_space, params)
 
-    @in_32_bits
+    @as_suites_expect()
     def _space(self, theirs: Any, params: PyTree) -> Space:
         with jax.ensure_compile_time_eval():
             return space_of(theirs(shared_by_all(params, self.default_params())))
 
-    @in_32_bits
+    @as_suites_expect()
     def reset(self, key: Key, params: PyTree) -> tuple[PyTree, PyTree]:
         """The first observation and state of a new episode."""
         obs, state = self.inner.reset_env(key, params)
         return self._seen(obs, params), strong(state)
 
-    @in_32_bits
+    @as_suites_expect()
     def step(self, key: Key, state: PyTree, action: PyTree, params: PyTree) -> Step:
         """One step, without a reset; truncated at `params.max_steps_in_episode`."""
         obs, state, reward, terminated, _ = self.inner.step_env(key, state, action, params)
@@ -102,6 +102,7 @@ def names() -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=None, typed=True)
+@as_suites_expect()
 def made(name: str, **kwargs: Any) -> GymnaxAdapter:
     """The same for the same arguments, so that programs are compiled once."""
     return GymnaxAdapter(gymnax().make(name, **kwargs)[0])

@@ -7,7 +7,8 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from vibe_rl.env.adapters.conversions import in_32_bits, strong
+from vibe_rl.env.adapters.conversions import strong
+from vibe_rl.env.adapters.suite_calls import as_suites_expect
 from vibe_rl.env.arguments import build
 from vibe_rl.env.base import Step
 from vibe_rl.errors import ConfigError, unknown
@@ -61,17 +62,17 @@ class PgxAdapter:
         """The game's actions."""
         return Discrete(self._first().legal_action_mask.size)
 
-    @in_32_bits
+    @as_suites_expect()
     def _first(self) -> Any:
         return jax.eval_shape(self.inner.init, jax.random.key(0))
 
-    @in_32_bits
+    @as_suites_expect()
     def reset(self, key: Key, params: PyTree) -> tuple[PyTree, PyTree]:
         """The first observation and state of a new game."""
         state = strong(self.inner.init(key))
         return self._seen(state), state
 
-    @in_32_bits
+    @as_suites_expect()
     def step(self, key: Key, state: PyTree, action: PyTree, params: PyTree) -> Step:
         """One step of the only player; truncated where a clock ends the game."""
         state = strong(self.inner.step(state, action, key))
@@ -99,6 +100,7 @@ def names() -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=None, typed=True)
+@as_suites_expect()
 def made(name: str, **kwargs: Any) -> PgxAdapter:
     """The same for the same arguments, so that programs are compiled once."""
     game = pgx().make(name)

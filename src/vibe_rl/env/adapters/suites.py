@@ -9,7 +9,6 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, NamedTuple
 
-from vibe_rl.env.adapters.conversions import in_32_bits
 from vibe_rl.env.adapters.five_valued import FiveValuedAdapter
 from vibe_rl.env.adapters.suite_calls import suite_module
 from vibe_rl.env.arguments import like
@@ -63,7 +62,6 @@ def split(name: str) -> tuple[str, str]:
     return prefix, env_id
 
 
-@in_32_bits  # so that what is computed when a package is imported is so too
 def make(prefix: str, env_id: str, **kwargs: Any) -> tuple[AnyEnvironment, PyTree]:
     """An environment of a suite, and its params.
 
