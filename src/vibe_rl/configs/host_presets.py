@@ -80,24 +80,19 @@ HOST_PRESETS: dict[str, tuple[str, TrainConfig]] = {
             ),
         ),
     ),
-    "hopper_ppo": (  # RL Zoo's ppo.yml, Hopper; values are normalised where it does so to rewards
+    # CleanRL's ppo_continuous_action.py; values are normalised, not rewards, and are not clipped
+    "hopper_ppo": (
         "PPO hops Hopper-v5: 1M steps; needs vibe-rl[mujoco].",
         TrainConfig(
             env_id="gymnasium:Hopper-v5",
             algo=PPOConfig(
-                hidden_sizes=(256, 256),
-                activation="relu",
                 num_envs=1,
-                n_steps=512,
-                n_minibatches=16,
-                n_epochs=5,
-                lr=9.80828e-5,
-                gamma=0.999,
-                gae_lambda=0.99,
-                ent_coef=0.00229519,
-                vf_coef=0.835671,
-                max_grad_norm=0.7,
-                init_log_std=-2.0,
+                n_steps=2048,
+                n_minibatches=32,
+                n_epochs=10,
+                lr=3e-4,
+                lr_end=0.0,
+                ent_coef=0.0,
                 normalize_obs=True,
                 normalize_values=True,
             ),
