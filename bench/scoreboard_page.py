@@ -184,7 +184,7 @@ def hackmatrix():
         shares = [", ".join(f"{100 * x:.1f} %" for x in values) for values in past]
         seeds = ", ".join(str(row["seed"]) for row in rows)
         spent = ", ".join(f"{row['seconds']:,}" for row in rows)
-        done = compact(rows[0]["steps_done"]) if len(rows) == 1 else compact(steps)
+        done = compact(round(rows[0]["steps_done"], -5) if len(rows) == 1 else steps)
         lines.append(cells([settings, done, seeds, *shares, spent]))
     return "\n".join(
         [
