@@ -24,6 +24,7 @@ if "PYTEST_XDIST_WORKER" not in os.environ:  # what this session keeps, for all 
 import jax
 import pytest
 from jaxtyping import install_import_hook
+from repeated import repeat_less
 
 import vibe_rl
 import vibe_rl.errors  # not from a room below: that may take a compiled file that checks it
@@ -42,6 +43,7 @@ class _Unchecked(MetaPathFinder):
         return PathFinder.find_spec(fullname, path) if fullname.startswith(UNCHECKED) else None
 
 
+repeat_less()
 install_import_hook([f"vibe_rl.{room}" for room in ROOMS], "beartype.beartype")
 sys.meta_path.insert(0, _Unchecked())
 jax.config.update("jax_numpy_rank_promotion", "raise")
