@@ -6,11 +6,13 @@ The strictness and the programs stay as they are. What a later version has no mo
 import inspect
 import threading
 import zlib
-from types import ModuleType
+from functools import partial
+from types import FunctionType, ModuleType
 from typing import Any
 
 from jax._src import compilation_cache
-from jax._src.interpreters import mlir
+from jax._src import config as jax_config
+from jax._src.interpreters import mlir, partial_eval
 from jaxtyping import _decorator
 
 PROGRAMS = 50
@@ -35,6 +37,40 @@ def compress_less() -> None:
     if getattr(compilation_cache, "zstd", None) or getattr(compilation_cache, "zstandard", None):
         return
     compilation_cache.compress_executable = lambda program: zlib.compress(program, level=1)
+
+
+class TracesKept(ModuleType):
+    """`partial_eval` as MLIR's part of JAX sees it: a rule that is itself written in JAX, as that
+    of random numbers, is traced once for types and not anew for each program.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("partial_eval")
+        self._kept: dict[Any, Any] = {}
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(partial_eval, name)
+
+    def trace_to_jaxpr_dynamic(self, function: Any, types: Any, **how: Any) -> Any:
+        """As JAX's, from the second time on for the same function, types and settings."""
+        what = fingerprint(function.f), function.params, tuple(how.items())
+        key = what, tuple(types), jax_config.trace_context()
+        try:
+            if key not in self._kept:
+                self._kept[key] = partial_eval.trace_to_jaxpr_dynamic(function, types, **how)
+            return self._kept[key]
+        except TypeError:  # a part of it has no hash
+            return partial_eval.trace_to_jaxpr_dynamic(function, types, **how)
+
+
+def fingerprint(value: Any) -> Any:
+    """Equal for functions of the same code and surroundings."""
+    if isinstance(value, partial):
+        return fingerprint(value.func), value.args, tuple(value.keywords.items())
+    if not isinstance(value, FunctionType):
+        return value
+    cells = (cell.cell_contents for cell in value.__closure__ or ())
+    return value.__code__, value.__defaults__, tuple(map(fingerprint, cells))
 
 
 def check_arguments_once() -> None:
@@ -104,5 +140,6 @@ def repeat_less() -> None:
     """To be called before the first function is checked."""
     share_contexts()
     compress_less()
+    mlir.pe = TracesKept()
     check_arguments_once()
     _decorator.inspect = Inspect("inspect")
