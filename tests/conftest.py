@@ -94,6 +94,14 @@ def own_mlflow(_tables_made_once, monkeypatch, tmp_path):
 
 
 @pytest.fixture
+def trackers_here(monkeypatch):
+    """No process is started for MLflow; `tests/tracking` has tests of those that are."""
+    from trackers_here import TrackersHere  # noqa: PLC0415
+
+    monkeypatch.setattr("vibe_rl.tracking.opening.TrackerProcess", TrackersHere)
+
+
+@pytest.fixture
 def few_figures(monkeypatch):
     """A training of `PPOTrainer` draws one figure instead of nine, which take seconds."""
     from vibe_rl.trainers.ppo_trainer import illustrations  # noqa: PLC0415
