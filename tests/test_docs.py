@@ -95,7 +95,7 @@ SCRIPTS = {
 }
 """The commands that scripts stand for."""
 BUDGET = re.compile(r"(total_timesteps|max_episodes)=(\d[\d_]*)")
-MOST = {"total_timesteps": 2048, "max_episodes": 12}
+MOST = {"total_timesteps": 4096, "max_episodes": 12}
 """Of the Python on a page."""
 OF_DEVICES = ("multi-gpu",)
 TO_BE_COMPLETED = re.compile(r"runs/(.+)_\.\.\.")
@@ -329,8 +329,8 @@ def test_a_command_that_trains_a_group_gets_a_small_one(words, few):
 
 
 def test_python_that_trains_for_long_gets_few_steps():
-    code = "RunnerConfig(total_timesteps=100_000, seed=1), RunnerConfig(total_timesteps=1024)"
-    few = "RunnerConfig(total_timesteps=2048, seed=1), RunnerConfig(total_timesteps=1024)"
+    code = "RunnerConfig(total_timesteps=100_000, seed=1), RunnerConfig(total_timesteps=2048)"
+    few = "RunnerConfig(total_timesteps=4096, seed=1), RunnerConfig(total_timesteps=2048)"
     assert BUDGET.sub(at_most_few_steps, code) == few
 
 
