@@ -4,6 +4,7 @@ import gc
 import os
 import sys
 import tempfile
+from contextlib import suppress
 from functools import partial
 from importlib.abc import MetaPathFinder
 from importlib.machinery import PathFinder
@@ -42,6 +43,10 @@ class _Unchecked(MetaPathFinder):
         return PathFinder.find_spec(fullname, path) if fullname.startswith(UNCHECKED) else None
 
 
+with suppress(ImportError, AttributeError):  # of names that another version has no more
+    from repeated import repeat_less
+
+    repeat_less()
 install_import_hook([f"vibe_rl.{room}" for room in ROOMS], "beartype.beartype")
 sys.meta_path.insert(0, _Unchecked())
 jax.config.update("jax_numpy_rank_promotion", "raise")
@@ -54,6 +59,8 @@ from vibe_rl.system.programs import (  # noqa: E402
 )
 
 WORKER_BYTES = 4e9
+WITH_STRAIGHT_THREEFRY = ("test_prng", "test_loop", "test_placement", "test_distributed")
+"""Modules whose random numbers are drawn as users' are on a CPU."""
 
 if "PYTEST_XDIST_WORKER" not in os.environ:
     keep_programs(cache_directory())
@@ -92,12 +99,33 @@ def own_mlflow(_tables_made_once, monkeypatch, tmp_path):
 
 
 @pytest.fixture
+def trackers_here(monkeypatch):
+    """No process is started for MLflow; `tests/tracking` has tests of those that are."""
+    from trackers_here import TrackersHere  # noqa: PLC0415
+
+    monkeypatch.setattr("vibe_rl.tracking.opening.TrackerProcess", TrackersHere)
+
+
+@pytest.fixture
 def few_figures(monkeypatch):
     """A training of `PPOTrainer` draws one figure instead of nine, which take seconds."""
     from vibe_rl.trainers.ppo_trainer import illustrations  # noqa: PLC0415
 
     few = partial(illustrations.save_figures, names=["training_progress"])
     monkeypatch.setattr(illustrations, "save_figures", few)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _small_threefry(request):
+    """Random numbers are drawn as on an accelerator: they are the same, bit for bit, and programs
+    are a third smaller; see `ops/prng.py`.
+    """
+    if request.module.__name__ in WITH_STRAIGHT_THREEFRY:
+        yield
+        return
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("vibe_rl.ops.prng.implementation", lambda: "threefry2x32")
+        yield
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -28,12 +28,13 @@ from vibe_rl import cli, configs
 from vibe_rl.algorithms import DQNConfig, DQNMetrics, PPOConfig, PPOMetrics, SACConfig, SACMetrics
 from vibe_rl.cli.options import pop_option
 from vibe_rl.cli.processes import parse_processes
-from vibe_rl.configs import PRESETS, TrainConfig
+from vibe_rl.configs import PRESETS, TrainConfig, hackmatrix
 from vibe_rl.configs.for_env import FOR_ANY_ENV
 from vibe_rl.env import registry
 from vibe_rl.env.driving.io.tables import COLUMNS
 from vibe_rl.env.hackmatrix.rules import PARTS
 from vibe_rl.plotting import PlotConfig
+from vibe_rl.report.html import Html
 from vibe_rl.run_dir import find_runs
 from vibe_rl.runner import (
     DQNTrainResult,
@@ -157,8 +158,17 @@ def clean_tables() -> Iterator[None]:
         table.update(items)
 
 
+@pytest.fixture
+def _few_of_all(monkeypatch):
+    """Games of HackMatrix' evaluations, and figures of reports, which have no option for that."""
+    runner = dataclasses.replace(hackmatrix.PUBLISHED.runner, eval_episodes=2)
+    published = dataclasses.replace(hackmatrix.PUBLISHED, runner=runner)
+    monkeypatch.setattr(hackmatrix, "PUBLISHED", published)
+    monkeypatch.setattr("vibe_rl.report.pages.small_curves", lambda *args: Html())
+
+
 @pytest.mark.slow
-@pytest.mark.usefixtures("clean_tables", "few_figures")
+@pytest.mark.usefixtures("clean_tables", "few_figures", "trackers_here", "_few_of_all")
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: f"{page.parent.name}-{page.stem}")
 def test_every_code_block_of_the_page_runs(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

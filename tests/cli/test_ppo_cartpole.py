@@ -21,7 +21,7 @@ TINY = [
 
 
 @pytest.fixture(autouse=True)
-def _patient(monkeypatch, own_mlflow, few_figures):
+def _patient(monkeypatch, own_mlflow, few_figures, trackers_here):
     """Tests of what arrives wait on a busy machine too."""
     monkeypatch.setattr("vibe_rl.tracking.background.PATIENCE", 60.0)
     monkeypatch.setattr(os, "environ", os.environ.copy())

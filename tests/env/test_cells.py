@@ -122,7 +122,7 @@ def test_an_env_that_draws_cells_only_has_them_through_layers_and_an_image_of_th
 def test_every_env_that_is_drawn_fits_a_terminal(name):
     env, params = make(name)
     assert can_draw(env)
-    _, state = env.reset(jax.random.key(0), params)
+    _, state = jax.jit(env.reset)(jax.random.key(0), params)
     for colour in (True, False):
         rows = fitted(picture(env, state, params), 40, 12, colour)
         assert 0 < width_of(rows) <= 40

@@ -89,7 +89,7 @@ def test_the_upper_left_corner_of_the_scene_is_the_first_pixel():
 @pytest.mark.parametrize("name", names())
 def test_every_built_in_environment_can_be_drawn_and_moves(name):
     env, params = make(name)
-    _, first = env.reset(jax.random.key(0), params)
+    _, first = jax.jit(env.reset)(jax.random.key(0), params)
     picture = draw(env, first, params)
     state, step = first, jax.jit(env.step)
     sample = env.action_space(params).sample

@@ -24,7 +24,7 @@ SMALL = replace(CONFIG, runner=replace(CONFIG.runner, total_timesteps=512))
 OBS = np.random.default_rng(0).normal(size=(40, 3)).astype(np.float32)
 
 
-pytestmark = pytest.mark.usefixtures("own_mlflow")
+pytestmark = pytest.mark.usefixtures("own_mlflow", "trackers_here")
 
 
 @pytest.fixture(scope="module")

@@ -47,7 +47,7 @@ print(f"Evaluation reward: {eval_metrics['avg_reward']:.2f} \u00b1 {eval_metrics
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("few_figures")
+@pytest.mark.usefixtures("few_figures", "trackers_here")
 def test_the_programs_run_one_after_the_other(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)

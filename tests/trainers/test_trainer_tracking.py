@@ -23,7 +23,7 @@ EASY = {"target_reward": 5.0, "convergence_window": 2, "early_stopping_patience"
 OBS = np.random.default_rng(0).normal(size=(100, 4)).astype(np.float32)
 
 
-pytestmark = pytest.mark.usefixtures("own_mlflow")
+pytestmark = pytest.mark.usefixtures("own_mlflow", "trackers_here")
 
 
 @pytest.fixture(scope="module", autouse=True)
