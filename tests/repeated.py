@@ -1,8 +1,8 @@
 """What JAX and jaxtyping do again for each program or call, done once: a tenth of all tests' time.
 
-The strictness and the programs stay as they are: an argument that a function changes against its own
-annotation is not noticed any more, and nothing else. These are private names: where another version
-lacks one, everything is done as often as it is by users (`conftest.py`).
+Programs stay as they are, and so does the strictness, but that an argument which a function changes
+against its own annotation is not noticed. These are private names: where another version lacks
+one, everything is done as often as it is by users (`conftest.py`).
 """
 
 import inspect
