@@ -9,12 +9,11 @@ from typing import Any
 import numpy as np
 
 from vibe_rl.env.adapters.gymnasium_envs import GymnasiumEnvs
-from vibe_rl.env.adapters.gymnasium_spaces import Conversion, conversion
+from vibe_rl.env.adapters.gymnasium_spaces import Conversion, Converted, conversion
 from vibe_rl.env.arguments import whole_numbers
 from vibe_rl.errors import ConfigError, unknown
 from vibe_rl.extras import require
-from vibe_rl.spaces import Space
-from vibe_rl.types import Number, PyTree
+from vibe_rl.types import Number
 
 DEFAULTS = {"reward_clipping": False}
 """Where we differ from `AtariVectorEnv`: with clipped rewards, clipped returns would be told."""
@@ -27,7 +26,7 @@ def vector_env() -> Any:
 
 
 @dataclass(frozen=True)
-class AtariGame:
+class AtariGame(Converted):
     """A game by its name, such as `"Pong"` or `"MsPacman"`, stepped by threads of C++.
 
     `kwargs` are those of `AtariVectorEnv`. By default they are what most papers have (Mnih et al.
@@ -59,18 +58,6 @@ class AtariGame:
             return module.AtariVectorEnv(roms()[self.name], num_envs, **how)
         except (module.error.Error, TypeError, ValueError) as error:
             raise ConfigError(f"ale-py cannot make {self.name}: {error}") from error
-
-    def default_params(self) -> tuple[()]:
-        """Nothing, `()`: what may differ are arguments of `AtariVectorEnv`."""
-        return ()
-
-    def observation_space(self, params: PyTree) -> Space:
-        """The stacked frames, as one of our spaces: the last axis are the frames."""
-        return self._spaces[0].space
-
-    def action_space(self, params: PyTree) -> Space:
-        """The buttons that this game uses, or all of them with `full_action_space`."""
-        return self._spaces[1].space
 
     def open(self, seeds: Sequence[int]) -> GymnasiumEnvs:
         """A game for each seed."""

@@ -21,7 +21,7 @@ from vibe_rl.env.adapters.suite_calls import (
     as_suites_expect,
     check_name,
     copied,
-    like,
+    in_types_of,
     making,
     suite_module,
 )
@@ -77,7 +77,7 @@ class CraftaxEnvironment:
         with as_suites_expect():
             key = jax.random.key_data(key)
             obs, after, reward, _, _ = self.suite_env.step_env(key, copied(state), action, params)
-            after = like(after, state)
+            after = in_types_of(after, state)
             truncated = after.timestep >= params.max_timesteps
             timeless = params.replace(max_timesteps=NEVER)
             terminated = jnp.asarray(self.suite_env.is_terminal(after, timeless), bool)

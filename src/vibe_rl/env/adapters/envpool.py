@@ -16,12 +16,11 @@ from typing import Any
 import numpy as np
 
 from vibe_rl.env.adapters.gymnasium_envs import with_entries
-from vibe_rl.env.adapters.gymnasium_spaces import Conversion, conversion
+from vibe_rl.env.adapters.gymnasium_spaces import Conversion, Converted, conversion
 from vibe_rl.env.arguments import whole_numbers
 from vibe_rl.env.host import HostStep
 from vibe_rl.errors import ConfigError, unknown
 from vibe_rl.extras import require
-from vibe_rl.spaces import Space
 from vibe_rl.types import PyTree
 
 
@@ -39,7 +38,7 @@ def silent() -> Iterator[None]:
 
 
 @dataclass(frozen=True)
-class EnvPoolWrapper:
+class EnvPoolWrapper(Converted):
     """Environments of EnvPool by their name there, such as `"Pong-v5"`.
 
     `kwargs` are EnvPool's own. Those of Atari are by default what most papers have, but that
@@ -64,18 +63,6 @@ class EnvPoolWrapper:
         except (TypeError, ValueError, AssertionError) as error:
             raise ConfigError(f"EnvPool cannot make {self.name}: {error}") from error
         return conversion(unbounded(spaces[0])), conversion(spaces[1])
-
-    def default_params(self) -> tuple[()]:
-        """Nothing, `()`: constants are EnvPool's own arguments."""
-        return ()
-
-    def observation_space(self, params: PyTree) -> Space:
-        """The observations, as one of our spaces."""
-        return self._spaces[0].space
-
-    def action_space(self, params: PyTree) -> Space:
-        """The actions, as one of our spaces."""
-        return self._spaces[1].space
 
     def open(self, seeds: Sequence[int]) -> "EnvPoolEnvs":
         """An environment for each seed."""

@@ -16,12 +16,10 @@ from typing import Any
 import numpy as np
 
 from vibe_rl.env.adapters.gymnasium_envs import RESTARTS, GymnasiumEnvs
-from vibe_rl.env.adapters.gymnasium_spaces import Conversion, conversion
+from vibe_rl.env.adapters.gymnasium_spaces import Conversion, Converted, conversion
 from vibe_rl.env.arguments import whole_numbers
 from vibe_rl.errors import ConfigError, UnknownNameError, unknown
 from vibe_rl.extras import require
-from vibe_rl.spaces import Space
-from vibe_rl.types import PyTree
 
 PARALLEL = ("auto", "sync", "async", "vector")
 EXTRAS = ("box2d", "mujoco")
@@ -39,7 +37,7 @@ def gymnasium() -> Any:
 
 
 @dataclass(frozen=True)
-class GymnasiumWrapper:
+class GymnasiumWrapper(Converted):
     """Environments that Gymnasium makes, which reset themselves and run on the host.
 
     `source` is an id such as `"LunarLander-v3"`, a function that makes one environment, or an
@@ -126,18 +124,6 @@ class GymnasiumWrapper:
             return env
         env.close()
         return gymnasium().make(spec, render_mode=mode)
-
-    def default_params(self) -> tuple[()]:
-        """Nothing, `()`: constants are arguments of the environment's own class."""
-        return ()
-
-    def observation_space(self, params: PyTree) -> Space:
-        """The observations, as one of our spaces."""
-        return self._spaces[0].space
-
-    def action_space(self, params: PyTree) -> Space:
-        """The actions, as one of our spaces."""
-        return self._spaces[1].space
 
     def open(self, seeds: Sequence[int]) -> GymnasiumEnvs:
         """An environment for each seed; a batch of Gymnasium's own has one seed, the first."""

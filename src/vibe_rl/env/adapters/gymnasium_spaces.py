@@ -21,6 +21,24 @@ class Conversion:
     to_theirs: Callable[[PyTree], Any]
 
 
+class Converted:
+    """What wrappers of environments in Python share: spaces that are converted, and no params."""
+
+    _spaces: Any  # conversions of observations and of actions
+
+    def default_params(self) -> tuple[()]:
+        """Nothing, `()`: constants are arguments of the environment's own class."""
+        return ()
+
+    def observation_space(self, params: PyTree) -> Space:
+        """The observations, as one of our spaces."""
+        return self._spaces[0].space
+
+    def action_space(self, params: PyTree) -> Space:
+        """The actions, as one of our spaces."""
+        return self._spaces[1].space
+
+
 def conversion(space: Any) -> Conversion:
     """From a Gymnasium space to ours; ConfigError if there is none like it."""
     kind = type(space).__name__

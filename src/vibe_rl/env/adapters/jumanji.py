@@ -20,7 +20,7 @@ from vibe_rl.env.adapters.suite_calls import (
     check_name,
     copied,
     frozen,
-    like,
+    in_types_of,
     making,
     scalars,
     suite_module,
@@ -117,7 +117,7 @@ class JumanjiEnvironment:
         """One step of the suite, which draws from a key in its state, not from this one."""
         with as_suites_expect():
             after, timestep = self.suite_env.step(copied(state), self._action(action))
-            obs, after = self._observed(timestep.observation), like(after, state)
+            obs, after = self._observed(timestep.observation), in_types_of(after, state)
             last, dead = timestep.last(), timestep.discount == 0
             info = {"episode": scalars(timestep.extras)}
             reward = jnp.asarray(timestep.reward, jnp.float32)

@@ -19,7 +19,7 @@ from vibe_rl.env.adapters.suite_calls import (
     check_name,
     copied,
     frozen,
-    like,
+    in_types_of,
     making,
     suite_module,
 )
@@ -85,7 +85,7 @@ class NavixEnvironment:
         """One step of the suite, which draws from a key in its state, not from this one."""
         with as_suites_expect():
             after = self.suite_env._step(copied(state), action)  # `step` would reset by itself
-            after = like(after, state)
+            after = in_types_of(after, state)
             terminated, truncated = after.is_termination(), after.is_truncation()
         reward = after.reward.astype(jnp.float32)
         return Step(after.observation, after, reward, terminated, truncated, {})

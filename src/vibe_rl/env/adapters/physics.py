@@ -17,7 +17,7 @@ from vibe_rl.env.adapters.suite_calls import (
     Arguments,
     as_suites_expect,
     copied,
-    like,
+    in_types_of,
     scalars,
 )
 from vibe_rl.env.base import Environment, Step
@@ -87,7 +87,7 @@ class PhysicsEnvironment(ABC):
         return self._one(state, action)
 
     def _one(self, state: PyTree, action: PyTree) -> PyTree:
-        return like(self.suite_env.step(copied(state), action), state)
+        return in_types_of(self.suite_env.step(copied(state), action), state)
 
 
 def limited(env: PhysicsEnvironment, episode_length: int) -> Environment:

@@ -95,7 +95,7 @@ def check_name(suite: str, name: str, known: Iterable[str]) -> None:
         raise unknown(f"environment of {suite}", name, known)
 
 
-def like(tree: PyTree, example: PyTree) -> PyTree:
+def in_types_of(tree: PyTree, example: PyTree) -> PyTree:
     """The tree in the types of an example of the same structure."""
     return jax.tree.map(lambda x, y: jnp.asarray(x, jnp.result_type(y)), tree, example)
 

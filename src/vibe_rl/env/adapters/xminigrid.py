@@ -20,7 +20,7 @@ from vibe_rl.env.adapters.suite_calls import (
     check_name,
     copied,
     frozen,
-    like,
+    in_types_of,
     making,
     suite_module,
 )
@@ -71,7 +71,7 @@ class XMiniGridEnvironment:
     def step(self, key: Key, state: PyTree, action: PyTree, params: PyTree) -> Step:
         """One step of the suite, which is not random."""
         with as_suites_expect():
-            after = like(self.suite_env.step(params, copied(state), action), state)
+            after = in_types_of(self.suite_env.step(params, copied(state), action), state)
             last, dead = after.last(), after.discount == 0
         reward = after.reward.astype(jnp.float32)
         return Step(after.observation, after, reward, last & dead, last & ~dead, {})
