@@ -498,6 +498,17 @@ def test_what_act_remembers_is_what_update_compares_with(changes, action_space):
     assert distance(new.params, state.params) > 0
 
 
+def test_the_values_of_a_shared_trunk_are_kept_from_acting():
+    algorithm = algorithm_of(replace(LINEAR, shared_backbone=True, hidden_sizes=(4,)))
+    state = filled_state(algorithm)
+    rollout = play(algorithm, state)
+    forgotten = rollout._replace(extras=rollout.extras._replace(value=None))
+    kept, again = (examples_of(algorithm, state, each) for each in (rollout, forgotten))
+    np.testing.assert_allclose(kept.value, again.value, rtol=1e-5)
+    np.testing.assert_allclose(kept.target, again.target, rtol=1e-5)
+    assert kept.behaviour.value is None  # learned from once, as `value`
+
+
 def test_acting_explores_and_being_greedy_does_not():
     algorithm = algorithm_of()
     state, obs = linear_state(algorithm), floats(np.tile([0.0, LN2], (900, 1)))

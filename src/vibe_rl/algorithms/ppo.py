@@ -141,6 +141,7 @@ class Behaviour(NamedTuple):
 
     sample: Array  # before clipping, squashing and scaling
     log_prob: Array
+    value: Array | None = None  # of the observation; None where the critic has its own encoder
 
 
 class Examples(NamedTuple):
@@ -328,10 +329,14 @@ class PPO(Algorithm):
     @override
     def act(self, state: PPOState, obs: PyTree, key: Key) -> tuple[PyTree, Behaviour]:
         """Samples the policy."""
-        policy = state.params.policy(standardize_obs(state.obs_statistics, obs))
+        seen, value = standardize_obs(state.obs_statistics, obs), None
+        if self.config.shared_backbone:  # then it costs next to nothing
+            policy, value = state.params.policy_and_value(seen)
+        else:
+            policy = state.params.policy(seen)
         sample = policy.sample(key)
         action = state.params.policy_head.action(sample)
-        return action, Behaviour(sample, policy.log_prob(sample))
+        return action, Behaviour(sample, policy.log_prob(sample), value)
 
     @override
     def greedy(self, state: PPOState, obs: PyTree) -> PyTree:
@@ -387,7 +392,8 @@ class PPO(Algorithm):
         )
         if self.config.advantage_scope == "rollout":
             advantage = standardize(advantage, self.counting(rollout))
-        examples = Examples(obs, rollout.extras, value, advantage, target)
+        behaviour = rollout.extras._replace(value=None)
+        examples = Examples(obs, behaviour, value, advantage, target)
         return split_envs(examples, self.n_shards)
 
     def normalized(
@@ -411,9 +417,11 @@ class PPO(Algorithm):
 
     def _values(self, state: PPOState, obs: PyTree, rollout: Transition) -> tuple[Array, Array]:
         """V(obs) and V(next_obs), the latter shifted from the former within an episode."""
-        evaluate = jax.vmap(lambda o: in_rewards(state.value_statistics, state.params.value(o)))
+        value = rollout.extras.value
+        if value is None:
+            value = jax.vmap(jax.vmap(state.params.value))(obs)
+        value = in_rewards(state.value_statistics, value)
         successor = jax.vmap(partial(self.critic_value, state))
-        value = jax.vmap(evaluate)(obs)
         last = successor(jax.tree.map(lambda x: x[-1], rollout.next_obs))
         shifted = jnp.concatenate([value[1:], last[None]])
         next_value = jax.lax.cond(
