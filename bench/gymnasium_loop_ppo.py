@@ -41,7 +41,7 @@ def update(s, learner, rollout, last_obs, key):
     advantage = advantages(s, rollout, last_value)
     batch = (rollout, advantage, advantage + rollout.value)
     keys = jax.random.split(key, s.n_epochs)
-    return jax.lax.scan(partial(epoch, s, batch), learner, keys)[0]
+    return jax.lax.scan(partial(epoch, s, actor_critic, batch), learner, keys)[0]
 
 
 def empty(s):

@@ -20,6 +20,16 @@ class Env(NamedTuple):
     time_limit: int  # env steps
 
 
+class Task(NamedTuple):
+    """What PPO learns: an env that begins anew by itself, and the networks."""
+
+    start: Callable  # key -> env_state
+    step: Callable  # (key, env_state, action) -> (env_state, Step)
+    observe: Callable  # the states of all envs -> obs
+    init: Callable  # (s, key) -> params
+    network: Callable  # (params, obs) -> log-probabilities [..., A] and values [...]
+
+
 class EnvState(NamedTuple):
     """Where an episode is."""
 

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from plain import CART_POLE, init_mlp, mlp, start, step
+from plain import CART_POLE, Task, init_mlp, mlp, start, step
 from worker import flat, serve, whole_updates
 
 
@@ -59,14 +59,14 @@ def pick_action(log_probs, action):
     return jnp.take_along_axis(log_probs, action[..., None], -1)[..., 0]
 
 
-def env_step(runner, _):
+def env_step(task, runner, _):
     """One step of the rollout in every env."""
     key, action_key, step_key = jax.random.split(runner.key, 3)
-    obs = runner.env_state.physics
-    log_probs, value = actor_critic(runner.params, obs)
+    obs = task.observe(runner.env_state)
+    log_probs, value = task.network(runner.params, obs)
     action = jax.random.categorical(action_key, log_probs)
     keys = jax.random.split(step_key, len(obs))
-    env_state, shown = jax.vmap(partial(step, CART_POLE))(keys, runner.env_state, action)
+    env_state, shown = jax.vmap(task.step)(keys, runner.env_state, action)
     log_prob = pick_action(log_probs, action)
     finished_return = jnp.where(shown.done, shown.episode_return, 0.0)
     transition = Transition(obs, action, log_prob, value, shown.reward, shown.done, finished_return)
@@ -87,10 +87,10 @@ def advantages(s, rollout, last_value):
     return jax.lax.scan(backward, last, rollout, reverse=True)[1]
 
 
-def loss(params, s, minibatch):
+def loss(params, s, network, minibatch):
     """The clipped surrogate, the clipped value loss and the entropy bonus."""
     old, advantage, target = minibatch
-    log_probs, value = actor_critic(params, old.obs)
+    log_probs, value = network(params, old.obs)
     ratio = jnp.exp(pick_action(log_probs, old.action) - old.log_prob)
     advantage = (advantage - advantage.mean()) / (advantage.std() + 1e-8)
     clipped_ratio = jnp.clip(ratio, 1 - s.clip_eps, 1 + s.clip_eps)
@@ -101,14 +101,14 @@ def loss(params, s, minibatch):
     return actor_loss + s.vf_coef * value_loss - s.ent_coef * entropy
 
 
-def minibatch_step(s, learner, minibatch):
+def minibatch_step(s, network, learner, minibatch):
     params, opt_state = learner
-    grads = jax.grad(loss)(params, s, minibatch)
+    grads = jax.grad(loss)(params, s, network, minibatch)
     updates, opt_state = optimizer(s).update(grads, opt_state)
     return (optax.apply_updates(params, updates), opt_state), None
 
 
-def epoch(s, batch, learner, key):
+def epoch(s, network, batch, learner, key):
     """One pass over the batch in a fresh order."""
     order = jax.random.permutation(key, batch[1].size)
 
@@ -116,40 +116,58 @@ def epoch(s, batch, learner, key):
         flat = x.reshape(-1, *x.shape[2:])
         return flat[order].reshape(s.n_minibatches, -1, *x.shape[2:])
 
-    return jax.lax.scan(partial(minibatch_step, s), learner, jax.tree.map(split, batch))
+    return jax.lax.scan(partial(minibatch_step, s, network), learner, jax.tree.map(split, batch))
 
 
-def update(s, runner, _):
+def update(s, task, runner, _):
     """A rollout and its epochs; also the mean return of the episodes that ended, NaN for none."""
-    runner, rollout = jax.lax.scan(env_step, runner, None, s.n_steps)
-    _, last_value = actor_critic(runner.params, runner.env_state.physics)
+    runner, rollout = jax.lax.scan(partial(env_step, task), runner, None, s.n_steps)
+    _, last_value = task.network(runner.params, task.observe(runner.env_state))
     advantage = advantages(s, rollout, last_value)
     batch = (rollout, advantage, advantage + rollout.value)
     key, *epoch_keys = jax.random.split(runner.key, s.n_epochs + 1)
     learner = (runner.params, runner.opt_state)
-    learner, _ = jax.lax.scan(partial(epoch, s, batch), learner, jnp.stack(epoch_keys))
+    learner, _ = jax.lax.scan(
+        partial(epoch, s, task.network, batch), learner, jnp.stack(epoch_keys)
+    )
     runner = runner._replace(params=learner[0], opt_state=learner[1], key=key)
     return runner, rollout.finished_return.sum() / rollout.done.sum()
 
 
-def init(s, key):
-    actor_key, critic_key, env_key, key = jax.random.split(key, 4)
-    params = {
-        "actor": init_tower(actor_key, s, 2, 0.01),
-        "critic": init_tower(critic_key, s, 1, 1.0),
-    }
-    env_state = jax.vmap(partial(start, CART_POLE))(jax.random.split(env_key, s.num_envs))
+def init_towers(s, key):
+    """Of actor and critic, for CartPole."""
+    actor_key, critic_key = jax.random.split(key)
+    actor, critic = init_tower(actor_key, s, 2, 0.01), init_tower(critic_key, s, 1, 1.0)
+    return {"actor": actor, "critic": critic}
+
+
+def task_of(s):
+    """CartPole, or the game of MinAtar that the settings name."""
+    if s.env_id.startswith("gymnax:"):
+        from plain_minatar import game  # gymnax is imported where it is needed
+
+        return game(s)
+    of_env = partial(start, CART_POLE), partial(step, CART_POLE)
+    return Task(*of_env, lambda state: state.physics, init_towers, actor_critic)
+
+
+def init(s, task, key):
+    params_key, env_key, key = jax.random.split(key, 3)
+    params = task.init(s, params_key)
+    env_state = jax.vmap(task.start)(jax.random.split(env_key, s.num_envs))
     return Runner(params, optimizer(s).init(params), env_state, key)
 
 
 def prepare(settings):
     s = flat(settings)
     n_updates, steps = whole_updates(s)
+    task = task_of(s)
 
     @jax.jit
     def train(key):
         """Final parameters and the mean episode return of each update."""
-        runner, mean_returns = jax.lax.scan(partial(update, s), init(s, key), None, n_updates)
+        once = partial(update, s, task)
+        runner, mean_returns = jax.lax.scan(once, init(s, task, key), None, n_updates)
         return runner.params, mean_returns
 
     compiled = train.lower(jax.random.key(0)).compile()

@@ -20,6 +20,16 @@ PPO = {
     "ent_coef": 0.01,
     "vf_coef": 0.5,
 }
+MINATAR = PPO | {
+    "hidden_sizes": [64],  # ReLU
+    "activation": "relu",
+    "conv_layers": [[32, 4, 3]],
+    "shared_backbone": True,
+    "encoder": "auto",
+    "n_minibatches": 8,
+    "lr": 5e-3,
+}
+FLAT = MINATAR | {"hidden_sizes": [64, 64], "shared_backbone": False, "encoder": "mlp"}
 DQN = {
     "hidden_sizes": [120, 84],  # ReLU
     "batch_size": 128,
@@ -45,11 +55,13 @@ SAC = {
 }
 
 
-def ppo(num_envs: int, total_timesteps: int) -> dict[str, Any]:
+def ppo(
+    num_envs: int, total_timesteps: int, algo: Any = PPO, env_id: str = "CartPole-v1"
+) -> dict[str, Any]:
     return {
         "algorithm": "ppo",
-        "env_id": "CartPole-v1",
-        "algo": PPO | {"num_envs": num_envs},
+        "env_id": env_id,
+        "algo": algo | {"num_envs": num_envs},
         "runner": {"total_timesteps": total_timesteps},
     }
 
@@ -70,10 +82,13 @@ SAC_1 = {
     "algo": SAC | {"num_envs": 1, "replay_ratio": 1.0},
     "runner": {"total_timesteps": 20_000, "buffer_size": 20_000, "warmup_steps": 1_000},
 }
+BREAKOUT = "gymnax:Breakout-MinAtar"
 WORKLOADS = {
     "ppo-4": ppo(4, 500_000),
     "ppo-64": ppo(64, 500_000),
     "ppo-2048": ppo(2048, 524_288),  # two updates
+    "minatar": ppo(64, 524_288, MINATAR, BREAKOUT),
+    "minatar-flat": ppo(64, 524_288, FLAT, BREAKOUT),
     "dqn-1": dqn(1),
     "dqn-10": dqn(10),
     "sac-1": SAC_1,

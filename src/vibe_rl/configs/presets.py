@@ -164,8 +164,8 @@ PRESETS: dict[str, tuple[str, TrainConfig]] = {
                 lr=5e-3,
                 lr_end=0.0,
                 shared_backbone=True,
-                hidden_sizes=(128,),
-                conv_layers=((16, 3, 1),),
+                hidden_sizes=(64,),
+                conv_layers=((32, 4, 3),),  # of 10 x 10 cells 3 x 3 patches that overlap
                 activation="relu",
             ),
             runner=RunnerConfig(total_timesteps=10_000_000),
