@@ -14,10 +14,11 @@ from vibe_rl.env import AutoResetWrapper, make
 from vibe_rl.errors import ConfigError
 from vibe_rl.experiment import train
 from vibe_rl.metrics import read_metrics
-from vibe_rl.run_dir import find_runs
+from vibe_rl.run_dir import RunDir, find_runs
+from vibe_rl.run_dir.notes import SESSIONS, SessionNote, add_note
 from vibe_rl.runner import RunnerConfig, train_ppo
 from vibe_rl.system.notices import say_once
-from vibe_rl.tracking.named import TRACKERS
+from vibe_rl.tracking.named import TRACKERS, how_it_ended
 from vibe_rl.tracking.opening import is_installed
 
 TINY = ["--runner.total_timesteps", "512", "--runner.eval_episodes", "1", "--runner.plot", "false"]
@@ -115,3 +116,27 @@ def test_bad_words_are_refused_in_a_sentence(words, sentence, capsys):
     with pytest.raises(SystemExit):
         main(["track", *words])
     assert sentence in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("sessions", "status"),
+    [
+        ([], "failed"),  # killed in its first
+        ([(64, "finished")], "finished"),
+        ([(None, "failed")], "failed"),
+        ([(32, "interrupted")], "failed"),  # resumed, and killed then
+        ([(32, "interrupted"), (64, "finished")], "finished"),
+        ([(64, "interrupted")], "interrupted"),
+    ],
+)
+def test_a_tracker_is_told_how_a_run_ended(sessions, status, tmp_path):
+    run_dir = RunDir(base_dir=tmp_path)
+    (run_dir.root / "config.json").write_text("{}")
+    run_dir.log_path().write_text('{"step": 64}\n')
+    for step, how in sessions:
+        add_note(run_dir, SESSIONS, SessionNote(0, step, how, None))
+    assert how_it_ended(run_dir) == status
+
+
+def test_a_log_of_someone_elses_loop_counts_as_finished(tmp_path):
+    assert how_it_ended(RunDir(base_dir=tmp_path)) == "finished"

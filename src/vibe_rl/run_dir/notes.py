@@ -5,7 +5,7 @@ A line of JSON each. A run that is resumed adds lines; one that is killed leaves
 
 import json
 import warnings
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from vibe_rl.errors import UnwritableError
 from vibe_rl.run_dir.directory import RunDir
@@ -21,7 +21,7 @@ class SessionNote(NamedTuple):
 
     from_step: int  # env step where it began
     step: int | None  # env step where it ended; None if it failed
-    status: str  # finished, interrupted or failed
+    status: Literal["finished", "interrupted", "failed"]
     seconds: dict[str, float] | None  # by phases, see `vibe_rl.runner.timing`
     members: int = 1  # runs that were trained side by side in this time
     reason: str | None = None  # why it failed

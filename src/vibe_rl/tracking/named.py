@@ -11,7 +11,9 @@ from typing import Any, NamedTuple
 from vibe_rl.errors import ConfigError, reason, unknown
 from vibe_rl.run_dir.directory import RunDir
 from vibe_rl.run_dir.divergence import divergence_of
+from vibe_rl.run_dir.notes import sessions_of
 from vibe_rl.system.lock import lock_directory
+from vibe_rl.tracking.base import Status
 from vibe_rl.tracking.jsonl import read_metrics
 from vibe_rl.tracking.settings import Translated, read_settings
 
@@ -110,11 +112,26 @@ def send(name: str, run_dir: RunDir) -> None:
             tracker.log_config(described(run_dir))
             for path in finished_files(run_dir):
                 tracker.log_file(path)
-            tracker.close("finished" if divergence_of(run_dir) is None else "failed")
+            tracker.close(how_it_ended(run_dir))
     except ConfigError:
         raise
     except Exception as error:
         raise ConfigError(f"{name}: {reason(error)}: see that it can be reached.") from error
+
+
+def how_it_ended(run_dir: RunDir) -> Status:
+    """What a run's last session says; one that was killed has failed, and says nothing.
+
+    Logs that no training of ours has written have no sessions, and no config.
+    """
+    if divergence_of(run_dir) is not None:
+        return "failed"
+    sessions = sessions_of(run_dir)
+    if not sessions:
+        return "failed" if (run_dir.root / "config.json").exists() else "finished"
+    rows, ended = read_metrics(run_dir), sessions[-1].step
+    killed_later = ended is not None and rows and rows[-1].get("step", 0) > ended
+    return "failed" if killed_later else sessions[-1].status
 
 
 def described(run_dir: RunDir) -> dict[str, Any]:
