@@ -55,7 +55,7 @@ def layers_of(algo):
 def products(weights, inputs, deltas):
     """Those of one minibatch: forward, gradients of weights, and of all inputs but the first."""
     outs = [x @ w for x, w in zip(inputs, weights, strict=True)]
-    of_weights = [x.T @ d for x, d in zip(inputs, deltas, strict=True)]
+    of_weights = [d.T @ x for x, d in zip(inputs, deltas, strict=True)]
     backs = [d @ w.T for d, w in zip(deltas[1:], weights[1:], strict=True)]
     return outs, of_weights, backs
 
@@ -72,7 +72,7 @@ def of_products(algo, updates):
     count = updates * algo.n_epochs * algo.n_minibatches
 
     def body(i, carry):
-        inputs, deltas, kept = carry
+        inputs, deltas, kept = jax.lax.optimization_barrier(carry)  # none is moved out of the loop
         made = products([w + kept for w in weights], inputs, deltas)
         used = sum(x[0, 0] for x in jax.tree.leaves(jax.lax.optimization_barrier(made)))
         return inputs, deltas, jnp.clip(used, -1e-6, 1e-6)

@@ -147,7 +147,7 @@ class Behaviour(NamedTuple):
 class Examples(NamedTuple):
     """What is learned from: `[S, n, ...]` of a rollout in S shards, `[B, ...]` of a batch."""
 
-    obs: PyTree
+    obs: PyTree  # prepared
     behaviour: Behaviour
     value: Array
     advantage: Array
@@ -216,7 +216,7 @@ def ppo_loss(
         counts: which examples do; None: all.
         standardized: whether the advantages are already.
     """
-    policy, value = jax.vmap(params.policy_and_value)(batch.obs)
+    policy, value = jax.vmap(params.of_prepared)(batch.obs)
     log_ratio = _log_prob(policy, batch.behaviour.sample) - batch.behaviour.log_prob
     ratio = jnp.exp(log_ratio)
     advantage = batch.advantage if standardized else standardize(batch.advantage, counts)
@@ -379,7 +379,7 @@ class PPO(Algorithm):
 
     def examples(self, state: PPOState, rollout: Transition) -> Examples:
         """Advantages and targets of a rollout `[T, N]`, as `[S, T * N / S]`."""
-        obs = jax.vmap(jax.vmap(lambda o: standardize_obs(state.obs_statistics, o)))(rollout.obs)
+        obs = jax.vmap(jax.vmap(partial(self._seen, state)))(rollout.obs)
         value, next_value = self._values(state, obs, rollout)
         advantage, target = compute_gae(
             rollout.reward * self.config.reward_scale,
@@ -395,6 +395,10 @@ class PPO(Algorithm):
         behaviour = rollout.extras._replace(value=None)
         examples = Examples(obs, behaviour, value, advantage, target)
         return split_envs(examples, self.n_shards)
+
+    def _seen(self, state: PPOState, obs: PyTree) -> PyTree:
+        """An observation as all passes over it see it."""
+        return state.params.prepare(standardize_obs(state.obs_statistics, obs))
 
     def normalized(
         self, state: PPOState, examples: Examples, counts: Bool[Array, " S n"] | None
@@ -419,7 +423,7 @@ class PPO(Algorithm):
         """V(obs) and V(next_obs), the latter shifted from the former within an episode."""
         value = rollout.extras.value
         if value is None:
-            value = jax.vmap(jax.vmap(state.params.value))(obs)
+            value = jax.vmap(jax.vmap(lambda seen: state.params.of_prepared(seen)[1]))(obs)
         value = in_rewards(state.value_statistics, value)
         successor = jax.vmap(partial(self.critic_value, state))
         last = successor(jax.tree.map(lambda x: x[-1], rollout.next_obs))

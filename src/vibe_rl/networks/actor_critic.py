@@ -160,9 +160,17 @@ class ActorCritic(eqx.Module):
 
     def policy_and_value(self, obs: PyTree) -> tuple[Distribution, Float[Array, ""]]:
         """Both; a shared encoder is passed once, and so is its gradient."""
-        features = self.actor(obs)
-        of_value = features if self.critic is None else self.critic(obs)
-        return self.policy_head(features, obs), self.value_head(of_value)[0]
+        return self.of_prepared(self.prepare(obs))
+
+    def prepare(self, obs: PyTree) -> PyTree:
+        """See `Encoder.prepare`; actor and critic look alike."""
+        return self.actor.prepare(obs)
+
+    def of_prepared(self, prepared: PyTree) -> tuple[Distribution, Float[Array, ""]]:
+        """`policy_and_value` of what `prepare` made of an observation."""
+        features = self.actor.of_prepared(prepared)
+        of_value = features if self.critic is None else self.critic.of_prepared(prepared)
+        return self.policy_head(features, prepared), self.value_head(of_value)[0]
 
     def value(self, obs: PyTree) -> Float[Array, ""]:
         """The expected discounted return."""

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from vibe_rl.errors import ConfigError
-from vibe_rl.networks.layers import ACTIVATIONS, CNN, RowLinear
+from vibe_rl.networks.layers import ACTIVATIONS, CNN, RowLinear, row_product
 from vibe_rl.spaces import Board
 from vibe_rl.types import Key
 
@@ -52,7 +52,8 @@ def check_viewer(name: str, board: Board) -> None:
 class CellLayer(eqx.Module):
     """A dense layer over every cell alike, its features and some marks.
 
-    Both have weights of their own, so that no copy of the board with both has to be made.
+    Both have weights of their own, so that no copy of the board with both has to be made; a network
+    that makes a copy anyway puts the marks behind the features, for `of_joined`.
     """
 
     linear: RowLinear
@@ -76,6 +77,14 @@ class CellLayer(eqx.Module):
             out = out + marks @ self.marks
         return ACTIVATIONS[self.activation](out)
 
+    def of_joined(self, cells: Float[Array, " cells in"]) -> Float[Array, " cells out"]:
+        """The features of each cell, whose marks stand behind what the board says of it."""
+        weight = self.linear.weight
+        if self.marks is not None:
+            weight = jnp.concatenate([weight, self.marks])
+        out = row_product(cells, weight) + self.linear.bias[None]
+        return ACTIVATIONS[self.activation](out)
+
 
 class Cells(eqx.Module):
     """Every cell's features, cell after cell."""
@@ -94,7 +103,8 @@ class Rolled(eqx.Module):
     """The board as a torus, rolled until the viewer's cell is the first.
 
     A cell is told whether the roll carried it over the edge, in rows and in columns. Before the
-    dense layer, for the board has no gradient and so the roll needs none.
+    dense layer, for the board has no gradient and so the roll needs none, and `prepare` does it
+    once for all passes over an observation.
     """
 
     embed: CellLayer
@@ -105,20 +115,26 @@ class Rolled(eqx.Module):
 
     def __call__(self, board: Float[Array, " R C F"], viewer: Viewer) -> Float[Array, " out"]:
         """All cells, by their distance from the viewer to the right and below."""
-        return self.embed(*roll(board, viewer)).ravel()
+        return self.of_prepared(self.prepare(board, viewer))
+
+    def prepare(self, board: Float[Array, " R C F"], viewer: Viewer) -> Float[Array, " cells n"]:
+        """The rolled cells, marks behind: what needs no parameters."""
+        return roll(board, viewer)
+
+    def of_prepared(self, cells: Float[Array, " cells n"]) -> Float[Array, " out"]:
+        """The rest of `__call__`."""
+        return self.embed.of_joined(cells).ravel()
 
 
-def roll(
-    board: Float[Array, " R C F"], viewer: Viewer
-) -> tuple[Float[Array, " cells F"], Float[Array, " cells 2"]]:
-    """The cells of a board from the viewer's on, and whether they are beyond its edges."""
+def roll(board: Float[Array, " R C F"], viewer: Viewer) -> Float[Array, " cells n"]:
+    """The cells of a board from the viewer's on, and whether they are beyond its two edges."""
     assert viewer is not None
     rows, columns = board.shape[:2]
     row, column = (viewer[i] + jnp.arange(n) for i, n in enumerate((rows, columns)))
     index = (row % rows)[:, None] * columns + (column % columns)[None, :]
     over = jnp.meshgrid(row >= rows, column >= columns, indexing="ij")
     marks = jnp.stack(over, -1).reshape(-1, 2).astype(jnp.float32)
-    return cells_of(board)[index.ravel()], marks
+    return jnp.concatenate([cells_of(board)[index.ravel()], marks], 1)
 
 
 class Centred(eqx.Module):

@@ -132,15 +132,18 @@ def parts_for(name: str, space: Space) -> list[Part]:
     return found
 
 
+def arrays_for(name: str, space: Space, obs: PyTree) -> list[Array]:
+    """The arrays of an observation, in the order of `parts_for`."""
+    return jax.tree.leaves(view(obs)) if name in OF_ANY_SPACE else arrays(space, obs)
+
+
 def join(
-    space: Space, name: str, networks: Sequence[Any], over_sets: Any, obs: PyTree
+    seen: Sequence[Part], networks: Sequence[Any], over_sets: Any, found: Sequence[Any]
 ) -> Float[Array, " n"]:
     """What the dense layers get: every array of the observation as a vector, end to end.
 
     Where a network looks over all sets, they have one vector, the last.
     """
-    seen = parts_for(name, space)
-    found = jax.tree.leaves(view(obs)) if name in OF_ANY_SPACE else arrays(space, obs)
     vectors = [
         part_vector(part, network, x, found)
         for part, network, x in zip(seen, networks, found, strict=True)
@@ -153,12 +156,14 @@ def join(
     return vectors[0] if len(vectors) == 1 else jnp.concatenate(vectors)
 
 
-def part_vector(part: Part, network: Any, x: Array, found: list[Array]) -> Float[Array, " n"]:
-    """One array as a vector; `found` are all of them."""
+def part_vector(part: Part, network: Any, x: Any, found: Sequence[Any]) -> Float[Array, " n"]:
+    """One array as a vector; `found` are all of them, prepared where a network prepares."""
     if network is None:
         return flat_vector(part.space, x)
     if isinstance(network, CNN):
         return network(pixels(part.space, x))
+    if hasattr(network, "prepare"):
+        return network.of_prepared(x)
     return network(x.astype(jnp.float32), viewer(part, found))
 
 
@@ -197,12 +202,9 @@ class Encoder(eqx.Module):
             sets_key = jax.random.fold_in(key, 1)
             self.over_sets = OF_TOKENS[name](sets_key, Sets(spaces, fields, activation))
         example = jax.eval_shape(space.sample, jax.random.key(0))
-        joined = partial(join, space, name, self.cnns, self.over_sets)
+        joined = lambda obs: self._join(self.prepare(obs))  # noqa: E731
         self.n_in = jax.eval_shape(joined, example).shape[0]
         self.mlp = MLP(keys[-1], self.n_in, hidden_sizes, activation, layer)
-
-    def _join(self, obs: PyTree) -> Float[Array, " n"]:
-        return join(self.space, self.name, self.cnns, self.over_sets, obs)
 
     @property
     def width(self) -> int:
@@ -211,14 +213,49 @@ class Encoder(eqx.Module):
 
     def __call__(self, obs: PyTree) -> Float[Array, " out"]:
         """The features of one observation."""
-        return self.mlp(self._join(obs))
+        return self.of_prepared(self.prepare(obs))
 
     def batch(self, obs: PyTree) -> Float[Array, " out B"]:
         """The features of observations `[B, ...]`, a column each: for layers that are `Linear`.
 
         Equal to `vmap`, but faster.
         """
-        return self.mlp(jax.vmap(self._join, out_axes=-1)(obs))
+        join = lambda one: self._join(self.prepare(one))  # noqa: E731
+        return self.mlp(jax.vmap(join, out_axes=-1)(obs))
+
+    def prepare(self, obs: PyTree) -> PyTree:
+        """An observation after what takes time and needs no parameters; its mask is kept.
+
+        Most networks have nothing of the kind, and it stays as it is.
+        """
+        if not self._prepares:
+            return obs
+        found = arrays_for(self.name, self.space, obs)
+        made = [
+            network.prepare(x.astype(jnp.float32), viewer(part, found))
+            if hasattr(network, "prepare")
+            else x
+            for part, network, x in zip(self._parts, self.cnns, found, strict=True)
+        ]
+        return obs._replace(view=made) if isinstance(obs, MaskedObs) else made
+
+    def of_prepared(self, prepared: PyTree) -> Float[Array, " out"]:
+        """The features of what `prepare` made of an observation."""
+        return self.mlp(self._join(prepared))
+
+    def _join(self, prepared: PyTree) -> Float[Array, " n"]:
+        found = view(prepared)
+        if not self._prepares:
+            found = arrays_for(self.name, self.space, prepared)
+        return join(self._parts, self.cnns, self.over_sets, found)
+
+    @property
+    def _parts(self) -> list[Part]:
+        return parts_for(self.name, self.space)
+
+    @property
+    def _prepares(self) -> bool:
+        return any(hasattr(network, "prepare") for network in self.cnns)
 
 
 def encoder_of(

@@ -81,9 +81,9 @@ def marked(network: Network, part: Part, over: Any, x: str, viewer: str | None) 
 
 def rolled(network: Network, part: Part, over: Any, x: str, viewer: str) -> str:
     """The cells from the viewer's on."""
-    order = of_every_viewer(part, lambda board, viewer: boards.roll(board, viewer)[0][:, 0])
-    marks = of_every_viewer(part, lambda board, viewer: boards.roll(board, viewer)[1])
-    x = network.add("rearrange", x, viewer, params={"table": order - 1})
+    cells = of_every_viewer(part, boards.roll)
+    order, marks = cells[..., 0] - 1, cells[..., 1:]
+    x = network.add("rearrange", x, viewer, params={"table": order})
     return embed(network, over.embed, x, viewer, marks)
 
 
