@@ -99,7 +99,7 @@ def own_mlflow(_tables_made_once, monkeypatch, tmp_path):
 
 
 @pytest.fixture
-def trackers_here(monkeypatch):
+def trackers_here(_tables_made_once, monkeypatch):
     """No process is started for MLflow; `tests/tracking` has tests of those that are."""
     from trackers_here import TrackersHere  # noqa: PLC0415
 

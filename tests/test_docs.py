@@ -34,6 +34,7 @@ from vibe_rl.env import registry
 from vibe_rl.env.driving.io.tables import COLUMNS
 from vibe_rl.env.hackmatrix.rules import PARTS
 from vibe_rl.plotting import PlotConfig
+from vibe_rl.plotting.groups import try_to_draw_curve
 from vibe_rl.report.html import Html
 from vibe_rl.run_dir import find_runs
 from vibe_rl.runner import (
@@ -160,11 +161,25 @@ def clean_tables() -> Iterator[None]:
 
 @pytest.fixture
 def _few_of_all(monkeypatch):
-    """Games of HackMatrix' evaluations, and figures of reports, which have no option for that."""
+    """Games of HackMatrix' evaluations, figures of reports, and reward curves: a page that trains
+    has one of a run and one of a group."""
     runner = dataclasses.replace(hackmatrix.PUBLISHED.runner, eval_episodes=2)
     published = dataclasses.replace(hackmatrix.PUBLISHED, runner=runner)
     monkeypatch.setattr(hackmatrix, "PUBLISHED", published)
     monkeypatch.setattr("vibe_rl.report.pages.small_curves", lambda *args: Html())
+    for module in ("runner.session", "experiment.group"):
+        monkeypatch.setattr(f"vibe_rl.{module}.try_to_draw_curve", first_of(try_to_draw_curve))
+
+
+def first_of(draw):
+    """Draws the curve of one run, and none of the others on a page."""
+    runs = []
+
+    def drawn(run_dir):
+        runs.append(run_dir)
+        return draw(run_dir) if len(runs) == 1 else None
+
+    return drawn
 
 
 @pytest.mark.slow

@@ -32,11 +32,14 @@ PIPES = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
 SHORT = "--algo.num_envs 8 --algo.hidden_sizes (8,) --algo.schedule_steps 512 "
 SHORT += "--runner.log_interval 0 --runner.checkpoint_share 1 --runner.plot false "
 SHORT += "--runner.progress_bar false "
-PPO = ["cartpole_ppo", *SHORT.split(), "--algo.n_steps", "16"]  # one program for many tests
+FEW_REDUCTIONS = "--algo.n_steps 16 --algo.n_epochs 2 --algo.n_minibatches 2"
+"""Each is a wait for the other process, which takes it a share of a core."""
+PPO = ["cartpole_ppo", *SHORT.split(), *FEW_REDUCTIONS.split()]  # one program for many tests
 SILENT = [*PPO, "--runner.eval_episodes", "0"]
 ENDLESS = ["--runner.total_timesteps", "100000000", "--runner.checkpoint_interval", "512"]
 OFF_POLICY = SHORT + "--runner.warmup_steps 32 --runner.buffer_size 512 --algo.batch_size 16 "
-OFF_POLICY += "--runner.eval_every 80 --runner.eval_episodes 2 --runner.checkpoint_interval 40"
+OFF_POLICY += "--algo.replay_ratio 0.25 --runner.eval_every 80 --runner.eval_episodes 2 "
+OFF_POLICY += "--runner.checkpoint_interval 40"
 PPO_EVALUATED = "--runner.eval_every 256 --runner.eval_episodes 2 --runner.checkpoint_interval 128"
 PRESETS = {
     "cartpole_ppo": [*PPO, *PPO_EVALUATED.split()],
@@ -84,10 +87,11 @@ class Pair:
         how = {"stdin": subprocess.PIPE, "env": environ(2), **PIPES}
         self.processes = [subprocess.Popen([*words, str(i)], **how) for i in range(2)]
 
-    def tell(self, case, words, folder):
-        """Both begin."""
-        for process in self.processes:
-            print(json.dumps([str(folder), case, words]), file=process.stdin, flush=True)
+    def tell(self, case, words, folder, own=((), ())):
+        """Both begin, each with words of its own too."""
+        for process, more in zip(self.processes, own, strict=True):
+            line = json.dumps([str(folder), case, [*words, *more]])
+            print(line, file=process.stdin, flush=True)
 
     def hear(self, within=240):
         """How it ended in each, and what each said."""
@@ -271,14 +275,10 @@ def test_a_callback_in_one_process_alone_is_refused_by_all(pair, tmp_path):
 
 
 @pytest.mark.slow
-def test_different_words_are_refused_before_anything_is_written(tmp_path):
-    words = ["cartpole_ppo", *SHORT.split()]
-    more = f"--distributed --coordinator 127.0.0.1:{free_port()} --num_processes 2 --process_id"
-    processes = [
-        start([*words, "--algo.n_steps", str(16 + 16 * i), *more.split(), str(i)], 2, tmp_path)
-        for i in range(2)
-    ]
-    statuses, outputs = finish(processes)
+def test_different_words_are_refused_before_anything_is_written(pair, tmp_path):
+    own = [["--algo.n_steps", n_steps] for n_steps in ("16", "32")]
+    pair.tell("command", ["train", *PPO], tmp_path, own)
+    statuses, outputs = pair.hear()
     assert statuses == [2, 2], outputs
     assert all("settings and versions are not the same in all" in output for output in outputs)
     assert not any(tmp_path.iterdir())

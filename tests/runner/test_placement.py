@@ -110,8 +110,8 @@ def test_the_same_batch_gives_the_same_gradients_on_any_number_of_devices(kind, 
 def compiled(kind, each_episode):
     """The program that a run on all devices runs, or one with other tables of episodes."""
     run = prepared(kind, D)
-    state = run.shapes()
-    how = run.algorithm, run.env, run.env_params, state, 3, each_episode
+    state, env_params = run.shapes(), run.executor.place(run.env, run.env_params)
+    how = run.algorithm, run.env, env_params, state, 3, each_episode
     with jax.default_matmul_precision(run.config.matmul_precision):
         return chunk_program(mesh_of(run.config), state).lower(*how).compile()
 

@@ -79,6 +79,12 @@ def without_some(row):
     return [next(gaps) if i % 2 else value for i, value in enumerate(row)]
 
 
+@pytest.fixture
+def _not_laid_out(monkeypatch):
+    """For tests of what is on a figure; that it can be drawn is what the next ones are about."""
+    monkeypatch.setattr("matplotlib.figure.Figure.draw_without_rendering", lambda figure: None)
+
+
 @pytest.mark.parametrize("n", [0, 1, 150])
 @pytest.mark.parametrize("name", FIGURES)
 def test_every_length_can_be_drawn(name, n):
@@ -101,6 +107,7 @@ def test_nothing_known_can_be_drawn(name):
     assert FIGURES[name].draw({}, {}).axes
 
 
+@pytest.mark.usefixtures("_not_laid_out")
 @pytest.mark.parametrize("target", [None, 33.5, 475.0])
 def test_the_target_is_that_of_the_settings_wherever_it_is_drawn(target):
     results, settings = results_of(60), {"target_reward": target}
@@ -121,6 +128,7 @@ def test_the_target_is_that_of_the_settings_wherever_it_is_drawn(target):
     assert [set(line.get_xdata()) for line in dashed] == ([{target}] if target else [])
 
 
+@pytest.mark.usefixtures("_not_laid_out")
 @pytest.mark.parametrize(("n", "width"), [(9, 1), (40, 4), (150, 15), (1200, 100)])
 def test_the_moving_average_takes_a_tenth_of_the_episodes_at_most_a_hundred(n, width):
     axes = panel(training_progress(results_of(n), {}), "Moving average")
@@ -130,6 +138,7 @@ def test_the_moving_average_takes_a_tenth_of_the_episodes_at_most_a_hundred(n, w
     np.testing.assert_allclose(y, x - (width - 1) / 2)
 
 
+@pytest.mark.usefixtures("_not_laid_out")
 def test_progress_shows_rewards_and_two_losses():
     figure = training_progress(results_of(30), {})
     _, rewards = panel(figure, "Reward per episode").lines[0].get_data()
@@ -140,6 +149,7 @@ def test_progress_shows_rewards_and_two_losses():
         np.testing.assert_allclose(y, np.arange(1, 31) / divisor)
 
 
+@pytest.mark.usefixtures("_not_laid_out")
 def test_learning_curves_have_the_means_that_there_are_episodes_for():
     axes = panel(advanced_learning_curves(results_of(60), SETTINGS), "Rewards")
     labels = [line.get_label() for line in axes.lines]
@@ -149,11 +159,13 @@ def test_learning_curves_have_the_means_that_there_are_episodes_for():
     np.testing.assert_allclose(y, x - 24.5)
 
 
+@pytest.mark.usefixtures("_not_laid_out")
 def test_a_mean_crosses_the_target_where_the_window_reached_it():
     x, y = drawn(panel(episode_progress(results_of(60), SETTINGS), "Rewards"), "mean of 10")
     assert x[np.argmax(y >= SETTINGS["target_reward"])] == 38  # the mean of 29, 30, ... 38
 
 
+@pytest.mark.usefixtures("_not_laid_out")
 def test_evaluations_stand_at_their_episodes_with_their_spread():
     results = results_of(
         30, eval_rewards=[5.0, 9.0], eval_stds=[1.0, None], eval_episodes_at=[7, 9]
@@ -185,6 +197,7 @@ def test_the_outcome_is_that_of_the_results():
     }
 
 
+@pytest.mark.usefixtures("_not_laid_out")
 def test_stability_is_measured_over_fifty_episodes():
     rewards = [10.0] * 25 + [30.0] * 25 + [50.0]
     figure = training_stability(results_of(51, episode_rewards=rewards), {"target_reward": 30})
@@ -202,6 +215,7 @@ def test_stability_is_measured_over_fifty_episodes():
         np.testing.assert_allclose(y, values)
 
 
+@pytest.mark.usefixtures("_not_laid_out")
 @pytest.mark.parametrize("n", [0, 1, 49])
 def test_stability_says_how_many_episodes_it_waits_for(n):
     for axes in training_stability(results_of(n), SETTINGS).axes:
@@ -249,6 +263,7 @@ def test_the_summary_shows_the_last_hundred_rewards_the_losses_and_the_settings(
     }
 
 
+@pytest.mark.usefixtures("_not_laid_out")
 @pytest.mark.parametrize(("count", "panels"), [(0, 2), (1, 1), (3, 3), (5, 5)])
 def test_every_loss_has_a_panel(count, panels):
     losses = {f"loss_{i}": [1.0, 2.0] for i in range(count)}
@@ -270,6 +285,7 @@ def test_divergences_are_drawn_with_the_one_to_stay_below():
     assert not [line for line in axes.lines if line.get_linestyle() == "--"]
 
 
+@pytest.mark.usefixtures("_not_laid_out")
 def test_norms_of_actor_and_critic_stand_apart_on_a_logarithmic_scale():
     figure = gradient_flow(results_of(40), {})
     for title, names in (("Actor", LAYERS[:2]), ("Critic", LAYERS[2:])):
@@ -321,6 +337,7 @@ def test_single_points_have_a_dot(n):
     assert len(line.get_markevery()) == n
 
 
+@pytest.mark.usefixtures("_not_laid_out")
 def test_points_between_missing_ones_have_a_dot_and_others_none():
     values = [1.0] * 30 + [None, 5.0, None] + [1.0] * 7
     axes = panel(loss_curves(results_of(40, losses={"a": values}), {}), "A")
