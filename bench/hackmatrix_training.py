@@ -48,8 +48,8 @@ def layers_of(algo):
     tail = [(1, first, second), (1, second, N_ACTIONS + 1)]
     if algo.encoder != "rolled":
         return [(1, others + N_CELLS * N_CHANNELS, first), *tail]
-    width = algo.cell_width
-    return [(N_CELLS, N_CHANNELS, width), (1, others + N_CELLS * width, first), *tail]
+    width, marks = algo.cell_width, 2  # of a cell that the roll carried over an edge
+    return [(N_CELLS, N_CHANNELS + marks, width), (1, others + N_CELLS * width, first), *tail]
 
 
 def products(weights, inputs, deltas):

@@ -23,11 +23,11 @@ def begin(env, params, key):
 def advance(env, params, key, state, action):
     """The next state, fresh where an episode ended, and the step."""
     stepped = env.step(key, state.physics[1], action, params)
-    obs, inner, reward, terminated, truncated, _ = stepped
+    obs, inner, reward, terminated, truncated, info = stepped
     done = terminated | truncated
     so_far = state.episode_return + reward
     after = EnvState((obs, inner), state.time + 1, jnp.where(done, 0.0, so_far))
-    return after, Step(reward, terminated, done, obs, so_far)
+    return after, Step(reward, terminated, done, info["final_observation"], so_far)
 
 
 def convolutions(s):

@@ -1,8 +1,9 @@
 """PPO as one writes it in a single file: what a library must not be slower than.
 
 One uninterrupted scan over updates, JAX's own Threefry, `random.permutation` in every epoch, values
-and log-probabilities inside the rollout, an auto-resetting CartPole of its own. Nothing is logged
-but one number per update. A time limit counts as a death, as it does in scripts of this kind.
+and log-probabilities inside the rollout, an auto-resetting CartPole of its own or a game of gymnax.
+Nothing is logged but one number per update. A time limit counts as a death, as it does in scripts
+of this kind.
 """
 
 from functools import partial

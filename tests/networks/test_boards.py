@@ -9,6 +9,7 @@ from vibe_rl.errors import ConfigError
 from vibe_rl.networks import Encoder
 from vibe_rl.networks.boards import crop, roll
 from vibe_rl.networks.encoder import ENCODERS, OF_ANY_SPACE, OF_TOKENS
+from vibe_rl.networks.layers import row_product
 from vibe_rl.networks.parts import arrays, parts, viewer
 from vibe_rl.spaces import Board, Box, Dict, Flat, Image, Masked, MultiBinary
 from vibe_rl.types import MaskedObs
@@ -76,6 +77,14 @@ def test_a_crop_and_a_roll_hold_every_cell_at_its_distance_from_the_viewer(row, 
         assert (rolled[down, right] == board[r, c]).all()
         assert (over[down, right] == [down < 0, right < 0]).all()
     assert (cropped != 0).any(-1).sum() == ROWS * COLUMNS  # all the rest is outside
+
+
+def test_a_product_of_rows_is_a_product_and_so_is_its_gradient():
+    rows, weight, slope = (jax.random.normal(KEY, s) for s in ((12, 3), (3, 4), (12, 4)))
+    product, back = jax.vjp(row_product, rows, weight)
+    np.testing.assert_allclose(product, rows @ weight, rtol=1e-5, atol=1e-6)
+    for got, expected in zip(back(slope), (slope @ weight.T, rows.T @ slope), strict=True):
+        np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-6)
 
 
 def test_the_derivative_of_a_crop_is_that_of_the_slice_it_is():

@@ -131,12 +131,13 @@ def test_bad_words_are_refused_in_a_sentence(words, sentence, capsys):
 )
 def test_a_tracker_is_told_how_a_run_ended(sessions, status, tmp_path):
     run_dir = RunDir(base_dir=tmp_path)
-    (run_dir.root / "config.json").write_text("{}")
-    run_dir.log_path().write_text('{"step": 64}\n')
+    run_dir.log_path().write_text('{"step": 64, "update": 2}\n')
     for step, how in sessions:
         add_note(run_dir, SESSIONS, SessionNote(0, step, how, None))
     assert how_it_ended(run_dir) == status
 
 
 def test_a_log_of_someone_elses_loop_counts_as_finished(tmp_path):
-    assert how_it_ended(RunDir(base_dir=tmp_path)) == "finished"
+    run_dir = RunDir(base_dir=tmp_path)
+    run_dir.log_path().write_text('{"step": 64}\n')
+    assert how_it_ended(run_dir) == "finished"

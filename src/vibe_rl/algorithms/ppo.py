@@ -1,10 +1,11 @@
 """Proximal policy optimisation (Schulman et al. 2017, arXiv:1707.06347).
 
 Details as in Huang et al. 2022, "The 37 implementation details of PPO", except: episodes that the
-clock ends are bootstrapped from their true last observation; values and advantages are computed in
-one batch after the rollout; minibatches are drawn by a bijective shuffle
-(`vibe_rl.ops.minibatches`); the value loss is not clipped unless `value_clip_eps` is set. With
-`whole_episodes` a rollout is one episode of each env, and what comes after its end counts nothing.
+clock ends are bootstrapped from their true last observation; advantages are computed in one batch
+after the rollout, and so are values unless actor and critic share a trunk; minibatches are drawn by
+a bijective shuffle (`vibe_rl.ops.minibatches`); the value loss is not clipped unless
+`value_clip_eps` is set. With `whole_episodes` a rollout is one episode of each env, and what comes
+after its end counts nothing.
 """
 
 from dataclasses import dataclass
@@ -137,7 +138,7 @@ class PPOState(NamedTuple):
 
 
 class Behaviour(NamedTuple):
-    """The sample and its log-probability under the policy that acted."""
+    """The sample, its log-probability under the policy that acted, and what a shared trunk saw."""
 
     sample: Array  # before clipping, squashing and scaling
     log_prob: Array
@@ -329,11 +330,11 @@ class PPO(Algorithm):
     @override
     def act(self, state: PPOState, obs: PyTree, key: Key) -> tuple[PyTree, Behaviour]:
         """Samples the policy."""
-        seen, value = standardize_obs(state.obs_statistics, obs), None
-        if self.config.shared_backbone:  # then it costs next to nothing
+        seen = standardize_obs(state.obs_statistics, obs)
+        if self.config.shared_backbone:
             policy, value = state.params.policy_and_value(seen)
-        else:
-            policy = state.params.policy(seen)
+        else:  # a critic of its own sees all of a rollout at once, later
+            policy, value = state.params.policy(seen), None
         sample = policy.sample(key)
         action = state.params.policy_head.action(sample)
         return action, Behaviour(sample, policy.log_prob(sample), value)

@@ -11,9 +11,9 @@ from vibe_rl.errors import ConfigError, reason
 from vibe_rl.run_dir.directory import RunDir
 from vibe_rl.run_dir.divergence import divergence_of
 from vibe_rl.run_dir.group import AnyPath, is_group
-from vibe_rl.run_dir.notes import health_of, sessions_of
+from vibe_rl.run_dir.notes import health_of, last_status
 from vibe_rl.system.lock import is_locked
-from vibe_rl.tracking.jsonl import read_metrics
+from vibe_rl.tracking.jsonl import furthest_step, read_metrics
 
 STATES = ("running", "broken", "died", "diverged", "interrupted", "finished")
 """What a run may be; of a group, its members' first in this order."""
@@ -70,7 +70,7 @@ def of_run(path: Path) -> Listed:
     last = [row[name] for row in rows for name in LAST_RETURNS if row.get(name) is not None]
     return Listed(
         name=path.name,
-        state=state_of(run_dir, config, step := step_of(rows)),
+        state=state_of(run_dir, config, step := furthest_step(rows)),
         step=step,
         total=config.get("runner", {}).get("total_timesteps"),
         best=max(
@@ -80,11 +80,6 @@ def of_run(path: Path) -> Listed:
         began=began(path),
         size=size_of(path),
     )
-
-
-def step_of(rows: Iterable[dict[str, Any]]) -> int:
-    """The env step of the last row."""
-    return max((int(row["step"]) for row in rows if row.get("step") is not None), default=0)
 
 
 def config_of(run_dir: RunDir) -> dict[str, Any]:
@@ -100,11 +95,11 @@ def state_of(run_dir: RunDir, config: dict[str, Any], step: int) -> str:
         return "running"
     if divergence_of(run_dir) is not None:
         return "diverged"
-    sessions = sessions_of(run_dir)
-    if not sessions or (sessions[-1].step is not None and sessions[-1].step < step):
+    status = last_status(run_dir, step)
+    if status is None:
         return "died"
-    if sessions[-1].status != "failed":
-        return sessions[-1].status
+    if status != "failed":
+        return status
     return "diverged" if any(x.rule == "non_finite" for x in health_of(run_dir)) else "died"
 
 

@@ -165,7 +165,7 @@ PRESETS: dict[str, tuple[str, TrainConfig]] = {
                 lr_end=0.0,
                 shared_backbone=True,
                 hidden_sizes=(64,),
-                conv_layers=((32, 4, 3),),  # of 10 x 10 cells 3 x 3 patches that overlap
+                conv_layers=((32, 4, 3),),  # of 10 x 10 cells, patches at 3 x 3 places
                 activation="relu",
             ),
             runner=RunnerConfig(total_timesteps=10_000_000),

@@ -9,7 +9,7 @@ import math
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, Num
 
 from vibe_rl.errors import ConfigError
 from vibe_rl.networks.layers import ACTIVATIONS, CNN, RowLinear, row_product
@@ -21,7 +21,7 @@ Marks = Float[Array, " cells marks"] | None
 HEADS = 4
 
 
-def cells_of(board: Float[Array, " R C F"]) -> Float[Array, " cells F"]:
+def cells_of(board: Num[Array, " R C F"]) -> Num[Array, " cells F"]:
     """Cell after cell, a row of the board after another."""
     return board.reshape(-1, board.shape[2])
 
@@ -117,23 +117,23 @@ class Rolled(eqx.Module):
         """All cells, by their distance from the viewer to the right and below."""
         return self.of_prepared(self.prepare(board, viewer))
 
-    def prepare(self, board: Float[Array, " R C F"], viewer: Viewer) -> Float[Array, " cells n"]:
-        """The rolled cells, marks behind: what needs no parameters."""
+    def prepare(self, board: Num[Array, " R C F"], viewer: Viewer) -> Num[Array, " cells n"]:
+        """The rolled cells, marks behind, of the board's type: what needs no parameters."""
         return roll(board, viewer)
 
-    def of_prepared(self, cells: Float[Array, " cells n"]) -> Float[Array, " out"]:
+    def of_prepared(self, cells: Num[Array, " cells n"]) -> Float[Array, " out"]:
         """The rest of `__call__`."""
-        return self.embed.of_joined(cells).ravel()
+        return self.embed.of_joined(cells.astype(jnp.float32)).ravel()
 
 
-def roll(board: Float[Array, " R C F"], viewer: Viewer) -> Float[Array, " cells n"]:
+def roll(board: Num[Array, " R C F"], viewer: Viewer) -> Num[Array, " cells n"]:
     """The cells of a board from the viewer's on, and whether they are beyond its two edges."""
     assert viewer is not None
     rows, columns = board.shape[:2]
     row, column = (viewer[i] + jnp.arange(n) for i, n in enumerate((rows, columns)))
     index = (row % rows)[:, None] * columns + (column % columns)[None, :]
     over = jnp.meshgrid(row >= rows, column >= columns, indexing="ij")
-    marks = jnp.stack(over, -1).reshape(-1, 2).astype(jnp.float32)
+    marks = jnp.stack(over, -1).reshape(-1, 2).astype(board.dtype)
     return jnp.concatenate([cells_of(board)[index.ravel()], marks], 1)
 
 

@@ -202,8 +202,8 @@ class Encoder(eqx.Module):
             sets_key = jax.random.fold_in(key, 1)
             self.over_sets = OF_TOKENS[name](sets_key, Sets(spaces, fields, activation))
         example = jax.eval_shape(space.sample, jax.random.key(0))
-        joined = lambda obs: self._join(self.prepare(obs))  # noqa: E731
-        self.n_in = jax.eval_shape(joined, example).shape[0]
+        vector = lambda obs: self._vector(obs)  # noqa: E731, PLW0108 - a method has all fields
+        self.n_in = jax.eval_shape(vector, example).shape[0]
         self.mlp = MLP(keys[-1], self.n_in, hidden_sizes, activation, layer)
 
     @property
@@ -220,8 +220,7 @@ class Encoder(eqx.Module):
 
         Equal to `vmap`, but faster.
         """
-        join = lambda one: self._join(self.prepare(one))  # noqa: E731
-        return self.mlp(jax.vmap(join, out_axes=-1)(obs))
+        return self.mlp(jax.vmap(self._vector, out_axes=-1)(obs))
 
     def prepare(self, obs: PyTree) -> PyTree:
         """An observation after what takes time and needs no parameters; its mask is kept.
@@ -232,9 +231,7 @@ class Encoder(eqx.Module):
             return obs
         found = arrays_for(self.name, self.space, obs)
         made = [
-            network.prepare(x.astype(jnp.float32), viewer(part, found))
-            if hasattr(network, "prepare")
-            else x
+            network.prepare(x, viewer(part, found)) if hasattr(network, "prepare") else x
             for part, network, x in zip(self._parts, self.cnns, found, strict=True)
         ]
         return obs._replace(view=made) if isinstance(obs, MaskedObs) else made
@@ -248,6 +245,9 @@ class Encoder(eqx.Module):
         if not self._prepares:
             found = arrays_for(self.name, self.space, prepared)
         return join(self._parts, self.cnns, self.over_sets, found)
+
+    def _vector(self, obs: PyTree) -> Float[Array, " n"]:
+        return self._join(self.prepare(obs))
 
     @property
     def _parts(self) -> list[Part]:

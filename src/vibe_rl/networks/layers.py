@@ -61,10 +61,10 @@ class Linear(eqx.Module):
 
 
 def row_product(x: Float[Array, " rows in"], weight: Float[Array, " in out"]) -> Array:
-    """x W, whose gradient of few features over many rows takes XLA's CPU a third of the time.
+    """x W for many rows of few features, the product of whose gradient is d^T x.
 
-    Behind a barrier W is transposed apart from the product, and so is its gradient, the product
-    whose operands XLA would otherwise swap for it.
+    XLA would make it x^T d, which takes its CPU two to three times as long: 7.0 ms against 2.2 ms
+    for 294,912 rows of 42 features and 8 outputs on two cores. The barrier keeps it from that.
     """
     transposed = jax.lax.optimization_barrier(weight.T)
     return jax.lax.dot_general(x, transposed, (((1,), (1,)), ((), ())))

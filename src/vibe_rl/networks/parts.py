@@ -1,6 +1,7 @@
 """An observation's arrays one by one, taken apart as its space says."""
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 from jaxtyping import Array, Int
@@ -53,7 +54,7 @@ def arrays(space: Space, obs: PyTree) -> list[Array]:
     return [obs]
 
 
-def viewer(part: Part, found: list[Array]) -> Int[Array, " 2"] | None:
+def viewer(part: Part, found: Sequence[Any]) -> Int[Array, " 2"] | None:
     """Row and column of a board's viewer, of arrays in the order of `parts`; None if unknown."""
     if part.centre is None:
         return None

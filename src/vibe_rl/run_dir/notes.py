@@ -58,6 +58,14 @@ def sessions_of(run_dir: RunDir) -> list[SessionNote]:
     return [SessionNote(**line) for line in _read(run_dir, SESSIONS)]
 
 
+def last_status(run_dir: RunDir, step: int) -> Literal["finished", "interrupted", "failed"] | None:
+    """How a run's last session ended, whose last row is of this env step; None: it was killed."""
+    sessions = sessions_of(run_dir)
+    if not sessions or (sessions[-1].step is not None and sessions[-1].step < step):
+        return None
+    return sessions[-1].status
+
+
 def health_of(run_dir: RunDir) -> list[HealthNote]:
     """What was unhealthy in a run, in the order in which it was noticed."""
     return [HealthNote(**line) for line in _read(run_dir, HEALTH)]

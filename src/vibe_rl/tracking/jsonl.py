@@ -8,7 +8,7 @@ import math
 import os
 import time
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -129,6 +129,11 @@ def read_metrics(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
         return [*rows, json.loads(torn)]
     except ValueError:
         return rows
+
+
+def furthest_step(rows: Iterable[Mapping[str, Any]]) -> int:
+    """The env step that the rows of a log have come to."""
+    return max((int(row["step"]) for row in rows if row.get("step") is not None), default=0)
 
 
 def rewind(path: str | os.PathLike[str], step: int, folder: Path | None = None) -> Path | None:

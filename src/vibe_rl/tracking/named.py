@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 from vibe_rl.errors import ConfigError, reason, unknown
 from vibe_rl.run_dir.directory import RunDir
 from vibe_rl.run_dir.divergence import divergence_of
-from vibe_rl.run_dir.notes import sessions_of
+from vibe_rl.run_dir.notes import last_status
 from vibe_rl.system.lock import lock_directory
 from vibe_rl.tracking.base import Status
-from vibe_rl.tracking.jsonl import read_metrics
+from vibe_rl.tracking.jsonl import furthest_step, read_metrics
 from vibe_rl.tracking.settings import Translated, read_settings
 
 
@@ -122,16 +122,14 @@ def send(name: str, run_dir: RunDir) -> None:
 def how_it_ended(run_dir: RunDir) -> Status:
     """What a run's last session says; one that was killed has failed, and says nothing.
 
-    Logs that no training of ours has written have no sessions, and no config.
+    A log whose rows count no updates is of no training of ours, and has no sessions.
     """
+    rows = read_metrics(run_dir)
     if divergence_of(run_dir) is not None:
         return "failed"
-    sessions = sessions_of(run_dir)
-    if not sessions:
-        return "failed" if (run_dir.root / "config.json").exists() else "finished"
-    rows, ended = read_metrics(run_dir), sessions[-1].step
-    killed_later = ended is not None and rows and rows[-1].get("step", 0) > ended
-    return "failed" if killed_later else sessions[-1].status
+    if status := last_status(run_dir, furthest_step(rows)):
+        return status
+    return "failed" if any("update" in row for row in rows) else "finished"
 
 
 def described(run_dir: RunDir) -> dict[str, Any]:
