@@ -109,7 +109,7 @@ def line(row, found):
     median = {name: np.median([x[name] for x in found]) for name in ("seconds", "compile")}
     spent = median["seconds"] - median["compile"]
     rate = np.median([x["steps_per_second"] for x in found])
-    score = f"**{iqm:.4g}** [{low:.4g}, {high:.4g}]"
+    score = f"**{iqm:.4g}**" + f" [{low:.4g}, {high:.4g}]" * (n_seeds > 1)
     told = (row.config.env_id, algorithm, steps, seeds, score, published)
     return cells([*told, f"{spent:,.0f}", f"{rate:,.0f}"])
 
@@ -132,7 +132,8 @@ def measured_with(figures):
     words = "vibe_rl {}, Python {}, jax {}, numpy {}, {} cores of {}".format
     told = [words(*combination) for combination in known]
     seeds = sorted({x["seed"] for x in figures})
-    return f"Measured with {'; '.join(told)}. Seeds {seeds[0]} to {seeds[-1]}."
+    of_seeds = f"Seed {seeds[0]}" if len(seeds) == 1 else f"Seeds {seeds[0]} to {seeds[-1]}"
+    return f"Measured with {'; '.join(told)}. {of_seeds}."
 
 
 def draw(table, rows):
