@@ -15,7 +15,7 @@ from workloads import WORKLOADS
 
 from report import conditions, select
 
-CARTPOLE = {k for k, v in WORKLOADS.items() if v["env_id"] == "CartPole-v1"}
+CARTPOLE = [k for k, v in WORKLOADS.items() if v["env_id"] == "CartPole-v1"]
 PAIRS = {
     "default": ("ours_gymnasium", "gymnasium_loop"),
     "sync": ("ours_gymnasium_sync", "gymnasium_loop_sync"),
@@ -45,7 +45,7 @@ def steps_took(rows, workload, what):
 
 def parse_args():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("workloads", nargs="+", choices=[*CARTPOLE])
+    parser.add_argument("workloads", nargs="+", choices=CARTPOLE)
     parser.add_argument("--pairs", nargs="+", choices=PAIRS, default=list(PAIRS))
     parser.add_argument("--repeats", type=int, default=7, help="rounds, each with its own seed")
     parser.add_argument("--steps", type=int, help="env steps of a run")

@@ -36,7 +36,7 @@ def convolutions(s):
 
 
 def init_trunk(s, shape, key):
-    """Orthogonal weights, and the number of features."""
+    """Orthogonal kernels and dense layers."""
     orthogonal = jax.nn.initializers.orthogonal(2**0.5)
     height, width, channels = shape
     keys, kernels = iter(jax.random.split(key, 9)), []

@@ -25,6 +25,7 @@ from vibe_rl.algorithms.ppo import (
     surrogate,
     value_loss,
 )
+from vibe_rl.algorithms.value_targets import add_targets, initial_value_statistics
 from vibe_rl.errors import ConfigError
 from vibe_rl.ops.minibatches import minibatches
 from vibe_rl.ops.normalization import initial_statistics, update_statistics
@@ -498,9 +499,15 @@ def test_what_act_remembers_is_what_update_compares_with(changes, action_space):
     assert distance(new.params, state.params) > 0
 
 
-def test_the_values_of_a_shared_trunk_are_kept_from_acting():
-    algorithm = algorithm_of(replace(LINEAR, shared_backbone=True, hidden_sizes=(4,)))
+@pytest.mark.parametrize("normalized", [False, True])
+def test_the_values_of_a_shared_trunk_are_kept_from_acting(normalized):
+    how = {"normalize_values": normalized, "normalize_obs": normalized}
+    config = replace(LINEAR, shared_backbone=True, hidden_sizes=(4,), **how)
+    algorithm = algorithm_of(config)
     state = filled_state(algorithm)
+    if normalized:
+        of_targets = add_targets(initial_value_statistics(), floats([[3.0, 9.0]]), None)
+        state = state._replace(value_statistics=of_targets)
     rollout = play(algorithm, state)
     forgotten = rollout._replace(extras=rollout.extras._replace(value=None))
     kept, again = (examples_of(algorithm, state, each) for each in (rollout, forgotten))

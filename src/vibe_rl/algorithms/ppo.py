@@ -138,7 +138,7 @@ class PPOState(NamedTuple):
 
 
 class Behaviour(NamedTuple):
-    """The sample, its log-probability under the policy that acted, and what a shared trunk saw."""
+    """The sample, its log-probability under the policy that acted, and a shared trunk's value."""
 
     sample: Array  # before clipping, squashing and scaling
     log_prob: Array

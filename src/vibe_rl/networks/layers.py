@@ -61,10 +61,9 @@ class Linear(eqx.Module):
 
 
 def row_product(x: Float[Array, " rows in"], weight: Float[Array, " in out"]) -> Array:
-    """x W for many rows of few features, the product of whose gradient is d^T x.
+    """x W for many rows of few features, the gradient of which is computed as d^T x.
 
-    XLA would make it x^T d, which takes its CPU two to three times as long: 7.0 ms against 2.2 ms
-    for 294,912 rows of 42 features and 8 outputs on two cores. The barrier keeps it from that.
+    XLA would transpose that to x^T d, which is slow on its CPU; the barrier keeps it from that.
     """
     transposed = jax.lax.optimization_barrier(weight.T)
     return jax.lax.dot_general(x, transposed, (((1,), (1,)), ((), ())))
