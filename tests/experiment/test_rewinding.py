@@ -10,6 +10,7 @@ import pytest
 
 from small_run import CONFIG
 from vibe_rl import cli
+from vibe_rl.analysis.listing import state_of
 from vibe_rl.checkpoint import saved_steps
 from vibe_rl.errors import ConfigError
 from vibe_rl.experiment import resume, train
@@ -17,6 +18,7 @@ from vibe_rl.experiment import rewinding as module
 from vibe_rl.experiment.rewinding import locate, set_aside_after
 from vibe_rl.metrics import WandbBackend, read_metrics
 from vibe_rl.run_dir import RunDir
+from vibe_rl.run_dir.notes import sessions_of
 
 OURS = replace(
     CONFIG,
@@ -68,6 +70,10 @@ def test_a_run_that_goes_back_makes_the_same_steps_again_and_keeps_the_old_ones(
     assert saved_steps(aside / "checkpoints") == [768, 1024]
     assert [row["step"] for row in read_metrics(aside / "metrics.jsonl")] == [640, 768, 896, 1024]
     assert {path.name for path in aside.glob("*.npz")} == {"params_6.npz", "params_8.npz"}
+    assert [tuple(note[:3]) for note in sessions_of(run)] == [
+        (0, 512, "interrupted"),
+        (512, 1024, "finished"),
+    ]
     assert {path.name for path in run.root.glob("params_*")} >= {"params_6.npz", "params_2.npz"}
 
 
@@ -79,6 +85,14 @@ def test_only_the_latest_checkpoint_is_resumed_unasked(run):
     _, result = resume(run.checkpoints / "step_1024", longer)
     assert result.step == 1152
     assert not (run.root / "set_aside_after_step_1024").exists()
+
+
+def test_a_run_that_is_killed_after_it_went_back_has_not_finished(run):
+    assert state_of(run, {}, 1024) == "finished"
+    aside = set_aside_after(run, 512)
+    assert state_of(run, {}, 512) == "interrupted"
+    assert state_of(run, {}, 640) == "died"
+    assert '"finished"' in (aside / "sessions.jsonl").read_text()
 
 
 @pytest.mark.parametrize("killed_in", ["branch", "move_params", "move_checkpoints", "rewind_rows"])

@@ -11,7 +11,7 @@ from vibe_rl.errors import ConfigError, reason
 from vibe_rl.run_dir.directory import RunDir
 from vibe_rl.run_dir.divergence import divergence_of
 from vibe_rl.run_dir.group import AnyPath, is_group
-from vibe_rl.run_dir.notes import health_of, last_status
+from vibe_rl.run_dir.notes import health_of, last_session, sessions_of
 from vibe_rl.system.lock import is_locked
 from vibe_rl.tracking.jsonl import furthest_step, read_metrics
 
@@ -95,11 +95,11 @@ def state_of(run_dir: RunDir, config: dict[str, Any], step: int) -> str:
         return "running"
     if divergence_of(run_dir) is not None:
         return "diverged"
-    status = last_status(run_dir, step)
-    if status is None:
+    last = last_session(sessions_of(run_dir), step)
+    if last is None:
         return "died"
-    if status != "failed":
-        return status
+    if last.status != "failed":
+        return last.status
     return "diverged" if any(x.rule == "non_finite" for x in health_of(run_dir)) else "died"
 
 

@@ -17,7 +17,7 @@ from vibe_rl.errors import ConfigError, shown, writing
 from vibe_rl.run_dir.directory import RunDir
 from vibe_rl.run_dir.files import first_free, numbered_names
 from vibe_rl.run_dir.group import AnyPath
-from vibe_rl.run_dir.notes import HEALTH
+from vibe_rl.run_dir.notes import HEALTH, rewind_sessions
 from vibe_rl.runner.resuming import read
 from vibe_rl.runner.run import Run
 from vibe_rl.runner.session import check_not_past, checkpoints_of
@@ -110,6 +110,7 @@ def set_aside_after(run_dir: RunDir, step: int) -> Path:
         move_checkpoints(run_dir, step, folder / "checkpoints")
         for name in (run_dir.log_path().name, HEALTH):
             rewind_rows(run_dir.log_path(name), step, folder)
+        rewind_sessions(run_dir, step, folder)
         return folder
 
 

@@ -8,8 +8,8 @@ from vibe_rl.run_dir.directory import RunDir
 from vibe_rl.run_dir.divergence import divergence_of
 from vibe_rl.run_dir.files import numbered_names
 from vibe_rl.run_dir.group import AnyPath
-from vibe_rl.run_dir.notes import HealthNote, SessionNote, health_of, sessions_of
-from vibe_rl.tracking.jsonl import read_metrics
+from vibe_rl.run_dir.notes import HealthNote, SessionNote, health_of, last_session, sessions_of
+from vibe_rl.tracking.jsonl import furthest_step, read_metrics
 
 _NO_METRICS = {"step", "update", "wall_time", "episodes", "gradient_steps"}
 
@@ -62,9 +62,7 @@ class RunFacts:
     @cached_property
     def step(self) -> int:
         """The env step of its last row."""
-        return max(
-            (int(row["step"]) for row in self.rows if _is_number(row.get("step"))), default=0
-        )
+        return furthest_step(self.rows)
 
     def column(self, name: str) -> list[float]:
         """A metric, wherever it is a number."""
@@ -97,13 +95,13 @@ class RunFacts:
             return "diverged", f"It diverged: {self.divergence.reason}"
         if not self.rows:
             return "empty", "Nothing was logged: it ended before its first row, or is compiling."
-        last = self.sessions[-1] if self.sessions else None
         of_total = f" of {self.total:,}" if self.total else ""
         of_all = f"{self.step:,}{of_total} env steps"
-        if last is not None and last.status == "failed" and self.step < (self.total or 0):
-            return "failed", f"It failed after {of_all}: {last.reason}"
-        if last is None or (last.step is not None and last.step < self.step):
+        last = last_session(self.sessions, self.step)
+        if last is None:
             return "unfinished", f"{of_all}; its last session did not end, or still trains."
+        if last.status == "failed" and self.step < (self.total or 0):
+            return "failed", f"It failed after {of_all}: {last.reason}"
         return last.status, f"{of_all}."
 
 

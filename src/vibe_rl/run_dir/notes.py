@@ -4,7 +4,10 @@ A line of JSON each. A run that is resumed adds lines; one that is killed leaves
 """
 
 import json
+import shutil
 import warnings
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from vibe_rl.errors import UnwritableError
@@ -14,6 +17,8 @@ from vibe_rl.run_dir.plain import plain
 
 SESSIONS, HEALTH = "sessions.jsonl", "health.jsonl"
 """The names of the two in the folder `logs`."""
+Status = Literal["finished", "interrupted", "failed"]
+"""How a run, or a session of it, ended."""
 
 
 class SessionNote(NamedTuple):
@@ -21,7 +26,7 @@ class SessionNote(NamedTuple):
 
     from_step: int  # env step where it began
     step: int | None  # env step where it ended; None if it failed
-    status: Literal["finished", "interrupted", "failed"]
+    status: Status
     seconds: dict[str, float] | None  # by phases, see `vibe_rl.runner.timing`
     members: int = 1  # runs that were trained side by side in this time
     reason: str | None = None  # why it failed
@@ -42,9 +47,13 @@ def add_note(run_dir: RunDir, name: str, note: SessionNote | HealthNote) -> None
     whole = [line for line in lines if line.endswith(b"\n")]
     try:
         with write_atomically(path) as file:
-            file.writelines([*whole, json.dumps(plain(note)).encode() + b"\n"])
+            file.writelines([*whole, _line(note)])
     except UnwritableError as error:
         warnings.warn(str(error), RuntimeWarning, stacklevel=2)
+
+
+def _line(note: SessionNote | HealthNote) -> bytes:
+    return json.dumps(plain(note)).encode() + b"\n"
 
 
 def _read(run_dir: RunDir, name: str) -> list[dict[str, Any]]:
@@ -58,12 +67,28 @@ def sessions_of(run_dir: RunDir) -> list[SessionNote]:
     return [SessionNote(**line) for line in _read(run_dir, SESSIONS)]
 
 
-def last_status(run_dir: RunDir, step: int) -> Literal["finished", "interrupted", "failed"] | None:
-    """How a run's last session ended, whose last row is of this env step; None: it was killed."""
-    sessions = sessions_of(run_dir)
+def last_session(sessions: Sequence[SessionNote], step: int) -> SessionNote | None:
+    """The last session of a run whose last row is of this env step; None: that one was killed."""
     if not sessions or (sessions[-1].step is not None and sessions[-1].step < step):
         return None
-    return sessions[-1].status
+    return sessions[-1]
+
+
+def rewind_sessions(run_dir: RunDir, step: int, folder: Path) -> None:
+    """Sessions that went past an env step end there, interrupted; as they were, in a folder."""
+    path = run_dir.log_path(SESSIONS)
+    if not path.exists():
+        return
+    shutil.copy2(path, folder / path.name)
+    cut = [_line(_until(step, note)) for note in sessions_of(run_dir)]
+    with write_atomically(path) as file:
+        file.writelines(cut)
+
+
+def _until(step: int, note: SessionNote) -> SessionNote:
+    if note.step is None or note.step <= step:
+        return note
+    return note._replace(from_step=min(note.from_step, step), step=step, status="interrupted")
 
 
 def health_of(run_dir: RunDir) -> list[HealthNote]:

@@ -6,12 +6,12 @@ import warnings
 from collections.abc import Mapping
 from contextlib import suppress
 from inspect import signature
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from typing_extensions import override
 
-Status = Literal["finished", "failed", "interrupted"]
-"""How a run ended."""
+from vibe_rl.run_dir.notes import Status
+
 
 
 @runtime_checkable

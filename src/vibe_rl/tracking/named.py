@@ -11,9 +11,8 @@ from typing import Any, NamedTuple
 from vibe_rl.errors import ConfigError, reason, unknown
 from vibe_rl.run_dir.directory import RunDir
 from vibe_rl.run_dir.divergence import divergence_of
-from vibe_rl.run_dir.notes import last_status
+from vibe_rl.run_dir.notes import Status, last_session, sessions_of
 from vibe_rl.system.lock import lock_directory
-from vibe_rl.tracking.base import Status
 from vibe_rl.tracking.jsonl import furthest_step, read_metrics
 from vibe_rl.tracking.settings import Translated, read_settings
 
@@ -127,8 +126,8 @@ def how_it_ended(run_dir: RunDir) -> Status:
     rows = read_metrics(run_dir)
     if divergence_of(run_dir) is not None:
         return "failed"
-    if status := last_status(run_dir, furthest_step(rows)):
-        return status
+    if last := last_session(sessions_of(run_dir), furthest_step(rows)):
+        return last.status
     return "failed" if any("update" in row for row in rows) else "finished"
 
 
