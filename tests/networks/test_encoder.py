@@ -16,10 +16,9 @@ from vibe_rl.networks.encoder import (
     TINY_CNN,
     array_spaces,
     default_cnn,
-    describe,
     pixels,
-    surprises,
 )
+from vibe_rl.networks.in_words import describe, surprises
 from vibe_rl.networks.layers import ACTIVATIONS, orthogonal
 from vibe_rl.spaces import Box, Dict, Discrete, Image, Masked, MultiBinary, MultiDiscrete, Space
 from vibe_rl.types import MaskedObs

@@ -20,7 +20,7 @@ from vibe_rl.env.host import HostEnvironment
 from vibe_rl.env.host_checker import host_problems
 from vibe_rl.env.traced import Traced, not_vmappable, trace, unfit_shapes
 from vibe_rl.errors import ConfigError
-from vibe_rl.networks.encoder import surprises
+from vibe_rl.networks.in_words import surprises
 from vibe_rl.spaces import Masked, Space, random_action
 from vibe_rl.types import MaskedObs, PyTree, is_key
 

@@ -2,7 +2,7 @@
 
 Which encoder an observation gets follows from its space: images pass through convolutions, divided
 by their largest bound; numbers are flattened as they are, choices become one-hot vectors, and all
-is joined before the dense layers. `describe` says it in words. `ENCODERS` has others, chosen by
+is joined before the dense layers; `in_words.describe` says it. `ENCODERS` has others, chosen by
 name, for observations in which there is a board, or sets of things of which some may be missing:
 `OF_TOKENS` look at all sets together, and what is no set joins what they make of them.
 """
@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float
 
 from vibe_rl.errors import ConfigError, unknown
@@ -26,8 +25,8 @@ from vibe_rl.networks.neighbours import Neighbours
 from vibe_rl.networks.parts import Part, arrays, parts, viewer
 from vibe_rl.networks.token_fields import TokenFields
 from vibe_rl.networks.tokens import Sets, is_set
-from vibe_rl.networks.vectors import flat_vector, is_image, picture_shape, pixels, scale
-from vibe_rl.spaces import ArraySpace, Board, Box, Dict, Masked, Space, Tokens
+from vibe_rl.networks.vectors import flat_vector, is_image, picture_shape, pixels
+from vibe_rl.spaces import ArraySpace, Board, Dict, Masked, Space, Tokens
 from vibe_rl.types import Key, MaskedObs, PyTree
 
 NATURE_CNN = ((32, 8, 4), (64, 4, 2), (64, 3, 1))  # channels, kernel, stride: Mnih et al. 2015
@@ -281,44 +280,3 @@ def default_cnn(shape: tuple[int, int, int]) -> tuple[tuple[int, int, int], ...]
     if side >= NATURE_CNN_SIDE:
         return NATURE_CNN
     return SMALL_CNN if side >= SMALL_CNN_SIDE else TINY_CNN
-
-
-def describe(space: Space) -> list[str]:
-    """What the networks see of each array of an observation, in words."""
-    return [_seen(leaf) for leaf in array_spaces(space)]
-
-
-def _seen(space: ArraySpace) -> str:
-    if is_image(space):
-        height, width, channels = picture_shape(space)
-        size = scale(space)
-        by = "as it is" if size == 1.0 else f"divided by {size:g}"
-        return f"a picture of {height} x {width} pixels, {channels} channels, {by}"
-    n = jax.eval_shape(partial(flat_vector, space), jax.ShapeDtypeStruct(space.shape, space.dtype))
-    kind = "numbers as they are" if isinstance(space, Box) else "ones and zeros"
-    return f"{n.shape[0]} {kind}"
-
-
-LARGE = 100.0
-"""Numbers of such a size are better scaled than learned from as they are."""
-
-
-def surprises(space: Space) -> list[str]:
-    """What networks will see of an observation, where that may not be what was meant."""
-    return [
-        f"the networks see {_seen(leaf)}: {remedy}."
-        for leaf in array_spaces(space)
-        if (remedy := _remedy(leaf))
-    ]
-
-
-def _remedy(space: ArraySpace) -> str:
-    if not isinstance(space, Box):
-        return ""
-    finite = np.isfinite(sum(space.bounds, ()))
-    if is_image(space):
-        if len(space.shape) != 3:
-            return "flatten it if it is no picture"
-        return "" if finite.any() else "give it bounds, by which it is then divided"
-    too_large = finite.any() and scale(space) > LARGE
-    return f"scale them, they go up to {scale(space):g}, or set normalize_obs" if too_large else ""

@@ -9,7 +9,7 @@ from vibe_rl.checkpoint import spaces
 from vibe_rl.env.host import AnyEnvironment
 from vibe_rl.env.precision import SinglePrecisionWrapper
 from vibe_rl.env.wrappers import AutoResetWrapper, EpisodeStatisticsWrapper, layers
-from vibe_rl.networks import encoder
+from vibe_rl.networks import in_words
 from vibe_rl.policies import onnx, stablehlo
 from vibe_rl.policies.network import CLIP
 from vibe_rl.policies.numpy_runner import FORMAT
@@ -53,7 +53,7 @@ def architecture(algorithm: Algorithm) -> dict[str, Any]:
     """What the networks see, and the settings that say how they are built."""
     config = static_fields(algorithm.config)
     settings = {name: config[name] for name in ARCHITECTURE if name in config}
-    return {"sees": encoder.describe(algorithm.obs_space), **plain(settings)}
+    return {"sees": in_words.describe(algorithm.obs_space), **plain(settings)}
 
 
 def describe_env(env: AnyEnvironment) -> dict[str, Any]:

@@ -13,7 +13,6 @@ from typing_extensions import override
 from vibe_rl.run_dir.notes import Status
 
 
-
 @runtime_checkable
 class LogBackend(Protocol):
     """The least that a destination has: a tracker, or a small class of one's own."""
