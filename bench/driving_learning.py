@@ -34,7 +34,7 @@ from vibe_rl.trainers.driving.worlds import AGENT, Wanted, open_worlds
 
 SETTINGS = {
     "sac": (2_000_000, ["algorithm=sac"]),
-    "ppo": (12_000_000, ["algorithm=ppo"]),
+    "ppo": (8_000_000, ["algorithm=ppo"]),
     "bc": (1_000_000, ["algorithm=bc"]),
     "bc_sac": (2_000_000, ["algorithm=bc_sac"]),
     "seed": (800_000, ["algorithm=sac_vmax", "reward=navigation"]),

@@ -68,8 +68,8 @@ SETTINGS: dict[str, tuple[str, Node, Node]] = {
         "ppo",
         {
             **{"hidden_sizes": (256, 256), "n_steps": 64, "n_minibatches": 8, "n_epochs": 4},
-            **{"lr": 5e-4, "lr_end": 0.0, "gamma": 0.98, "ent_coef": 0.01, "normalize_obs": True},
-            "activation": "relu",
+            **{"lr": 1e-3, "lr_end": 0.0, "gamma": 0.98, "ent_coef": 0.01, "normalize_obs": True},
+            **{"activation": "relu", "shared_backbone": True},
         },
         {"num_envs": 256},
     ),
