@@ -3,12 +3,15 @@
 import os
 from importlib.metadata import version
 
-EMITTERS = "--xla_cpu_use_fusion_emitters=false"
-"""A flag that later versions do not know, and end at."""
+OF_THIS_VERSION = (
+    "--xla_cpu_use_fusion_emitters=false --xla_cpu_opt_preset=CPU_OPT_PRESET_FAST_COMPILE"
+)
+"""Flags that other versions may not know, and end at."""
 COMPILER = (
     "--xla_backend_optimization_level=0 --xla_cpu_parallel_codegen_split_count=1"
+    " --xla_disable_hlo_passes=while-loop-invariant-code-motion"
     " --xla_backend_extra_options=-disable-lsr"
-    f" {EMITTERS if version('jaxlib').startswith('0.10.') else ''}"
+    f" {OF_THIS_VERSION if version('jaxlib').startswith('0.10.') else ''}"
 )
 """XLA compiles with a third of the work, as tests spend most of their time. What it makes is slower
 and rounds otherwise than what users get; `saved_runs/resume_them.py` runs as theirs does."""
