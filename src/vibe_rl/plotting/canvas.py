@@ -57,8 +57,9 @@ def styled_figure(
         size = figsize or config.figsize
         figure = _matplotlib().figure.Figure(figsize=size, dpi=config.dpi, layout="constrained")
         yield figure
-        figure.draw_without_rendering()  # ticks take their style now or never
-        if save_path is not None:
+        if save_path is None:
+            figure.draw_without_rendering()  # ticks take their style now or never
+        else:
             save(figure, Path(save_path), config.save_format)
 
 
