@@ -127,10 +127,12 @@ def sources(rows):
 
 def measured_with(figures):
     """Versions and machines, each combination once."""
-    names = ("vibe_rl", "python", "jax", "numpy", "cores", "processor")
-    known = sorted({tuple(x[name] for name in names) for x in figures})
-    words = "vibe_rl {}, Python {}, jax {}, numpy {}, {} cores of {}".format
-    told = [words(*combination) for combination in known]
+    names = ("vibe_rl", "python", "jax", "numpy", "processor")
+    cores = defaultdict(set)
+    for x in figures:
+        cores[tuple(x[name] for name in names)].add(x["cores"])
+    words = "vibe_rl {}, Python {}, jax {}, numpy {}, on cores of {} ({} for a seed)".format
+    told = [words(*known, " or ".join(map(str, sorted(n)))) for known, n in sorted(cores.items())]
     seeds = sorted({x["seed"] for x in figures})
     of_seeds = f"Seed {seeds[0]}" if len(seeds) == 1 else f"Seeds {seeds[0]} to {seeds[-1]}"
     return f"Measured with {'; '.join(told)}. {of_seeds}."
