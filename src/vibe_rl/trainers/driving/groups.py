@@ -93,8 +93,9 @@ SETTINGS: dict[str, tuple[str, Node, Node]] = {
         "bc_sac",
         {
             **{"hidden_sizes": (256, 256), "batch_size": 256, "replay_ratio": 1 / 64, "n_step": 5},
-            **{"tau": 0.01, "gamma": 0.97, "actor_lr": 3e-4, "critic_lr": 3e-4, "lr": 3e-4},
-            **{"normalize_obs": True, "autotune_alpha": True, "expert_noise": 0.1},
+            **{"tau": 0.01, "gamma": 0.97, "actor_lr": 3e-4, "critic_lr": 3e-4, "lr": 1e-3},
+            **{"lr_end": 0.0, "imitation_every": 4, "expert_noise": 0.1},
+            **{"normalize_obs": True, "autotune_alpha": True},
             **{"lr_end_factor": 0.0, "average_decay": 0.999, "grad_norms": True},
         },
         {"num_envs": 256, "runner": {"buffer_size": 200_000, "warmup_steps": 20_000}},
