@@ -28,16 +28,18 @@ HOST_PRESETS: dict[str, tuple[str, TrainConfig]] = {
             runner=RunnerConfig(total_timesteps=1_000_000, eval_every=50_000),
         ),
     ),
-    "lunarlander_dqn": (  # SLM-Lab's ddqn_per_lunar.json, with Adam in place of AdamW
+    "lunarlander_dqn": (  # from SLM-Lab's ddqn_per_lunar.json; steps, widths and batch are ours
         "DQN lands LunarLander-v3, double and prioritised: 300k steps; needs vibe-rl[box2d].",
         TrainConfig(
             env_id="gymnasium:LunarLander-v3",
             algo=DQNConfig(
-                hidden_sizes=(256, 128),
-                lr=2.5e-4,
-                batch_size=32,
+                hidden_sizes=(256, 256),
+                lr=5e-4,
+                lr_end=0.0,
+                batch_size=64,
                 num_envs=8,
                 replay_ratio=0.5,
+                n_step=5,
                 loss="huber",
                 prioritized=True,
                 target_update_freq=50,  # gradient steps, in 100 env steps
@@ -45,7 +47,7 @@ HOST_PRESETS: dict[str, tuple[str, TrainConfig]] = {
                 epsilon_decay_steps=50_000.0,
             ),
             runner=RunnerConfig(
-                total_timesteps=300_000, eval_every=25_000, buffer_size=50_000, warmup_steps=32
+                total_timesteps=300_000, eval_every=25_000, buffer_size=100_000, warmup_steps=1_000
             ),
         ),
     ),
