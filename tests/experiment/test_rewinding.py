@@ -95,7 +95,10 @@ def test_a_run_that_is_killed_after_it_went_back_has_not_finished(run):
     assert '"finished"' in (aside / "sessions.jsonl").read_text()
 
 
-@pytest.mark.parametrize("killed_in", ["branch", "move_params", "move_checkpoints", "rewind_rows"])
+STEPS = ("branch", "move_params", "move_checkpoints", "rewind_sessions", "rewind_rows")
+
+
+@pytest.mark.parametrize("killed_in", STEPS)
 def test_whatever_moment_a_kill_comes_at_the_run_resumes(killed_in, run, trained, monkeypatch):
     class Killed(BaseException):
         pass
@@ -108,6 +111,7 @@ def test_whatever_moment_a_kill_comes_at_the_run_resumes(killed_in, run, trained
         patch.setattr(module, killed_in, kill)
         with pytest.raises(Killed):
             set_aside_after(run, 512)
+    assert (state_of(run, {}, 1024) == "died") == (killed_in == "rewind_rows")
     _, result = resume(run, OURS)
     np.testing.assert_array_equal(weights(result.state), weights(trained[1].state))
     assert rows_of(run) == before

@@ -108,9 +108,9 @@ def set_aside_after(run_dir: RunDir, step: int) -> Path:
         branch(run_dir, step, folder)
         move_params(run_dir, step, folder)
         move_checkpoints(run_dir, step, folder / "checkpoints")
+        rewind_sessions(run_dir, step, folder)  # before the rows: a kill between them says "died"
         for name in (run_dir.log_path().name, HEALTH):
             rewind_rows(run_dir.log_path(name), step, folder)
-        rewind_sessions(run_dir, step, folder)
         return folder
 
 
