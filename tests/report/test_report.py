@@ -21,7 +21,7 @@ from vibe_rl.run_dir import RunDir
 from vibe_rl.run_dir.directory import EPISODES
 from vibe_rl.run_dir.divergence import Divergence, mark_diverged
 from vibe_rl.run_dir.group import members
-from vibe_rl.run_dir.notes import HEALTH, SESSIONS, HealthNote, SessionNote, add_note
+from vibe_rl.run_dir.notes import HEALTH, SESSIONS, HealthNote, SessionNote, add_note, note_end
 from vibe_rl.runner import train_ppo
 
 RUNNER = CONFIG.runner
@@ -207,6 +207,17 @@ def test_a_resumed_run_adds_up_its_time_and_tells_with_what_it_was_resumed(tmp_p
     assert "0 to 512" in words
     assert "512 to 1,024" in words
     assert f"--resume {run_dir} --algo.lr 0.0001 --runner.total_timesteps 1024" in words
+
+
+def test_a_session_that_was_killed_takes_no_other_s_end(run_dir, quick):
+    began = [json.loads((run_dir.root / "manifest.json").read_text())]
+    for word in ("killed", "resumed"):
+        began.append(began[0] | {"command": [word]})
+        (run_dir.root / f"manifest_{len(began)}.json").write_text(json.dumps(began[-1]))
+    note_end(run_dir, SessionNote(512, 1024, "finished", {"chunks": 1.0}))
+    _, words = page(run_dir)
+    assert "killed" in words.partition("512 to 1,024")[0]
+    assert "512 to 1,024 finished 1 s resumed" in words
 
 
 def test_a_run_that_failed_says_why(tmp_path, quick):

@@ -6,7 +6,7 @@ from typing import Any
 from vibe_rl.configs.train_config import ALGORITHMS
 from vibe_rl.run_dir.directory import RunDir
 from vibe_rl.run_dir.divergence import divergence_of
-from vibe_rl.run_dir.files import numbered_names
+from vibe_rl.run_dir.files import numbered_files
 from vibe_rl.run_dir.group import AnyPath
 from vibe_rl.run_dir.notes import HealthNote, SessionNote, health_of, last_session, sessions_of
 from vibe_rl.tracking.jsonl import furthest_step, read_metrics
@@ -31,12 +31,8 @@ class RunFacts:
         self.divergence = divergence_of(self.run_dir)
 
     def _numbered(self, stem: str) -> list[dict[str, Any]]:
-        found = []
-        for name in numbered_names(stem, ".json"):
-            if not (self.run_dir.root / name).exists():
-                return found
-            found.append(self.run_dir.load_config(name))
-        return found
+        files = numbered_files(self.run_dir.root, stem, ".json")
+        return [self.run_dir.load_config(path.name) for path in files]
 
     @property
     def name(self) -> str:

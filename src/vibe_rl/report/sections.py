@@ -113,9 +113,7 @@ def history(facts: RunFacts, sessions: Sequence[SessionNote]) -> Html:
     """Its sessions: what began them, and how they ended."""
     header = ["began (UTC)", "env steps", "ended", "time", "command"]
     rows = []
-    for i in range(max(len(facts.manifests), len(sessions))):
-        manifest = facts.manifests[i] if i < len(facts.manifests) else {}
-        ended = sessions[i] if i < len(sessions) else None
+    for manifest, ended in _paired(facts.manifests, sessions):
         span = (
             f"{ended.from_step:,} to {'…' if ended.step is None else f'{ended.step:,}'}"
             if ended
@@ -126,6 +124,18 @@ def history(facts: RunFacts, sessions: Sequence[SessionNote]) -> Html:
         command = tag("code", shlex.join(map(str, manifest.get("command", []))))
         rows.append([began, span, ended.status if ended else "", seconds, command])
     return table(header, rows, "Sessions") if rows else note("Its sessions were not recorded.")
+
+
+def _paired(
+    manifests: Sequence[Mapping[str, Any]], sessions: Sequence[SessionNote]
+) -> list[tuple[Mapping[str, Any], SessionNote | None]]:
+    """Each session's manifest and its end, which a killed one does not have.
+
+    Notes of older versions have no number; they are taken in their order.
+    """
+    began = dict(enumerate(manifests, 1))
+    ended = {note.manifest or i: note for i, note in enumerate(sessions, 1)}
+    return [(began.get(i, {}), ended.get(i)) for i in sorted({*began, *ended})]
 
 
 def machine(facts: RunFacts) -> Html:

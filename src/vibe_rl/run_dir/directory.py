@@ -11,12 +11,17 @@ import shutil
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
-from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 from vibe_rl.errors import ConfigError, shown, writing
-from vibe_rl.run_dir.files import absolute, first_free, numbered_names, write_atomically
+from vibe_rl.run_dir.files import (
+    absolute,
+    first_free,
+    numbered_files,
+    numbered_names,
+    write_atomically,
+)
 from vibe_rl.run_dir.manifest import describe_environment
 from vibe_rl.run_dir.plain import plain
 
@@ -162,9 +167,8 @@ class RunDir:
 
     def load_latest_config(self) -> dict[str, Any]:
         """The config that a resumed run recorded last, or config.json."""
-        names = numbered_names("config", ".json")
-        recorded = list(takewhile(lambda name: (self._root / name).exists(), names))
-        return self.load_config(recorded[-1] if recorded else "config.json")
+        recorded = numbered_files(self._root, "config", ".json")
+        return self.load_config(recorded[-1].name if recorded else "config.json")
 
     def save_next_config(self, config: Any) -> Path:
         """Write the config of a resumed run to config_2.json, config_3.json and so on."""

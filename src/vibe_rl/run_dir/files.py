@@ -1,9 +1,9 @@
-"""Files that are written whole or not at all, and names that are free."""
+"""Files that are written whole or not at all, and names that are taken or free."""
 
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from itertools import count
+from itertools import count, takewhile
 from pathlib import Path
 from typing import BinaryIO
 
@@ -47,6 +47,11 @@ def write_atomically(path: Path) -> Iterator[BinaryIO]:
 def numbered_names(stem: str, suffix: str = "", *, first: str = "") -> Iterator[str]:
     """The names `stem`, `stem_2`, `stem_3` and so on, or from `stem_1` on with `first="_1"`."""
     return (f"{stem}{first if n == 1 else f'_{n}'}{suffix}" for n in count(1))
+
+
+def numbered_files(folder: Path, stem: str, suffix: str = "") -> list[Path]:
+    """The paths of these names that are in the folder, up to the first that is not."""
+    return list(takewhile(Path.exists, map(folder.joinpath, numbered_names(stem, suffix))))
 
 
 def first_free(folder: Path, names: Iterable[str]) -> Path:

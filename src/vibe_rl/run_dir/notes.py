@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple
 
 from vibe_rl.errors import UnwritableError
 from vibe_rl.run_dir.directory import RunDir
-from vibe_rl.run_dir.files import write_atomically
+from vibe_rl.run_dir.files import numbered_files, write_atomically
 from vibe_rl.run_dir.plain import plain
 
 SESSIONS, HEALTH = "sessions.jsonl", "health.jsonl"
@@ -30,6 +30,7 @@ class SessionNote(NamedTuple):
     seconds: dict[str, float] | None  # by phases, see `vibe_rl.runner.timing`
     members: int = 1  # runs that were trained side by side in this time
     reason: str | None = None  # why it failed
+    manifest: int | None = None  # the number of that which says with what it began
 
 
 class HealthNote(NamedTuple):
@@ -50,6 +51,12 @@ def add_note(run_dir: RunDir, name: str, note: SessionNote | HealthNote) -> None
             file.writelines([*whole, _line(note)])
     except UnwritableError as error:
         warnings.warn(str(error), RuntimeWarning, stacklevel=2)
+
+
+def note_end(run_dir: RunDir, note: SessionNote) -> None:
+    """Adds how the session that began last has ended; see `add_note`."""
+    number = len(numbered_files(run_dir.root, "manifest", ".json")) or None
+    add_note(run_dir, SESSIONS, note._replace(manifest=number))
 
 
 def _line(note: SessionNote | HealthNote) -> bytes:

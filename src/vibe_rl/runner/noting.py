@@ -7,7 +7,7 @@ from typing import Any
 from vibe_rl.errors import ConfigError, NonFiniteLossError, reason
 from vibe_rl.run_dir.directory import RunDir
 from vibe_rl.run_dir.group import group_of
-from vibe_rl.run_dir.notes import HEALTH, SESSIONS, SessionNote, add_note
+from vibe_rl.run_dir.notes import HEALTH, SessionNote, note_end
 from vibe_rl.runner.fit import FitResult
 from vibe_rl.runner.health import Health, HealthTracker, largest_entropy, note_non_finite
 from vibe_rl.runner.resuming import Found
@@ -34,7 +34,7 @@ def note_session(run_dir: RunDir | None, began: int, result: FitResult, members:
     """
     if run_dir is not None and is_first():
         how = how_ended(result), result.seconds, members, result.diverged
-        add_note(run_dir, SESSIONS, SessionNote(began, result.step, *how))
+        note_end(run_dir, SessionNote(began, result.step, *how))
 
 
 @contextmanager
@@ -45,8 +45,7 @@ def noted_failure(run_dir: RunDir | None, began: int) -> Iterator[None]:
     except Exception as error:
         rows = logged_rows(run_dir)
         if run_dir is not None and rows:
-            note = SessionNote(began, None, "failed", None, reason=reason(error))
-            add_note(run_dir, SESSIONS, note)
+            note_end(run_dir, SessionNote(began, None, "failed", None, reason=reason(error)))
             if isinstance(error, NonFiniteLossError):
                 note_non_finite(run_dir, int(rows[-1].get("step", 0)) + 1, str(error))
         raise

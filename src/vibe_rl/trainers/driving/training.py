@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
-from itertools import takewhile
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,7 +13,7 @@ from vibe_rl.errors import ConfigError
 from vibe_rl.experiment.config_files import new_run_dir, write_run_files
 from vibe_rl.extras import require
 from vibe_rl.run_dir.directory import EPISODES, RunDir
-from vibe_rl.run_dir.files import first_free, numbered_names, write_atomically
+from vibe_rl.run_dir.files import first_free, numbered_files, numbered_names, write_atomically
 from vibe_rl.run_dir.group import AnyPath, check_single
 from vibe_rl.runner.eval_metrics import EvalMetric
 from vibe_rl.runner.fit import Callback, FitResult
@@ -159,8 +158,7 @@ def words_of(path: AnyPath) -> list[str]:
     Raises:
         ConfigError: the directory is of no such run.
     """
-    files = (Path(path) / FOLDER / name for name in numbered_names("overrides", ".yaml"))
-    there = list(takewhile(Path.is_file, files))
+    there = numbered_files(Path(path) / FOLDER, "overrides", ".yaml")
     if not there:
         raise ConfigError(f"resume={path} is no run of vibe-rl driving train: name one, or auto.")
     words = require("omegaconf", *NEEDS).OmegaConf.load(there[-1])

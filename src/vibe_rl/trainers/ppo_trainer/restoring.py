@@ -3,7 +3,6 @@
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, fields
-from itertools import islice, takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +10,7 @@ from vibe_rl.algorithms.ppo import PPOState
 from vibe_rl.checkpoint import saved_steps
 from vibe_rl.errors import ConfigError
 from vibe_rl.run_dir.directory import RunDir
-from vibe_rl.run_dir.files import numbered_names
+from vibe_rl.run_dir.files import numbered_files
 from vibe_rl.runner.resuming import agent_part
 from vibe_rl.trainers.ppo_trainer.agent import PPOAgent
 from vibe_rl.trainers.ppo_trainer.finishing import AGENT, UPDATES
@@ -72,8 +71,7 @@ def restored_monitor(about: Mapping[str, Any] | None) -> Monitor | None:
 
 def newest_manifest(run_dir: RunDir) -> dict[str, Any]:
     """The manifest of a run's last session."""
-    numbered = [run_dir.root / name for name in islice(numbered_names("manifest", ".json"), 1000)]
-    found = list(takewhile(Path.exists, numbered))
+    found = numbered_files(run_dir.root, "manifest", ".json")
     return json.loads(found[-1].read_text()) if found else {}
 
 

@@ -13,7 +13,7 @@ from vibe_rl.errors import ConfigError, EnvironmentDiedError, reason, shown
 from vibe_rl.extras import require
 from vibe_rl.run_dir.directory import RunDir
 from vibe_rl.run_dir.manifest import commit
-from vibe_rl.run_dir.notes import SESSIONS, SessionNote, add_note
+from vibe_rl.run_dir.notes import SessionNote, note_end
 from vibe_rl.system.signals import StopRequest, unless_interrupted
 from vibe_rl.tracking.base import LogBackend, Tee, Tracker
 from vibe_rl.tracking.console import ConsoleTracker
@@ -198,11 +198,10 @@ def noted(place: Place, model: Any, stop: StopRequest) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        note = SessionNote(begin, None, "failed", None, reason=reason(error))
-        add_note(place.run_dir, SESSIONS, note)
+        note_end(place.run_dir, SessionNote(begin, None, "failed", None, reason=reason(error)))
         raise
     status = "interrupted" if stop.requested else "finished"
-    add_note(place.run_dir, SESSIONS, SessionNote(begin, model.num_timesteps, status, None))
+    note_end(place.run_dir, SessionNote(begin, model.num_timesteps, status, None))
 
 
 def own_trackers(settings: Settings, place: Place, destinations: Destinations) -> list[Tracker]:
