@@ -2,18 +2,23 @@
 
     python bench/hackmatrix_training.py [--settings published] [--envs 256] [--rounds 5]
     python bench/hackmatrix_training.py --envs 4096 --minibatches 32   # on a GPU: a few minutes
+    python bench/hackmatrix_training.py --sb3-python SB3/bin/python    # the slower path too
 
 In turns: the updates of a training; as many steps of the env alone, by random legal play with
 observations made; and the matrix products of the updates alone, one after another with nothing in
 between. A line of seconds for each round, and at the end the medians: how many steps a second, and
-how the training compares with the sum of the other two. Compilation is left out, and said.
+how the training compares with the sum of the other two. Compilation is left out, and said. With an
+interpreter that has the extra sb3, MaskablePPO trains after the rounds, on one game by itself.
 """
 
 import argparse
 import json
+import subprocess
+import tempfile
 import time
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -24,11 +29,15 @@ from vibe_rl.configs.hackmatrix import PRESET, PUBLISHED
 from vibe_rl.env import AutoResetWrapper
 from vibe_rl.env.hackmatrix.rules import N_ACTIONS, N_CELLS, N_CHANNELS, N_PLAYER, N_PROGRAMS
 from vibe_rl.experiment.build import build
+from vibe_rl.metrics import read_metrics
 from vibe_rl.ops import prng
+from vibe_rl.run_dir import find_runs
 from vibe_rl.runner import loop
 from vibe_rl.spaces import random_action
 
 SETTINGS = {"preset": PRESET, "published": PUBLISHED}
+OF_SB3 = "--timesteps 8192 --no-wandb --save-freq 100000 --eval-freq 100000"
+"""Four updates, and nothing between them that is no training."""
 
 
 def parse():
@@ -38,6 +47,7 @@ def parse():
     parser.add_argument("--minibatches", type=int, default=4)
     parser.add_argument("--updates", type=int, default=2, help="in a round")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--sb3-python", help="an interpreter with the extra sb3")
     return parser.parse_args()
 
 
@@ -126,6 +136,17 @@ def of_training(config, updates):
     return compiled(run, prng.key(0))
 
 
+def of_sb3(python):
+    """Env steps a second of MaskablePPO with seed 003's settings, as SB3 counts them."""
+    with tempfile.TemporaryDirectory() as folder:
+        logs, models = Path(folder, "logs"), Path(folder, "models")
+        words = [python, "-m", "vibe_rl", "train-sb3", *OF_SB3.split()]
+        words += ["--log-dir", str(logs), "--model-dir", str(models)]
+        subprocess.run(words, check=True, capture_output=True)
+        (run,) = find_runs(logs)
+        return [row["steps_per_second"] for row in read_metrics(run) if "steps_per_second" in row]
+
+
 def main():
     options = parse()
     config = SETTINGS[options.settings]
@@ -146,13 +167,16 @@ def main():
         print(json.dumps({name: times[-1:] for name, times in seconds.items()}), flush=True)
     median = {name: float(np.median(times)) for name, times in seconds.items()}
     steps = options.updates * algo.num_envs * algo.n_steps
+    per_second = {name: steps / s for name, s in median.items()}
+    if options.sb3_python:
+        per_second["sb3"] = of_sb3(options.sb3_python)[-1]
     print(
         json.dumps(
             {
                 "settings": options.settings,
                 "envs": options.envs,
                 "device": jax.devices()[0].device_kind,
-                "steps_per_second": {name: steps / s for name, s in median.items()},
+                "steps_per_second": per_second,
                 "training / (env + products)": median["training"]
                 / (median["env"] + median["products"]),
             }
