@@ -1,17 +1,19 @@
 """The tree of settings: what words make of it, and what it becomes."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from compiling import as_users_do
-from vibe_rl.configs.train_config import ALGORITHMS, from_dict, to_dict
+from vibe_rl.configs.train_config import from_dict, to_dict
 from vibe_rl.errors import ConfigError
 from vibe_rl.run_dir.plain import plain
 from vibe_rl.runner.config import RunnerConfig
+from vibe_rl.trainers.driving.algorithm_settings import SETTINGS
 from vibe_rl.trainers.driving.composing import Composition, compose, dotted, sweep
-from vibe_rl.trainers.driving.groups import DEFAULTS, SETTINGS, groups
+from vibe_rl.trainers.driving.groups import DEFAULTS, groups
 from vibe_rl.trainers.driving.keys import (
     ELSEWHERE,
     FIELDS,
@@ -54,11 +56,13 @@ def test_every_option_of_every_group_becomes_a_config_that_is_read_back_equal():
 
 @pytest.mark.parametrize("name", SETTINGS)
 def test_an_algorithm_has_the_settings_for_driving_and_else_its_defaults(name):
-    algorithm, values, elsewhere = SETTINGS[name]
+    settings = SETTINGS[name]
     plan = plan_of(compose([f"algorithm={name}"]))
-    kind = ALGORITHMS[algorithm][0]
-    assert plan.config.algo == kind(**values, encoder="none")
-    assert plan.keys.num_envs == plan.config.runner.num_envs == elsewhere["num_envs"]
+    assert plan.config.algo == replace(settings.algo, encoder="none")
+    runner = plan.config.runner
+    assert plan.keys.num_envs == runner.num_envs == settings.num_envs
+    assert settings.buffer_size in (None, runner.buffer_size)
+    assert settings.warmup_steps in (None, runner.warmup_steps)
 
 
 def test_the_runner_of_the_tree_has_the_fields_of_its_config_but_for_those_that_stand_elsewhere(
