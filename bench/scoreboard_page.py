@@ -43,6 +43,11 @@ Our own environments, which step as Gymnasium's do; see [Environments](environme
 it; `pgx:` never does, and evaluations of it end after 10,000. Both are ports, and not the same
 game to the step. PPO and DQN are the presets `minatar_ppo` and `minatar_dqn` with `--env`.
 """,
+    "gymnasium": """\
+## Gymnasium
+
+Box2D and MuJoCo, in Python's environments; the algorithms' presets of these names.
+""",
 }
 COLUMNS = ("task", "algorithm", "env steps", "seeds", "IQM", "published", "seconds", "steps/s")
 

@@ -99,4 +99,19 @@ MINATAR = [
     *(uncapped("minatar_ppo", game, THREE, 1e7) for game in GAMES),
 ]
 
-ROWS = {row.name: row for row in (*CLASSIC, *MINATAR)}
+SIMBA = "SimbaV2's raw files, MuJoCo v4, {}, IQM"
+SAC_AT_1M = Published("11,431 [10,794, 12,159] at 1M", SIMBA.format("SAC, 10 seeds"))
+GYMNASIUM = [
+    row("gymnasium", "lunarlander_ppo", TEN, Published("242 at 1M (v2)", ZOO)),
+    row("gymnasium", "lunarlander_dqn", TEN, Published("265.9 at 300k", "SLM-Lab, one figure")),
+    row("gymnasium", "halfcheetah_sac", THREE, SAC_AT_1M, steps=3e5),
+    row("gymnasium", "halfcheetah_sac", THREE, SAC_AT_1M),
+    row(
+        "gymnasium",
+        "hopper_ppo",
+        THREE,
+        Published("3,573 [2,954, 3,615] at 1M", SIMBA.format("PPO, 5 seeds")),
+    ),
+]
+
+ROWS = {row.name: row for row in (*CLASSIC, *MINATAR, *GYMNASIUM)}
