@@ -12,6 +12,10 @@ from signal import Signals
 from typing import Any, ClassVar, get_args, get_origin, get_type_hints
 
 
+MOST_TOLD = 40
+"""Letters of a value in a message."""
+
+
 class ConfigError(ValueError):
     """A setting that cannot work: names the field, its value and the remedy."""
 
@@ -74,7 +78,13 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> UnknownNameError:
     names = sorted(known)
     near = same_ending(name, names) or get_close_matches(name, names, n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(near)}?" if near else f"choose from {', '.join(names)}."
-    return UnknownNameError(f"unknown {kind} {name!r}: {hint}")
+    return UnknownNameError(f"unknown {kind} {told(name)}: {hint}")
+
+
+def told(value: Any) -> str:
+    """A value as messages show it: as Python writes it, cut where that is long."""
+    text = repr(value)
+    return text if len(text) <= MOST_TOLD else f"{text[:MOST_TOLD]}..."
 
 
 def same_ending(name: str, names: Iterable[str]) -> list[str]:

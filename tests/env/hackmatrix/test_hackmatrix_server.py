@@ -164,18 +164,22 @@ BAD_LINES = [
     (b"\xff\xfe", "Invalid command"),
     (b"[" * 100_000, "Invalid command"),
     ({"action": "fly"}, "Unknown command: fly"),
-    ({"action": ["reset"]}, "Unknown command"),
-    ({}, "Unknown command: None"),
+    ({"action": "a\nb" + "z" * 999}, "Unknown command: a\\nbzzz"),
+    ({"action": ["reset"]}, "Invalid command: action ['reset']: give one of reset, step"),
+    ({}, "Invalid command: action None: give one of"),
     ({"action": "step"}, "Missing actionIndex"),
-    ({"action": "step", "actionIndex": 28}, "command.actionIndex 28: give a whole number"),
-    ({"action": "step", "actionIndex": -1}, "command.actionIndex -1"),
-    ({"action": "step", "actionIndex": True}, "command.actionIndex True"),
-    ({"action": "step", "actionIndex": 1.0}, "command.actionIndex 1.0"),
+    ({"action": "step", "actionIndex": 28}, "Invalid command: actionIndex 28: give a whole number"),
+    ({"action": "step", "actionIndex": -1}, "actionIndex -1"),
+    ({"action": "step", "actionIndex": True}, "actionIndex True"),
+    ({"action": "step", "actionIndex": 1.0}, "actionIndex 1.0"),
     ({"action": "step", "actionIndex": 0}, "There is no game yet: send reset or setState first."),
-    ({"action": "reset", "seed": "a"}, "command.seed 'a': give a whole number"),
-    ({"action": "reset", "seed": -1}, "command.seed -1"),
+    ({"action": "reset", "seed": "a"}, "Invalid command: seed 'a': give a whole number"),
+    ({"action": "reset", "seed": -1}, "seed -1"),
     ({"action": "setState"}, "Missing state data for setState command"),
-    ({"action": "setState", "state": 3}, "state 3: give an object"),
+    ({"action": "setState", "state": 3}, "Invalid command: state 3: give an object"),
+    ({"action": "setState", "state": {"player": "z" * 999}}, "player 'zzz"),
+    ({"action": "setState", "state": {"z" * 999: 1}}, "unknown field of state 'zzz"),
+    ({"action": "step", "actionIndex": int("9" * 999)}, "actionIndex 999"),
     ({"action": "setState", "state": {"player": {"row": 0}}}, "player.col None"),
 ]
 
@@ -186,6 +190,8 @@ def test_a_bad_line_is_answered_and_the_process_lives():
             reply = fresh.send(line)
             assert set(reply) == {"error"}
             assert words in reply["error"]
+            assert ": " in reply["error"]
+            assert len(reply["error"]) < 220
         assert "observation" in fresh.ask("reset")
 
 

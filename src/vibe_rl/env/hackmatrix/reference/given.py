@@ -6,7 +6,7 @@ from typing import Any
 
 from vibe_rl.env.hackmatrix import rules
 from vibe_rl.env.hackmatrix.reference.board import Place
-from vibe_rl.errors import ConfigError, unknown
+from vibe_rl.errors import ConfigError, told, unknown
 
 MOST = 1_000_000
 """The largest whole number that a field may have, unless the rules set a bound."""
@@ -14,7 +14,7 @@ MOST = 1_000_000
 
 @dataclass(frozen=True)
 class Given:
-    """An object of JSON, and what messages call it, such as `enemies[0]`."""
+    """An object of JSON, and what messages call it, such as `enemies[0]`; "" is the outermost."""
 
     name: str
     fields: Mapping[str, Any]
@@ -27,7 +27,7 @@ class Given:
             ConfigError: it is not, as of every function here where a field is not what it must be.
         """
         if not isinstance(value, Mapping):
-            raise ConfigError(f"{name} {value!r}: give an object with {', '.join(known)}.")
+            raise ConfigError(f"{name} {told(value)}: give an object with {', '.join(known)}.")
         for field in value:
             if field not in known:
                 raise unknown(f"field of {name}", str(field), known)
@@ -35,7 +35,8 @@ class Given:
 
     def refuse(self, field: str, remedy: str) -> ConfigError:
         """The error for a field's value."""
-        return ConfigError(f"{self.name}.{field} {self.fields.get(field)!r}: {remedy}.")
+        name = f"{self.name}.{field}" if self.name else field
+        return ConfigError(f"{name} {told(self.fields.get(field))}: {remedy}.")
 
     def whole(self, field: str, low: int, high: int = MOST, default: int | None = None) -> int:
         """A whole number within bounds; without a default it must be there."""
@@ -55,7 +56,8 @@ class Given:
         """The index of a name."""
         value = self.fields.get(field)
         if value not in names:
-            raise self.refuse(field, f"give one of {', '.join(names)}")
+            some = names if len(names) < 10 else (*names[:3], "...", names[-1])
+            raise self.refuse(field, f"give one of {', '.join(some)}")
         return names.index(value)
 
     def place(self) -> Place:

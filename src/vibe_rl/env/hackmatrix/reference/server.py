@@ -10,9 +10,13 @@ from vibe_rl.env.hackmatrix.reference import fixture, game, protocol, reward
 from vibe_rl.env.hackmatrix.reference.chance import random_chance
 from vibe_rl.env.hackmatrix.reference.given import Given
 from vibe_rl.env.hackmatrix.reference.state import State
-from vibe_rl.errors import ConfigError, unknown
+from vibe_rl.errors import ConfigError, told, unknown
 
 Reply = dict[str, Any]
+
+
+class KnownError(ConfigError):
+    """One that the protocol has a sentence of its own for; all others are invalid commands."""
 
 
 class Server:
@@ -47,15 +51,20 @@ class Server:
         """The reply to a line; to a bad one {"error": a sentence}, and the game stays as it was."""
         try:
             return self.answer(read_command(line))
-        except ConfigError as error:
+        except KnownError as error:
             return {"error": str(error)}
+        except ConfigError as error:
+            return {"error": f"Invalid command: {error}"}
 
     def answer(self, command: dict[str, Any]) -> Reply:
         """The reply to a command; ConfigError if it is a bad one."""
-        name = command.get("action")
-        if not isinstance(name, str) or name not in self.commands:
-            raise ConfigError(f"Unknown command: {name}; use one of {', '.join(self.commands)}.")
-        return self.commands[name](Given("command", command))
+        name, names = command.get("action"), ", ".join(self.commands)
+        if not isinstance(name, str):
+            raise ConfigError(f"action {told(name)}: give one of {names}.")
+        if name not in self.commands:
+            shown = told(name).strip("'")
+            raise KnownError(f"Unknown command: {shown}; use one of {names}.")
+        return self.commands[name](Given("", command))
 
     def reset(self, command: Given) -> Reply:
         """Starts a game; one with a `seed` is the same each time."""
@@ -66,7 +75,7 @@ class Server:
     def set_state(self, command: Given) -> Reply:
         """Goes on from a state."""
         if "state" not in command.fields:
-            raise ConfigError("Missing state data for setState command: give state.")
+            raise KnownError("Missing state data for setState command: give state.")
         return self.begin(fixture.load(command.fields["state"]))
 
     def begin(self, state: State) -> Reply:
@@ -82,17 +91,17 @@ class Server:
     def started(self) -> State:
         """The state; ConfigError before the first game."""
         if self.state is None:
-            raise ConfigError("There is no game yet: send reset or setState first.")
+            raise KnownError("There is no game yet: send reset or setState first.")
         return self.state
 
     def step(self, command: Given) -> Reply:
         """Plays the action `actionIndex`; one that is not allowed ends the game."""
         if "actionIndex" not in command.fields:
-            raise ConfigError("Missing actionIndex: give a number from 0 to 27.")
+            raise KnownError("Missing actionIndex: give a number from 0 to 27.")
         action = command.whole("actionIndex", 0, rules.N_ACTIONS - 1)
         state = self.started()
         if self.over:
-            raise ConfigError("The game is over: send reset or setState.")
+            raise KnownError("The game is over: send reset or setState.")
         outcome = game.step(state, action, self.chance, self.shaping)
         self.over = outcome.done
         info = protocol.info(outcome)
@@ -124,7 +133,7 @@ def read_command(line: bytes) -> dict[str, Any]:
     except (ValueError, RecursionError):
         command = None
     if not isinstance(command, dict):
-        raise ConfigError('Invalid command: send an object of JSON, such as {"action": "reset"}.')
+        raise ConfigError('send an object of JSON, such as {"action": "reset"}.')
     return command
 
 
