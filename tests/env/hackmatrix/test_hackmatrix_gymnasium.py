@@ -182,3 +182,16 @@ def test_a_state_outside_the_rules_is_refused_and_the_game_goes_on(env):
     with pytest.raises(ConfigError, match=r"enemies\[0\].hp 9: give a whole number from 1 to 2"):
         env.reset(options={"state": given(0, 0, enemies=[enemy("virus", 1, 1, 9)])})
     env.reset()
+
+
+@pytest.mark.parametrize("action", [1.5, "up", None, np.array([1]), 28])
+def test_what_is_no_action_is_refused_and_the_game_goes_on(env, action):
+    env.reset(seed=0)
+    with pytest.raises(ConfigError, match="give a whole number from 0 to 27"):
+        env.unwrapped.step(action)
+    assert env.unwrapped.action_masks().any()
+
+
+def test_an_unknown_shaping_starts_no_process():
+    with pytest.raises(ConfigError, match="unknown shaping 'x': choose from published, signed"):
+        HackMatrixEnv(shaping="x")

@@ -5,6 +5,7 @@ imports what stands before the colon:
 `gymnasium.make("vibe_rl.env.hackmatrix.gymnasium_env:vibe_rl/HackMatrix-v0")`.
 """
 
+import operator
 from collections import Counter
 from typing import Any
 
@@ -13,6 +14,8 @@ import numpy as np
 from vibe_rl.env.hackmatrix import rules
 from vibe_rl.env.hackmatrix.client import Client
 from vibe_rl.env.hackmatrix.decoding import UNBOUNDED, decoded
+from vibe_rl.env.hackmatrix.reference.reward import PUBLISHED, SHAPINGS
+from vibe_rl.errors import ConfigError, told, unknown
 from vibe_rl.extras import require
 
 gymnasium = require("gymnasium", "gym", "Gymnasium's environments")
@@ -24,6 +27,16 @@ KINDS = ("move", "siphon", "program")
 def kind(action: int) -> str:
     """The kind of an action."""
     return KINDS[(action >= rules.SIPHON) + (action > rules.SIPHON)]
+
+
+def whole(action: Any) -> int:
+    """An action as a Python int; ConfigError if it is no whole number."""
+    try:
+        return operator.index(action)
+    except TypeError:
+        raise ConfigError(
+            f"action {told(action)}: give a whole number from 0 to {rules.N_ACTIONS - 1}."
+        ) from None
 
 
 class EpisodeStats:
@@ -83,15 +96,20 @@ class HackMatrixEnv(gymnasium.Env):
     Args:
         shaping: "published", or "signed", where going away from the exit costs.
         render_mode: None is the only one.
+
+    Raises:
+        ConfigError: there is no such shaping.
     """
 
     metadata = {"render_modes": []}  # noqa: RUF012 - as Gymnasium declares it
 
-    def __init__(self, shaping: str = "published", render_mode: None = None):
+    def __init__(self, shaping: str = PUBLISHED, render_mode: None = None):
+        if shaping not in SHAPINGS:
+            raise unknown("shaping", shaping, SHAPINGS)
         self.render_mode = render_mode
         self.action_space = gymnasium.spaces.Discrete(rules.N_ACTIONS)
         self.observation_space = observation_space()
-        self._client = Client(f"--shaping={shaping}") if shaping != "published" else Client()
+        self._client = Client(f"--shaping={shaping}") if shaping != PUBLISHED else Client()
         self._stats, self._mask = EpisodeStats(), np.zeros(rules.N_ACTIONS, np.int8)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None):
@@ -114,8 +132,9 @@ class HackMatrixEnv(gymnasium.Env):
         Raises:
             ConfigError: there is no such action, the game is over, or the server has ended.
         """
-        reply = self._client.ask("step", actionIndex=int(action))
-        self._stats.add(int(action), reply)
+        action = whole(action)
+        reply = self._client.ask("step", actionIndex=action)
+        self._stats.add(action, reply)
         observation, info = self._seen(reply)
         info |= reply["info"]
         if reply["done"]:
