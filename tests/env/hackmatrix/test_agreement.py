@@ -8,7 +8,7 @@ import pytest
 from agreement import game_of, random_numbers, side_by_side, stack, state_of, unstack
 from duel import Duel
 from rules_met import MUST_BE_MET, Met
-from worked_examples import DISTANCES, EXAMPLES, FACTS, MASKS, Example, given
+from worked_examples import DISTANCES, EXAMPLES, FACTS, MASKS, Example, data, given
 
 from vibe_rl.env.hackmatrix import rules
 from vibe_rl.env.hackmatrix.chance import STEP
@@ -88,6 +88,16 @@ def test_every_mask_comes_out_as_the_rules_say(both):
     assert out.info["invalid"].all()
     for step, (name, _, legal) in zip(unstack(out, N), MASKS, strict=False):
         assert np.flatnonzero(step.obs.legal).tolist() == legal, name
+
+
+def test_what_is_no_action_is_illegal_and_counts_from_no_end(both):
+    """Where all moves, and the last program, are legal."""
+    state = given(2, 2, owned=(rules.HACK,), credits=9, energy=9, blocks=[data(0, 0, siphoned=True)])
+    games = filled([game_of(load(state))] * 6)
+    out = advanced(both, games, [-1, -28, 28, 29, 2**31 - 1, rules.N_ACTIONS - 1])
+    assert out.info["invalid"][:6].tolist() == [True] * 5 + [False]
+    assert out.terminated[:6].tolist() == [True] * 5 + [False]
+    assert not out.reward[:5].any()
 
 
 def test_every_distance_comes_out_as_the_rules_say():

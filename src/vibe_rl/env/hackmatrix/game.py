@@ -27,6 +27,7 @@ from vibe_rl.env.hackmatrix.rules import (
     FIRST_PROGRAM,
     LONGEST_INTERVAL,
     MAX_HP,
+    N_ACTIONS,
     N_CELLS,
     SIDE,
     SIPHON,
@@ -54,6 +55,7 @@ from vibe_rl.env.hackmatrix.state import (
 )
 
 NO_ACTION = -1
+ACTIONS = np.arange(N_ACTIONS, dtype=np.int32)
 
 
 class Gifts(NamedTuple):
@@ -132,13 +134,13 @@ def play(
 
     Args:
         game: not over.
-        action: int32, from 0 up to `N_ACTIONS`.
+        action: int32; what is not from 0 up to `N_ACTIONS` is illegal.
         chance: the random numbers of this step.
         layouts: chooses where the blocks of a stage are.
         transmission_scale: of the new transmissions of a stage.
     """
     known = facts(game)
-    legal = legal_actions(game, known)[action]
+    legal = some((ACTIONS == action) & legal_actions(game, known))
     action = jnp.where(legal, action, NO_ACTION)
     done, collected = act(game, action, known, chance)
     acted, exited = closed_up_game(done.game), jnp.asarray(done.exits)
