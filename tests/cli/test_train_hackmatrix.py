@@ -127,11 +127,20 @@ def test_a_run_is_resumed_with_its_own_sizes_and_goes_back_when_asked(capsys):
         (["--rewind"], "give --resume RUN/checkpoints/step_N too"),
         (["--save-interval", "0"], "--save-interval 0: give at least 1."),
         (["--curriculum-start-phase", "2"], "needs --curriculum"),
-        (["--num-envs", "3", "--num-minibatches", "5"], "n_minibatches 5 does not divide"),
+        (["--save-interval-minutes", "nan"], "--save-interval-minutes nan: give at least 0."),
+        (["--num-envs", "3", "--num-minibatches", "5"], "a divisor of it, such as 4 or 6."),
+        (["--num-envs", "0"], "num_envs 0: give at least 1."),
+        (["--num-envs", "-4"], "num_envs -4: give at least 1."),
+        (["--num-steps", "0"], "n_steps 0: give at least 1."),
+        (["--num-minibatches", "0"], "n_minibatches 0: give at least 1."),
+        (["--update-epochs", "0"], "n_epochs 0: give at least 1."),
+        (["--gamma", "1.5"], "gamma 1.5: give a number from 0 to 1."),
     ):
         with pytest.raises(SystemExit):
             cli.main(["train-hackmatrix", *words])
-        assert why in capsys.readouterr().err
+        shown = capsys.readouterr()
+        assert why in shown.err
+        assert not shown.out  # nothing of sizes, or of what is trained
 
 
 def test_too_small_a_total_is_raised_to_three_updates(capsys):

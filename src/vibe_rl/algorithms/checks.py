@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
+from itertools import islice
 from typing import Any
 
 import jax
@@ -42,3 +43,34 @@ def check_common(config: Any, obs_space: Space) -> None:
             raise ConfigError(
                 f"schedule_steps None: give the env steps over which {end} is reached."
             )
+
+
+def check_batch(n_steps: int, num_envs: int, n_minibatches: int, n_shards: int = 1) -> None:
+    """Raises ConfigError if a rollout cannot be cut into its minibatches.
+
+    Args:
+        n_steps: of each env.
+        num_envs: over all devices.
+        n_minibatches: of an epoch.
+        n_shards: devices, whose parts are cut into minibatches each.
+    """
+    batch = n_steps * num_envs
+    if batch < 2 * n_minibatches:
+        raise ConfigError(
+            f"n_minibatches {n_minibatches} of a batch of {batch} leave fewer than two examples to "
+            "normalise advantages over: give fewer."
+        )
+    if batch % (n_minibatches * n_shards):
+        parts = f" on {n_shards} devices" if n_shards > 1 else ""
+        near = " or ".join(map(str, nearest_divisors(batch // n_shards, n_minibatches)))
+        raise ConfigError(
+            f"n_minibatches {n_minibatches}{parts} does not divide the batch of n_steps {n_steps} x "
+            f"num_envs {num_envs} = {batch}: choose a divisor of it, such as {near}."
+        )
+
+
+def nearest_divisors(n: int, wanted: int) -> list[int]:
+    """The next divisor of `n` below a number, and one not far above that leaves two in each part."""
+    below = (d for d in range(wanted - 1, 0, -1) if n % d == 0)
+    above = (d for d in range(wanted + 1, min(n // 2, 64 * wanted) + 1) if n % d == 0)
+    return [*islice(below, 1), *islice(above, 1)]

@@ -19,7 +19,7 @@ from jaxtyping import Array, Bool, Float
 from typing_extensions import override
 
 from vibe_rl.algorithms.base import Algorithm, Setup, with_schedule_steps
-from vibe_rl.algorithms.checks import check_common, check_networks
+from vibe_rl.algorithms.checks import check_batch, check_common, check_networks
 from vibe_rl.algorithms.value_targets import (
     add_targets,
     in_deviations,
@@ -289,21 +289,7 @@ class PPO(Algorithm):
         if self.config.even_minibatches and not self.config.whole_episodes:
             raise ConfigError("even_minibatches True is of whole_episodes: turn one on or one off.")
         check_networks(type(self).network, self)
-        self._check_batch(self.config.n_steps, num_envs, self.config.n_minibatches)
-
-    def _check_batch(self, n_steps: int, num_envs: int, n_minibatches: int) -> None:
-        batch = n_steps * num_envs
-        if batch < 2 * n_minibatches:
-            raise ConfigError(
-                f"n_minibatches {n_minibatches} of a batch of {batch} leave fewer than two "
-                "examples to normalise advantages over: give fewer."
-            )
-        if batch % (n_minibatches * self.n_shards):
-            parts = f" on {self.n_shards} devices" if self.n_shards > 1 else ""
-            raise ConfigError(
-                f"n_minibatches {n_minibatches}{parts} does not divide the batch of n_steps "
-                f"{n_steps} x num_envs {num_envs} = {batch}: choose a divisor of it."
-            )
+        check_batch(self.config.n_steps, num_envs, self.config.n_minibatches, self.n_shards)
 
     @override
     def init(self, key: Key) -> PPOState:

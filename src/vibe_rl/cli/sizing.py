@@ -36,11 +36,20 @@ def parse_sized(words: Sequence[str]) -> "TrainConfig":
 def sized(
     config: "TrainConfig", reference: "TrainConfig", typed: set[str], tune: bool
 ) -> "TrainConfig":
-    """The config with sizes by rule or, with `tune`, by measurement; prints them."""
-    from vibe_rl.configs.scaling import auto_scaled, describe_scaling  # noqa: PLC0415
+    """The config with sizes by rule or, with `tune`, by measurement; prints them.
+
+    Raises:
+        ConfigError: an update cannot be cut like that.
+    """
+    from vibe_rl.configs.scaling import (  # noqa: PLC0415
+        auto_scaled,
+        check_split,
+        describe_scaling,
+    )
 
     if tune:
         return tuned(config, reference, typed)
     config = auto_scaled(config, reference, typed)
+    check_split(config)
     print(f"Sizes | {describe_scaling(config, reference)}")
     return config

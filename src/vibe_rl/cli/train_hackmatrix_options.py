@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from vibe_rl.errors import ConfigError
+from vibe_rl.errors import ConfigError, check_bounds
 from vibe_rl.system.notices import say_once
 
 if TYPE_CHECKING:
@@ -107,6 +107,9 @@ def check_options(options: Options) -> None:
         value = getattr(options, name)
         if value is not None and value < 1:
             raise ConfigError(f"--{name.replace('_', '-')} {value}: give at least 1.")
+    minutes = options.save_interval_minutes
+    if minutes is not None and not minutes >= 0:
+        raise ConfigError(f"--save-interval-minutes {minutes}: give at least 0.")
     if options.curriculum_start_phase is not None and not options.curriculum:
         raise ConfigError(
             f"--curriculum-start-phase {options.curriculum_start_phase} needs --curriculum: give "
@@ -133,7 +136,11 @@ def typed_of(options: Options) -> set[str]:
 
 
 def with_options(config: "TrainConfig", options: Options) -> "TrainConfig":
-    """The config with all that the options give but for intervals, which count updates."""
+    """The config with all that the options give but for intervals, which count updates.
+
+    Raises:
+        ConfigError: a number of the algorithm is out of its bounds.
+    """
     values: dict[str, dict[str, Any]] = {"algo": {}, "runner": {}}
     for name, field in FIELDS.items():
         section, _, own = field.partition(".")
@@ -147,6 +154,7 @@ def with_options(config: "TrainConfig", options: Options) -> "TrainConfig":
     schedule = config.env_schedule
     if options.curriculum:
         schedule = f"hackmatrix_{options.curriculum_start_phase or 1}"
+    check_bounds(algo)
     return replace(config, algo=algo, runner=runner, env_schedule=schedule)
 
 

@@ -9,9 +9,10 @@ from collections.abc import Collection
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+from vibe_rl.algorithms.checks import check_batch
 from vibe_rl.algorithms.ppo import PPOConfig
 from vibe_rl.configs.train_config import TrainConfig, algorithm_name
-from vibe_rl.errors import ConfigError
+from vibe_rl.errors import ConfigError, check_bounds
 from vibe_rl.runner.config import devices_of, with_num_envs
 
 MOST_MINIBATCHES, FEWEST_EPOCHS = 64, 2
@@ -116,9 +117,19 @@ def describe_scaling(config: TrainConfig, reference: TrainConfig) -> str:
 
 
 def check_scalable(config: TrainConfig, option: str) -> None:
-    """Raises ConfigError if an update of the config's algorithm is not cut into minibatches."""
+    """Raises ConfigError if an update of the config's algorithm is not cut into minibatches.
+
+    Or if a number of the algorithm is out of its bounds.
+    """
     if not isinstance(config.algo, PPOConfig):
         raise ConfigError(
             f"{option} is of PPO's minibatches and epochs, and {algorithm_name(config)} draws its "
             "batches from a replay: leave it out, and set replay_ratio and batch_size."
         )
+    check_bounds(config.algo)
+
+
+def check_split(config: TrainConfig) -> None:
+    """Raises ConfigError if an update's batch cannot be cut into its minibatches."""
+    algo, _ = with_num_envs(config.algo, config.runner)
+    check_batch(algo.n_steps, algo.num_envs, algo.n_minibatches, devices_of(config.runner))
