@@ -11,7 +11,6 @@ from pathlib import Path
 from signal import Signals
 from typing import Any, ClassVar, get_args, get_origin, get_type_hints
 
-
 MOST_TOLD = 40
 """Letters of a value in a message."""
 

@@ -64,13 +64,13 @@ def check_batch(n_steps: int, num_envs: int, n_minibatches: int, n_shards: int =
         parts = f" on {n_shards} devices" if n_shards > 1 else ""
         near = " or ".join(map(str, nearest_divisors(batch // n_shards, n_minibatches)))
         raise ConfigError(
-            f"n_minibatches {n_minibatches}{parts} does not divide the batch of n_steps {n_steps} x "
-            f"num_envs {num_envs} = {batch}: choose a divisor of it, such as {near}."
+            f"n_minibatches {n_minibatches}{parts} does not divide the batch of n_steps {n_steps} "
+            f"x num_envs {num_envs} = {batch}: choose a divisor of it, such as {near}."
         )
 
 
 def nearest_divisors(n: int, wanted: int) -> list[int]:
-    """The next divisor of `n` below a number, and one not far above that leaves two in each part."""
+    """The next divisors of `n` below and above a number, if there are any not far above."""
     below = (d for d in range(wanted - 1, 0, -1) if n % d == 0)
     above = (d for d in range(wanted + 1, min(n // 2, 64 * wanted) + 1) if n % d == 0)
     return [*islice(below, 1), *islice(above, 1)]

@@ -92,7 +92,9 @@ def test_every_mask_comes_out_as_the_rules_say(both):
 
 def test_what_is_no_action_is_illegal_and_counts_from_no_end(both):
     """Where all moves, and the last program, are legal."""
-    state = given(2, 2, owned=(rules.HACK,), credits=9, energy=9, blocks=[data(0, 0, siphoned=True)])
+    state = given(
+        2, 2, owned=(rules.HACK,), credits=9, energy=9, blocks=[data(0, 0, siphoned=True)]
+    )
     games = filled([game_of(load(state))] * 6)
     out = advanced(both, games, [-1, -28, 28, 29, 2**31 - 1, rules.N_ACTIONS - 1])
     assert out.info["invalid"][:6].tolist() == [True] * 5 + [False]

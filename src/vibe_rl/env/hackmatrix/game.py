@@ -140,7 +140,7 @@ def play(
         transmission_scale: of the new transmissions of a stage.
     """
     known = facts(game)
-    legal = some((ACTIONS == action) & legal_actions(game, known))
+    legal = some((action == ACTIONS) & legal_actions(game, known))
     action = jnp.where(legal, action, NO_ACTION)
     done, collected = act(game, action, known, chance)
     acted, exited = closed_up_game(done.game), jnp.asarray(done.exits)
