@@ -127,6 +127,7 @@ def test_a_run_is_resumed_with_its_own_sizes_and_goes_back_when_asked(capsys):
         (["--rewind"], "give --resume RUN/checkpoints/step_N too"),
         (["--save-interval", "0"], "--save-interval 0: give at least 1."),
         (["--curriculum-start-phase", "2"], "needs --curriculum"),
+        (["--curriculum-start-phase", "4"], "start_phase 4: give one of 1, 2, 3."),
         (["--save-interval-minutes", "nan"], "--save-interval-minutes nan: give at least 0."),
         (["--num-envs", "3", "--num-minibatches", "5"], "a divisor of it, such as 4 or 6."),
         (["--num-envs", "0"], "num_envs 0: give at least 1."),

@@ -62,8 +62,17 @@ def sentence(said: str, command: str) -> str:
             parts = match.groupdict("")
             value = parts["value"].strip("'").replace("', '", " ")
             what = f"{_with_underscores(parts['option'])} {value}".strip()
+            parts["rest"] = _without_quotes(parts.get("rest", ""))
             return f"{what}: {remedy.format(command=command, **parts)}"
     return f"{said}: see {command} --help."
+
+
+def _without_quotes(rest: str) -> str:
+    """Choices in the order of the alphabet, as one types them; tyro has them in any."""
+    if not rest.startswith("one of ("):
+        return rest
+    names = sorted(set(re.findall("'([^']*)'", rest)) - {"None"})
+    return f"one of {', '.join(names)}"
 
 
 def _with_underscores(option: str) -> str:
