@@ -261,6 +261,7 @@ def test_a_signal_leaves_a_model_that_the_printed_command_resumes(number, tmp_pa
     [
         ({"env_id": "masked_env:vibe_rl_tests/Coridor-v0"}, "cannot be made: .*Corridor"),
         ({"env_id": masked_env.UNMASKED}, r"MaskablePPO needs masks, let .* info\['action_mask'\]"),
+        ({"model_dir": "/proc/x"}, "/proc/x cannot be written .*: free it, or name another place"),
         ({"batch_size": 60}, "--batch_size 60: it does not divide the 64 steps"),
         ({"batch_size": 50, "num_envs": 1}, "--num_envs times --n_steps; give one that does"),
     ],

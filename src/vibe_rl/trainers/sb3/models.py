@@ -1,5 +1,6 @@
 """The models of a run: SB3's zip files in a folder, which appear whole or not at all."""
 
+import errno
 import json
 import os
 from contextlib import suppress
@@ -7,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile, ZipFile
 
-from vibe_rl.errors import ConfigError, shown
+from vibe_rl.errors import ConfigError, shown, writing
 from vibe_rl.run_dir.files import absolute, first_free, numbered_names, write_atomically
 
 PERIODIC = "maskable_ppo_hack_{step}_steps.zip"
@@ -33,7 +34,7 @@ class Models:
         return self._write(model, self.folder / PERIODIC.format(step=model.num_timesteps))
 
     def _write(self, model: Any, path: Path) -> Path:
-        self.folder.mkdir(parents=True, exist_ok=True)
+        check_writable(self.folder)
         with write_atomically(path) as file:
             model.save(file)
         return path
@@ -48,6 +49,14 @@ class Models:
         for path in later:
             path.rename(aside / path.name)
         return aside
+
+
+def check_writable(folder: Path) -> None:
+    """Makes a folder if it is not there; UnwritableError if nothing can be written in it."""
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        if not os.access(folder, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
 
 def is_later(path: Path, step: int) -> bool:

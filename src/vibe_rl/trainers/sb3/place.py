@@ -14,7 +14,7 @@ from vibe_rl.system.lock import lock_directory
 from vibe_rl.system.notices import say_once
 from vibe_rl.tracking.jsonl import read_metrics, rewind
 from vibe_rl.trainers.sb3.loading import hyperparameters_of
-from vibe_rl.trainers.sb3.models import Models
+from vibe_rl.trainers.sb3.models import Models, check_writable
 from vibe_rl.trainers.sb3.settings import Settings
 
 NAME = "maskable_ppo_hack"
@@ -69,8 +69,10 @@ def directories(settings: Settings) -> tuple[RunDir, Models]:
         folder = Path(settings.resume).absolute().parent
         named = Path(settings.log_dir, folder.name)
         if (named / "logs").is_dir():
+            check_writable(folder)
             return RunDir.open(named), Models(folder)
         say_once(f"{shown(named)} is no run directory, so what goes on is a new run.")
+    check_writable(Path(settings.model_dir))  # before hours of training end there
     name = "_".join(filter(None, (NAME, settings.run_suffix)))
     run_dir = RunDir(name, settings.log_dir)
     return run_dir, Models(Path(settings.model_dir, run_dir.root.name))
