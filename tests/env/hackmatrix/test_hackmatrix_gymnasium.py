@@ -16,6 +16,7 @@ from random_states import random_state
 from worked_examples import enemy, given
 
 from processes import environ
+from vibe_rl.env import make
 from vibe_rl.env.hackmatrix import rules
 from vibe_rl.env.hackmatrix.client import Client
 from vibe_rl.env.hackmatrix.decoding import decoded
@@ -74,6 +75,14 @@ def test_it_is_made_by_its_module_and_name():
     module = HackMatrixEnv.__module__
     code = f"import gymnasium; gymnasium.make('{module}:{ID}').close()"
     subprocess.run([sys.executable, "-W", "error", "-c", code], check=True, env=environ())
+
+
+def test_the_library_registers_it_where_it_makes_it(monkeypatch):
+    """As for `vibe-rl watch MODEL.zip`, which nothing else imports it for."""
+    monkeypatch.delitem(gymnasium.registry, ID)
+    monkeypatch.delitem(sys.modules, "vibe_rl.env.hackmatrix.gymnasium_env")
+    env, params = make(f"gymnasium:{ID}")
+    assert env.action_space(params).n == rules.N_ACTIONS
 
 
 def test_a_seed_makes_the_same_game(env):

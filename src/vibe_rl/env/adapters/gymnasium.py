@@ -26,6 +26,11 @@ EXTRAS = ("box2d", "mujoco")
 """Of this library, called as the part of Gymnasium that needs them."""
 PAYS_FROM = 8
 """Environments, from which on arrays are quicker than one environment after another."""
+OWN = {
+    "vibe_rl/HackMatrix-v0": "vibe_rl.env.hackmatrix.gymnasium_env",
+    "vibe_rl/Driving-v0": "vibe_rl.env.driving.gymnasium_env",
+}
+"""Environments of this library, and the modules that register them when they are imported."""
 SEEN = ("rgb_array", "ansi")
 """The modes of rendering that return what is seen, the better first."""
 
@@ -68,7 +73,8 @@ class GymnasiumWrapper(Converted):
     def make_one(self) -> Callable[[], Any]:
         """A function that makes one environment."""
         if isinstance(self.source, str):
-            return partial(gymnasium().make, self.source, **self.kwargs)
+            module = f"{OWN[self.source]}:" if self.source in OWN else ""
+            return partial(gymnasium().make, module + self.source, **self.kwargs)
         if callable(self.source):
             return self.source
         if getattr(self.source, "spec", None) is None:
