@@ -275,6 +275,7 @@ def test_an_env_of_gymnasium_is_seen_by_its_own_render(kind, seen):
 def test_a_model_of_sb3_plays_in_its_env_by_its_masks(tmp_path, monkeypatch):
     class Policy:
         env_id, step = "vibe_rl_tests/Spotted-v0", 64
+        spaces = Spotted.observation_space, Spotted.action_space
 
         def __call__(self, obs, legal, *, sample):
             assert obs.dtype == np.float32
@@ -288,6 +289,9 @@ def test_a_model_of_sb3_plays_in_its_env_by_its_masks(tmp_path, monkeypatch):
     gymnasium.register(Policy.env_id, Spotted)
     try:
         text = "\n".join(inspect(find(tmp_path / "model.zip"), steps=2))
+        Policy.spaces = gymnasium.spaces.Box(0, 1, (9,)), Spotted.action_space
+        with pytest.raises(ConfigError, match=r"model.zip observes Box.*: give it the spaces"):
+            find(tmp_path / "model.zip")
     finally:
         del gymnasium.registry[Policy.env_id]
     assert text.startswith("model.zip, step 64\n")

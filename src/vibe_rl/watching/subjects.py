@@ -12,6 +12,7 @@ import numpy as np
 
 from vibe_rl.env import make
 from vibe_rl.env.adapters.gymnasium import GymnasiumWrapper
+from vibe_rl.env.adapters.gymnasium_spaces import conversion
 from vibe_rl.env.host import AnyEnvironment
 from vibe_rl.errors import ConfigError, shown
 from vibe_rl.experiment import load_run
@@ -129,6 +130,10 @@ def of_sb3(path: Path, wanted: Wanted) -> Subject:
     from vibe_rl.trainers.sb3 import load_policy  # noqa: PLC0415
 
     policy = load_policy(path)
+    env = GymnasiumWrapper(policy.env_id)
+    observes, acts = (conversion(each).space for each in policy.spaces)
+    check_space("observes", observes, env.observation_space(()), path)
+    check_space("acts in", acts, env.action_space(()), path)
 
     def decide(moment: Moment, key: Key) -> Decision:
         obs, legal = moment.theirs
@@ -143,7 +148,7 @@ def of_sb3(path: Path, wanted: Wanted) -> Subject:
     return Subject(
         title=f"{path.name}, step {policy.step:,}",
         name=f"step_{policy.step}",
-        env=GymnasiumWrapper(policy.env_id),
+        env=env,
         env_params=(),
         env_id=f"gymnasium:{policy.env_id}",
         decide=decide,

@@ -103,6 +103,11 @@ class MaskedPolicy:
         """Env steps that it was trained for."""
         return self.model.num_timesteps
 
+    @property
+    def spaces(self) -> tuple[Any, Any]:
+        """Gymnasium's, of the observations and of the actions that it was trained in."""
+        return self.model.observation_space, self.model.action_space
+
     def __call__(
         self, obs: Any, legal: np.ndarray | None = None, *, sample: bool = False
     ) -> Advice:
