@@ -18,8 +18,10 @@ from vibe_rl.env.hackmatrix.drawing import (
     WALL,
     board_and_means,
 )
+from vibe_rl.env.hackmatrix.reference import protocol
 from vibe_rl.env.hackmatrix.reference.fixture import load
 from vibe_rl.env.hackmatrix.reference.state import Content, Enemy, Transmission
+from vibe_rl.env.hackmatrix.text_board import text_board
 from vibe_rl.watching.human import QUIT
 
 AT = {"row": 2, "col": 3}
@@ -53,6 +55,15 @@ def test_every_state_has_the_same_size_and_only_letters_of_ascii():
         rows = rows_of(random_state(Random(seed)))
         assert (len(rows), {width_of([row]) for row in rows}) == (23, {COLUMNS})
         assert all(span.text.isascii() for row in rows for span in row)
+
+
+def test_the_line_protocol_has_the_same_board_as_text():
+    for seed in range(20):
+        state = random_state(Random(seed))
+        seen = protocol.observation(state, [])
+        lines, drawn = text_board(seen).splitlines(), text_of(state)
+        assert lines[:14] == drawn[:14]
+        assert f"score {state.player.score}" in lines[15]
 
 
 def test_row_0_is_at_the_bottom_and_each_thing_in_its_cell():

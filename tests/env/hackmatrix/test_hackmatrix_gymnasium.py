@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import closing
 from random import Random
 
 import gymnasium
@@ -138,6 +139,17 @@ def test_what_the_line_carries_is_what_the_reference_observes():
         assert arrays["programs"].tolist() == programs
         np.testing.assert_array_equal(arrays["player"], np.asarray(player, np.float32))
         np.testing.assert_array_equal(arrays["grid"], np.asarray(grid, np.float32))
+
+
+def test_it_is_seen_as_text():
+    with closing(gymnasium.make(ID, render_mode="ansi")) as env:
+        env.reset(options={"state": given(0, 0)})
+        assert "@" in env.render().splitlines()[11]  # the lowest row of cells
+        env.step(rules.UP)
+        assert "turn 1" in env.render()
+    with closing(HackMatrixEnv()) as silent:
+        silent.reset()
+        assert silent.render() is None
 
 
 def test_closing_ends_the_process(env):

@@ -15,6 +15,7 @@ from vibe_rl.env.hackmatrix import rules
 from vibe_rl.env.hackmatrix.client import Client
 from vibe_rl.env.hackmatrix.decoding import UNBOUNDED, decoded
 from vibe_rl.env.hackmatrix.reference.reward import PUBLISHED, SHAPINGS
+from vibe_rl.env.hackmatrix.text_board import text_board
 from vibe_rl.errors import ConfigError, told, unknown
 from vibe_rl.extras import require
 
@@ -95,15 +96,15 @@ class HackMatrixEnv(gymnasium.Env):
 
     Args:
         shaping: "published", or "signed", where going away from the exit costs.
-        render_mode: None is the only one.
+        render_mode: None, or "ansi": `render` returns the board as text.
 
     Raises:
         ConfigError: there is no such shaping.
     """
 
-    metadata = {"render_modes": []}  # noqa: RUF012 - as Gymnasium declares it
+    metadata = {"render_modes": ["ansi"], "render_fps": 4}  # noqa: RUF012 - as Gymnasium declares it
 
-    def __init__(self, shaping: str = PUBLISHED, render_mode: None = None):
+    def __init__(self, shaping: str = PUBLISHED, render_mode: str | None = None):
         if shaping not in SHAPINGS:
             raise unknown("shaping", shaping, SHAPINGS)
         self.render_mode = render_mode
@@ -111,6 +112,7 @@ class HackMatrixEnv(gymnasium.Env):
         self.observation_space = observation_space()
         self._client = Client(f"--shaping={shaping}") if shaping != PUBLISHED else Client()
         self._stats, self._mask = EpisodeStats(), np.zeros(rules.N_ACTIONS, np.int8)
+        self._last: dict[str, Any] | None = None
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None):
         """Starts a game, the same one for the same seed; options may have a `state` to set up.
@@ -150,6 +152,11 @@ class HackMatrixEnv(gymnasium.Env):
         """What the episode adds up to so far."""
         return self._stats.summary()
 
+    def render(self) -> str | None:
+        """The board as text; None without a mode, or before the first game."""
+        seen = self._last
+        return None if self.render_mode is None or seen is None else text_board(seen)
+
     def close(self) -> None:
         """Ends the server."""
         self._client.close()
@@ -157,6 +164,7 @@ class HackMatrixEnv(gymnasium.Env):
     def _seen(self, reply: dict[str, Any]) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         self._mask = np.zeros(rules.N_ACTIONS, np.int8)
         self._mask[reply["validActions"]] = 1
+        self._last = reply["observation"]
         return decoded(reply["observation"]), {"action_mask": self._mask}
 
 
