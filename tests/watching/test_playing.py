@@ -268,6 +268,7 @@ def test_an_env_of_gymnasium_is_seen_by_its_own_render(kind, seen):
     picture = last.picture()
     if isinstance(picture, tuple):
         assert picture[0][0].text == seen
+        assert moments[0].picture()[0][0].text == "time    1"  # its own, not the last one's
     else:
         assert (picture == seen).all()
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import partial
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
@@ -211,7 +212,15 @@ class GymnasiumGame:
         parts = scalars(info.get("reward_breakdown", {}))
         outcome = scalars(info.get("episode_stats", {}))
         theirs = obs, info.get("action_mask")
-        return Moment(*progress, parts, outcome, *ends, self._picture, {}, theirs)
+        return Moment(*progress, parts, outcome, *ends, self._drawing(), {}, theirs)
+
+    def _drawing(self) -> Callable[[], Picture]:
+        """What draws this moment: text is made now, as after a step it is another moment's."""
+        if self.env.render_mode == "ansi":
+            with suppress(ConfigError):  # which is raised by who wants to see
+                text = self._picture()
+                return lambda: text
+        return self._picture
 
     def _picture(self) -> Picture:
         try:
