@@ -13,6 +13,7 @@ from probes import Probe
 from vibe_rl import cli
 from vibe_rl.checkpoint import saved_steps
 from vibe_rl.cli.hackmatrix_names import NAMES
+from vibe_rl.cli.options import parse_words
 from vibe_rl.cli.train_hackmatrix import UpdateLines, new_config
 from vibe_rl.cli.train_hackmatrix_options import FIELDS, Options, check_options
 from vibe_rl.configs.hackmatrix import PUBLISHED
@@ -142,6 +143,24 @@ def test_a_run_is_resumed_with_its_own_sizes_and_goes_back_when_asked(capsys):
         shown = capsys.readouterr()
         assert why in shown.err
         assert not shown.out  # nothing of sizes, or of what is trained
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "",
+        "--total-timesteps 1000000000 --num-envs 2048 --num-steps 128 --lr 6.25e-5 --ent-coef 0.15"
+        " --log-interval 5 --checkpoint-dir checkpoints",
+        "--resume checkpoints/run-name",  # the seed's checkpoint_100.pkl is refused, see above
+        "--resume checkpoints/run-name/checkpoints/step_100 --rewind",
+        "--num-envs 64 --no-wandb",
+    ],
+)
+def test_every_command_of_the_seed_is_understood(words):
+    options = parse_words(Options, words.split(), "vibe-rl train-hackmatrix")
+    check_options(options)
+    if options.resume is None:
+        new_config(options, PUBLISHED)
 
 
 def test_too_small_a_total_is_raised_to_three_updates(capsys):

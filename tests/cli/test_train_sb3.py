@@ -50,6 +50,25 @@ def test_every_published_flag_is_understood():
     assert parse("--run-suffix", "x").run_suffix == "x"
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        "--timesteps 100000000 --save-freq 50000",
+        "--resume ./models/MODEL_DIR/best_model.zip",
+        "--no-wandb",
+    ],
+)
+def test_every_command_of_the_seed_is_understood(words):
+    check_settings(parse(*words.split()))
+
+
+def test_a_model_is_watched_by_the_seeds_option_too(capsys):
+    for words in (["--model", "./models/x/best_model.zip"], ["./models/x/best_model.zip"]):
+        with pytest.raises(SystemExit):
+            main(["watch", *words])
+        assert "models/x/best_model.zip does not exist: name a run" in capsys.readouterr().err
+
+
 def test_frequencies_count_the_steps_of_all_environments():
     assert Settings(num_envs=4).calls(10_000) == 2500
     assert Settings(num_envs=4).calls(3) == 1

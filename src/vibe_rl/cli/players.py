@@ -23,6 +23,8 @@ class Player:
     """The newest run in runs/ or checkpoints/ instead"""
     replay: str | None = None
     """A recorded episode instead"""
+    model: str | None = None
+    """A model of SB3 (.zip) instead, as seed 003 has it"""
     sample: tyro.conf.FlagCreatePairsOff[bool] = False
     """Draws actions as in training instead of taking the best"""
     seed: int | None = None
@@ -48,7 +50,7 @@ class Player:
         compute_on_cpu()
         from vibe_rl.watching import Wanted, find, newest_run  # noqa: PLC0415
 
-        named = [place for place in (self.run, self.replay) if place is not None]
+        named = [place for place in (self.run, self.replay, self.model) if place is not None]
         if len(named) + self.latest != 1:
             raise ConfigError("name one run, or --latest, or --replay FILE: vibe-rl watch RUN.")
         wanted = Wanted(best, self.sample, self.hidden_dim, self.num_layers)
