@@ -93,6 +93,25 @@ def test_a_run_has_the_seeds_names_and_files(capsys):
     assert "Training complete | 192 env steps, 6 updates" in said
 
 
+def test_episodes_of_an_update_are_told_whatever_a_row_holds(capsys):
+    cli.main([*TRAIN, "--log-interval", "4"])  # rows of four updates and of two
+    cli.main(
+        [
+            "train-hackmatrix",
+            "--resume",
+            str(only_run().root),
+            "--no-wandb",
+            "--log-interval",
+            "1",
+            "--total-timesteps",
+            "224",
+        ]
+    )
+    said = capsys.readouterr().out
+    found = [part for part in said.split(" | ") if part.startswith("train/num_episodes")]
+    assert found == ["train/num_episodes 32.0000"] * 3
+
+
 def test_the_log_keeps_our_names_and_the_console_has_the_seeds(capsys):
     cli.main(TRAIN)
     row = read_metrics(only_run())[-1]

@@ -24,21 +24,19 @@ NAMES: dict[str, list[str]] = {
 """From ours to theirs."""
 
 
-def sums(batch: int, log_interval: int) -> dict[str, dict[str, float]]:
+def sums(batch: int) -> dict[str, dict[str, float]]:
     """What our rows have no metric of, as weighted sums of those that they have.
 
     Args:
         batch: env steps of an update.
-        log_interval: env steps of a row.
     """
     return {
         "minus_entropy": {"entropy": -1.0},
         "reward_mean": dict.fromkeys(PARTS, 1.0),
-        "episodes_per_update": {"episodes": batch / max(log_interval, batch)},
         "updates_per_second": {"steps_per_second": 1.0 / batch},
     }
 
 
-def settings(batch: int, log_interval: int, wandb: WandbSettings | None = None) -> TrackingSettings:
+def settings(batch: int, wandb: WandbSettings | None = None) -> TrackingSettings:
     """What the trackers of a run are told; see `sums`."""
-    return TrackingSettings(NAMES, sums(batch, log_interval), wandb or WandbSettings())
+    return TrackingSettings(NAMES, sums(batch), wandb or WandbSettings())

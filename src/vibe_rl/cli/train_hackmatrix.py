@@ -86,7 +86,7 @@ def begin_new(options: Options) -> "tuple[RunDir, FitResult]":
     name = options.run_name or next_run_name(options.checkpoint_dir, PREFIX, date.today(), suffix)
     project = options.project or PROJECT
     where = WandbSettings(project, options.entity, artifacts=not options.no_artifact)
-    told = settings(batch_of(config), config.runner.log_interval, where)
+    told = settings(batch_of(config), where)
     print_banner(name, config)
     lines = Translated(UpdateLines(), told, keep_others=False)
     how = {"run_id": name, "tracking": told, "trackers": [lines]}

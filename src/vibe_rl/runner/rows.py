@@ -198,12 +198,13 @@ def summarize(parts: Sequence[Mapping[str, np.ndarray]]) -> Row:
 
 
 def episode_metrics(sums: Mapping[str, np.ndarray]) -> Row:
-    """Means and extremes from the sums of `EpisodeSummary`; only `episodes` if none ended."""
+    """Means and extremes from the sums of `EpisodeSummary`; only how many if none ended."""
     episodes = int(sums["episodes"].sum())
+    counts = {"episodes": episodes, "episodes_per_update": episodes / len(sums["episodes"])}
     if not episodes:
-        return {"episodes": 0}
+        return counts
     return {
-        "episodes": episodes,
+        **counts,
         "episode_return_mean": float(sums["return_sum"].sum()) / episodes,
         "episode_length_mean": float(sums["length_sum"].sum()) / episodes,
         "episode_return_min": float(sums["return_min"].min()),

@@ -58,7 +58,7 @@ class Translated(Tracker):
 
     @override
     def log(self, metrics: Mapping[str, Any], step: int) -> None:
-        row = {**metrics, **weighted_sums(metrics, self._sums)}
+        row = {**weighted_sums(metrics, self._sums), **metrics}
         self._tracker.log(rename(row, self._names, self._keep_others), step)
 
     @override
