@@ -239,6 +239,13 @@ def test_a_shard_with_other_arrays_is_refused(data, array, sentence):
         ({"groups": []}, "counts 10 scenarios and has 0 groups"),
         ({"ids": [1] * 10}, "has ids that occur twice"),
         ({"ids": [*range(1, 10), 0]}, "holds other scenarios than its manifest says"),
+        ({"families": ["imported"] * 10}, "holds other scenarios than its manifest says"),
+        ({"split": {"salt": "s", "valid_fraction": float("nan")}}, "the valid_fraction nan"),
+        (
+            {"count": 0, "ids": [], "groups": [], "families": [], "shards": []},
+            "counts 0 scenarios and has no scenario: copy or write",
+        ),
+        ({"count": None}, "counts None scenarios and has 10 ids"),
         ({"families": ["train"] * 10}, "has the family 'train'"),
         ({"dims": {"N": 3}}, "10 scenarios and has|where the manifest's dims mean|damaged"),
         ({"dims": {"M": 3}}, r"manifest.json is damaged \(TypeError"),

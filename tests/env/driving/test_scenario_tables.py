@@ -135,6 +135,10 @@ def test_paths_of_few_points_are_resampled_and_known_to_lead_where_the_log_does(
             r"scenario 3: the table map has \[4, 0\] twice",
         ),
         ({"map": "uid,id,type,seq,x,y\n3,4,2,0,0,0\n3,4,2,1,300,0\n"}, "301 map points where P is"),
+        (
+            {"map": "uid,id,type,seq,x,y\n3,4,2,0,0,0\n3,4,2,1,1e30,0\n"},
+            r"scenario 3: a line or a drive is 1e\+30 m long: give 100,000 m at most",
+        ),
         ({"tracks": BY_HAND["tracks"].replace("3,0,", "3,1,")}, "no rows of obj 0, the ego"),
         ({"tracks": BY_HAND["tracks"].replace("3,8,2", "3,8,14")}, "has t 14: give frames from 0"),
         (

@@ -54,7 +54,7 @@ def test_a_flipped_bit_is_refused_with_file_and_offset(place, tmp_path):
     path.write_bytes(content)
     records = read_records(path)
     assert next(records) == (0, b"one")
-    with pytest.raises(ConfigError, match=r"a.tfrecord at byte 19 .*checksum.* get the file anew"):
+    with pytest.raises(ConfigError, match=r"a.tfrecord at byte 19 .*checksum.*: get the file anew"):
         next(records)
 
 

@@ -133,7 +133,7 @@ def _later(valid: AnyArray, wrong: AnyArray) -> AnyArray:
 
 def _spaced(xy: AnyArray) -> AnyArray:
     """Steps between points that are not 1 m apart."""
-    step = np.linalg.norm(np.diff(xy, axis=1), axis=-1)
+    step = np.hypot(*np.moveaxis(np.diff(xy, axis=1), -1, 0))
     return (step < SPACING[0]) | (step > SPACING[1])
 
 

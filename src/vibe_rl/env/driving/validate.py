@@ -28,6 +28,18 @@ def validate(scenario: Scenario) -> None:
         raise ConfigError(problem)
 
 
+def check(place: int, scenario: Scenario) -> None:
+    """Raises ConfigError for the first of a scenario's `problems`; says which scenario it is."""
+    problem = next(_faults(scenario), None)
+    if problem is not None:
+        raise ConfigError(named(place, scenario, problem))
+
+
+def named(place: int, scenario: Scenario, problem: str) -> str:
+    """A problem after the scenario's place in its set, and its uid."""
+    return f"scenario {place} (uid {scenario.scenario_uid}): {problem}"
+
+
 def problems(scenario: Scenario) -> list[str]:
     """All that is wrong with one scenario, a sentence for each rule that does not hold.
 

@@ -7,10 +7,19 @@ from typing import NamedTuple
 
 import numpy as np
 
+from vibe_rl.env.driving.codes import FAMILIES
 from vibe_rl.env.driving.io.manifest import Manifest, read_manifest
 from vibe_rl.env.driving.io.npz import read_shard
 from vibe_rl.env.driving.io.split import Members, check_disjoint, drawn
-from vibe_rl.env.driving.scenario import Scenario, bytes_of, chosen, dtype_of, shape_of
+from vibe_rl.env.driving.scenario import (
+    Dims,
+    Scenario,
+    bytes_of,
+    chosen,
+    dtype_of,
+    shape_of,
+)
+from vibe_rl.env.driving.validate import check
 from vibe_rl.errors import ConfigError, shown
 from vibe_rl.system.memory import format_bytes, free_on_device, free_on_host
 from vibe_rl.system.notices import say_once
@@ -36,8 +45,8 @@ def load_bank(path: Folder, split: str = "train", limit: int | None = None) -> S
         limit: the most scenarios, chosen by a hash; None takes all of the split.
 
     Raises:
-        ConfigError: there is no such set or split, no scenario in it, a shard is damaged, or the
-            memory is not there.
+        ConfigError: there is no such set or split, no scenario in it, a shard is damaged, a
+            scenario is refused by `validate`, or the memory is not there.
     """
     manifest = read_manifest(Path(path))
     check_disjoint(manifest.members("train"), manifest.members("valid"))
@@ -90,12 +99,26 @@ def bounds(manifest: Manifest) -> list[tuple[int, int]]:
     return list(zip([0, *ends[:-1]], ends, strict=True))
 
 
+def check_rows(bank: Scenario, rows: np.ndarray, first: int) -> None:
+    """Raises ConfigError for the first of some scenarios of a shard that `validate` refuses.
+
+    Args:
+        bank: of the shard.
+        rows: which of it.
+        first: the place of its first scenario in the set.
+    """
+    for row in rows.tolist():
+        check(first + row, chosen(bank, row))
+
+
 def shard(path: Path, manifest: Manifest, number: int) -> Scenario:
     """The bank of one shard; ConfigError if it is damaged or not what the manifest says."""
     file, count, sha256 = manifest.shards[number]
     bank = read_shard(path / file, sha256, count, manifest.dims)
     begin, end = bounds(manifest)[number]
-    if bank.scenario_uid.tolist() != list(manifest.ids[begin:end]):
+    families = [FAMILIES.index(name) for name in manifest.families[begin:end]]
+    known = list(manifest.ids[begin:end]), families
+    if (bank.scenario_uid.tolist(), bank.family.tolist()) != known:
         raise ConfigError(
             f"{shown(path / file)} holds other scenarios than its manifest says: write the set "
             "anew."
@@ -118,7 +141,8 @@ def _wanted(path: Path, manifest: Manifest, split: str, limit: int | None) -> Me
 def _loaded(path: Path, manifest: Manifest, wanted: Members, split: str) -> Scenario:
     """The bank of these places."""
     count = len(wanted.ids)
-    _check_memory(path, manifest, count)
+    largest = max(each.count for each in manifest.shards)
+    check_room(f"{count:,} scenarios of {shown(path)}", count, manifest.dims, largest)
     held_out = len(manifest.members("valid").ids)
     say_once(
         f"{shown(path)}: {len(manifest.ids) - held_out:,} scenarios to train with and {held_out:,} "
@@ -133,25 +157,36 @@ def _loaded(path: Path, manifest: Manifest, wanted: Members, split: str) -> Scen
     for i, (begin, end) in enumerate(bounds(manifest)):
         rows = np.flatnonzero((wanted.places >= begin) & (wanted.places < end))
         if rows.size:
-            _fill(bank, rows, shard(path, manifest, i), wanted.places[rows] - begin)
+            _fill(bank, rows, shard(path, manifest, i), wanted.places[rows], begin)
     return bank
 
 
-def _fill(bank: Scenario, rows: np.ndarray, source: Scenario, inside: np.ndarray) -> None:
+def _fill(
+    bank: Scenario, rows: np.ndarray, source: Scenario, places: np.ndarray, begin: int
+) -> None:
+    """Takes scenarios from a shard that begins at a place, once all of them are valid."""
+    inside = places - begin
+    check_rows(source, inside, begin)
     for array, part in zip(bank, source, strict=True):
         array[rows] = part[inside]
 
 
-def _check_memory(path: Path, manifest: Manifest, count: int) -> None:
-    """Raises ConfigError if the host, or the device, cannot hold so many scenarios."""
-    one = bytes_of(1, manifest.dims)
-    while_reading = one * max(each.count for each in manifest.shards)
-    rooms = {"here": free_on_host() - while_reading, "on the device": free_on_device()}
+def check_room(what: str, count: int, dims: Dims, per_shard: int) -> None:
+    """Raises ConfigError if the host, or the device, cannot hold so many scenarios.
+
+    Args:
+        what: they are, at the head of the sentence.
+        count: of them.
+        dims: their slots.
+        per_shard: those of the largest file, which are held twice while it is read.
+    """
+    one = bytes_of(1, dims)
+    rooms = {"here": free_on_host() - one * per_shard, "on the device": free_on_device()}
     for where, free in rooms.items():
         if count * one > free:
             most = free // one
             fewer = f"give a limit of at most {most:,}, or " if most > 0 else ""
             raise ConfigError(
-                f"{count:,} scenarios of {shown(path)} take {format_bytes(count * one)} and "
-                f"{format_bytes(max(free, 0))} are free {where}: {fewer}use a ScenarioStream."
+                f"{what} take {format_bytes(count * one)} and {format_bytes(max(free, 0))} are "
+                f"free {where}: {fewer}use a ScenarioStream, as scenarios.stream=1024 does."
             )

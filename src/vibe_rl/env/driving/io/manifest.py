@@ -82,7 +82,7 @@ def read_manifest(directory: Path) -> Manifest:
             f"{shown(path)} is damaged ({type(error).__name__}: {reason(error)}): copy or write "
             "the set anew."
         ) from None
-    _check_whole(path, manifest, entries["count"])
+    _check_whole(path, manifest, entries.get("count"))
     return manifest
 
 
@@ -126,8 +126,11 @@ def _check_whole(path: Path, manifest: Manifest, count: Any) -> None:
     wrong += [f"{s.file!r} as a shard" for s in manifest.shards if Path(s.file).name != s.file]
     wrong += [f"the family {name!r}" for name in sorted({*manifest.families} - {*FAMILIES})]
     wrong += [] if min(manifest.dims) > 0 else [f"{manifest.dims}"]
+    fraction = manifest.split.valid_fraction
+    wrong += [] if 0 <= fraction <= 1 else [f"the valid_fraction {fraction}"]
+    wrong += [] if manifest.ids else ["no scenario"]
     if wrong:
         raise ConfigError(
-            f"{shown(path)} counts {count} scenarios and has {wrong[0]}: copy or write the set "
+            f"{shown(path)} counts {count!r} scenarios and has {wrong[0]}: copy or write the set "
             "anew."
         )

@@ -17,6 +17,7 @@ from vibe_rl.errors import ConfigError, reason, shown
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 _UNIX = 3
 _LEVEL = 1
+_MOST = 80  # letters of what NumPy says
 _BROKEN = (zipfile.BadZipFile, zlib.error, ValueError, KeyError, EOFError, OSError)
 
 
@@ -73,7 +74,7 @@ def _bank(path: Path, content: bytes, count: int, dims: Dims) -> Scenario:
             arrays = {field: archive[field] for field in Scenario._fields}
     except _BROKEN as error:
         raise ConfigError(
-            f"{shown(path)} is no shard of scenarios ({reason(error)}): write it with "
+            f"{shown(path)} is no shard of scenarios ({reason(error)[:_MOST]}): write it with "
             "`vibe-rl scenarios`."
         ) from None
     for field, array in arrays.items():

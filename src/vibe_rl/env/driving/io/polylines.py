@@ -5,11 +5,15 @@ from math import hypot
 import numpy as np
 from scipy.spatial import KDTree
 
+from vibe_rl.errors import ConfigError
+
 FINEST, COARSEST = 0.75, 1.25
 """Metres between points of a line of a map that stays as it is: median at least, at most."""
 TOLERANCE = 0.05
 """Metres by which the points of a path may be nearer or farther than 1 m."""
 STANDING = 0.05
+LONGEST = 100_000
+"""Metres of a line or a drive, which has about as many points."""
 
 
 def arc_lengths(xy: np.ndarray) -> np.ndarray:
@@ -38,8 +42,12 @@ def without_standing(xy: np.ndarray, apart: float = STANDING) -> np.ndarray:
 
 
 def every_metre(xy: np.ndarray) -> np.ndarray:
-    """Points 1 m apart along a polyline, its first among them."""
-    s = arc_lengths(xy)
+    """Points 1 m apart along a polyline, its first among them.
+
+    Raises:
+        ConfigError: it is longer than any road of a scene.
+    """
+    s = _short_arc_lengths(xy)
     return _at(xy, s, np.arange(0.0, s[-1] + 1e-6))
 
 
@@ -50,13 +58,24 @@ def a_metre_apart(xy: np.ndarray) -> np.ndarray:
 
 
 def about_a_metre(xy: np.ndarray) -> np.ndarray:
-    """A polyline from the same first to the same last point, with points about 1 m apart."""
+    """A polyline from the same first to the same last point, with points about 1 m apart.
+
+    Raises:
+        ConfigError: it is longer than any road of a scene.
+    """
     xy = without_standing(xy)
     steps = np.linalg.norm(np.diff(xy, axis=0), axis=1)
     if not steps.size or (steps.max() <= COARSEST and np.median(steps) >= FINEST):
         return xy
-    s = arc_lengths(xy)
+    s = _short_arc_lengths(xy)
     return _at(xy, s, np.linspace(0.0, s[-1], round(max(s[-1], 1.0)) + 1))
+
+
+def _short_arc_lengths(xy: np.ndarray) -> np.ndarray:
+    s = arc_lengths(xy)
+    if not s[-1] <= LONGEST:
+        raise ConfigError(f"a line or a drive is {s[-1]:.3g} m long: give {LONGEST:,} m at most.")
+    return s
 
 
 def _at(xy: np.ndarray, s: np.ndarray, at: np.ndarray) -> np.ndarray:

@@ -83,7 +83,8 @@ def _check_most(what: str, count: int) -> None:
 
 def _get(data: Mapping[Any, Any], key: str) -> Any:
     if key not in data:
-        raise ConfigError(f"it has no {key}, only {', '.join(map(text, [*data][:9]))}: add it.")
+        others = ", ".join(map(text, [*data][:9])) or "nothing"
+        raise ConfigError(f"it has no {key}, only {others}: add it.")
     return data[key]
 
 

@@ -31,6 +31,12 @@ class Members(NamedTuple):
     groups: Sequence[str]
 
 
+def check_rule(rule: SplitRule) -> None:
+    """Raises ConfigError unless the rule holds a share of the groups out."""
+    if not 0 <= rule.valid_fraction <= 1:
+        raise ConfigError(f"valid_fraction {rule.valid_fraction}: give a fraction from 0 to 1.")
+
+
 def hashed(text: str) -> int:
     """32 bits that belong to a text."""
     return int(hashlib.sha256(text.encode()).hexdigest()[:8], 16)

@@ -8,7 +8,7 @@ from threading import Lock
 
 import numpy as np
 
-from vibe_rl.env.driving.io.loading import Folder, bounds, shard
+from vibe_rl.env.driving.io.loading import Folder, bounds, check_rows, shard
 from vibe_rl.env.driving.io.manifest import Manifest, read_manifest
 from vibe_rl.env.driving.io.split import check_disjoint
 from vibe_rl.env.driving.scenario import Scenario, bytes_of, chosen, stacked
@@ -37,6 +37,7 @@ class ScenarioStream:
     _shards: OrderedDict[int, Scenario] = field(
         default_factory=OrderedDict, init=False, repr=False, compare=False
     )
+    _checked: set[int] = field(default_factory=set, init=False, repr=False, compare=False)
     _lock: Lock = field(default_factory=Lock, init=False, repr=False, compare=False)
 
     def __post_init__(self):
@@ -99,8 +100,16 @@ class ScenarioStream:
         """A shard from those that are kept, or from its file."""
         with self._lock:
             if number not in self._shards:
-                self._shards[number] = shard(Path(self.path), self.manifest, number)
+                self._shards[number] = self._read(number)
             self._shards.move_to_end(number)
             while len(self._shards) > 2 * self.window:
                 self._shards.popitem(last=False)
             return self._shards[number]
+
+    def _read(self, number: int) -> Scenario:
+        """A shard from its file, whose scenarios are checked when it is read first."""
+        bank = shard(Path(self.path), self.manifest, number)
+        if number not in self._checked:
+            check_rows(bank, self._rows[number], bounds(self.manifest)[number][0])
+            self._checked.add(number)
+        return bank

@@ -15,6 +15,7 @@ from vibe_rl.env.driving.io.split import is_held_out
 from vibe_rl.env.driving.io.tables import COLUMNS, OPTIONAL, Table, checked, to_tables
 from vibe_rl.env.driving.io.writing import appearing, check_free
 from vibe_rl.env.driving.scenario import Dims, Scenario
+from vibe_rl.env.driving.validate import check
 from vibe_rl.errors import ConfigError, shown, unknown, writing
 from vibe_rl.run_dir.files import absolute
 
@@ -63,12 +64,15 @@ def write_tables(kind: str, path: Folder, directory: Folder) -> None:
         directory: must be empty or not there; it appears when all is written.
 
     Raises:
-        ConfigError: the set cannot be read, or the directory is not empty.
+        ConfigError: the set cannot be read, `validate` refuses a scenario of it, or the directory
+            is not empty.
     """
     how, manifest = _kind(kind), read_manifest(Path(path))
     check_free(directory)
     with appearing(absolute(directory)) as draft, writing(draft), how.writer(draft) as append:
-        for group, scenario in zip(manifest.groups, iterate(path), strict=True):
+        for place, scenario in enumerate(iterate(path)):
+            check(place, scenario)
+            group = manifest.groups[place]
             side = "valid" if is_held_out(group, manifest.split) else "train"
             append(to_tables(scenario, group, side))
 

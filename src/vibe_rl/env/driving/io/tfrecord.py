@@ -46,4 +46,4 @@ def _record(file: BinaryIO, path: Path, offset: int, size: int) -> bytes:
 
 
 def _bad(path: Path, offset: int, what: str) -> ConfigError:
-    return ConfigError(f"{shown(path)} at byte {offset} {what}; {_REMEDY}.")
+    return ConfigError(f"{shown(path)} at byte {offset} {what}: {_REMEDY}.")

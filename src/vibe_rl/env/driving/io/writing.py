@@ -10,9 +10,9 @@ from typing import Any
 from vibe_rl.env.driving.codes import FAMILIES
 from vibe_rl.env.driving.io.manifest import Manifest, Shard, write_manifest
 from vibe_rl.env.driving.io.npz import checksum, shard_bytes
-from vibe_rl.env.driving.io.split import SplitRule
+from vibe_rl.env.driving.io.split import SplitRule, check_rule
 from vibe_rl.env.driving.scenario import Dims, Scenario, dims_of, stacked
-from vibe_rl.env.driving.validate import problems
+from vibe_rl.env.driving.validate import check, named
 from vibe_rl.errors import ConfigError, shown, writing
 from vibe_rl.run_dir.files import absolute
 from vibe_rl.run_dir.plain import plain
@@ -49,11 +49,9 @@ def write_scenarios(
             has other slots than the first, or the uid of another.
     """
     check_free(directory)
-    if per_shard < 1 or not 0 <= split.valid_fraction <= 1:
-        raise ConfigError(
-            f"per_shard {per_shard}, valid_fraction {split.valid_fraction}: give at least 1, and a "
-            "fraction from 0 to 1."
-        )
+    check_rule(split)
+    if per_shard < 1:
+        raise ConfigError(f"per_shard {per_shard}: give at least 1.")
     with appearing(absolute(directory)) as draft:
         files = _Files(draft)
         for item in scenarios:
@@ -100,9 +98,9 @@ class _Files:
     def add(self, group: str | None, scenario: Scenario) -> None:
         """Checks a scenario and keeps it for the next shard; without a group it is its own."""
         place = len(self.places)
-        wrong = problems(scenario)[:1] or [*self._unlike(scenario)]
-        if wrong:
-            raise ConfigError(f"scenario {place} (uid {scenario.scenario_uid}): {wrong[0]}")
+        check(place, scenario)
+        for wrong in self._unlike(scenario):
+            raise ConfigError(named(place, scenario, wrong))
         uid, family = int(scenario.scenario_uid), FAMILIES[scenario.family]
         self.places[uid] = place
         self.groups.append(f"{family}/{uid}" if group is None else group)
