@@ -2,11 +2,12 @@
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
 from difflib import get_close_matches
 from functools import cache
+from itertools import accumulate
 from pathlib import Path
 from signal import Signals
 from typing import Any, ClassVar, get_args, get_origin, get_type_hints
@@ -76,7 +77,7 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> UnknownNameError:
     """The error for a name that does not exist, with the nearest ones that do."""
     names = sorted(known)
     near = same_ending(name, names) or get_close_matches(name, names, n=3, cutoff=0.5)
-    hint = f"did you mean {' or '.join(near)}?" if near else f"choose from {', '.join(names)}."
+    hint = f"did you mean {' or '.join(near)}?" if near else f"choose from {listed(names)}."
     return UnknownNameError(f"unknown {kind} {told(name)}: {hint}")
 
 
@@ -84,6 +85,14 @@ def told(value: Any) -> str:
     """A value as messages show it: as Python writes it, cut where that is long."""
     text = repr(value)
     return text if len(text) <= MOST_TOLD else f"{text[:MOST_TOLD]}..."
+
+
+def listed(names: Sequence[str], most: int = 150) -> str:
+    """Names with commas between them; those that exceed `most` letters are only counted."""
+    letters = accumulate(len(name) + 2 for name in names)
+    some = [name for name, end in zip(names, letters, strict=True) if end <= most]
+    more = [f"... ({len(names)} in all)"] if len(some) < len(names) else []
+    return ", ".join([*some, *more])
 
 
 def same_ending(name: str, names: Iterable[str]) -> list[str]:
@@ -153,7 +162,7 @@ def _typed(value: Any, hint: Any) -> Any:
     if get_origin(hint) is tuple:
         several = isinstance(value, (list, tuple))
         if not several or (Ellipsis not in parts and len(parts) != len(value)):
-            raise TypeError("a tuple, such as (64, 64)")
+            raise TypeError(f"a tuple, such as {_EXAMPLES.get(parts[0], '(64, 64)')}")
         return tuple(_typed(x, parts[0]) for x in value)
     return _CONVERSIONS[hint](value) if hint in _CONVERSIONS else value
 
@@ -195,6 +204,7 @@ def _str(value: Any) -> str:
     return os.fspath(value)
 
 
+_EXAMPLES = {str: "(one, other)", float: "(0.5, 0.5)"}
 _CONVERSIONS = {int: _int, float: _float, bool: _bool, str: _str}
 
 

@@ -2,6 +2,7 @@
 
 import sys
 from dataclasses import asdict
+from functools import partial
 from types import ModuleType
 
 import numpy as np
@@ -9,10 +10,17 @@ import pytest
 
 from vibe_rl.cli import main
 from vibe_rl.env.driving.codes import SURFACE_LANE, VEHICLE
-from vibe_rl.env.driving.io import npz, read_manifest, write_scenarios
+from vibe_rl.env.driving.io import (
+    ScenarioStream,
+    load_bank,
+    npz,
+    read_manifest,
+    write_scenarios,
+)
 from vibe_rl.env.driving.io.manifest import write_manifest
 from vibe_rl.env.driving.knobs import Knobs
 from vibe_rl.env.driving.scenario import DT, Dims, empty, stacked
+from vibe_rl.errors import ConfigError
 
 TABLES = {
     "scenario": "uid,group,family\n3,a,merge\n4,b,highway\n",
@@ -105,11 +113,14 @@ def test_equal_seeds_give_equal_files(generator, tmp_path):
 def test_generate_refuses_a_directory_in_use_before_it_makes_anything(generator, data, capsys):
     assert "set is not empty" in refused(capsys, "generate", "--out", data)
     for option, said in {
-        ("--count", 0): "--count 0: give at least 1",
+        ("--count", 0): "--count 0: give at least 1.",
+        ("--seed", -1): "--seed -1: give at least 0.",
+        ("--valid-fraction", 1.5): "--valid_fraction 1.5: give a number from 0 to 1.",
         ("--yellow", 9): "--yellow 9.0: give a number from 1 to 6",
         ("--fewest-agents", 9, "--most-agents", 3): "give at most --most_agents, 3",
     }.items():
         assert said in refused(capsys, "generate", *option, "--out", "x")
+    assert "vibe-rl: --out: give it (The directory" in refused(capsys, "generate", "--seed", 1)
     assert generator == []
 
 
@@ -138,7 +149,7 @@ def test_import_refuses_what_it_cannot_read_and_leaves_nothing(tables, tmp_path,
     assert not (tmp_path / "set").exists()
 
 
-def test_validate_prints_a_line_for_each_bad_scenario_and_exits_with_1(data, capsys):
+def test_a_bad_scenario_gets_a_line_of_validate_and_is_not_loaded(data, tmp_path, capsys):
     main(["scenarios", "validate", str(data)])
     assert capsys.readouterr().out == "Scenarios | 6 of 6 are valid\n"
     manifest = read_manifest(data)
@@ -156,6 +167,13 @@ def test_validate_prints_a_line_for_each_bad_scenario_and_exits_with_1(data, cap
     assert first.startswith("scenario 2 (uid 2): size[0, 1] is -1")
     assert first.endswith("(and 1 more)")
     assert last == "Scenarios | 5 of 6 are valid"
+    how = ("export", data, "--kind", "csv", "--out", tmp_path / "tables")
+    assert "scenario 2 (uid 2): size[0, 1] is -1" in refused(capsys, *how)
+    assert not (tmp_path / "tables").exists()
+    stream = ScenarioStream(data, 6, "all")
+    for load in (partial(load_bank, data, "all"), partial(stream.batch_at, 0)):
+        with pytest.raises(ConfigError, match=r"scenario 2 \(uid 2\): size\[0, 1\] is -1"):
+            load()
 
 
 def test_show_prints_a_set(data, capsys):

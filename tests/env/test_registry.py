@@ -44,9 +44,9 @@ def test_a_parameter_may_be_an_array_over_envs():
 @pytest.mark.parametrize(
     ("kwargs", "message"),
     [
-        ({"max_steps": 1.5}, r"max_steps=1.5 of CartPole-v1 must be a whole number"),
-        ({"max_steps": "many"}, r"max_steps='many' of CartPole-v1 must be a whole number"),
-        ({"gravity": "strong"}, r"gravity='strong' of CartPole-v1 must be a number"),
+        ({"max_steps": 1.5}, r"max_steps=1.5 of CartPole-v1: give a whole number"),
+        ({"max_steps": "many"}, r"max_steps='many' of CartPole-v1: give a whole number"),
+        ({"gravity": "strong"}, r"gravity='strong' of CartPole-v1: give a number"),
         ({"gravty": 1.0}, r"unknown argument of CartPole-v1 'gravty': did you mean gravity"),
     ],
 )

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vibe_rl.cli.options import asks_help, parse_words, split_names
-from vibe_rl.errors import ConfigError, shown, unknown
+from vibe_rl.errors import shown, unknown
 
 if TYPE_CHECKING:
     from vibe_rl.cli.scenarios_options import OutputOptions
@@ -40,8 +40,6 @@ def generate(words: Sequence[str]) -> None:
     from vibe_rl.env.driving.knobs import knobs_of  # noqa: PLC0415
 
     options = parse_words(GenerateOptions, words, "vibe-rl scenarios generate")
-    if options.count < 1:
-        raise ConfigError(f"--count {options.count}: give at least 1.")
     generated = import_module("vibe_rl.env.driving.generate").generate
     families = tuple(split_names(options.families))
     what = {"seed": options.seed, "count": options.count, "families": families}

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import tyro
 
 from vibe_rl.env.driving.knobs import Knobs
-from vibe_rl.errors import Typed
+from vibe_rl.errors import Typed, check_bounds
+from vibe_rl.types import number
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -14,10 +15,14 @@ class OutputOptions(Typed):
 
     out: str
     """The directory; must not exist, or be empty."""
-    valid_fraction: float = 0.1
+    valid_fraction: float = number(0.1, least=0, most=1)
     """Of the groups, about, that are held out."""
     salt: str = "vibe"
     """Another one holds out other groups."""
+
+    def __post_init__(self):
+        super().__post_init__()
+        check_bounds(self, "--")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,13 +31,13 @@ class GenerateOptions(OutputOptions, Knobs):
 
     section = "--"
 
-    count: int = 1000
+    count: int = number(1000, least=1)
     """How many."""
-    seed: int = 0
+    seed: int = number(0, least=0)
     """Of all random numbers."""
     families: str = "highway,merge,intersection,roundabout"
     """Kinds of scenes, with commas between them."""
-    processes: int = 1
+    processes: int = number(1, least=1)
     """That generate at the same time; the scenes are the same."""
 
 

@@ -92,7 +92,7 @@ def _replace(params: Any, values: dict[str, Any]) -> PyTree:
 def _cast(what: str, value: Any, default: Any) -> Any:
     dtype = np.result_type(default)
     integer = np.issubdtype(dtype, np.integer)
-    refusal = ConfigError(f"{what} must be a {'whole ' if integer else ''}number.")
+    refusal = ConfigError(f"{what}: give a {'whole ' if integer else ''}number.")
     try:
         cast = np.asarray(value).astype(dtype)
     except (TypeError, ValueError, OverflowError):

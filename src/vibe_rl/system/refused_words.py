@@ -31,12 +31,16 @@ REMEDIES = (
         r"Missing value for argument '(?P<option>--\S+)'(?P<value>). Expected (?P<rest>.*)",
         "give {rest}.",
     ),
-    (r"Missing from .*?: \S+ (?P<option>.*?)\.? \(required\)(?P<value>)", "name it."),
+    (
+        r"Missing from .*?: (?P<option>--\S+) \S+ (?P<rest>.*?)\.? \(required\)(?P<value>).*",
+        "give it ({rest}).",
+    ),
+    (r"Missing from .*?: \S+ (?P<option>.*?)\.? \(required\)(?P<value>).*", "name it."),
     (
         r"Unrecognized options: (?P<option>[^\s,]+)(?P<value>).*",
         "leave it out, or see {command} --help.",
     ),
-    (r"config: (?P<option>.+?)(?P<value>): (?P<rest>.*)", "{rest}."),
+    (r"(?:config|\w*Options): (?P<option>.+?)(?P<value>): (?P<rest>.*)", "{rest}."),
 )
 """What tyro says, and the remedy. The option and its value stand before that."""
 
@@ -76,8 +80,9 @@ def _without_quotes(rest: str) -> str:
 
 
 def _with_underscores(option: str) -> str:
-    """An option as fields are called; other words as they are."""
-    return "--" + option[2:].replace("-", "_") if option.startswith("--") else option
+    """An option as fields are called, and what follows it; other words as they are."""
+    name, space, rest = option.removeprefix("--").partition(" ")
+    return f"--{name.replace('-', '_')}{space}{rest}" if option.startswith("--") else option
 
 
 def _between_rules(box: str) -> str:

@@ -361,6 +361,10 @@ def test_presets_of_rewards_are_those_of_the_tables():
         (lambda: Driving(observation={"agent": 3}), "agents"),
         (lambda: Driving(observation={"frames": 11}), "from 1 to 10"),
         (lambda: Driving(observation={"noise": -1.0}), "0 or more metres"),
+        (lambda: Driving(observation={"noise": "x"}), "observation.noise 'x': give a number"),
+        (lambda: Driving(observation={"front": np.nan}), "observation.front nan: give at least 0"),
+        (lambda: Driving(observation=5), "observation is a int: give a str or Mapping"),
+        (lambda: Driving(noisy_init="maybe"), "noisy_init 'maybe': give True or False"),  # type: ignore[arg-type]
         (lambda: Driving(observation={"name": "gt", "drop": True}), "use vec"),
         (lambda: driving_params(BANK, "navigate"), "navigation"),
         (lambda: driving_params(BANK, overlapp=1), "overlap"),

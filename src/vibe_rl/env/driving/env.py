@@ -26,7 +26,7 @@ from vibe_rl.env.driving.params import DrivingParams, default_params
 from vibe_rl.env.driving.routes import Place, place
 from vibe_rl.env.driving.scenario import FIRST_FRAME, chosen
 from vibe_rl.env.driving.scene import Scene, Users, logged, logged_ego
-from vibe_rl.errors import ConfigError, unknown
+from vibe_rl.errors import ConfigError, Typed, unknown
 from vibe_rl.spaces import Box, Discrete, Flat, Space
 from vibe_rl.types import Key, PyTree
 
@@ -53,7 +53,7 @@ class DrivingState(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Driving:
+class Driving(Typed):
     """Drive where the log leads: hit nobody, stay on the road, stop at red lights.
 
     Actions are float32 from -1 to 1: acceleration and steering `[2]`, or displacements and turn
@@ -73,11 +73,11 @@ class Driving:
     noisy_init: bool = False  # begin with a second of a random action
 
     def __post_init__(self):
+        super().__post_init__()
         for name, options in CHOICES.items():
             if getattr(self, name) not in options:
                 raise unknown(f"{name} of Driving", getattr(self, name), options)
         entries = 2 if self.dynamics == "bicycle" else 3
-        object.__setattr__(self, "bins", tuple(int(n) for n in self.bins))
         object.__setattr__(self, "observation", observe.view_of(self.observation))
         if self.bins and (len(self.bins) != entries or min(self.bins) < 1):
             raise ConfigError(

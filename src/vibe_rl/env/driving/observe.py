@@ -5,6 +5,7 @@ is there, and what is not there is zero. Differences: velocities keep their sign
 divided by pi. Places are divided by `reach`, and cut there.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -19,9 +20,9 @@ from vibe_rl.env.driving.routes import Place
 from vibe_rl.env.driving.scenario import EGO
 from vibe_rl.env.driving.scene import Scene, Users, boxes_of, others
 from vibe_rl.env.driving.tables import SEEN
-from vibe_rl.errors import ConfigError, unknown
+from vibe_rl.errors import ConfigError, Typed, check_bounds, check_kind, unknown
 from vibe_rl.spaces import Box, Flat
-from vibe_rl.types import AnyArray, Key
+from vibe_rl.types import AnyArray, Key, number
 
 FASTEST = np.float32(30.0)
 """m/s that look like any more."""
@@ -32,8 +33,10 @@ OBJECT, POINT, LIGHT = 8, 5, 3 + STATES
 
 
 @dataclass(frozen=True)
-class View:
+class View(Typed):
     """What is seen; metres."""
+
+    section = "observation."
 
     kind: str = "vec"  # or "gt": itself and where it was in the log after this
     frames: int = 5  # of the past, the latest included
@@ -42,10 +45,10 @@ class View:
     lights: int = 5  # the nearest
     path_points: int = 10  # ahead on the route
     path_gap: int = 12  # between them
-    front: float = 70.0  # the part of the map that is seen, from the ego's middle
-    back: float = 5.0
-    side: float = 20.0
-    reach: float = 70.0
+    front: float = number(70.0, least=0)  # the part of the map that is seen, from the middle
+    back: float = number(5.0, least=0)
+    side: float = number(20.0, least=0)
+    reach: float = number(70.0, above=0)
     occlusion: bool = False  # whether who is behind another's box is not seen; see `sensing`
     noise: float = 0.0  # by which others seem to be elsewhere, a standard deviation; V-Max: 0.1
     drop: bool = False  # whether others are overlooked by chance, the farther the more
@@ -57,6 +60,8 @@ class View:
         return self.noise > 0 or self.drop
 
     def __post_init__(self):
+        super().__post_init__()
+        check_bounds(self, self.section)
         if self.kind not in ("vec", "gt"):
             raise unknown("kind of view", self.kind, ("vec", "gt"))
         if not 1 <= self.frames <= 10:
@@ -89,6 +94,7 @@ def view_of(observation: Any) -> View:
         return observation
     if isinstance(observation, str):
         observation = {"name": observation}
+    check_kind("observation", observation, str, Mapping)
     fields = dict(observation)
     name = fields.pop("name", "vec")
     if name not in VIEWS:
