@@ -1,5 +1,6 @@
 """`vibe-rl driving evaluate`."""
 
+import math
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -153,7 +154,7 @@ def check_options(options: Options) -> None:
     least = {"batch_size": 1, "limit": 1, "render": 0, "seed": 0, "factor": 0}
     for name, bound in least.items():
         value = getattr(options, name)
-        if value is not None and value < bound:
+        if value is not None and not bound <= value < math.inf:
             raise ConfigError(f"--{name.replace('_', '-')} {value}: give at least {bound}.")
 
 

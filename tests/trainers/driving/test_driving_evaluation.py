@@ -127,6 +127,8 @@ def test_a_second_folder_is_held_out_whole(folder, tmp_path):
         (["path_dataset=nowhere"], "nowhere has no manifest.json"),
         (["path_dataset=FOLDER", "scenario_length=50"], "have 80 decisions, give that"),
         (["path_dataset=FOLDER", "scenarios=procedural"], "not read where scenarios are generated"),
+        (["scenarios.count=1000000000"], "scenarios.count 1,000,000,000: they take 228 TB and"),
+        (["path_dataset=FOLDER", "scenarios.stream=-1"], "scenarios.stream -1: give at least 0"),
         (["scenarios.families=[highways]"], "unknown family 'highways': did you mean highway?"),
     ],
 )
@@ -230,6 +232,10 @@ def test_who_or_what_is_not_there_is_refused_before_anything_is_driven(folder, r
         ("--actor", "idm,idm", *dataset, "--out", "new"): "name each driver once",
         ("--actor", "brake", *dataset, "--factor", "1", "--out", "new"): "leave it out for brake",
         ("--actor", "lane", *dataset, "--factor", "-1", "--out", "new"): "--factor -1.0: give",
+        ("--actor", "lane", *dataset, "--factor", "nan", "--out", "new"): "--factor nan: give",
+        ("--actor", "idm", *dataset, "--out", str(results / "evaluation_results.json")): (
+            "evaluation_results.json is a file, name a folder"
+        ),
     }.items():
         with pytest.raises(SystemExit):
             main(["driving", "evaluate", *words])

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from vibe_rl.analysis.aggregate import bootstrap_interval
-from vibe_rl.errors import ConfigError, shown
+from vibe_rl.errors import ConfigError, shown, writing
 from vibe_rl.run_dir.directory import EPISODES
 from vibe_rl.run_dir.files import write_atomically
 from vibe_rl.run_dir.plain import plain
@@ -91,8 +91,11 @@ def wilson(successes: int, count: int, z: float = 1.959964) -> list[float]:
 
 
 def check_out(folder: str | Path, overwrite: bool = False) -> Path:
-    """The folder; ConfigError if there are results in it that are to stay."""
+    """The folder; ConfigError if it cannot be one, or has results that are to stay."""
     path = Path(folder)
+    there = next(each for each in (path, *path.absolute().parents) if each.exists())
+    if not there.is_dir():
+        raise ConfigError(f"--out {folder}: {shown(there)} is a file, name a folder.")
     there = [name for name in (EPISODES, RESULTS, TEXT, ACTORS) if (path / name).exists()]
     if there and not overwrite:
         raise ConfigError(f"--out {folder} has {there[0]}: name another folder, or --overwrite.")
@@ -108,7 +111,8 @@ def write_results(folder: Path, about: Mapping[str, Any], outcome: Outcome) -> d
         outcome: of every scenario.
     """
     results = {**about, **summarize(outcome)}
-    folder.mkdir(parents=True, exist_ok=True)
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
     texts = {
         EPISODES: episodes_text(outcome),
         RESULTS: json.dumps(plain(results), indent=2, allow_nan=False) + "\n",
