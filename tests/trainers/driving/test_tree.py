@@ -88,6 +88,22 @@ def test_keys_with_other_names_set_the_fields_of_the_runner():
     assert runner.track == ("sqlite",)
 
 
+@pytest.mark.parametrize(
+    ("words", "every"),
+    [
+        (["num_envs=16"], 4),  # 16 / 64 of a gradient step in each env step
+        (["num_envs=6"], 32),  # 6 / 64 is 3 / 32
+        (["num_envs=8", "num_devices=8"], 1),
+        (["num_envs=16", "algorithm.train_every=2"], 4),
+        (["num_envs=2", "algorithm=sac_vmax"], 2),
+        (["num_envs=2", "algorithm=ppo"], None),
+        (["num_envs=2", "algorithm.replay_ratio=3.14159265"], 1),  # refused by the algorithm
+    ],
+)
+def test_few_envs_update_less_often_so_that_gradient_steps_are_whole(words, every):
+    assert getattr(plan_of(compose(words)).config.algo, "train_every", None) == every
+
+
 def test_lists_become_tuples():
     config = plan_of(compose(["algorithm=ppo", "algorithm.hidden_sizes=[64,32]"])).config
     assert config.algo.hidden_sizes == (64, 32)
@@ -133,6 +149,7 @@ def test_options_of_ones_own_are_found_in_a_folder(tmp_path):
         ("runner.resume=true", "give resume=RUN at the top"),
         ("waymo_dataset=true", "give scenarios=womd"),
         ("algorithm.discount=0.9", "give algorithm.gamma"),
+        ("foo.bar=1", "in all)."),
     ],
 )
 def test_a_word_that_cannot_work_is_refused_in_one_sentence(word, said):
@@ -140,6 +157,7 @@ def test_a_word_that_cannot_work_is_refused_in_one_sentence(word, said):
         compose([word])
     assert said in str(refused.value)
     assert "\n" not in str(refused.value)
+    assert len(str(refused.value)) < 250
 
 
 @pytest.mark.parametrize(
@@ -149,6 +167,7 @@ def test_a_word_that_cannot_work_is_refused_in_one_sentence(word, said):
         ("seed=-1", "seed -1: give a number from 0"),
         ("num_envs=1.5", "num_envs 1.5: give a whole number."),
         ("algorithm.hidden_sizes=64", "hidden_sizes 64: give a tuple"),
+        ("termination_keys=overlap", "termination_keys 'overlap': give a tuple, such as (one, oth"),
         ("algorithm.name=a2c", "unknown algorithm.name 'a2c'"),
     ],
 )

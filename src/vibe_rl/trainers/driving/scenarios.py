@@ -13,9 +13,11 @@ from vibe_rl.configs.train_config import TrainConfig
 from vibe_rl.env.driving.codes import GENERATED
 from vibe_rl.env.driving.io import Manifest, read_manifest, write_scenarios
 from vibe_rl.env.driving.io.importing import importer
+from vibe_rl.env.driving.io.loading import check_room
+from vibe_rl.env.driving.io.writing import PER_SHARD
 from vibe_rl.env.driving.knobs import Knobs, knobs_of
 from vibe_rl.env.driving.scenario import FIRST_FRAME, Dims
-from vibe_rl.errors import ConfigError, Typed, shown, unknown
+from vibe_rl.errors import ConfigError, Typed, check_bounds, shown, unknown
 from vibe_rl.system.notices import say_once
 from vibe_rl.system.processes import greatest, run_on_first
 from vibe_rl.trainers.driving.keys import PipelineKeys
@@ -50,6 +52,10 @@ class Files(Typed):
 
     stream: int = number(0, least=0)
     """Scenarios on the devices at a time, others in every iteration; 0 keeps all there."""
+
+    def __post_init__(self):
+        super().__post_init__()
+        check_bounds(self, self.section)
 
 
 @dataclass(frozen=True)
@@ -115,7 +121,8 @@ def schedule_of(
 
 
 def check_source(source: Source, keys: PipelineKeys) -> None:
-    """Raises ConfigError for paths that are missing or not read, or a family that is not there."""
+    """Raises ConfigError for paths that are missing or not read, families that are not there, and
+    more scenarios than the memory holds."""
     given = [x for x in (keys.path_dataset, keys.path_dataset_eval) if x is not None]
     if isinstance(source, Files) and keys.path_dataset is None:
         raise ConfigError("path_dataset null: these scenarios need it, give path_dataset=DIR.")
@@ -127,6 +134,8 @@ def check_source(source: Source, keys: PipelineKeys) -> None:
     for family in getattr(source, "families", ()):
         if family not in GENERATED:
             raise unknown("family", family, GENERATED)
+    if isinstance(source, Procedural) and not source.stream:
+        check_room(f"scenarios.count {source.count:,}: they", source.count, Dims(), PER_SHARD)
 
 
 def paths_of(source: Source, keys: PipelineKeys) -> list[str | None]:
