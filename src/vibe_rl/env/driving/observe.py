@@ -15,7 +15,7 @@ from jaxtyping import Array, Bool, Float
 
 from vibe_rl.env.driving import rows, sensing
 from vibe_rl.env.driving.dynamics import Motion
-from vibe_rl.env.driving.geometry import wrap
+from vibe_rl.env.driving.geometry import TURN, wrap
 from vibe_rl.env.driving.routes import Place
 from vibe_rl.env.driving.scenario import EGO
 from vibe_rl.env.driving.scene import Scene, Users, boxes_of, others
@@ -26,6 +26,8 @@ from vibe_rl.types import AnyArray, Key, number
 
 FASTEST = np.float32(30.0)
 """m/s that look like any more."""
+OPPOSITE = np.float32(-np.pi + 1e-3)
+"""rad; what is below is pi."""
 STATES = 8
 """Of lights, from 1 on."""
 OBJECT, POINT, LIGHT = 8, 5, 3 + STATES
@@ -162,10 +164,19 @@ def of_users(frame: Frame, users: Users, size: Float[Array, "..."]) -> Float[Arr
         size: length and width, with the same axes and one more.
     """
     vx, vy = (jnp.clip(v / FASTEST, -1, 1) for v in frame.turned(users.vx, users.vy))
-    yaw = wrap(users.yaw - frame.yaw) / np.float32(np.pi)
+    yaw = towards(users.yaw - frame.yaw) / np.float32(np.pi)
     long, wide = (jnp.clip(size[..., i] / np.float32(frame.reach), -1, 1) for i in (0, 1))
     place = frame.place(users.x, users.y)
     return features([*place, vx, vy, jnp.clip(yaw, -1, 1), long, wide], users.valid)
+
+
+def towards(angle: Array) -> Array:
+    """Angles in (-pi, pi], or a little more: who comes the other way looks the same from all sides.
+
+    Rounding alone would say pi of one and -pi of another.
+    """
+    angle = wrap(angle)
+    return jnp.where(angle < OPPOSITE, angle + TURN, angle)
 
 
 def of_ego(
