@@ -154,7 +154,7 @@ def test_the_command_prints_the_trials_and_the_best_with_its_command(capsys):
     assert "Trial" not in capsys.readouterr().out
     with pytest.raises(SystemExit):
         main([*SEARCH, "--algo.gamma", "0.9:0.999"])
-    sentence = "study 'cartpole_ppo' has another space: give the same again, or another --study"
+    sentence = "study 'cartpole_ppo' has another space: give the same again, or this study"
     assert sentence in capsys.readouterr().err
 
 

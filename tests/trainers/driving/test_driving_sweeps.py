@@ -81,6 +81,34 @@ def test_a_trial_that_is_worse_than_the_others_is_ended_by_its_evaluations():
     assert all(False not in answers for quality, answers in ended if quality)
 
 
+def test_what_cannot_work_is_refused_before_there_is_a_study(folder):
+    (folder / "notes.txt").write_text("mine")
+    varied = [*HOW, "seed=1,2"]
+    for words, said in {
+        ("hydra.sweeper.n_trials=0",): "hydra.sweeper.n_trials 0: give a whole number of at least",
+        ("hydra.sweeper.n_trials=x",): "hydra.sweeper.n_trials x: give a whole number of at least",
+        ("hydra.sweeper.n_trial=3",): "unknown key 'hydra.sweeper.n_trial': did you mean hydra.swe",
+        ("hydra/sweeper=optunna",): "unknown option of hydra/sweeper 'optunna': did you mean opt",
+        ("hydra.sweeper.storage=notes.txt",): "storage 'notes.txt' is a file, but no journal",
+    }.items():
+        with pytest.raises(ConfigError) as refused:
+            sweep([*varied, *words], closeness)
+        assert said in str(refused.value)
+    assert [path.name for path in folder.iterdir()] == ["notes.txt"]
+    assert (folder / "notes.txt").read_text() == "mine"
+
+
+def test_if_no_trial_can_work_the_sweep_is_refused_and_of_several_runs_the_first(capfd):
+    def train(tree: Composition) -> float:
+        raise ConfigError(f"seed {tree.values['seed']}: not that one.")
+
+    with pytest.raises(ConfigError, match="all 2 trials were refused, the last so: seed"):
+        sweep([*HOW, "hydra.sweeper.n_trials=2", "seed=1,2"], train)
+    with pytest.raises(ConfigError, match=r"^seed 1: not that one\.$"):
+        sweep(["seed=1,2"], train)
+    assert capfd.readouterr().err == ""  # Hydra says nothing beside
+
+
 def test_nothing_that_varies_is_refused():
     with pytest.raises(ConfigError, match="no key has several values"):
         sweep([*HOW, "seed=1"], closeness)

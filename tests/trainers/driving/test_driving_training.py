@@ -156,6 +156,7 @@ def test_what_cannot_work_is_refused_in_one_sentence_and_nothing_is_written(home
         (*SMALL, "algorithm.gamma=2"): "gamma 2.0: give a number from 0 to 1",
         (*SMALL, "total_timesteps=3"): "total_timesteps 3 is less than one update",
         (*SMALL, "name_run=a/b"): "cannot name a directory",
+        (*SMALL, "objective=retrun"): "unknown objective 'retrun': did you mean return?",
         ("--resume", "x"): "--resume is no option: give NAME=VALUE",
         ("--config-dir",): "--config-dir needs a folder of options",
         ("--config-dir", "nowhere"): "there is no such folder",

@@ -148,6 +148,7 @@ def test_options_of_ones_own_are_found_in_a_folder(tmp_path):
         ("runner.log_interval=3", "runner.log_interval is log_freq at the top"),
         ("runner.resume=true", "give resume=RUN at the top"),
         ("waymo_dataset=true", "give scenarios=womd"),
+        ("hydra.run.dir=x", "hydra.run.dir has no effect: give name_exp and name_run"),
         ("algorithm.discount=0.9", "give algorithm.gamma"),
         ("foo.bar=1", "in all)."),
     ],

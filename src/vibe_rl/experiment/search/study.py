@@ -57,6 +57,7 @@ def open_study(
         pruner=getattr(optuna.pruners, PRUNERS[pruner])(),
         load_if_exists=True,
     )
+    check_journal(storage)
     study = _open(make, storage)
     check_same_search(study, description)
     seed = None if sampler_seed is None else sampler_seed + len(study.get_trials(deepcopy=False))
@@ -75,6 +76,17 @@ def _open(make: Callable[..., Any], storage: str) -> Any:
                     "database, such as sqlite:///search.db, or the path of a journal."
                 ) from error
             time.sleep(PAUSE * 2**attempt)
+
+
+def check_journal(storage: str) -> None:
+    """Raises ConfigError for a file that is no journal, to which Optuna would append."""
+    path = Path(storage)
+    if "://" in storage or not path.is_file():
+        return
+    with path.open("rb") as file:
+        first = file.readline()
+    if first and b'"op_code"' not in first:
+        raise ConfigError(f"storage {storage!r} is a file, but no journal: name another one.")
 
 
 def as_storage(text: str) -> Any:
@@ -113,7 +125,7 @@ def check_same_search(study: Any, description: Mapping[str, Any]) -> None:
     if differing:
         raise ConfigError(
             f"study {study.study_name!r} has another {' and '.join(differing)}: "
-            "give the same again, or another --study."
+            "give the same again, or this study another name."
         )
 
 

@@ -4,14 +4,16 @@ the working directory stays.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
-from vibe_rl.errors import ConfigError, reason, unknown
+from vibe_rl.errors import ConfigError, NonFiniteLossError, reason, unknown
 from vibe_rl.extras import require
 from vibe_rl.trainers.driving.groups import DEFAULTS, Node, groups, top
 from vibe_rl.trainers.driving.keys import check_key
+from vibe_rl.trainers.driving.trials import in_trial
 
 CONFIG = "driving"
 """The name of the tree in Hydra's store."""
@@ -110,12 +112,22 @@ def sweep(
         check_words(app, given, sweeps=True)
         places = [f"hydra.sweep.dir={folder}", "hydra.sweep.subdir=."]
 
-        def task(tree: Any) -> Any:
-            from hydra.core.hydra_config import HydraConfig  # noqa: PLC0415 - an extra
+        failed: list[Exception] = []
+        app.multirun(CONFIG, partial(run_one, train, failed), [*given, *places])
+    if failed:
+        raise failed[0]
 
-            return train(composition(tree, HydraConfig.get()))
 
-        app.multirun(CONFIG, task, [*given, *places])
+def run_one(train: Callable[[Composition], Any], failed: list[Exception], tree: Any) -> Any:
+    """One run of several: what it returns, or its error, which Hydra would print beside ours."""
+    from hydra.core.hydra_config import HydraConfig  # noqa: PLC0415 - an extra
+
+    try:
+        return train(composition(tree, HydraConfig.get()))
+    except (ConfigError, NonFiniteLossError) as error:
+        if not in_trial():
+            failed.append(error)
+        return error
 
 
 def with_files(words: Sequence[str]) -> list[str]:
@@ -165,6 +177,7 @@ def check_words(app: Any, words: Sequence[str], *, sweeps: bool) -> None:
     keys = set(known) | keys_of(app, known, chosen)
     for override in overrides:
         check_known(override.key_or_group, keys)
+    check_hydras(app, [o for o in overrides if is_of_hydra(o.key_or_group)])
 
 
 def check_override(override: Any, sweeps: bool) -> None:
@@ -180,6 +193,24 @@ def check_override(override: Any, sweeps: bool) -> None:
 def is_of_hydra(name: str) -> bool:
     """Whether a key is a setting of Hydra's own."""
     return name.startswith(("hydra.", "hydra/"))
+
+
+def check_hydras(app: Any, overrides: Sequence[Any]) -> None:
+    """Raises ConfigError for a setting of Hydra's own that does not exist; names the nearest."""
+    from omegaconf import OmegaConf  # noqa: PLC0415 - an extra
+
+    of_groups = [o for o in overrides if "/" in o.key_or_group]
+    for override in of_groups:
+        there = app.config_loader.get_group_options(override.key_or_group)
+        for name in set(options_of(override)).difference(there):
+            raise unknown(f"option of {override.key_or_group}", name, there)
+    words = [override.input_line for override in of_groups]
+    tree = app.compose_config(CONFIG, words, run_mode(multirun=True))
+    own: Any = OmegaConf.to_container(tree.hydra, resolve=False)
+    keys = set(dotted(own, "hydra."))
+    for name in {o.key_or_group for o in overrides if o not in of_groups and not o.is_add()}:
+        if name not in keys:
+            raise unknown("key", name, keys)
 
 
 def check_known(name: str, keys: Iterable[str]) -> None:

@@ -115,12 +115,16 @@ REFUSED = {
     "output_dir": "give name_exp and name_run.",
 }
 """Keys of V-Max that have another name here or mean nothing, and the remedy."""
+PLACES = ("hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir", "hydra.output_subdir")
+"""Settings by which Hydra would say where runs lie."""
 
 
 def check_key(name: str) -> None:
     """Raises ConfigError for a key of V-Max's, or a field of the runner, that is refused."""
     if name in REFUSED:
         raise ConfigError(f"{name} is V-Max's, and not a key here: {REFUSED[name]}")
+    if name in (*PLACES, "hydra.job.chdir"):
+        raise ConfigError(f"{name} has no effect: give name_exp and name_run, which say where.")
     section, _, field = name.partition(".")
     if section != "runner":
         return

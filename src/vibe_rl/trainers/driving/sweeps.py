@@ -11,7 +11,12 @@ from vibe_rl.configs.axes import Range
 from vibe_rl.errors import ConfigError, NonFiniteLossError, reason
 from vibe_rl.experiment.search.optuna import suggest_values
 from vibe_rl.experiment.search.space import Domain
-from vibe_rl.experiment.search.study import best_trial, open_study, run_trials
+from vibe_rl.experiment.search.study import (
+    best_trial,
+    open_study,
+    run_trials,
+    started_trials,
+)
 from vibe_rl.extras import require
 from vibe_rl.run_dir.plain import plain
 from vibe_rl.trainers.driving.composing import NEEDS
@@ -27,7 +32,7 @@ def run_study(
     launcher: Any,
     place: tuple[str, str],
     how: tuple[str, int | None],
-    n_trials: int,
+    n_trials: Any,
 ) -> Any:
     """Runs the trials of a study, prints each and the best; the best trial, if one is complete.
 
@@ -37,24 +42,36 @@ def run_study(
         launcher: Hydra's.
         place: the study's name and storage, see `open_study`.
         how: its pruner and the seed of its sampler.
-        n_trials: of all workers that share it.
+        n_trials: of all workers that share it, as the user wrote it.
 
     Raises:
-        ConfigError: nothing varies, or the study is of another search.
+        ConfigError: nothing varies, the study is of another search, or no trial can work.
     """
+    check_trials(n_trials)
     space, fixed = split_space(words, loader)
     require("optuna.logging", "optuna", "sweeps").set_verbosity(30)  # warnings
 
     def launch(trial_words: Sequence[str], number: int) -> float:
         (job,) = launcher.launch([list(trial_words)], initial_job_idx=number)
+        if isinstance(job.return_value, Exception):
+            raise job.return_value
         return float(job.return_value)
 
     study = open_study(*place, {"space": plain(space), "words": fixed}, *how)
     run_trials(study, objective(space, fixed, launch), n_trials, [print_trial])
     best = best_trial(study)
+    refused = [trial.user_attrs.get("refused") for trial in started_trials(study)]
+    if all(refused):
+        raise ConfigError(f"all {len(refused)} trials were refused, the last so: {refused[-1]}")
     if best is not None:
         print(f"Best | trial {best.number}, {best.value:.4g}: {' '.join(words_of(best.params))}")
     return best
+
+
+def check_trials(n_trials: Any) -> None:
+    """Raises ConfigError unless it is a number of trials."""
+    if not isinstance(n_trials, int) or n_trials < 1:
+        raise ConfigError(f"hydra.sweeper.n_trials {n_trials}: give a whole number of at least 1.")
 
 
 def objective(

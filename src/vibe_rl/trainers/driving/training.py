@@ -9,7 +9,7 @@ from vibe_rl.configs.train_config import TrainConfig
 from vibe_rl.env.host import HostEnvironment
 from vibe_rl.env.reductions import column, named_columns
 from vibe_rl.env.traced import trace
-from vibe_rl.errors import ConfigError
+from vibe_rl.errors import ConfigError, unknown
 from vibe_rl.experiment.config_files import new_run_dir, write_run_files
 from vibe_rl.extras import require
 from vibe_rl.run_dir.directory import EPISODES, RunDir
@@ -82,8 +82,9 @@ def run_to_resume(plan: Plan) -> Path | None:
 
 def begin(plan: Plan, pieces: Pieces) -> tuple[RunDir, FitResult]:
     """Trains a new run; its directory is removed again if it fails before anything was learned."""
-    run, name = pieces.run, run_name(plan)
-    told = tracking_settings(plan, own_metrics(run), run.steps_per_update)
+    run, name, own = pieces.run, run_name(plan), own_metrics(pieces.run)
+    check_objective(plan.keys.objective, own.values())
+    told = tracking_settings(plan, own, run.steps_per_update)
     with (
         new_run_dir(name, base_of(plan), run_id=name) as run_dir,
         open_session(run, run_dir, pieces.callback) as session,
@@ -176,6 +177,12 @@ def resumed_words(words: Sequence[str]) -> list[str]:
     if not named or named[-1] in (AUTO, "null"):
         return list(words)
     return [*words_of(named[-1]), *words]
+
+
+def check_objective(name: str | None, known: Iterable[str]) -> None:
+    """Raises ConfigError for a figure that no evaluation has."""
+    if name is not None and name not in (names := {"return", *known}):
+        raise unknown("objective", name, names)
 
 
 def objective_of(result: FitResult, name: str | None) -> float:

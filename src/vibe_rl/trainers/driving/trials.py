@@ -23,6 +23,11 @@ def reporting_to(report: Report) -> Iterator[None]:
         _report.reset(token)
 
 
+def in_trial() -> bool:
+    """Whether somebody wants to know of the evaluations of runs."""
+    return _report.get() is not None
+
+
 def trial_callback(objective: str | None) -> Callback | None:
     """What tells of a run's evaluations; None where nobody wants to know."""
     report = _report.get()
