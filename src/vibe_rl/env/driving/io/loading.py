@@ -132,8 +132,9 @@ def _wanted(path: Path, manifest: Manifest, split: str, limit: int | None) -> Me
     found = drawn(manifest.members(split), limit, manifest.split)
     if not found.ids:
         raise ConfigError(
-            f"{shown(path)} has no scenario of the split {split!r}: add scenarios, or change its "
-            f"valid_fraction, which is {manifest.split.valid_fraction:g}."
+            f"{shown(path)} has no scenario of the split {split!r}: add scenarios, write it with "
+            f"another valid_fraction than {manifest.split.valid_fraction:g}, take split all, or "
+            "name another set, as path_dataset_eval."
         )
     return found
 
