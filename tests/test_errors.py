@@ -80,6 +80,9 @@ def made(kind, **changes):
         (DQNConfig, {"conv_layers": [[8, 4, 2]]}, "conv_layers", ((8, 4, 2),)),
         (SACConfig, {"actor_lr": 1}, "actor_lr", 1.0),
         (PPOConfig, {"lr_end": None}, "lr_end", None),
+        (RunnerConfig, {"seed": np.array(3)}, "seed", 3),
+        (PPOConfig, {"num_envs": jnp.int32(2)}, "num_envs", 2),
+        (DQNConfig, {"lr": jnp.float32(0.5)}, "lr", 0.5),
     ],
 )
 def test_a_field_of_a_config_gets_the_type_that_it_says(kind, changes, field, value):
@@ -103,11 +106,33 @@ def test_a_field_of_a_config_gets_the_type_that_it_says(kind, changes, field, va
         (DQNConfig, {"batch_size": 2.5}, "batch_size 2.5: give a whole number"),
         (DQNConfig, {"conv_layers": ((8, 4),)}, r"conv_layers \(\(8, 4\),\): give a tuple"),
         (SACConfig, {"autotune_alpha": 1}, "autotune_alpha 1: give True or False"),
+        (PPOConfig, {"lr": np.array([1e-3, 1e-4])}, r"lr array\(.*\): give one number"),
+        (DQNConfig, {"n_step": np.bool_(True)}, "n_step np.True_: give a number"),
+        (SACConfig, {"log_std_max": object}, "log_std_max <class 'object'>: give a number"),
+        (RunnerConfig, {"total_timesteps": b"9"}, "total_timesteps b'9': give a number"),
+        (RunnerConfig, {"buffer_size": 1e300}, r"buffer_size 1e\+300: give a smaller number"),
     ],
 )
 def test_a_field_of_another_type_is_refused_in_one_sentence(kind, changes, sentence):
     with pytest.raises(ConfigError, match=sentence):
         made(kind, **changes)
+
+
+@pytest.mark.parametrize(
+    ("config", "sentence"),
+    [
+        (PPOConfig(reward_scale=np.inf), "reward_scale inf: give a finite number"),
+        (PPOConfig(init_log_std=np.nan), "init_log_std nan: give a finite number"),
+        (SACConfig(actor_lr=1e39), r"actor_lr 1e\+39: give a finite number"),
+        (DQNConfig(target_update_freq=2**31), "target_update_freq 2147483648: give a number from"),
+    ],
+)
+def test_what_32_bits_cannot_hold_is_refused_before_it_is_blamed_on_the_learning_rate(
+    config, sentence
+):
+    check_bounds(PPOConfig(max_grad_norm=np.inf))  # which clips nothing
+    with pytest.raises(ConfigError, match=sentence):
+        check_bounds(config)
 
 
 def test_arrays_and_tracers_pass_as_numbers():

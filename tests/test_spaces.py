@@ -225,7 +225,7 @@ def test_integers_without_bounds_are_whole():
 
 @pytest.mark.parametrize(("low", "high"), [(1.0, 0.0), (np.nan, 1.0), (0.0, np.nan)])
 def test_bounds_that_hold_nothing_are_refused(low, high):
-    with pytest.raises(ConfigError, match="give numbers, the lower first"):
+    with pytest.raises(ConfigError, match="the lower first"):
         Box(low, high, (2,))
 
 
@@ -235,6 +235,48 @@ def test_bounds_that_hold_nothing_are_refused(low, high):
 def test_choices_are_counted_in_whole_numbers(space):
     with pytest.raises(ConfigError, match=r"Discrete\(.*\): give whole numbers of at least 1"):
         space()
+
+
+@pytest.mark.parametrize(
+    ("space", "sentence"),
+    [
+        (partial(Discrete, 2**31), "give whole numbers of at most 2147483647"),
+        (partial(Discrete, 300, jnp.uint8), "give a dtype of integers that holds them"),
+        (partial(Discrete, 2, bool), "give a dtype of integers that holds them"),
+        (partial(MultiDiscrete, ()), r"MultiDiscrete of \(\): give a tuple"),
+        (partial(Image, 4, -4, 1), "give whole numbers of at least 1"),
+        (partial(Box, 2**32 + 5, 2**32 + 9, (1,), np.int64), "int32: give numbers it holds"),
+        (partial(Box, 0, 1, (-1,)), r"shape \(-1,\): give numbers, and a shape of ints"),
+        (partial(Box, "a", 1, (1,)), "Box from 'a' to 1"),
+        (partial(Box, 0, 1, (1,), complex), "give one of real numbers"),
+        (partial(Box, 0, 1, (1,), "nope"), "dtype nope of a space"),
+    ],
+)
+def test_a_space_that_no_array_can_have_is_refused(space, sentence):
+    with pytest.raises(ConfigError, match=sentence):
+        space()
+
+
+@pytest.mark.parametrize(
+    ("box", "whole"),
+    [
+        (Box(0.5, 3.5, (1,), jnp.int32), (1, 3)),
+        (Box(-1, 300, (1,), jnp.uint8), (0, 255)),
+        (Box(-5, 5, (1,), bool), (0, 1)),
+    ],
+)
+def test_bounds_of_whole_numbers_are_whole_and_such_as_their_type_holds(box, whole):
+    assert (int(box.low[0]), int(box.high[0])) == whole
+    drawn = jax.vmap(box.sample)(jax.random.split(jax.random.key(0), 100))
+    assert jax.vmap(box.contains)(drawn).all()
+
+
+@pytest.mark.parametrize("nvec", [[2, 3], np.array([2, 3])])
+def test_choices_in_a_list_or_an_array_are_a_tuple(nvec):
+    space = object.__new__(MultiDiscrete)  # past the tests' own checks of arguments
+    object.__setattr__(space, "nvec", nvec)
+    space.__post_init__()
+    assert space == MultiDiscrete((2, 3))
 
 
 def test_a_box_takes_the_length_of_a_vector_for_its_shape():

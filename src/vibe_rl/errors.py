@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
 from difflib import get_close_matches
@@ -113,7 +113,14 @@ def check_bounds(config: Any, prefix: str = "") -> None:
             continue
         if bounds.one_of is not None:
             raise unknown(prefix + field.name, value, bounds.one_of)
-        raise ConfigError(f"{prefix}{field.name} {value}: give {bounds}.")
+        remedy = "a finite number" if bounds.overflow(value) else bounds
+        raise ConfigError(f"{prefix}{field.name} {short(value, str)}: give {remedy}.")
+
+
+def short(value: Any, show: Callable[[Any], str] = repr) -> str:
+    """A value as a message shows it, in a line of at most 60 letters."""
+    line = " ".join(show(value).split())
+    return line if len(line) <= 60 else f"{line[:57]}..."
 
 
 def check_kind(name: str, value: Any, *kinds: type) -> None:
@@ -144,7 +151,7 @@ class Typed:
             try:
                 typed = _typed(value, hint)
             except TypeError as error:
-                raise ConfigError(f"{self.section}{name} {value!r}: give {error}.") from None
+                raise ConfigError(f"{self.section}{name} {short(value)}: give {error}.") from None
             object.__setattr__(self, name, typed)
 
 
@@ -168,14 +175,23 @@ def _typed(value: Any, hint: Any) -> Any:
 
 
 def _number(value: Any) -> Any:
-    if value is None or isinstance(value, (str, bool, list, tuple, dict)):
+    """A Python number, but for one that JAX traces."""
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return value
+    if not _is_real(value):
         raise TypeError("a number")
-    return value.item() if _is_numpy_scalar(value) else value
+    if value.ndim:
+        raise TypeError("one number")
+    try:
+        return value.item()
+    except TypeError:  # JAX's, of what it traces
+        return value
 
 
-def _is_numpy_scalar(value: Any) -> bool:
-    """Whether it is a number of NumPy's, which need not be imported to know it."""
-    return type(value).__module__ == "numpy" and not hasattr(value, "__setitem__")
+def _is_real(value: Any) -> bool:
+    """Whether it is an array of real numbers, of NumPy or JAX; neither need be imported."""
+    kind = str(getattr(value, "dtype", None))
+    return kind.lstrip("bu").startswith(("int", "float")) and hasattr(value, "ndim")
 
 
 def _int(value: Any) -> Any:
@@ -183,12 +199,16 @@ def _int(value: Any) -> Any:
     if isinstance(value, float):
         if not value.is_integer():
             raise TypeError("a whole number")
-        return int(value)
+        value = int(value)
+    if isinstance(value, int) and abs(value) >= 2**64:
+        raise TypeError("a smaller number")
     return value
 
 
 def _float(value: Any) -> Any:
     value = _number(value)
+    if isinstance(value, int) and abs(value) >= 2**64:
+        raise TypeError("a smaller number")
     return float(value) if isinstance(value, int) else value
 
 

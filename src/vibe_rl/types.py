@@ -83,6 +83,9 @@ class MaskedObs(NamedTuple):
     legal: Array  # bool, one entry per action
 
 
+LARGEST = 3.4028234663852886e38  # finite number of 32 bits
+
+
 class Bounds(NamedTuple):
     """What a field of a config may be; see `vibe_rl.errors.check_bounds`."""
 
@@ -90,12 +93,19 @@ class Bounds(NamedTuple):
     most: float = math.inf
     above: float | None = None  # instead of `least`: excluded itself
     one_of: tuple[str, ...] | None = None  # instead of numbers
+    finite: bool = False  # whether infinity is excluded
 
     def hold(self, value: Any) -> bool:
         """Whether they allow this value; NaN is never allowed."""
         if self.one_of is not None:
             return value in self.one_of
+        if self.overflow(value):
+            return False
         return self.least <= value <= self.most and (self.above is None or value > self.above)
+
+    def overflow(self, value: Any) -> bool:
+        """Whether it is infinite in 32 bits, or NaN, where that is excluded."""
+        return self.finite and not abs(value) <= LARGEST
 
     def __str__(self) -> str:
         """As a remedy, such as `at least 1`."""

@@ -95,8 +95,13 @@ def test_seeds_are_ranges_and_lists(text, seeds):
 
 
 def test_a_range_of_seeds_that_is_empty_is_refused():
-    with pytest.raises(ConfigError, match="seeds '3:1': the end of a range must be above"):
+    with pytest.raises(ConfigError, match="seeds '3:1': give a range whose end is above"):
         parse_seeds("3:1")
+
+
+def test_more_seeds_than_a_group_can_have_are_refused_before_they_are_listed():
+    with pytest.raises(ConfigError, match="seeds '0:99999999999': give at most 100,000"):
+        parse_seeds("0:99999999999")
 
 
 @pytest.mark.parametrize("text", ["", "a", "a:b", "0:1:2", "0:1.5", f"0:{inf}"])

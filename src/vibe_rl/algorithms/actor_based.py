@@ -22,9 +22,9 @@ class ActorConfig(OffPolicyConfig):
 
     hidden_sizes: tuple[int, ...] = static((256, 256))
     """Widths of the dense layers."""
-    log_std_min: float = static(-20.0)
+    log_std_min: float = static(-20.0, finite=True)
     """Least log standard deviation, where the bounds are -1 and 1."""
-    log_std_max: float = static(2.0)
+    log_std_max: float = static(2.0, finite=True)
     """Largest log standard deviation."""
 
 

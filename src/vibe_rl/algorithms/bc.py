@@ -38,9 +38,9 @@ class BCConfig(ActorConfig):
 
     hidden_sizes: tuple[int, ...] = static((256, 64, 32))
     """Widths of the dense layers."""
-    lr: float = number(1e-4, least=0)
+    lr: float = number(1e-4, least=0, finite=True)
     """Adam's learning rate."""
-    lr_end: float | None = number(None, least=0)
+    lr_end: float | None = number(None, least=0, finite=True)
     """Learning rate at schedule_steps; None keeps it constant."""
     loss: str = static("mse", one_of=("mse", "mae", "nll"))
     """Of numbers: squared or absolute error of the policy's median where the bounds are -1 and 1,
@@ -48,7 +48,7 @@ class BCConfig(ActorConfig):
     """
     expert: str = static("expert")
     """Who is learned from: the name of an actor of the environment."""
-    expert_noise: float = number(0.0, least=0)
+    expert_noise: float = number(0.0, least=0, finite=True)
     """Noise on what the expert does: of numbers the standard deviation where the bounds are -1 and
     1, of choices the share that is random."""
 

@@ -36,11 +36,11 @@ class DQNConfig(OffPolicyConfig):
 
     hidden_sizes: tuple[int, ...] = static((128, 128))
     """Widths of the dense layers."""
-    lr: float = number(1e-3, least=0)
+    lr: float = number(1e-3, least=0, finite=True)
     """Adam's learning rate."""
-    lr_end: float | None = number(None, least=0)
+    lr_end: float | None = number(None, least=0, finite=True)
     """Learning rate at schedule_steps; None keeps it constant."""
-    target_update_freq: int = number(1000, least=1)
+    target_update_freq: int = number(1000, least=1, most=2**31 - 1)
     """Gradient steps between two updates of the target network; 1 where tau is Polyak's."""
     tau: float = number(1.0, least=0, most=1)
     """Share of the network that an update mixes into the target: 1 copies it, less is Polyak's."""

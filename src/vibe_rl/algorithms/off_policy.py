@@ -47,7 +47,7 @@ class OffPolicyConfig(TokenFields):
     """Discount factor."""
     batch_size: int = static(64, least=1)
     """Examples in a gradient step."""
-    replay_ratio: float = static(1.0, above=0)
+    replay_ratio: float = static(1.0, above=0, finite=True)
     """Gradient steps per env step, counted over all envs."""
     train_every: int = static(1, least=1)
     """T, env steps per env between two updates."""
@@ -55,12 +55,12 @@ class OffPolicyConfig(TokenFields):
     """N, environments stepped side by side."""
     n_step: int = static(1, least=1)
     """Rewards summed before the bootstrap."""
-    exploration_hold: int = static(1, least=1)
+    exploration_hold: int = static(1, least=1, most=2**31 - 1)
     """Env steps for which an env keeps a random choice; more than 1 explores further (Dabney et al.
     2021, arXiv:2006.01782)."""
     prioritized: bool = static(False)
     """Whether transitions are drawn in proportion to their last TD error."""
-    priority_alpha: float = number(0.6, least=0)
+    priority_alpha: float = number(0.6, least=0, finite=True)
     """Exponent of the TD error: 0 is uniform."""
     priority_beta: float = number(0.4, least=0, most=1)
     """Exponent of the importance weights at first; 1, the whole correction, at schedule_steps."""

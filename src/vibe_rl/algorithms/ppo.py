@@ -55,7 +55,7 @@ class PPOConfig(TokenFields):
 
     hidden_sizes: tuple[int, ...] = static((64, 64))
     """Widths of the dense layers."""
-    lr: float = number(2.5e-4, least=0)
+    lr: float = number(2.5e-4, least=0, finite=True)
     """Adam's learning rate."""
     gamma: float = number(0.99, least=0, most=1)
     """Discount factor."""
@@ -63,9 +63,9 @@ class PPOConfig(TokenFields):
     """Lambda of the generalised advantage estimates."""
     clip_eps: float = number(0.2, least=0)
     """How far the probability ratio may move the surrogate objective."""
-    vf_coef: float = number(0.5, least=0)
+    vf_coef: float = number(0.5, least=0, finite=True)
     """Weight of the critic's loss."""
-    ent_coef: float = number(0.01, least=0)
+    ent_coef: float = number(0.01, least=0, finite=True)
     """Weight of the entropy bonus, per nat."""
     max_grad_norm: float = number(0.5, above=0)
     """Largest global norm of a gradient."""
@@ -91,7 +91,7 @@ class PPOConfig(TokenFields):
     """Features of a board's cell after the dense layer that the cells share."""
     squash: bool = static(False)
     """Continuous actions: tanh-squashed normal instead of a clipped one."""
-    init_log_std: float = 0.0
+    init_log_std: float = number(0.0, finite=True)
     """Continuous actions: log standard deviation at first, where the bounds are -1 and 1."""
     value_clip_eps: float | None = number(None, least=0)
     """How far a value may move in one update; None leaves it free."""
@@ -99,18 +99,18 @@ class PPOConfig(TokenFields):
     """Ends the epochs of an update once approx_kl exceeds 1.5 times this; None never does."""
     normalize_obs: bool = static(False)
     """Whether observations are standardised by running statistics kept in the agent's state."""
-    reward_scale: float = number(1.0, above=0)
+    reward_scale: float = number(1.0, above=0, finite=True)
     """Factor on the rewards that are learned from; reported returns stay as they are."""
     normalize_values: bool = static(False)
     """Whether the critic learns in standard deviations of its targets, for rewards of any size;
     value_clip_eps and critic_loss are then in these."""
-    adam_eps: float = number(1e-5, least=0)
+    adam_eps: float = number(1e-5, least=0, finite=True)
     """Adam's epsilon."""
-    lr_end: float | None = number(None, least=0)
+    lr_end: float | None = number(None, least=0, finite=True)
     """Learning rate at schedule_steps; None keeps it constant."""
     clip_eps_end: float | None = number(None, least=0)
     """clip_eps at schedule_steps; None keeps it constant."""
-    ent_coef_end: float | None = number(None, least=0)
+    ent_coef_end: float | None = number(None, least=0, finite=True)
     """ent_coef at schedule_steps; None keeps it constant."""
     schedule_steps: float | None = number(None, least=1)
     """Env steps over which the schedules run; None: `train_ppo` and the command line put the run's

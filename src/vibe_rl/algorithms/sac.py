@@ -51,15 +51,15 @@ class SACConfig(ActorConfig):
     """Largest global norm of a gradient; None clips nothing and saves the time."""
     grad_norms: bool = static(False)
     """Whether norms of gradients are measured where none is clipped too."""
-    actor_lr: float = number(3e-4, least=0)
+    actor_lr: float = number(3e-4, least=0, finite=True)
     """Adam's learning rate for the policy."""
-    critic_lr: float = number(3e-4, least=0)
+    critic_lr: float = number(3e-4, least=0, finite=True)
     """Adam's learning rate for the critics."""
-    alpha_lr: float = number(3e-4, least=0)
+    alpha_lr: float = number(3e-4, least=0, finite=True)
     """Adam's learning rate for the logarithm of the temperature."""
     tau: float = number(0.005, least=0, most=1)
     """Share of the critics that each gradient step mixes into their slow copies."""
-    lr_end_factor: float | None = number(None, least=0)
+    lr_end_factor: float | None = number(None, least=0, finite=True)
     """What all three learning rates are multiplied by at schedule_steps; None keeps them."""
     average_decay: float | None = number(None, least=0, most=1)
     """Share of an averaged policy that each gradient step keeps, the rest being the policy's: with
@@ -70,11 +70,11 @@ class SACConfig(ActorConfig):
     """Widths of the critics' dense layers; None takes hidden_sizes."""
     critic_layer_norm: bool = static(False)
     """Whether the critics' dense layers are normed before the activation."""
-    init_alpha: float = number(1.0, least=1e-6)
+    init_alpha: float = number(1.0, least=1e-6, finite=True)
     """Temperature at first: what a nat of entropy is worth."""
     autotune_alpha: bool = static(True)
     """Whether the temperature is learned, so that the entropy approaches its target."""
-    target_entropy_scale: float = number(1.0, least=0)
+    target_entropy_scale: float = number(1.0, least=0, finite=True)
     """Target entropy over -A nats for A continuous actions, over half of log A for A choices."""
 
 

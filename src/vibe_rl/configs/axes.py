@@ -5,7 +5,10 @@ from typing import Any, NamedTuple
 
 from vibe_rl.configs.command_line import cli, split_equals
 from vibe_rl.configs.train_config import TrainConfig
-from vibe_rl.errors import ConfigError
+from vibe_rl.errors import ConfigError, short
+
+MOST_SEEDS = 100_000
+"""As many as a group may have."""
 
 
 class Range(NamedTuple):
@@ -110,8 +113,11 @@ def parse_seeds(text: str) -> list[int]:
             f"seeds {text!r}: give a range such as 0:8 or a list such as 3,5,7."
         ) from None
     if any(len(ends) == 2 and ends[0] >= ends[1] for ends in parts):
-        raise ConfigError(f"seeds {text!r}: the end of a range must be above its first seed.")
-    return [seed for ends in parts for seed in (range(*ends) if len(ends) == 2 else ends)]
+        raise ConfigError(f"seeds {text!r}: give a range whose end is above its first seed.")
+    ranges = [range(*ends) if len(ends) == 2 else ends for ends in parts]
+    if sum(each[-1] - each[0] + 1 for each in ranges) > MOST_SEEDS:
+        raise ConfigError(f"seeds {short(text)}: give at most {MOST_SEEDS:,} of them.")
+    return [seed for each in ranges for seed in each]
 
 
 def _field(config: Any, name: str) -> Any:

@@ -44,7 +44,7 @@ class RunnerConfig(Typed):
     log_interval: int = number(1_000, least=0)
     """Env steps between rows of metrics; 0 writes one row per update."""
 
-    buffer_size: int = number(100_000, least=1)
+    buffer_size: int = number(100_000, least=1, most=2**53)
     """Replay capacity in transitions (off-policy algorithms)."""
     warmup_steps: int = number(1_000, least=0)
     """Uniformly random env steps before learning begins (off-policy algorithms)."""

@@ -9,9 +9,9 @@ from vibe_rl.spaces.arrays import (
     MultiBinary,
     MultiDiscrete,
     Space,
-    narrow_dtype,
     static_bound,
 )
+from vibe_rl.spaces.dtypes import narrow_dtype
 from vibe_rl.spaces.parts import Board, Flat, Tokens
 from vibe_rl.spaces.structured import Dict, Masked, map_spaces, map_views
 

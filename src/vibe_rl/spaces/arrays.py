@@ -11,11 +11,9 @@ import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array, Bool
 
-from vibe_rl.errors import ConfigError
-from vibe_rl.types import NARROWER, Key, PyTree
-
-SHOWN = 8
-"""How many different bounds a space's representation shows."""
+from vibe_rl.errors import ConfigError, short
+from vibe_rl.spaces.dtypes import bounds_of, is_whole, number_dtype, shown_bounds
+from vibe_rl.types import Key, PyTree
 
 
 class Space(ABC):
@@ -37,7 +35,7 @@ class ArraySpace(Space):
     dtype: Any
 
     def __post_init__(self):
-        object.__setattr__(self, "dtype", narrow_dtype(self.dtype))
+        object.__setattr__(self, "dtype", number_dtype(self.dtype))
 
     def fits(self, x: Any) -> bool:
         """Whether `x` has this space's shape and dtype."""
@@ -50,15 +48,25 @@ class ArraySpace(Space):
         return f"{type(self).__name__}({', '.join(shown)})"
 
 
-def narrow_dtype(dtype: Any) -> Any:
-    """A type of 32 bits instead of one of 64."""
-    return NARROWER.get(jnp.dtype(dtype), dtype)
+MOST_COUNT = 2**31 - 1
+"""As far as 32 bits count."""
 
 
 def check_counts(space: Space, counts: Iterable[Any]) -> None:
-    """Raises ConfigError unless each is a whole number of at least 1."""
+    """Raises ConfigError unless each is a whole number of at least 1 that 32 bits hold."""
+    counts = tuple(counts)
     if not all(isinstance(n, int | np.integer) and n >= 1 for n in counts):
         raise ConfigError(f"{space}: give whole numbers of at least 1.")
+    if any(n > MOST_COUNT for n in counts):
+        raise ConfigError(f"{space}: give whole numbers of at most {MOST_COUNT}.")
+
+
+def check_choices(space: ArraySpace, counts: Iterable[Any]) -> None:
+    """Raises ConfigError unless the space's type tells so many choices apart."""
+    counts, dtype = tuple(counts), jnp.dtype(space.dtype)
+    check_counts(space, counts)
+    if dtype.kind not in "iu" or max(counts, default=1) - 1 > np.iinfo(dtype).max:
+        raise ConfigError(f"{space}: give a dtype of integers that holds them, such as int32.")
 
 
 def all_of(condition: Any) -> Bool[Array, ""]:
@@ -76,7 +84,7 @@ class Discrete(ArraySpace):
 
     def __post_init__(self):
         super().__post_init__()
-        check_counts(self, (self.n,))
+        check_choices(self, (self.n,))
 
     def sample(self, key: Key) -> Array:
         """Uniform over 0 .. n-1."""
@@ -96,7 +104,11 @@ class MultiDiscrete(ArraySpace):
 
     def __post_init__(self):
         super().__post_init__()
-        check_counts(self, self.nvec)
+        nvec = np.asarray(self.nvec)
+        if nvec.ndim != 1 or not nvec.size:
+            raise ConfigError(f"MultiDiscrete of {short(self.nvec)}: give a tuple, such as (3, 4).")
+        object.__setattr__(self, "nvec", tuple(nvec.tolist()))
+        check_choices(self, self.nvec)
 
     @property
     def shape(self) -> tuple[int, ...]:  # type: ignore[override]
@@ -141,37 +153,6 @@ class MultiBinary(ArraySpace):
         return all_of((x == 0) | (x == 1)) if self.fits(x) else all_of(False)
 
 
-def _bounds(value: Any, shape: tuple[int, ...], dtype: Any) -> tuple[float, ...]:
-    """One per entry; infinite where it is the last number of a type, which is no bound."""
-    bounds = np.broadcast_to(np.asarray(value, np.float64), shape).ravel()
-    least, most = _unbounded_from(jnp.dtype(dtype))
-    bounds = np.where(bounds <= least, -np.inf, np.where(bounds >= most, np.inf, bounds))
-    return tuple((bounds if _is_whole(dtype) else bounds.astype(np.float32)).tolist())
-
-
-def _unbounded_from(dtype: np.dtype) -> tuple[float, float]:
-    """The numbers from which on a type's entries have no bound: bytes and shorts always have."""
-    if jnp.issubdtype(dtype, jnp.floating):
-        most = min(float(jnp.finfo(dtype).max), float(np.finfo(np.float32).max))
-        return -most, most
-    if dtype.kind not in "iu" or dtype.itemsize < 4:
-        return -np.inf, np.inf
-    least = -np.inf if dtype.kind == "u" else float(np.iinfo(dtype).min)
-    return least, float(np.iinfo(dtype).max)
-
-
-def _is_whole(dtype: Any) -> bool:
-    return jnp.dtype(dtype).kind in "biu"
-
-
-def _shown(bounds: tuple[float, ...]) -> str:
-    """At most a handful of them."""
-    if len(set(bounds)) <= 1:
-        return f"{bounds[0]:g}" if bounds else "()"
-    more = ", ..." if len(bounds) > SHOWN else ""
-    return f"({', '.join(f'{bound:g}' for bound in bounds[:SHOWN])}{more})"
-
-
 @dataclass(frozen=True, init=False)
 class Box(ArraySpace):
     """Numbers between `low` and `high`, both included, entry by entry; bounds may be infinite.
@@ -190,20 +171,25 @@ class Box(ArraySpace):
         shape: int | tuple[int, ...] | None = None,
         dtype: Any = jnp.float32,
     ):
-        dtype = narrow_dtype(dtype)
-        if shape is None:
-            shape = np.broadcast_shapes(np.shape(low), np.shape(high))
-        shape = (shape,) if isinstance(shape, int) else tuple(shape)
-        bounds = _bounds(low, shape, dtype), _bounds(high, shape, dtype)
+        dtype = number_dtype(dtype)
+        try:
+            if shape is None:
+                shape = np.broadcast_shapes(np.shape(low), np.shape(high))
+            shape = (shape,) if isinstance(shape, int) else tuple(shape)
+            bounds = bounds_of(low, shape, dtype, np.ceil), bounds_of(high, shape, dtype, np.floor)
+        except (TypeError, ValueError) as error:
+            what = f"{short(low)} to {short(high)}, shape {short(shape)}"
+            raise ConfigError(f"Box from {what}: give numbers, and a shape of ints.") from error
         for least, most in zip(*bounds, strict=True):
-            if not least <= most:
-                raise ConfigError(f"Box from {least:g} to {most:g}: give numbers, the lower first.")
+            if not least <= most or least == np.inf or most == -np.inf:
+                between = f"{least:g} to {most:g}, {jnp.dtype(dtype).name}"
+                raise ConfigError(f"Box from {between}: give numbers it holds, the lower first.")
         object.__setattr__(self, "bounds", bounds)
         object.__setattr__(self, "shape", shape)
         object.__setattr__(self, "dtype", dtype)
 
     def __repr__(self) -> str:
-        low, high = map(_shown, self.bounds)
+        low, high = map(shown_bounds, self.bounds)
         dtype = jnp.dtype(self.dtype).name
         return f"{type(self).__name__}({low}, {high}, {self.shape}, {dtype})"
 
@@ -225,7 +211,7 @@ class Box(ArraySpace):
     @property
     def whole(self) -> bool:
         """Whether members are integers, or booleans."""
-        return _is_whole(self.dtype)
+        return is_whole(self.dtype)
 
     def sample(self, key: Key) -> Array:
         """Uniform where both bounds are finite; exponential from a single one; else normal."""
@@ -266,6 +252,10 @@ class Image(ArraySpace):
     width: int
     channels: int
     dtype: Any = jnp.uint8
+
+    def __post_init__(self):
+        super().__post_init__()
+        check_counts(self, self.shape)
 
     @property
     def shape(self) -> tuple[int, ...]:  # type: ignore[override]

@@ -42,7 +42,7 @@ class AgentConfig(Typed):
     """Numbers in an observation."""
     action_dim: int = number(least=1)
     """Choices of an action."""
-    learning_rate: float = number(3e-4, least=0)
+    learning_rate: float = number(3e-4, least=0, finite=True)
     """Adam's learning rate."""
     clip_epsilon: float = number(0.2, least=0)
     """How far the probability ratio may move the surrogate objective."""
@@ -50,9 +50,9 @@ class AgentConfig(Typed):
     """Discount factor."""
     gae_lambda: float = number(0.95, least=0, most=1)
     """Lambda of the generalised advantage estimates."""
-    entropy_coef: float = number(0.01, least=0)
+    entropy_coef: float = number(0.01, least=0, finite=True)
     """Weight of the entropy bonus, per nat."""
-    value_coef: float = number(0.5, least=0)
+    value_coef: float = number(0.5, least=0, finite=True)
     """Weight of the critic's mean squared error; `vf_coef`, of half of it, is twice this."""
     max_grad_norm: float = number(0.5, above=0)
     """Largest global norm of a gradient."""
