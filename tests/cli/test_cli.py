@@ -220,6 +220,14 @@ def test_a_run_that_fails_at_once_leaves_what_was_there_and_nothing_empty():
     assert run.log_path().exists()
 
 
+def test_a_run_whose_checkpoints_elsewhere_cannot_be_written_leaves_nothing_empty(capsys):
+    Path("file").touch()
+    with pytest.raises(SystemExit):
+        cli.main(["train", "cartpole_ppo", "--runner.checkpoint_dir", "file/checkpoints"])
+    assert "file/checkpoints cannot be written" in capsys.readouterr().err
+    assert not Path("runs").exists()
+
+
 def test_a_run_in_which_no_episode_ends_is_no_failure(capsys):
     weightless = ["--env_kwargs", "gravity", "0", "force_mag", "0"]
     words = ["--runner.total_timesteps", "512", "--runner.eval_episodes", "0"]

@@ -38,9 +38,9 @@ class BCConfig(ActorConfig):
 
     hidden_sizes: tuple[int, ...] = static((256, 64, 32))
     """Widths of the dense layers."""
-    lr: float = number(1e-4, least=0, finite=True)
+    lr: float = number(1e-4, least=0)
     """Adam's learning rate."""
-    lr_end: float | None = number(None, least=0, finite=True)
+    lr_end: float | None = number(None, least=0)
     """Learning rate at schedule_steps; None keeps it constant."""
     loss: str = static("mse", one_of=("mse", "mae", "nll"))
     """Of numbers: squared or absolute error of the policy's median where the bounds are -1 and 1,

@@ -39,15 +39,15 @@ class BCSACConfig(SACConfig, BCConfig):
     """Examples in a gradient step, of SAC and of imitation."""
     num_envs: int = static(8, least=1)
     """N, environments stepped side by side; expert_one_in divides it."""
-    actor_lr: float = number(1e-4, least=0, finite=True)
+    actor_lr: float = number(1e-4, least=0)
     """Adam's learning rate for the policy."""
-    critic_lr: float = number(1e-4, least=0, finite=True)
+    critic_lr: float = number(1e-4, least=0)
     """Adam's learning rate for the critics."""
     init_alpha: float = number(0.2, least=1e-6, finite=True)
     """Temperature at first: what a nat of entropy is worth."""
     autotune_alpha: bool = static(False)
     """Whether the temperature is learned, so that the entropy approaches its target."""
-    lr: float = number(5e-5, least=0, finite=True)
+    lr: float = number(5e-5, least=0)
     """Adam's learning rate of imitation."""
     imitation_every: int = static(8, least=2)
     """Of so many updates the first imitates, and SAC learns in the others."""

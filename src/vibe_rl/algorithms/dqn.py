@@ -36,9 +36,9 @@ class DQNConfig(OffPolicyConfig):
 
     hidden_sizes: tuple[int, ...] = static((128, 128))
     """Widths of the dense layers."""
-    lr: float = number(1e-3, least=0, finite=True)
+    lr: float = number(1e-3, least=0)
     """Adam's learning rate."""
-    lr_end: float | None = number(None, least=0, finite=True)
+    lr_end: float | None = number(None, least=0)
     """Learning rate at schedule_steps; None keeps it constant."""
     target_update_freq: int = number(1000, least=1, most=2**31 - 1)
     """Gradient steps between two updates of the target network; 1 where tau is Polyak's."""

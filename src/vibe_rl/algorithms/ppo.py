@@ -55,7 +55,7 @@ class PPOConfig(TokenFields):
 
     hidden_sizes: tuple[int, ...] = static((64, 64))
     """Widths of the dense layers."""
-    lr: float = number(2.5e-4, least=0, finite=True)
+    lr: float = number(2.5e-4, least=0)
     """Adam's learning rate."""
     gamma: float = number(0.99, least=0, most=1)
     """Discount factor."""
@@ -106,7 +106,7 @@ class PPOConfig(TokenFields):
     value_clip_eps and critic_loss are then in these."""
     adam_eps: float = number(1e-5, least=0, finite=True)
     """Adam's epsilon."""
-    lr_end: float | None = number(None, least=0, finite=True)
+    lr_end: float | None = number(None, least=0)
     """Learning rate at schedule_steps; None keeps it constant."""
     clip_eps_end: float | None = number(None, least=0)
     """clip_eps at schedule_steps; None keeps it constant."""

@@ -51,15 +51,15 @@ class SACConfig(ActorConfig):
     """Largest global norm of a gradient; None clips nothing and saves the time."""
     grad_norms: bool = static(False)
     """Whether norms of gradients are measured where none is clipped too."""
-    actor_lr: float = number(3e-4, least=0, finite=True)
+    actor_lr: float = number(3e-4, least=0)
     """Adam's learning rate for the policy."""
-    critic_lr: float = number(3e-4, least=0, finite=True)
+    critic_lr: float = number(3e-4, least=0)
     """Adam's learning rate for the critics."""
-    alpha_lr: float = number(3e-4, least=0, finite=True)
+    alpha_lr: float = number(3e-4, least=0)
     """Adam's learning rate for the logarithm of the temperature."""
     tau: float = number(0.005, least=0, most=1)
     """Share of the critics that each gradient step mixes into their slow copies."""
-    lr_end_factor: float | None = number(None, least=0, finite=True)
+    lr_end_factor: float | None = number(None, least=0)
     """What all three learning rates are multiplied by at schedule_steps; None keeps them."""
     average_decay: float | None = number(None, least=0, most=1)
     """Share of an averaged policy that each gradient step keeps, the rest being the policy's: with

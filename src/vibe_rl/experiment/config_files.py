@@ -8,10 +8,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from vibe_rl.checkpoint import saved_steps
 from vibe_rl.configs.train_config import TrainConfig, from_dict, to_dict
 from vibe_rl.errors import ConfigError
 from vibe_rl.experiment.build import as_recorded, with_absolute_paths
 from vibe_rl.run_dir.directory import RunDir
+from vibe_rl.run_dir.files import absolute
 from vibe_rl.run_dir.group import AnyPath
 from vibe_rl.system.folders import missing_folders, remove_empty
 from vibe_rl.system.processes import broadcast_text, greatest, is_first
@@ -24,22 +26,29 @@ PLANS = re.compile(
 
 @contextmanager
 def new_run_dir(
-    name: str, base_dir: AnyPath = "runs", removable: bool = True, run_id: str | None = None
+    name: str,
+    base_dir: AnyPath = "runs",
+    elsewhere: AnyPath | None = None,
+    run_id: str | None = None,
 ) -> Iterator[RunDir]:
     """A new run directory, removed again if its block fails before anything was learned.
 
-    Of several processes, the first makes it and all use it. What is learned elsewhere, so that the
-    directory does not show it, makes it not `removable`. For `run_id` see `RunDir`.
+    Of several processes, the first makes it and all use it. Where checkpoints lie `elsewhere`, a
+    new one there says that something was. For `run_id` see `RunDir`.
     """
-    made = missing_folders(base_dir)
+    made, known = missing_folders(base_dir), _steps_in(elsewhere)
     run_dir = _shared_run_dir(name, base_dir, run_id)
     try:
         yield run_dir
     except BaseException:
-        if removable and is_first() and holds_only_plans(run_dir):
+        if is_first() and holds_only_plans(run_dir) and _steps_in(elsewhere) == known:
             shutil.rmtree(run_dir)
             remove_empty(made)
         raise
+
+
+def _steps_in(checkpoints: AnyPath | None) -> list[int]:
+    return [] if checkpoints is None else saved_steps(absolute(checkpoints))
 
 
 def holds_only_plans(run_dir: RunDir) -> bool:

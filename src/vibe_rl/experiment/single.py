@@ -98,7 +98,7 @@ def train(
     run = build_for_run_dir(config, check_new)
     name = experiment_name(config)
     with (
-        new_run_dir(name, base_dir, config.runner.checkpoint_dir is None, run_id) as run_dir,
+        new_run_dir(name, base_dir, config.runner.checkpoint_dir, run_id) as run_dir,
         open_session(run, run_dir, callback) as session,
     ):
         run_on_first(partial(write_run_files, run_dir, config))

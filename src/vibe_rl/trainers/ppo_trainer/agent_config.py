@@ -42,7 +42,7 @@ class AgentConfig(Typed):
     """Numbers in an observation."""
     action_dim: int = number(least=1)
     """Choices of an action."""
-    learning_rate: float = number(3e-4, least=0, finite=True)
+    learning_rate: float = number(3e-4, least=0)
     """Adam's learning rate."""
     clip_epsilon: float = number(0.2, least=0)
     """How far the probability ratio may move the surrogate objective."""

@@ -59,7 +59,7 @@ class Settings(Typed):
     """Of the network, the actions and the games."""
     env_id: str = ENV_ID
     """Gymnasium's id of another environment with action masks."""
-    learning_rate: float | None = number(None, least=0, finite=True)
+    learning_rate: float | None = number(None, least=0)
     """Adam's; 3e-4 if it is not given. This and what follows are the model's if it is resumed."""
     n_steps: int | None = number(None, least=2)
     """Steps of each environment in an update; 2048 if it is not given."""
