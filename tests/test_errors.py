@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from vibe_rl.algorithms import DQNConfig, PPOConfig, SACConfig
-from vibe_rl.errors import ConfigError, check_bounds
+from vibe_rl.errors import ConfigError, check_bounds, unknown
 from vibe_rl.runner import RunnerConfig
 from vibe_rl.types import number, static
 
@@ -138,3 +138,13 @@ def test_what_32_bits_cannot_hold_is_refused_before_it_is_blamed_on_the_learning
 def test_arrays_and_tracers_pass_as_numbers():
     lrs = jax.vmap(lambda lr: made(PPOConfig, lr=2 * lr).lr)(jnp.arange(3.0))
     assert lrs.tolist() == [0.0, 2.0, 4.0]
+
+
+def test_of_very_many_names_only_the_nearest_are_listed():
+    few, many = (tuple(f"game{i}" for i in range(n)) for n in (5, 100))
+    assert str(unknown("game", "xyz", few)).endswith(
+        "choose from game0, game1, game2, game3, game4."
+    )
+    said = str(unknown("game", "xyz", many))
+    assert "... (100 in all)." in said
+    assert len(said) < 100

@@ -2,12 +2,14 @@
 
 import sys
 from contextlib import closing
+from pathlib import Path
 
 import gymnasium
 import numpy as np
 import pytest
 
 from vibe_rl.env import GymnasiumWrapper, make, problems
+from vibe_rl.env.adapters import ale
 from vibe_rl.env.adapters.gymnasium_envs import GymnasiumEnvs
 from vibe_rl.env.host import HostEnvironment
 from vibe_rl.errors import ConfigError
@@ -141,6 +143,17 @@ def test_a_game_that_ale_has_not_is_named():
         make("ale:Pongg")
     with pytest.raises(ConfigError, match="ale-py cannot make Pong: "):
         make("ale:Pong", colour=True)
+
+
+def test_games_that_ale_brings_along_but_cannot_play_are_not_named():
+    ale_py = pytest.importorskip("ale_py")  # which ends the process for Combat
+    found = ale.roms()
+    assert {"Pong", "MsPacman"} <= found.keys()
+    assert "Combat" not in found
+    paths = [Path(ale_py.roms.get_rom_path(rom)) for rom in found.values()]
+    assert all(map(ale_py.ALEInterface.isSupportedROM, paths))
+    with pytest.raises(ConfigError, match="unknown Atari game 'Combat'"):
+        make("ale:Combat")
 
 
 NEEDED = {

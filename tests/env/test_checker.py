@@ -274,6 +274,11 @@ def test_training_says_the_same_of_what_an_auto_reset_wraps(kind):
     assert DEFECTS[kind] in str(told.value)
 
 
+@pytest.mark.parametrize("kind", [DriftingTime, DriftingShape])
+def test_what_an_auto_reset_evens_out_is_found_inside(kind):
+    assert problems(AutoResetWrapper(kind())) == problems(kind())
+
+
 def test_a_class_is_not_an_environment():
     assert problems(Walk) == ["it is a class: give an instance, such as Walk()."]
 

@@ -3,6 +3,7 @@
 What every environment promises is tested of one of each suite in test_env_contracts.
 """
 
+import math
 from functools import partial
 
 import jax
@@ -145,12 +146,28 @@ def test_a_wrong_name_is_one_sentence(name):
         ("gymnax:DeepSea-bsuite", {"size": 4.5}, "argument 4.5: give a whole number"),
         ("pgx:2048", {"size": 4}, "pgx:2048 takes no arguments: leave out size"),
         ("pgx:2048", {"max_episode_steps": "ten"}, "max_episode_steps 'ten': give a whole number"),
-        ("pgx:2048", {"max_episode_steps": 0}, "max_steps 0 of TimeLimitWrapper: give at least 1"),
+        *(
+            (name, {"max_episode_steps": steps}, f"max_episode_steps {steps}: give a whole number")
+            for name in ("pgx:2048", "gymnasium:CartPole-v1")
+            for steps in (0, -1, 1.5, math.nan, math.inf, True, 2**31)
+        ),
+        (
+            "gymnasium:CartPole-v1",
+            {"mass": 3},
+            "CartPole-v1 .*'mass'.*, check its id and arguments",
+        ),
+        ("gymnasium:", {}, r"environment: .*, check its id and arguments\.$"),
     ],
 )
 def test_a_wrong_argument_is_one_sentence(name, kwargs, message):
     with pytest.raises(ConfigError, match=message):
         make(name, **kwargs)
+
+
+def test_no_limit_of_episodes_is_what_the_suite_has():
+    env, _ = make("gymnasium:CartPole-v1", max_episode_steps=None)
+    assert env.make_one().spec.max_episode_steps == 500
+    assert make("pgx:2048", max_episode_steps=None) == make("pgx:2048")
 
 
 def test_a_suite_that_is_not_installed_names_its_extra(monkeypatch):

@@ -18,7 +18,7 @@ from vibe_rl.env.adapters.suites import check_ours
 from vibe_rl.env.base import Environment, Step
 from vibe_rl.env.host import HostEnvironment
 from vibe_rl.env.host_checker import host_problems
-from vibe_rl.env.traced import Traced, not_vmappable, trace, unfit_shapes
+from vibe_rl.env.traced import Traced, inside_auto_reset, not_vmappable, trace, unfit_shapes
 from vibe_rl.errors import ConfigError
 from vibe_rl.networks.in_words import surprises
 from vibe_rl.spaces import Masked, Space, random_action
@@ -94,6 +94,10 @@ def _found(what: str, look: Callable[[], Findings]) -> Findings:
 
 
 def _examine_shapes(env: Environment, params: PyTree) -> Findings:
+    inside = inside_auto_reset(env, params)  # whose types the wrapper evens out
+    unfit = [] if inside is None else unfit_shapes(trace(*inside), weak=False)
+    if unfit:
+        return Findings(unfit, [])
     traced = trace(env, params)
     error = not_vmappable(traced)
     vmapped = [] if error is None else [_raised("cannot be vmapped", error)]

@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy as np
 from vibe_rl.env.adapters.gymnasium_envs import GymnasiumEnvs
 from vibe_rl.env.adapters.gymnasium_spaces import Conversion, Converted, conversion
 from vibe_rl.env.arguments import whole_numbers
-from vibe_rl.errors import ConfigError, unknown
+from vibe_rl.errors import ConfigError, reason, unknown
 from vibe_rl.extras import require
 from vibe_rl.types import Number
 
@@ -57,7 +58,8 @@ class AtariGame(Converted):
         try:
             return module.AtariVectorEnv(roms()[self.name], num_envs, **how)
         except (module.error.Error, TypeError, ValueError) as error:
-            raise ConfigError(f"ale-py cannot make {self.name}: {error}") from error
+            what = f"{reason(error)}, check its arguments."
+            raise ConfigError(f"ale-py cannot make {self.name}: {what}") from error
 
     def open(self, seeds: Sequence[int]) -> GymnasiumEnvs:
         """A game for each seed."""
@@ -80,7 +82,13 @@ def names() -> tuple[str, ...]:
     return tuple(sorted(roms()))
 
 
+@cache
 def roms() -> dict[str, str]:
-    """ROMs by the names of their games, such as `ms_pacman` of `MsPacman`."""
-    found = require("ale_py.roms", "ale", "Atari games").get_all_rom_ids()
+    """ROMs by the names of their games, such as `ms_pacman` of `MsPacman`.
+
+    Those that ALE brings along but cannot play, such as `combat`, would end the process.
+    """
+    module = require("ale_py.roms", "ale", "Atari games")
+    plays = require("ale_py", "ale", "Atari games").ALEInterface.isSupportedROM
+    found = [rom for rom in module.get_all_rom_ids() if plays(Path(module.get_rom_path(rom)))]
     return {rom.title().replace("_", ""): rom for rom in found}

@@ -19,7 +19,7 @@ from vibe_rl.env.adapters.gymnasium_envs import with_entries
 from vibe_rl.env.adapters.gymnasium_spaces import Conversion, Converted, conversion
 from vibe_rl.env.arguments import whole_numbers
 from vibe_rl.env.host import HostStep
-from vibe_rl.errors import ConfigError, unknown
+from vibe_rl.errors import ConfigError, reason, unknown
 from vibe_rl.extras import require
 from vibe_rl.types import PyTree
 
@@ -61,7 +61,8 @@ class EnvPoolWrapper(Converted):
                 spec = envpool().make_spec(self.name, **self.kwargs)
                 spaces = spec.gymnasium_observation_space, spec.gymnasium_action_space
         except (TypeError, ValueError, AssertionError) as error:
-            raise ConfigError(f"EnvPool cannot make {self.name}: {error}") from error
+            what = f"{reason(error)}, check its arguments."
+            raise ConfigError(f"EnvPool cannot make {self.name}: {what}") from error
         return conversion(unbounded(spaces[0])), conversion(spaces[1])
 
     def open(self, seeds: Sequence[int]) -> "EnvPoolEnvs":

@@ -18,7 +18,7 @@ import numpy as np
 from vibe_rl.env.adapters.gymnasium_envs import RESTARTS, GymnasiumEnvs
 from vibe_rl.env.adapters.gymnasium_spaces import Conversion, Converted, conversion
 from vibe_rl.env.arguments import whole_numbers
-from vibe_rl.errors import ConfigError, UnknownNameError, unknown
+from vibe_rl.errors import ConfigError, UnknownNameError, reason, unknown
 from vibe_rl.extras import require
 
 PARALLEL = ("auto", "sync", "async", "vector")
@@ -117,9 +117,13 @@ class GymnasiumWrapper(Converted):
             if absent and (extra := extra_of(self.source)):
                 remedy = f"pip install 'vibe-rl[{extra}]'."
                 raise ConfigError(f"{self.source} needs a package more: {remedy}") from error
-            is_unknown = isinstance(error, gymnasium().error.UnregisteredEnv)
-            kind = UnknownNameError if is_unknown else ConfigError
-            raise kind(f"Gymnasium cannot make this environment: {error}") from error
+            if isinstance(error, gymnasium().error.UnregisteredEnv):  # which names the nearest
+                said = f"Gymnasium cannot make this environment: {reason(error)}"
+                raise UnknownNameError(said) from error
+            missing = absent or isinstance(error, ImportError)
+            remedy = "install what is missing" if missing else "check its id and arguments"
+            what = f"{self.source} ({reason(error)}), {remedy}"
+            raise ConfigError(f"Gymnasium cannot make this environment: {what}.") from error
 
     def open_shown(self) -> Any:
         """One environment of Gymnasium's own, which renders images or else text if it can."""

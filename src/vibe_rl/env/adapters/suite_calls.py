@@ -12,6 +12,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from vibe_rl.errors import ConfigError, reason, unknown
 from vibe_rl.extras import require
@@ -82,9 +83,9 @@ def _frozen(name: str, value: Any) -> Any:
 
 
 def count(name: str, value: Any) -> int:
-    """A number of steps; ConfigError if it is no whole number of at least 1."""
-    whole = isinstance(value, int | float) and not isinstance(value, bool) and value == int(value)
-    if not whole or value < 1:
+    """A number of steps; ConfigError if it is no whole number of at least 1, or of over 32 bits."""
+    number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+    if not number or not 1 <= value < 2**31 or value != int(value):
         raise ConfigError(f"{name} {value!r}: give a whole number of at least 1.")
     return int(value)
 

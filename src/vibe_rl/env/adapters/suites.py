@@ -10,8 +10,7 @@ from importlib.util import find_spec
 from typing import Any, NamedTuple
 
 from vibe_rl.env.adapters.five_valued import FiveValuedAdapter
-from vibe_rl.env.adapters.suite_calls import suite_module
-from vibe_rl.env.arguments import like
+from vibe_rl.env.adapters.suite_calls import count, suite_module
 from vibe_rl.env.host import AnyEnvironment
 from vibe_rl.env.wrappers import TimeLimitWrapper, layers
 from vibe_rl.errors import ConfigError, unknown
@@ -75,14 +74,13 @@ def make(prefix: str, env_id: str, **kwargs: Any) -> tuple[AnyEnvironment, PyTre
         ConfigError: the suite is not installed, it has no such environment, or an argument is
             wrong.
     """
-    limited = LIMIT in kwargs and not SUITES[prefix].limits_episodes
-    limit = kwargs.pop(LIMIT) if limited else None
-    env, params = adapter(prefix).make(env_id, **kwargs)
-    if not limited:
-        return env, params
-    if isinstance(limit, bool | str):
-        raise ConfigError(f"{LIMIT} {limit!r}: give a whole number.")
-    return TimeLimitWrapper(env, like(0, limit)), params
+    limit = kwargs.pop(LIMIT, None)
+    if limit is not None:
+        limit = count(LIMIT, limit)
+    own = SUITES[prefix].limits_episodes
+    how = kwargs | ({LIMIT: limit} if own and limit is not None else {})
+    env, params = adapter(prefix).make(env_id, **how)
+    return (env if own or limit is None else TimeLimitWrapper(env, limit)), params
 
 
 def names(prefix: str) -> tuple[str, ...]:
