@@ -142,9 +142,8 @@ def test_arrays_and_tracers_pass_as_numbers():
 
 def test_of_very_many_names_only_the_nearest_are_listed():
     few, many = (tuple(f"game{i}" for i in range(n)) for n in (5, 100))
-    assert str(unknown("game", "xyz", few)).endswith(
-        "choose from game0, game1, game2, game3, game4."
-    )
+    said = str(unknown("game", "xyz", few))
+    assert said.endswith("choose from game0, game1, game2, game3, game4.")
     said = str(unknown("game", "xyz", many))
     assert "... (100 in all)." in said
     assert len(said) < 100

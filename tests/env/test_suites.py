@@ -151,11 +151,7 @@ def test_a_wrong_name_is_one_sentence(name):
             for name in ("pgx:2048", "gymnasium:CartPole-v1")
             for steps in (0, -1, 1.5, math.nan, math.inf, True, 2**31)
         ),
-        (
-            "gymnasium:CartPole-v1",
-            {"mass": 3},
-            "CartPole-v1 .*'mass'.*, check its id and arguments",
-        ),
+        ("gymnasium:CartPole-v1", {"mass": 3}, "'mass'.*, check its id and arguments"),
         ("gymnasium:", {}, r"environment: .*, check its id and arguments\.$"),
     ],
 )

@@ -60,8 +60,10 @@ class EnvPoolWrapper(Converted):
             with silent():
                 spec = envpool().make_spec(self.name, **self.kwargs)
                 spaces = spec.gymnasium_observation_space, spec.gymnasium_action_space
-        except (TypeError, ValueError, AssertionError) as error:
-            what = f"{reason(error)}, check its arguments."
+        except Exception as error:  # whatever its games may raise
+            missing = isinstance(error, ImportError)  # such as a library of Procgen's
+            remedy = "install what is missing" if missing else "check its arguments"
+            what = f"{reason(error)}, {remedy}."
             raise ConfigError(f"EnvPool cannot make {self.name}: {what}") from error
         return conversion(unbounded(spaces[0])), conversion(spaces[1])
 

@@ -112,7 +112,7 @@ class GymnasiumWrapper(Converted):
             return self.source()  # whose errors are the user's own
         try:
             return self.make_one()
-        except (gymnasium().error.Error, TypeError, ValueError, ImportError) as error:
+        except Exception as error:  # whatever the environment's class may raise
             absent = isinstance(error, gymnasium().error.DependencyNotInstalled)
             if absent and (extra := extra_of(self.source)):
                 remedy = f"pip install 'vibe-rl[{extra}]'."
