@@ -12,6 +12,7 @@ from compiling import as_users_do
 from vibe_rl.errors import ConfigError
 from vibe_rl.trainers import ActorNetwork, CartPoleWrapper, CriticNetwork, PPOAgent, PPONetwork
 from vibe_rl.trainers.ppo_trainer import evaluate_action, get_entropy
+from vibe_rl.trainers.ppo_trainer.agent import first_state
 
 OBS = jnp.array([0.01, -0.02, 0.03, 0.04])
 
@@ -203,3 +204,14 @@ def test_an_agent_trained_on_raw_observations_forgets_its_statistics(tmp_path):
     small_trainer(tmp_path, agent=agent, env=raw, max_episodes=3).train()
     assert agent.observation_stats["count"] == 0
     np.testing.assert_allclose(agent.actor(OBS), agent.actor(agent_view(agent, OBS)), atol=1e-6)
+
+
+def test_agents_of_equal_shapes_begin_by_one_program():
+    PPOAgent(observation_dim=4, action_dim=2)
+    compiled = first_state._cache_size()
+    other = PPOAgent(4, 2, learning_rate=0.1, gamma=0.5, key=jax.random.PRNGKey(1))
+    assert first_state._cache_size() == compiled
+    alone = jax.jit(other.algorithm.init)(jax.random.key(1))
+    assert all(
+        map(np.array_equal, jax.tree.leaves(other.state.params), jax.tree.leaves(alone.params))
+    )

@@ -25,7 +25,7 @@ from vibe_rl.run_dir.files import write_atomically
 from vibe_rl.run_dir.plain import plain
 from vibe_rl.spaces import Box, Discrete
 from vibe_rl.trainers.ppo_trainer.agent_config import AgentConfig
-from vibe_rl.types import AnyArray, EitherKey, PyTree, typed_key
+from vibe_rl.types import AnyArray, EitherKey, Key, PyTree, narrow, typed_key
 
 FORMAT = 1
 FORMAT_NAME = "vibe_rl.PPOAgent"
@@ -55,6 +55,12 @@ class CriticNetwork(NamedTuple):
     def __call__(self, obs: PyTree) -> Float[Array, ""]:
         """The value of one observation, as the networks see it."""
         return self.head(self.encoder(obs))[0]
+
+
+@jax.jit
+def first_state(algorithm: PPO, key: Key) -> PPOState:
+    """What an agent begins with; compiled once for agents of equal shapes."""
+    return narrow(algorithm).init(key)
 
 
 class PPOAgent:
@@ -97,7 +103,7 @@ class PPOAgent:
         self.trained = False  # whether it has learned, or was loaded
 
     def _first_state(self, key: Any) -> PPOState:
-        return jax.jit(self.algorithm.init)(key)
+        return first_state(self.algorithm, key)
 
     @property
     def algorithm(self) -> PPO:
