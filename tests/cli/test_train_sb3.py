@@ -8,6 +8,7 @@ import pytest
 
 from vibe_rl.cli import main
 from vibe_rl.cli.options import parse_words
+from vibe_rl.configs.train_config import from_dict
 from vibe_rl.errors import ConfigError
 from vibe_rl.trainers.sb3 import Settings, load_policy
 from vibe_rl.trainers.sb3.episodes import row_of, snake
@@ -67,6 +68,11 @@ def test_a_model_is_watched_by_the_seeds_option_too(capsys):
         with pytest.raises(SystemExit):
             main(["watch", *words])
         assert "models/x/best_model.zip does not exist: name a run" in capsys.readouterr().err
+
+
+def test_a_run_of_theirs_names_what_to_watch():
+    with pytest.raises(ConfigError, match="MaskablePPO is Stable-Baselines3's: name a model of"):
+        from_dict({"algorithm": "MaskablePPO"})
 
 
 def test_frequencies_count_the_steps_of_all_environments():

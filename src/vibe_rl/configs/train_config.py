@@ -60,6 +60,10 @@ def algorithm_name(config: TrainConfig) -> str:
     return next(name for name, (kind, _) in ALGORITHMS.items() if type(config.algo) is kind)
 
 
+THEIRS = "MaskablePPO"
+"""What the configs of `vibe-rl train-sb3` name."""
+
+
 def experiment_name(config: TrainConfig) -> str:
     """What the run's directory is called, but for the time."""
     return f"{config.env_id}_{algorithm_name(config)}"
@@ -74,6 +78,11 @@ def from_dict(data: Mapping[str, Any]) -> TrainConfig:
     """The config of a dictionary from `to_dict`; ConfigError for a field that does not exist."""
     data = dict(data)
     name = data.pop("algorithm", None)
+    if name == THEIRS:
+        raise ConfigError(
+            f"algorithm {THEIRS} is Stable-Baselines3's: name a model of the run, such as "
+            "models/RUN/final_model.zip, for vibe-rl watch or vibe-rl train-sb3 --resume."
+        )
     if name not in ALGORITHMS:
         raise unknown("algorithm", str(name), ALGORITHMS)
     data["algo"] = _build(ALGORITHMS[name][0], data["algo"])
