@@ -133,9 +133,12 @@ def test_a_second_folder_is_held_out_whole(folder, tmp_path):
     ],
 )
 def test_scenarios_that_are_not_there_are_refused(folder, words, said):
-    with pytest.raises(ConfigError) as refused:
+    def with_those() -> None:
         made = plan(*(word.replace("FOLDER", str(folder)) for word in words))
         with_scenarios(made.config, made.source, made.keys)
+
+    with pytest.raises(ConfigError) as refused:
+        with_those()
     assert said in str(refused.value)
 
 
