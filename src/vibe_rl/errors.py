@@ -180,10 +180,11 @@ def _number(value: Any) -> Any:
         return value
     if not _is_real(value):
         raise TypeError("a number")
-    if value.ndim:
+    array: Any = value
+    if array.ndim:
         raise TypeError("one number")
     try:
-        return value.item()
+        return array.item()
     except TypeError:  # JAX's, of what it traces
         return value
 

@@ -160,8 +160,13 @@ def test_what_the_wrapper_cannot_do_is_refused_in_one_sentence(act, message):
         act()
     env = CartPoleWrapper()
     env.reset()
-    with pytest.raises(ConfigError, match="action 2: give one of 0 to 1"):
-        env.step(2)
+    for action in (2, "a", np.zeros(2)):
+        with as_users_do(), pytest.raises(ConfigError, match=r"action .*: give one of 0 to 1"):
+            env.step(action)
+    for seed in (-1, 2**64):
+        with pytest.raises(ConfigError, match=r"seed .*: give a whole number from 0 to"):
+            env.reset(seed=seed)
+    assert not np.array_equal(env.reset(seed=3)[0], env.reset(seed=2**32 + 3)[0])
 
 
 def test_arrays_are_told_apart_by_their_names(tmp_path):

@@ -3,6 +3,7 @@
 import csv
 import json
 import logging
+import math
 import signal
 import warnings
 
@@ -106,12 +107,16 @@ def test_step_metrics_have_the_names_of_the_contract(trained):
         *("episode_reward", "episode_length", "policy_loss", "value_loss", "entropy_loss"),
         *("total_loss", "kl_divergence", "clipfrac", "grad_norm", "entropy", "approx_kl"),
         *("explained_variance", "learning_rate", "steps_per_second", "rolling_reward", "kl_k1"),
+        "num_updates",
     } <= set(payloads[-1]["step_metrics"])
     metrics = payloads[-1]["step_metrics"]
     expected = metrics["policy_loss"] + 0.5 * metrics["value_loss"] + 0.01 * metrics["entropy_loss"]
     assert metrics["total_loss"] == pytest.approx(expected, rel=1e-4)
     assert metrics["kl_divergence"] >= 0
     assert metrics["entropy_loss"] == -metrics["entropy"]
+    agent = trained[0].agent.config
+    per_epoch = math.ceil(metrics["episode_length"] / agent.minibatch_size)
+    assert metrics["num_updates"] == agent.epochs_per_update * per_epoch
 
 
 def test_the_monitor_has_seen_the_episode_that_a_callback_is_told_of(trained):
@@ -661,6 +666,10 @@ def test_pictures_that_cannot_be_made_end_nothing(tmp_path, monkeypatch, caplog)
         ({"target_reward": float("nan")}, "target_reward nan: give a number"),
         ({"seed": 1, "key": jax.random.key(1)}, "seed 1 and a key: give one of them"),
         ({"key": jax.random.key(0, impl="rbg")}, "key of 4 words: give one of jax.random.key"),
+        ({"key": 5}, "PPOTrainer key 5: give one key, such as"),
+        ({"key": "x"}, "PPOTrainer key 'x': give one key, such as"),
+        ({"run_dir": 5}, "run_dir is a int: give a str or PathLike"),
+        ({"enable_mlflow": "yes"}, "enable_mlflow is a str: give a bool"),
     ],
 )
 def test_odd_arguments_are_refused_in_one_sentence(tmp_path, changes, message):

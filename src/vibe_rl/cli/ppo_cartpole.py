@@ -57,8 +57,7 @@ def train(words: Sequence[str]) -> None:
 
 def trainer_of(options: TrainOptions, words: Sequence[str]) -> "PPOTrainer":
     """The trainer that the options describe, or that of a run with what they change."""
-    import jax  # noqa: PLC0415 - each command imports what it needs
-
+    from vibe_rl.ops import prng  # noqa: PLC0415 - each command imports what it needs
     from vibe_rl.trainers.ppo_trainer import (  # noqa: PLC0415
         CartPoleWrapper,
         PPOAgent,
@@ -69,7 +68,7 @@ def trainer_of(options: TrainOptions, words: Sequence[str]) -> "PPOTrainer":
     if options.resume:
         check_resumes(options, words)
         return PPOTrainer.restore(str(options.run_dir), **arguments)
-    agent = PPOAgent(4, 2, key=jax.random.key(options.seed), **arguments_of_agent(options))
+    agent = PPOAgent(4, 2, key=prng.jax_key(options.seed), **arguments_of_agent(options))
     env = CartPoleWrapper(max_episode_steps=options.max_steps)
     own = {"seed": options.seed, "run_dir": options.run_dir}
     return PPOTrainer(agent, env, **own, **arguments)

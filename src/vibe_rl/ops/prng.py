@@ -149,6 +149,15 @@ def key(seed: int) -> Key:
     return jax.random.wrap_key_data(jnp.asarray(words), impl=implementation())
 
 
+def jax_key(seed: int) -> Key:
+    """`key` of JAX's own implementation, for programs that are compiled for such keys.
+
+    Raises:
+        ConfigError: the seed has more bits, or is negative.
+    """
+    return jax.random.wrap_key_data(jax.random.key_data(key(seed)))
+
+
 def drawn_once(draw: Callable[[Key], PyTree], key: Key) -> PyTree:
     """`draw(key)`, its random numbers made by JAX's own loops: the same, but slower to run.
 

@@ -122,7 +122,8 @@ class GymnasiumWrapper(Converted):
                 raise UnknownNameError(said) from error
             missing = absent or isinstance(error, ImportError)
             remedy = "install what is missing" if missing else "check its id and arguments"
-            what = f"{self.source} ({reason(error)}), {remedy}"
+            why, *_ = reason(error).split(" was raised from")  # and all arguments once more
+            what = f"{self.source} ({why}), {remedy}"
             raise ConfigError(f"Gymnasium cannot make this environment: {what}.") from error
 
     def open_shown(self) -> Any:

@@ -15,7 +15,7 @@ import optax
 from jaxtyping import Array, Float
 
 from vibe_rl.algorithms.ppo import PPO, PPOConfig, PPOState
-from vibe_rl.errors import ConfigError, shown, writing
+from vibe_rl.errors import ConfigError, short, shown, writing
 from vibe_rl.networks.actor_critic import ActorCritic, PolicyHead
 from vibe_rl.networks.distributions import Categorical
 from vibe_rl.networks.encoder import Encoder
@@ -234,10 +234,10 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
         raise ConfigError(f"{shown(path)} is missing or damaged: save the agent again.") from error
 
 
-def checked_key(key: Any) -> Any:
+def checked_key(key: Any, whose: str = "PPOAgent") -> Any:
     """A typed key; ConfigError for what is none, such as a number."""
     if not hasattr(key, "dtype") or np.ndim(key) > 1:
-        raise ConfigError(f"PPOAgent key {key!r}: give one key, such as jax.random.key(0).")
+        raise ConfigError(f"{whose} key {short(key)}: give one key, such as jax.random.key(0).")
     return typed_key(key)
 
 

@@ -7,11 +7,11 @@ import jax
 import numpy as np
 
 from vibe_rl.errors import ConfigError, check_kind
-from vibe_rl.trainers.ppo_trainer.agent import PPOAgent
+from vibe_rl.trainers.ppo_trainer.agent import PPOAgent, checked_key
 from vibe_rl.trainers.ppo_trainer.cartpole import CartPoleWrapper
 from vibe_rl.trainers.ppo_trainer.monitors import ConvergenceMonitor
 from vibe_rl.trainers.ppo_trainer.settings import TrainerSettings
-from vibe_rl.types import EitherKey, typed_key
+from vibe_rl.types import EitherKey
 
 
 def check_sizes(agent: PPOAgent, env: CartPoleWrapper) -> None:
@@ -26,7 +26,7 @@ def check_sizes(agent: PPOAgent, env: CartPoleWrapper) -> None:
 
 def seed_of(key: EitherKey) -> dict[str, int]:
     """The seed that a key was made of, such as 42 of `PRNGKey(42)`."""
-    data = np.asarray(jax.random.key_data(typed_key(key)))
+    data = np.asarray(jax.random.key_data(checked_key(key, "PPOTrainer")))
     if data.shape != (2,):
         raise ConfigError(f"key of {data.size} words: give one of jax.random.key, or seed.")
     return {"seed": int(data[0]) << 32 | int(data[1])}

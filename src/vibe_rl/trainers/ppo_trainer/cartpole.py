@@ -12,7 +12,8 @@ import numpy as np
 
 from vibe_rl.env import AutoResetWrapper, make
 from vibe_rl.env.drawing import draw
-from vibe_rl.errors import ConfigError
+from vibe_rl.errors import ConfigError, check_kind
+from vibe_rl.ops import prng
 from vibe_rl.ops.normalization import RunningStatistics, normalize
 from vibe_rl.runner.recording import frames, record, write_gif
 from vibe_rl.trainers.ppo_trainer.agent import PPOAgent
@@ -83,7 +84,8 @@ class CartPoleWrapper:
     def reset(self, seed: int | None = None) -> tuple[np.ndarray, dict[str, Any]]:
         """The first observation, float32 `[4]`, and an empty dict; a seed repeats it."""
         if seed is not None:
-            self._key = jax.random.key(seed)
+            check_kind("seed", seed, int, np.integer)
+            self._key = prng.jax_key(int(seed))
         self._key, key = jax.random.split(self._key)
         obs, self._state = jit_reset(self.env, key, self.env_params)
         return self._seen(obs), {}
@@ -96,7 +98,7 @@ class CartPoleWrapper:
         """
         if self._state is None:
             raise ConfigError("step of CartPoleWrapper comes before reset: call reset first.")
-        if int(action) not in range(self.action_dim):
+        if np.ndim(action) or action not in range(self.action_dim):
             raise ConfigError(f"action {action}: give one of 0 to {self.action_dim - 1}.")
         self._key, key = jax.random.split(self._key)
         after = jit_step(self.env, key, self._state, jnp.int32(action), self.env_params)

@@ -7,9 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import jax
-
 from vibe_rl.errors import ConfigError, shown
+from vibe_rl.ops import prng
 from vibe_rl.policies.registered import client_at, downloaded, local_address, told_as_one_sentence
 from vibe_rl.tracking.mlflow import load_mlflow
 from vibe_rl.tracking.mlflow_store import check_address, given_address
@@ -93,7 +92,7 @@ def play_episodes(
     env = CartPoleWrapper(video_dir=video_dir)
     trainer = PPOTrainer(agent, env, eval_episodes=episodes, **settings)
     if stochastic:
-        batch = trainer.collect_batch(jax.random.key(seed), episodes)
+        batch = trainer.collect_batch(prng.jax_key(seed), episodes)
         scores = plain_scores([float(data["rewards"].sum()) for data in batch], target_reward)
     else:
         scores = trainer.evaluate(episodes)

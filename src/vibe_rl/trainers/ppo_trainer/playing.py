@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 
 from vibe_rl.algorithms.ppo import PPOState
 from vibe_rl.configs.train_config import TrainConfig
@@ -135,5 +136,6 @@ class Playing(Watched):
 
 def check_number(name: str, number: Any) -> None:
     """Raises ConfigError for what is no whole number of at least 1."""
-    if int(number) != number or number < 1:
+    real = isinstance(number, int | float | np.number) and not isinstance(number, bool)
+    if not real or not 1 <= number < np.inf or int(number) != number:
         raise ConfigError(f"{name} {number}: give a whole number of at least 1.")

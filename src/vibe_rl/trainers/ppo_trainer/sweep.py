@@ -7,7 +7,6 @@ from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 from jaxtyping import Float
 
@@ -15,6 +14,7 @@ from vibe_rl.algorithms.ppo import PPOConfig
 from vibe_rl.errors import ConfigError, TrainingInterrupted, unknown
 from vibe_rl.experiment.config_files import write_run_files
 from vibe_rl.experiment.group import write_table
+from vibe_rl.ops import prng
 from vibe_rl.plotting.canvas import save
 from vibe_rl.run_dir.directory import RunDir
 from vibe_rl.tracking.base import Tee
@@ -140,7 +140,7 @@ def trainer_of(arguments: Mapping[str, Any], seed: int) -> PPOTrainer:
     sizes = env.observation_dim, env.action_dim
     rest = {name: x for name, x in arguments.items() if name not in of_trainer}
     own = {name: x for name, x in arguments.items() if name in of_trainer}
-    agent = PPOAgent(*sizes, key=jax.random.key(seed), **rest)
+    agent = PPOAgent(*sizes, key=prng.jax_key(seed), **rest)
     return PPOTrainer(agent, env, seed=seed, **{"verbose": False, "plot": False, **own})
 
 

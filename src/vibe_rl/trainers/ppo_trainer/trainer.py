@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from vibe_rl.algorithms.ppo import PPOState
-from vibe_rl.errors import ConfigError, TrainingInterrupted
+from vibe_rl.errors import ConfigError, TrainingInterrupted, check_kind
 from vibe_rl.experiment.build import build_for_run_dir, check_new, resumed
 from vibe_rl.experiment.config_files import new_run_dir, write_run_files
 from vibe_rl.run_dir.directory import RunDir
@@ -116,6 +116,9 @@ class PPOTrainer(Playing):
         self.settings = TrainerSettings.of(**settings, **seed_given(key, settings))
         self.given_monitor = monitor
         self.monitor = monitor or monitor_of(self.settings)
+        check_kind("enable_mlflow", enable_mlflow, bool)
+        for name, folder in (("run_dir", run_dir or base_dir), ("base_dir", base_dir)):
+            check_kind(name, folder, str, os.PathLike)
         self.track = names_of(track, enable_mlflow)
         check_names(self.track)
         self.trackers = as_list("trackers", trackers, "log")

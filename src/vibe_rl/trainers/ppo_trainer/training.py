@@ -116,7 +116,14 @@ class Training:
         if self.settings.mode == "episodic" and metrics["steps_per_second"] is not None:
             share = sum(metrics["episode_lengths"]) / self.run.steps_per_update
             metrics["steps_per_second"] *= share
-        return metrics
+        return {**metrics, "num_updates": self._gradient_steps(metrics)}
+
+    def _gradient_steps(self, metrics: Mapping[str, Any]) -> int:
+        """Steps of Adam in an update, with those that `target_kl` leaves out."""
+        config, steps = self.agent.config, self.run.steps_per_update
+        if self.settings.mode == "episodic":
+            steps = sum(metrics["episode_lengths"])
+        return config.epochs_per_update * -(-steps // config.minibatch_size)
 
     def recall_first(self) -> None:
         """Takes note of the evaluation before the training, if there was one, and tells of it."""
