@@ -250,6 +250,7 @@ def test_choices_are_counted_in_whole_numbers(space):
         (partial(Box, "a", 1, (1,)), "Box from 'a' to 1"),
         (partial(Box, 0, 1, (1,), complex), "give one of real numbers"),
         (partial(Box, 0, 1, (1,), "nope"), "dtype nope of a space"),
+        (partial(Dict, {}), "Dict of no spaces: give one"),
     ],
 )
 def test_a_space_that_no_array_can_have_is_refused(space, sentence):

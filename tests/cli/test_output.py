@@ -3,7 +3,8 @@
 import pytest
 
 from small_run import DRAWN
-from vibe_rl.cli.output import print_diverged, print_ending, print_group
+from vibe_rl.cli.output import print_diverged, print_ending, print_group, print_result
+from vibe_rl.errors import TrainingInterrupted
 from vibe_rl.experiment.config_files import write_config
 from vibe_rl.run_dir import RunDir
 from vibe_rl.run_dir.divergence import Divergence, mark_diverged
@@ -41,3 +42,19 @@ def test_a_ranking_is_printed_and_drawn_and_one_that_was_interrupted_is_not(grou
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "Training interrupted"
     assert lines[2:] == [f"Run | {group}", f"Resume with | vibe-rl train --resume {group}"]
+
+
+@pytest.mark.parametrize(
+    ("result", "shown"),
+    [({"total_episodes": 3, "stop_reason": "interrupted"}, 1), (("group", ["row"]), 2)],
+)
+def test_an_interrupted_training_is_shown_as_a_complete_one_is(result, shown):
+    def interrupted():
+        raise TrainingInterrupted(result, 15)
+
+    calls = []
+    with pytest.raises(TrainingInterrupted):
+        print_result(interrupted, lambda *parts: calls.append(parts))
+    print_result(lambda: result, lambda *parts: calls.append(parts))
+    assert calls[0] == calls[1]
+    assert len(calls[0]) == shown

@@ -16,14 +16,21 @@ if TYPE_CHECKING:
     from vibe_rl.runner.evaluator import EvalMetrics
 
 
-def print_result(train: Callable[[], tuple[Any, ...]], show: Callable[..., object]) -> None:
-    """Trains and shows what comes out; of an interrupted training too, whose exception goes on."""
+def print_result(train: Callable[[], Any], show: Callable[..., object]) -> None:
+    """Trains and shows what comes out; of an interrupted training too, whose exception goes on.
+
+    The parts of a tuple are arguments of `show` each; anything else is the only one.
+    """
     try:
         result = train()
     except TrainingInterrupted as interrupted:
-        show(*interrupted.result)
+        show(*_parts(interrupted.result))
         raise
-    show(*result)
+    show(*_parts(result))
+
+
+def _parts(result: Any) -> tuple[Any, ...]:
+    return result if isinstance(result, tuple) else (result,)
 
 
 def print_ending(run_dir: "RunDir", steps: str, result: str, interrupted: bool) -> None:

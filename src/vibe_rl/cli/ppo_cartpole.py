@@ -52,7 +52,7 @@ def train(words: Sequence[str]) -> None:
     options = parse_words(TrainOptions, known, "vibe-rl ppo-cartpole train")
     set_address(options.mlflow_uri)
     trainer = trainer_of(options, words)
-    print_result(lambda: (trainer.train(resume=options.resume),), print_results)
+    print_result(lambda: trainer.train(resume=options.resume), print_results)
 
 
 def trainer_of(options: TrainOptions, words: Sequence[str]) -> "PPOTrainer":

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool
 
+from vibe_rl.errors import ConfigError
 from vibe_rl.spaces.arrays import Space, all_of
 from vibe_rl.types import Key, MaskedObs, PyTree
 
@@ -20,6 +21,8 @@ class Dict(Space):
     items: tuple[tuple[str, Space], ...]
 
     def __init__(self, spaces: Mapping[str, Space]):
+        if not spaces:
+            raise ConfigError("Dict of no spaces: give one.")
         object.__setattr__(self, "items", tuple(sorted(spaces.items())))
 
     def sample(self, key: Key) -> dict[str, PyTree]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from vibe_rl.errors import ConfigError
+from vibe_rl.errors import ConfigError, short
 from vibe_rl.spaces import Box, Dict, Discrete, Image, MultiBinary, MultiDiscrete, Space
 from vibe_rl.types import PyTree
 
@@ -53,7 +53,7 @@ def conversion(space: Any) -> Conversion:
     if kind == "MultiBinary" and len(space.shape) == 1:
         return of_dtypes(MultiBinary(int(space.shape[0])), space)
     raise ConfigError(
-        f"the space {space} of a Gymnasium environment is not supported: use Box, Discrete, "
+        f"Gymnasium's space {short(space, str)} is not supported: use Box, Discrete, "
         "MultiDiscrete, MultiBinary or Dict, or flatten it with one of gymnasium.wrappers."
     )
 
