@@ -12,7 +12,7 @@ from pathlib import Path
 from signal import Signals
 from typing import Any, ClassVar, get_args, get_origin, get_type_hints
 
-MOST_TOLD = 40
+MOST_SHOWN = 60
 """Letters of a value in a message."""
 
 
@@ -78,13 +78,7 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> UnknownNameError:
     names = sorted(known)
     near = same_ending(name, names) or get_close_matches(name, names, n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(near)}?" if near else f"choose from {listed(names)}."
-    return UnknownNameError(f"unknown {kind} {told(name)}: {hint}")
-
-
-def told(value: Any) -> str:
-    """A value as messages show it: as Python writes it, cut where that is long."""
-    text = repr(value)
-    return text if len(text) <= MOST_TOLD else f"{text[:MOST_TOLD]}..."
+    return UnknownNameError(f"unknown {kind} {short(name)}: {hint}")
 
 
 def listed(names: Sequence[str], most: int = 150) -> str:
@@ -118,9 +112,9 @@ def check_bounds(config: Any, prefix: str = "") -> None:
 
 
 def short(value: Any, show: Callable[[Any], str] = repr) -> str:
-    """A value as a message shows it, in a line of at most 60 letters."""
+    """A value as a message shows it, in one line that is cut where it is long."""
     line = " ".join(show(value).split())
-    return line if len(line) <= 60 else f"{line[:57]}..."
+    return line if len(line) <= MOST_SHOWN else f"{line[: MOST_SHOWN - 3]}..."
 
 
 def check_kind(name: str, value: Any, *kinds: type) -> None:

@@ -33,7 +33,7 @@ from vibe_rl.env.hackmatrix.rules import (
 from vibe_rl.env.hackmatrix.siphon import missed
 from vibe_rl.env.hackmatrix.stage import Layouts
 from vibe_rl.env.hackmatrix.state import Game
-from vibe_rl.errors import ConfigError, told
+from vibe_rl.errors import ConfigError, short
 from vibe_rl.spaces import Board, Box, Discrete, Flat, Masked, Space
 from vibe_rl.types import Key, MaskedObs, PyTree, f32, i32
 
@@ -111,7 +111,7 @@ class HackMatrix:
         check_choice("shaping", self.shaping, ("published", "signed"))
         check_choice("observation", self.observation, ("flat", "parts"))
         if not isinstance(self.undo_depth, int) or self.undo_depth < 1:
-            raise ConfigError(f"undo_depth {told(self.undo_depth)}: give a whole number from 1.")
+            raise ConfigError(f"undo_depth {short(self.undo_depth)}: give a whole number from 1.")
 
     def default_params(self) -> HackMatrixParams:
         """The rewards as published, the whole game, and a limit of 1,000 steps."""

@@ -16,7 +16,7 @@ from vibe_rl.env.hackmatrix.client import Client
 from vibe_rl.env.hackmatrix.decoding import UNBOUNDED, decoded
 from vibe_rl.env.hackmatrix.reference.reward import PUBLISHED, SHAPINGS
 from vibe_rl.env.hackmatrix.text_board import text_board
-from vibe_rl.errors import ConfigError, told, unknown
+from vibe_rl.errors import ConfigError, short, unknown
 from vibe_rl.extras import require
 
 gymnasium = require("gymnasium", "gym", "Gymnasium's environments")
@@ -36,7 +36,7 @@ def whole(action: Any) -> int:
         return operator.index(action)
     except TypeError:
         raise ConfigError(
-            f"action {told(action)}: give a whole number from 0 to {rules.N_ACTIONS - 1}."
+            f"action {short(action)}: give a whole number from 0 to {rules.N_ACTIONS - 1}."
         ) from None
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from vibe_rl.env.hackmatrix import rules
 from vibe_rl.env.hackmatrix.reference.board import Place
-from vibe_rl.errors import ConfigError, told, unknown
+from vibe_rl.errors import ConfigError, short, unknown
 
 MOST = 1_000_000
 """The largest whole number that a field may have, unless the rules set a bound."""
@@ -27,7 +27,7 @@ class Given:
             ConfigError: it is not, as of every function here where a field is not what it must be.
         """
         if not isinstance(value, Mapping):
-            raise ConfigError(f"{name} {told(value)}: give an object with {', '.join(known)}.")
+            raise ConfigError(f"{name} {short(value)}: give an object with {', '.join(known)}.")
         for field in value:
             if field not in known:
                 raise unknown(f"field of {name}", str(field), known)
@@ -36,7 +36,7 @@ class Given:
     def refuse(self, field: str, remedy: str) -> ConfigError:
         """The error for a field's value."""
         name = f"{self.name}.{field}" if self.name else field
-        return ConfigError(f"{name} {told(self.fields.get(field))}: {remedy}.")
+        return ConfigError(f"{name} {short(self.fields.get(field))}: {remedy}.")
 
     def whole(self, field: str, low: int, high: int = MOST, default: int | None = None) -> int:
         """A whole number within bounds; without a default it must be there."""

@@ -10,7 +10,7 @@ from vibe_rl.env.hackmatrix.reference import fixture, game, protocol, reward
 from vibe_rl.env.hackmatrix.reference.chance import random_chance
 from vibe_rl.env.hackmatrix.reference.given import Given
 from vibe_rl.env.hackmatrix.reference.state import State
-from vibe_rl.errors import ConfigError, told, unknown
+from vibe_rl.errors import ConfigError, short, unknown
 
 Reply = dict[str, Any]
 
@@ -60,9 +60,9 @@ class Server:
         """The reply to a command; ConfigError if it is a bad one."""
         name, names = command.get("action"), ", ".join(self.commands)
         if not isinstance(name, str):
-            raise ConfigError(f"action {told(name)}: give one of {names}.")
+            raise ConfigError(f"action {short(name)}: give one of {names}.")
         if name not in self.commands:
-            shown = told(name).strip("'")
+            shown = short(name).strip("'")
             raise KnownError(f"Unknown command: {shown}; use one of {names}.")
         return self.commands[name](Given("", command))
 
