@@ -12,7 +12,7 @@ from pathlib import Path
 from signal import Signals
 from typing import Any, ClassVar, get_args, get_origin, get_type_hints
 
-MOST_SHOWN = 60
+MOST_SHOWN = 40
 """Letters of a value in a message."""
 
 
@@ -107,8 +107,8 @@ def check_bounds(config: Any, prefix: str = "") -> None:
             continue
         if bounds.one_of is not None:
             raise unknown(prefix + field.name, value, bounds.one_of)
-        remedy = "a finite number" if bounds.overflow(value) else bounds
-        raise ConfigError(f"{prefix}{field.name} {short(value, str)}: give {remedy}.")
+        told = f"{prefix}{field.name} {short(value, str)}"
+        raise ConfigError(f"{told}: give {bounds.remedy(value)}.")
 
 
 def short(value: Any, show: Callable[[Any], str] = repr) -> str:

@@ -84,6 +84,7 @@ class MaskedObs(NamedTuple):
 
 
 LARGEST = 3.4028234663852886e38  # finite number of 32 bits
+COUNTABLE = 2**31 - 1  # by 32 bits
 
 
 class Bounds(NamedTuple):
@@ -107,13 +108,15 @@ class Bounds(NamedTuple):
         """Whether it is infinite in 32 bits, or NaN, where that is excluded."""
         return self.finite and not abs(value) <= LARGEST
 
-    def __str__(self) -> str:
-        """As a remedy, such as `at least 1`."""
+    def remedy(self, value: Any) -> str:
+        """What to give instead of a value that they do not allow, such as `at least 1`."""
+        if self.overflow(value):
+            return "a finite number"
         if self.above is not None:
             return f"more than {self.above:g}"
-        if self.most != math.inf:
+        if self.most < COUNTABLE:
             return f"a number from {self.least:g} to {self.most:g}"
-        return f"at least {self.least:g}"
+        return f"at most {self.most:,}" if value > self.most else f"at least {self.least:g}"
 
 
 def number(default: Any = MISSING, **bounds: Any) -> Any:

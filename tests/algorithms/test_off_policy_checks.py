@@ -165,7 +165,12 @@ BAD = [
     ),
     (Probe(), changed(DQN, replay_ratio=0.25), {}, "replay_ratio 0.25 means 0.25 gradient steps"),
     (Probe(), changed(DQN, replay_ratio=-1.0), {}, "replay_ratio -1.0: give more than 0"),
-    (Probe(), changed(DQN, replay_ratio=float("nan")), {}, "replay_ratio nan: give more than 0"),
+    (
+        Probe(),
+        changed(DQN, replay_ratio=float("nan")),
+        {},
+        "replay_ratio nan: give a finite number",
+    ),
     (
         Probe(),
         DQN,

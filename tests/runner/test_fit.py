@@ -257,14 +257,6 @@ def test_a_speed_of_a_moment_is_refined_until_it_is_worth_something():
     assert speed(602) == pytest.approx(102 / 0.02, rel=0.1)
 
 
-def test_a_moment_in_which_a_chunk_may_have_been_ready_already_says_nothing_of_its_speed():
-    speed = Speedometer()
-    speed.restart(0, time.perf_counter())
-    assert speed(30) is None  # and not hundreds of thousands
-    speed.since -= 0.02
-    assert speed(40) == pytest.approx(40 / 0.02, rel=0.1)
-
-
 def test_no_speed_is_known_after_a_restart_and_no_pause_is_counted():
     speed = Speedometer()
     speed.restart(0, time.perf_counter() - 2.0)

@@ -37,7 +37,7 @@ def test_a_run_leaves_where_its_time_went_and_it_adds_up(tmp_path):
     run_dir, result = train(CONFIG, tmp_path)
     elapsed = time.perf_counter() - began
     (session,) = sessions_of(run_dir)
-    assert session == SessionNote(0, 1024, "finished", result.seconds)
+    assert session == SessionNote(0, 1024, "finished", result.seconds, manifest=1)
     assert all(seconds > 0 for phase, seconds in session.seconds.items() if phase != "data")
     assert 0.3 * elapsed < sum(session.seconds.values()) < elapsed
 

@@ -26,7 +26,7 @@ from vibe_rl.ops.pick import pick
 from vibe_rl.replay.ring import Batch
 from vibe_rl.schedule import interpolate, scheduled
 from vibe_rl.spaces import Box, Discrete, check_masks, random_action
-from vibe_rl.types import Key, MaskedObs, Number, PyTree, description, number, static
+from vibe_rl.types import COUNTABLE, Key, MaskedObs, Number, PyTree, description, number, static
 
 
 @description
@@ -40,7 +40,7 @@ class DQNConfig(OffPolicyConfig):
     """Adam's learning rate."""
     lr_end: float | None = number(None, least=0)
     """Learning rate at schedule_steps; None keeps it constant."""
-    target_update_freq: int = number(1000, least=1, most=2**31 - 1)
+    target_update_freq: int = number(1000, least=1, most=COUNTABLE)
     """Gradient steps between two updates of the target network; 1 where tau is Polyak's."""
     tau: float = number(1.0, least=0, most=1)
     """Share of the network that an update mixes into the target: 1 copies it, less is Polyak's."""

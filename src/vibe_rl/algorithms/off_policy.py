@@ -35,7 +35,7 @@ from vibe_rl.replay.ring import Batch, Ring
 from vibe_rl.schedule import interpolate
 from vibe_rl.spaces import Space
 from vibe_rl.system.memory import format_bytes, free_on_device, free_on_host
-from vibe_rl.types import Key, Keys, Number, Transition, description, number, static
+from vibe_rl.types import COUNTABLE, Key, Keys, Number, Transition, description, number, static
 
 
 @description
@@ -55,7 +55,7 @@ class OffPolicyConfig(TokenFields):
     """N, environments stepped side by side."""
     n_step: int = static(1, least=1)
     """Rewards summed before the bootstrap."""
-    exploration_hold: int = static(1, least=1, most=2**31 - 1)
+    exploration_hold: int = static(1, least=1, most=COUNTABLE)
     """Env steps for which an env keeps a random choice; more than 1 explores further (Dabney et al.
     2021, arXiv:2006.01782)."""
     prioritized: bool = static(False)

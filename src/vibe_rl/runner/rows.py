@@ -17,7 +17,7 @@ from vibe_rl.runner.loop import MetricTable
 from vibe_rl.runner.schedule import Timetable
 from vibe_rl.tracking.base import LogBackend
 
-WINDOW, WORTH_MEASURING, TOO_SHORT = 0.5, 0.05, 0.005  # seconds
+WINDOW, WORTH_MEASURING = 0.5, 0.05  # seconds
 CHUNK_SECONDS = 0.2
 COUNTERS = ("gradient_steps",)
 """Metrics of which a row has the last instead of the mean."""
@@ -38,8 +38,7 @@ class Pending(NamedTuple):
 class Speedometer:
     """Env steps per second over the last `WINDOW` seconds or so, compilations and pauses apart.
 
-    Until a time worth measuring is over, it is that of all the time since the restart; a moment in
-    which what was under way then may have ended says nothing.
+    Until a time worth measuring is over, it is that of all the time since the restart.
     """
 
     since: float = field(default_factory=time.perf_counter)
@@ -58,9 +57,8 @@ class Speedometer:
     def __call__(self, step: int) -> float | None:
         """The speed at `step`; short moments are too uncertain to replace a settled figure."""
         elapsed = time.perf_counter() - self.since
-        told = elapsed >= (WINDOW if self.settled else TOO_SHORT)
-        if step > self.step and told:
-            self.speed = (step - self.step) / elapsed
+        if step > self.step and (elapsed >= WINDOW or not self.settled):
+            self.speed = (step - self.step) / max(elapsed, 1e-9)
             self.settled = elapsed >= WORTH_MEASURING
             if elapsed >= WINDOW:
                 self.since, self.step = self.since + elapsed, step

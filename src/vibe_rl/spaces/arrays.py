@@ -13,7 +13,7 @@ from jaxtyping import Array, Bool
 
 from vibe_rl.errors import ConfigError, short
 from vibe_rl.spaces.dtypes import bounds_of, is_whole, number_dtype, shown_bounds
-from vibe_rl.types import Key, PyTree
+from vibe_rl.types import COUNTABLE, Key, PyTree
 
 
 class Space(ABC):
@@ -48,17 +48,13 @@ class ArraySpace(Space):
         return f"{type(self).__name__}({', '.join(shown)})"
 
 
-MOST_COUNT = 2**31 - 1
-"""As far as 32 bits count."""
-
-
 def check_counts(space: Space, counts: Iterable[Any]) -> None:
     """Raises ConfigError unless each is a whole number of at least 1 that 32 bits hold."""
     counts = tuple(counts)
     if not all(isinstance(n, int | np.integer) and n >= 1 for n in counts):
         raise ConfigError(f"{space}: give whole numbers of at least 1.")
-    if any(n > MOST_COUNT for n in counts):
-        raise ConfigError(f"{space}: give whole numbers of at most {MOST_COUNT}.")
+    if any(n > COUNTABLE for n in counts):
+        raise ConfigError(f"{space}: give whole numbers of at most {COUNTABLE}.")
 
 
 def check_choices(space: ArraySpace, counts: Iterable[Any]) -> None:
