@@ -124,7 +124,10 @@ def test_a_field_of_another_type_is_refused_in_one_sentence(kind, changes, sente
         (PPOConfig(reward_scale=np.inf), "reward_scale inf: give a finite number"),
         (PPOConfig(init_log_std=np.nan), "init_log_std nan: give a finite number"),
         (SACConfig(init_alpha=1e39), r"init_alpha 1e\+39: give a finite number"),
-        (DQNConfig(target_update_freq=2**31), "target_update_freq 2147483648: give at most 2,147,483,647"),
+        (
+            DQNConfig(target_update_freq=2**31),
+            "target_update_freq 2147483648: give at most 2,147,483,647",
+        ),
     ],
 )
 def test_what_32_bits_cannot_hold_is_refused_before_it_is_blamed_on_the_learning_rate(
