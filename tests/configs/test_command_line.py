@@ -17,6 +17,15 @@ def test_arguments_of_an_environment_are_numbers_booleans_and_words():
     assert (config.runner.plot, config.algo.normalize_obs) == (False, True)
 
 
+def test_arguments_of_the_environment_change_one_by_one_and_go_with_it():
+    config = cli(["hackmatrix_ppo", "--env_kwargs", "shaping", "published"])
+    assert config.env_kwargs == {"observation": "parts", "shaping": "published"}
+    again = update_config(config, ["--env_kwargs", "undo_depth", "2"])
+    assert again.env_kwargs == config.env_kwargs | {"undo_depth": 2}
+    assert update_config(config, ["--algo.lr", "1e-3"]).env_kwargs == config.env_kwargs
+    assert cli(["hackmatrix_ppo", "--env_id", "CartPole-v1"]).env_kwargs == {}
+
+
 @pytest.mark.parametrize(
     ("words", "own", "runners", "share"),
     [

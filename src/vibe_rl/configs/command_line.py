@@ -46,11 +46,12 @@ def cli(args: Sequence[str] | None = None) -> TrainConfig:
     elif args[0] not in PRESETS and not asks_help:
         raise unknown("preset", args[0], [*PRESETS, *FOR_ANY_ENV])
     words = list(args) if asks_help else tyro_words(args, presets[args[0]][1])
+    offered = {name: (text, without_env_kwargs(config)) for name, (text, config) in presets.items()}
     with one_sentence(f"vibe-rl train {args[0]}"):
         config = tyro.extras.overridable_config_cli(
-            presets, args=words, prog="vibe-rl train", description=TRAIN_HELP
+            offered, args=words, prog="vibe-rl train", description=TRAIN_HELP
         )
-    return prefer_typed(config, args)
+    return prefer_typed(keep_env_kwargs(config, presets[args[0]][1]), args)
 
 
 def preset_of(args: Sequence[str]) -> TrainConfig:
@@ -73,13 +74,25 @@ def update_config(config: TrainConfig, args: Sequence[str]) -> TrainConfig:
 
     if not args:
         return config
-    known = {RESUMED: ("The run's config.", config)}
+    known = {RESUMED: ("The run's config.", without_env_kwargs(config))}
     words = [RESUMED, *tyro_words(args, config)]
     with one_sentence("vibe-rl train PRESET"):
-        config = tyro.extras.overridable_config_cli(
+        changed = tyro.extras.overridable_config_cli(
             known, args=words, prog="vibe-rl train --resume RUN"
         )
-    return prefer_typed(config, args)
+    return prefer_typed(keep_env_kwargs(changed, config), args)
+
+
+def without_env_kwargs(config: TrainConfig) -> TrainConfig:
+    """For tyro, to which a dict that is not empty has a field for each name and no others."""
+    return dataclasses.replace(config, env_kwargs={})
+
+
+def keep_env_kwargs(config: TrainConfig, before: TrainConfig) -> TrainConfig:
+    """The config with those arguments that the same environment had before and nobody typed."""
+    if config.env_id != before.env_id:
+        return config
+    return dataclasses.replace(config, env_kwargs={**before.env_kwargs, **config.env_kwargs})
 
 
 def prefer_typed(config: TrainConfig, args: Sequence[str]) -> TrainConfig:
