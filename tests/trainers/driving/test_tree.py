@@ -165,7 +165,7 @@ def test_a_word_that_cannot_work_is_refused_in_one_sentence(word, said):
     ("word", "said"),
     [
         ("seed=x", "seed 'x': give a number."),
-        ("seed=-1", "seed -1: give a number from 0"),
+        ("seed=-1", "seed -1: give at least 0"),
         ("num_envs=1.5", "num_envs 1.5: give a whole number."),
         ("algorithm.hidden_sizes=64", "hidden_sizes 64: give a tuple"),
         ("termination_keys=overlap", "termination_keys 'overlap': give a tuple, such as (one, oth"),
