@@ -116,7 +116,7 @@ def line(row, found):
     rate = max(x["steps_per_second"] for x in found)
     score = f"**{iqm:.4g}**" + f" [{low:.4g}, {high:.4g}]" * (n_seeds > 1)
     told = (row.config.env_id, algorithm, steps, seeds, score, published)
-    return cells([*told, f"{spent:,.0f}", f"{rate:,.0f}"])
+    return cells([*told, f"{spent:,.{int(spent < 10)}f}", f"{rate:,.0f}"])
 
 
 def sources(rows):
@@ -127,7 +127,12 @@ def sources(rows):
             tasks[ROWS[name].published.by].append(ROWS[name].config.env_id)
     if not tasks:
         return []
-    return ["Published:", "", *(f"* {', '.join(ids)}: {by}." for by, ids in tasks.items()), ""]
+    return [
+        "Published:",
+        "",
+        *(f"* {', '.join(dict.fromkeys(ids))}: {by}." for by, ids in tasks.items()),
+        "",
+    ]
 
 
 def measured_with(figures):
