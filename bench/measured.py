@@ -36,7 +36,9 @@ def processor():
 
 
 def kept(path):
-    """A file of rows; `rows()` reads it, `keep(row)` adds one beside what others have added."""
+    """A file of rows, a line each; `rows()` reads it, `keep(row)` adds one beside what others have
+    added.
+    """
     path = Path(path)
 
     def rows():
@@ -44,7 +46,8 @@ def kept(path):
 
     def keep(row):
         draft = path.with_name(f".{path.name}.{os.getpid()}")
-        draft.write_text(json.dumps([*rows(), row], indent=1) + "\n")
+        lines = ",\n".join(json.dumps(each) for each in [*rows(), row])
+        draft.write_text(f"[\n{lines}\n]\n")
         draft.replace(path)
 
     return SimpleNamespace(rows=rows, keep=keep)

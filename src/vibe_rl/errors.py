@@ -195,15 +195,17 @@ def _int(value: Any) -> Any:
         if not value.is_integer():
             raise TypeError("a whole number")
         value = int(value)
+    return _of_64_bits(value)
+
+
+def _of_64_bits(value: Any) -> Any:
     if isinstance(value, int) and abs(value) >= 2**64:
         raise TypeError("a smaller number")
     return value
 
 
 def _float(value: Any) -> Any:
-    value = _number(value)
-    if isinstance(value, int) and abs(value) >= 2**64:
-        raise TypeError("a smaller number")
+    value = _of_64_bits(_number(value))
     return float(value) if isinstance(value, int) else value
 
 

@@ -172,9 +172,8 @@ class RunDir:
 
     def save_next_config(self, config: Any) -> Path:
         """Write the config of a resumed run to config_2.json, config_3.json and so on."""
-        return self.save_config(
-            config, first_free(self._root, numbered_names("config", ".json")).name
-        )
+        path = first_free(self._root, numbered_names("config", ".json"))
+        return self.save_config(config, path.name)
 
     def save_manifest(self, extra: Mapping[str, Any] | None = None) -> Path:
         """Write what the run runs on, and `extra` such as the seed, to manifest.json.
