@@ -46,6 +46,10 @@ def test_a_parameter_may_be_an_array_over_envs():
     [
         ({"max_steps": 1.5}, r"max_steps=1.5 of CartPole-v1: give a whole number"),
         ({"max_steps": "many"}, r"max_steps='many' of CartPole-v1: give a whole number"),
+        ({"max_steps": 2**40}, r"max_steps=1099511627776 of CartPole-v1: give one that 32 bits ho"),
+        ({"max_steps": 0}, r"max_steps=0 of CartPole-v1: give at least 1"),
+        ({"length": [0.5, -1]}, r"length=\[0.5, -1\] of CartPole-v1: give more than 0"),
+        ({"gravity": float("nan")}, r"gravity=nan of CartPole-v1: give a number"),
         ({"gravity": "strong"}, r"gravity='strong' of CartPole-v1: give a number"),
         ({"gravty": 1.0}, r"unknown argument of CartPole-v1 'gravty': did you mean gravity"),
     ],

@@ -9,7 +9,7 @@ import pytest
 
 from probes import Forbidden, NamedMetric, Probe
 from vibe_rl.algorithms import DQN, PPO, SAC, DQNConfig, PPOConfig, SACConfig
-from vibe_rl.env import AutoResetWrapper
+from vibe_rl.env import AutoResetWrapper, CartPole
 from vibe_rl.errors import ConfigError, EnvironmentFaultError
 from vibe_rl.runner import RunnerConfig, train_dqn, train_ppo, train_sac
 from vibe_rl.types import RESERVED_METRICS, MaskedObs
@@ -126,6 +126,12 @@ def test_params_that_are_nan_are_refused(train):
     params = env.default_params()._replace(reward=np.float32(np.nan))
     with pytest.raises(ConfigError, match=r"env_params.reward is NaN: give a number"):
         train(env, params)
+
+
+def test_params_that_their_bounds_exclude_are_refused():
+    env = AutoResetWrapper(CartPole())
+    with pytest.raises(ConfigError, match=r"env_params.max_steps 0: give at least 1"):
+        ppo(env, env.default_params()._replace(max_steps=np.int32(0)))
 
 
 @pytest.mark.parametrize("algorithm", [PPO, DQN, SAC])

@@ -18,9 +18,15 @@ from jaxtyping import Array, Float, Int, UInt8
 
 from vibe_rl.env.base import Step
 from vibe_rl.env.canvas import BLUE, GRAY, INK, ORANGE, Canvas
+from vibe_rl.env.param_bounds import ABOVE_0
 from vibe_rl.env.pendulum import wrap_angle
 from vibe_rl.spaces import Box, Discrete, static_bound
 from vibe_rl.types import Key, f32, i32
+
+POSITIVE = (
+    *("link_length_1", "link_length_2", "link_mass_1", "link_mass_2", "link_moi"),
+    *("max_vel_1", "max_vel_2", "dt"),
+)
 
 
 class AcrobotParams(NamedTuple):
@@ -43,6 +49,8 @@ class AcrobotParams(NamedTuple):
     target_height: Array = f32(1.0)  # m above the bar
     dt: Array = f32(0.2)  # s
     max_steps: Array = i32(500)  # env steps
+
+    BOUNDS = dict.fromkeys(POSITIVE, ABOVE_0)
 
 
 class AcrobotState(NamedTuple):

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from vibe_rl.errors import ConfigError, unknown
-from vibe_rl.types import PyTree
+from vibe_rl.env.param_bounds import bounds_of, field_names, remedy_for
+from vibe_rl.errors import ConfigError, short, unknown
+from vibe_rl.types import Bounds, PyTree
 
 
 def build(
@@ -47,16 +48,18 @@ def with_numbers(
         arguments: what the environment takes besides, for messages.
 
     Raises:
-        ConfigError: a field is unknown, or a value does not fit its dtype.
+        ConfigError: a field is unknown, or a value does not fit its dtype or its bounds.
     """
-    known, cast = field_names(params), {}
+    known, cast, bounds = field_names(params), {}, bounds_of(params)
     for field, value in numbers.items():
         if field not in known:
             taken = {*arguments, *known}
             if not taken:
                 raise ConfigError(f"{name} takes no arguments: leave out {field}.")
             raise unknown(f"argument of {name}", field, taken)
-        cast[field] = _cast(f"{field}={value!r} of {name}", value, getattr(params, field))
+        told = f"{field}={short(value)} of {name}"
+        cast[field] = _cast(told, value, getattr(params, field))
+        _check(told, cast[field], bounds.get(field, Bounds()))
     return _replace(params, cast)
 
 
@@ -75,13 +78,6 @@ def whole_numbers(kwargs: Mapping[str, Any]) -> dict[str, Any]:
     return {**kwargs, **whole}
 
 
-def field_names(params: Any) -> tuple[str, ...]:
-    """The names that params have: a dataclass's or a named tuple's; none of other kinds."""
-    if dataclasses.is_dataclass(params):
-        return tuple(field.name for field in dataclasses.fields(params))
-    return getattr(params, "_fields", ())
-
-
 def _replace(params: Any, values: dict[str, Any]) -> PyTree:
     if not values:
         return params  # which may be of any kind
@@ -92,11 +88,18 @@ def _replace(params: Any, values: dict[str, Any]) -> PyTree:
 def _cast(what: str, value: Any, default: Any) -> Any:
     dtype = np.result_type(default)
     integer = np.issubdtype(dtype, np.integer)
-    refusal = ConfigError(f"{what}: give a {'whole ' if integer else ''}number.")
     try:
-        cast = np.asarray(value).astype(dtype)
+        given = np.asarray(value)
+        cast = given.astype(dtype)
     except (TypeError, ValueError, OverflowError):
-        raise refusal from None
-    if integer and (cast != np.asarray(value)).any():
-        raise refusal
+        raise ConfigError(f"{what}: give a {'whole ' * integer}number.") from None
+    if integer and (cast != given).any():
+        wide = given.dtype.kind in "iu"
+        raise ConfigError(f"{what}: give {'one that 32 bits hold' if wide else 'a whole number'}.")
     return cast[()]
+
+
+def _check(what: str, value: Any, bounds: Bounds) -> None:
+    remedy = remedy_for(bounds, value)
+    if remedy is not None:
+        raise ConfigError(f"{what}: give {remedy}.")

@@ -16,6 +16,7 @@ from jaxtyping import Array, Bool, Float, Int, UInt8
 
 from vibe_rl.env.base import Step
 from vibe_rl.env.canvas import BLUE, GRAY, INK, ORANGE, Canvas
+from vibe_rl.env.param_bounds import ABOVE_0
 from vibe_rl.spaces import Box, Discrete, static_bound
 from vibe_rl.types import Key, f32, i32
 
@@ -32,6 +33,8 @@ class CartPoleParams(NamedTuple):
     theta_threshold_radians: Array = f32(12 * 2 * np.pi / 360)  # rad, 12 degrees
     x_threshold: Array = f32(2.4)  # m
     max_steps: Array = i32(500)  # env steps
+
+    BOUNDS = dict.fromkeys(("masscart", "masspole", "length", "tau"), ABOVE_0)
 
 
 class CartPoleState(NamedTuple):

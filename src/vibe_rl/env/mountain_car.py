@@ -16,6 +16,7 @@ from jaxtyping import Array, Bool, Float, Int, UInt8
 
 from vibe_rl.env.base import Step
 from vibe_rl.env.canvas import GRAY, GREEN, INK, ORANGE, Canvas
+from vibe_rl.env.param_bounds import ABOVE_0
 from vibe_rl.spaces import Box, Discrete, static_bound
 from vibe_rl.types import Key, f32, i32
 
@@ -34,6 +35,8 @@ class MountainCarParams(NamedTuple):
     goal_position: Array = f32(0.5)  # m
     goal_velocity: Array = f32(0.0)  # m/step, the least to arrive with
     max_steps: Array = i32(200)  # env steps
+
+    BOUNDS = dict.fromkeys(("max_speed",), ABOVE_0)
 
 
 class MountainCarState(NamedTuple):

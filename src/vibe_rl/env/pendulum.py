@@ -14,6 +14,7 @@ from jaxtyping import Array, Float, UInt8
 
 from vibe_rl.env.base import Step
 from vibe_rl.env.canvas import GRAY, INK, ORANGE, Canvas
+from vibe_rl.env.param_bounds import ABOVE_0
 from vibe_rl.spaces import Box, static_bound
 from vibe_rl.types import Key, f32, i32
 
@@ -28,6 +29,8 @@ class PendulumParams(NamedTuple):
     m: Array = f32(1.0)  # kg
     l: Array = f32(1.0)  # noqa: E741  # m
     max_steps: Array = i32(200)  # env steps
+
+    BOUNDS = dict.fromkeys(("max_speed", "max_torque", "dt", "m", "l"), ABOVE_0)
 
 
 class PendulumState(NamedTuple):

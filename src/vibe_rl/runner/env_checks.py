@@ -10,11 +10,12 @@ import numpy as np
 from vibe_rl.env.adapters.suites import check_ours
 from vibe_rl.env.base import Environment
 from vibe_rl.env.host import AnyEnvironment, HostEnvironment
+from vibe_rl.env.param_bounds import bounds_of, remedy_for
 from vibe_rl.env.precision import fit_for_loop
 from vibe_rl.env.reductions import reductions, taken_names, unfit_tables
 from vibe_rl.env.traced import inside_auto_reset, trace, unfit_shapes
 from vibe_rl.env.wrappers import layers
-from vibe_rl.errors import ConfigError
+from vibe_rl.errors import ConfigError, short
 from vibe_rl.spaces import Space
 from vibe_rl.types import RESERVED_METRICS, PyTree
 
@@ -40,7 +41,7 @@ def check_hashable(env: Environment) -> None:
 
 
 def check_env_params(env: Environment, env_params: PyTree, num_envs: int) -> None:
-    """Raises ConfigError if env_params are not of the env's kind, or no numbers.
+    """Raises ConfigError if env_params are not of the env's kind, no numbers, or out of bounds.
 
     A leaf may have a leading axis of one entry per env.
     """
@@ -55,6 +56,16 @@ def check_env_params(env: Environment, env_params: PyTree, num_envs: int) -> Non
                 f"{name} has a leading axis of {jnp.shape(leaf)[0]} for {num_envs} envs: give one "
                 "entry per env, or one value."
             )
+    check_param_bounds(env_params)
+
+
+def check_param_bounds(env_params: PyTree) -> None:
+    """Raises ConfigError for the first number that the bounds of its params' class exclude."""
+    for field, bounds in bounds_of(env_params).items():
+        value = getattr(env_params, field)
+        remedy = remedy_for(bounds, value)
+        if remedy is not None:
+            raise ConfigError(f"env_params.{field} {short(value, str)}: give {remedy}.")
 
 
 def is_nan(leaf: Any) -> Any:

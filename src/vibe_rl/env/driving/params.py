@@ -8,8 +8,9 @@ import numpy as np
 from vibe_rl.env.driving import reward
 from vibe_rl.env.driving.scenario import Scenario, stacked
 from vibe_rl.env.driving.tables import Tables, prepare
+from vibe_rl.env.param_bounds import ABOVE_0, AT_LEAST_0
 from vibe_rl.errors import ConfigError, unknown
-from vibe_rl.types import f32, i32
+from vibe_rl.types import Bounds, f32, i32
 
 BUILT_IN = 8
 """Scenarios that there are without a bank, two of each family."""
@@ -42,6 +43,11 @@ class DrivingParams(NamedTuple):
     terminate_overlap: Any = np.bool_(True)  # what ends an episode
     terminate_offroad: Any = np.bool_(True)
     terminate_red_light: Any = np.bool_(True)
+
+    BOUNDS = dict.fromkeys(("ttc_bound", "overspeed_margin", "offroad_tolerance"), AT_LEAST_0) | {
+        "scenario": Bounds(least=-1),
+        "log_div_bound": ABOVE_0,
+    }
 
 
 def driving_params(

@@ -35,7 +35,9 @@ from vibe_rl.env.hackmatrix.stage import Layouts
 from vibe_rl.env.hackmatrix.state import Game
 from vibe_rl.errors import ConfigError, short
 from vibe_rl.spaces import Board, Box, Discrete, Flat, Masked, Space
-from vibe_rl.types import Key, MaskedObs, PyTree, f32, i32
+from vibe_rl.types import Bounds, Key, MaskedObs, PyTree, f32, i32
+
+GIFTED = Bounds(least=0, most=10_000)
 
 
 class HackMatrixParams(NamedTuple):
@@ -61,6 +63,10 @@ class HackMatrixParams(NamedTuple):
     starting_energy: Any = i32(0)
     transmission_scale: Any = f32(1.0)  # of the transmissions with which a stage begins
     max_steps: Any = i32(TIME_LIMIT)  # env steps, after which an episode is truncated
+
+    BOUNDS = dict.fromkeys(("starting_siphons", "starting_credits", "starting_energy"), GIFTED) | {
+        "transmission_scale": Bounds(least=0, most=36)  # a transmission for each cell
+    }
 
 
 class Totals(NamedTuple):
