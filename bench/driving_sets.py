@@ -6,9 +6,9 @@ from pathlib import Path
 from measured import cores
 
 from vibe_rl.env.driving import generate as generator
-from vibe_rl.env.driving import traffic
 from vibe_rl.env.driving.generate import GENERATED, generate
 from vibe_rl.env.driving.io import write_scenarios
+from vibe_rl.env.driving.motion import traffic
 from vibe_rl.system.programs import cache_directory
 
 SEEDS = {"train": 0, "validation": 1, "claim": 2}

@@ -109,7 +109,7 @@ def trackers_here(_tables_made_once, monkeypatch):
 @pytest.fixture
 def few_figures(monkeypatch):
     """A training of `PPOTrainer` draws one figure instead of nine, which take seconds."""
-    from vibe_rl.trainers.ppo_trainer import illustrations  # noqa: PLC0415
+    from vibe_rl.trainers.ppo_trainer.figures import illustrations  # noqa: PLC0415
 
     few = partial(illustrations.save_figures, names=["training_progress"])
     monkeypatch.setattr(illustrations, "save_figures", few)

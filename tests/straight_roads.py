@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from vibe_rl.env.driving import codes
-from vibe_rl.env.driving.scenario import DT, Dims, Scenario, empty, stacked
+from vibe_rl.env.driving.scenarios import codes
+from vibe_rl.env.driving.scenarios.scenario import DT, Dims, Scenario, empty, stacked
 
 DIMS = Dims(N=4, T=91, P=512, L=2, K=2, Q=160, R=2)
 WIDTH = 3.7

@@ -26,12 +26,12 @@ import yaml
 from compiling import as_users_do, one_device
 from vibe_rl import cli, configs
 from vibe_rl.algorithms import DQNConfig, DQNMetrics, PPOConfig, PPOMetrics, SACConfig, SACMetrics
-from vibe_rl.cli.options import pop_option
-from vibe_rl.cli.processes import parse_processes
+from vibe_rl.cli.shared.options import pop_option
+from vibe_rl.cli.shared.processes import parse_processes
 from vibe_rl.configs import PRESETS, TrainConfig, hackmatrix
 from vibe_rl.configs.for_env import FOR_ANY_ENV
 from vibe_rl.env import registry
-from vibe_rl.env.driving.io.tables import COLUMNS
+from vibe_rl.env.driving.io.tables.columns import COLUMNS
 from vibe_rl.env.hackmatrix.rules import PARTS
 from vibe_rl.plotting import PlotConfig
 from vibe_rl.plotting.groups import try_to_draw_curve

@@ -3,7 +3,7 @@
 import pytest
 
 from small_run import DRAWN
-from vibe_rl.cli.output import print_diverged, print_ending, print_group, print_result
+from vibe_rl.cli.shared.output import print_diverged, print_ending, print_group, print_result
 from vibe_rl.errors import TrainingInterrupted
 from vibe_rl.experiment.config_files import write_config
 from vibe_rl.run_dir import RunDir

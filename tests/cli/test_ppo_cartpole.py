@@ -9,7 +9,7 @@ import pytest
 from mlflow import MlflowClient
 
 from vibe_rl import cli
-from vibe_rl.cli.ppo_cartpole_options import AGENTS, NAMES, TRAINERS, TrainOptions
+from vibe_rl.cli.ppo_cartpole.options import AGENTS, NAMES, TRAINERS, TrainOptions
 from vibe_rl.trainers.ppo_trainer import PPOTrainer, TrainerSettings
 from vibe_rl.trainers.ppo_trainer.agent_config import AgentConfig
 

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from vibe_rl.cli import main
-from vibe_rl.env.driving.codes import SURFACE_LANE, VEHICLE
 from vibe_rl.env.driving.io import (
     ScenarioStream,
     load_bank,
@@ -19,7 +18,8 @@ from vibe_rl.env.driving.io import (
 )
 from vibe_rl.env.driving.io.manifest import write_manifest
 from vibe_rl.env.driving.knobs import Knobs
-from vibe_rl.env.driving.scenario import DT, Dims, empty, stacked
+from vibe_rl.env.driving.scenarios.codes import SURFACE_LANE, VEHICLE
+from vibe_rl.env.driving.scenarios.scenario import DT, Dims, empty, stacked
 from vibe_rl.errors import ConfigError
 
 TABLES = {

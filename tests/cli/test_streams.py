@@ -11,7 +11,7 @@ import pytest
 
 from processes import environ
 from vibe_rl.cli import main
-from vibe_rl.cli.streams import forgiving_output
+from vibe_rl.cli.shared.streams import forgiving_output
 from vibe_rl.run_dir import RunDir
 from vibe_rl.system.notices import say_once
 

@@ -12,10 +12,10 @@ import pytest
 from probes import Probe
 from vibe_rl import cli
 from vibe_rl.checkpoint import saved_steps
-from vibe_rl.cli.hackmatrix_names import NAMES
-from vibe_rl.cli.options import parse_words
-from vibe_rl.cli.train_hackmatrix import UpdateLines, new_config
-from vibe_rl.cli.train_hackmatrix_options import FIELDS, Options, check_options
+from vibe_rl.cli.hackmatrix.names import NAMES
+from vibe_rl.cli.hackmatrix.options import FIELDS, Options, check_options
+from vibe_rl.cli.hackmatrix.train_hackmatrix import UpdateLines, new_config
+from vibe_rl.cli.shared.options import parse_words
 from vibe_rl.configs.hackmatrix import PUBLISHED
 from vibe_rl.env import Box, Discrete, Masked, registry
 from vibe_rl.env.hackmatrix.env import HackMatrix, HackMatrixParams

@@ -7,7 +7,7 @@ from zipfile import ZipFile
 import pytest
 
 from vibe_rl.cli import main
-from vibe_rl.cli.options import parse_words
+from vibe_rl.cli.shared.options import parse_words
 from vibe_rl.configs.train_config import from_dict
 from vibe_rl.errors import ConfigError
 from vibe_rl.trainers.sb3 import Settings, load_policy

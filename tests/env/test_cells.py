@@ -8,7 +8,7 @@ import pytest
 
 from probes import Counter
 from vibe_rl.env import AutoResetWrapper, TimeLimitWrapper, can_draw, draw, make, names
-from vibe_rl.env.cells import (
+from vibe_rl.env.pictures.cells import (
     UPPER_HALF,
     Span,
     cells,
@@ -22,7 +22,7 @@ from vibe_rl.env.cells import (
     to_image,
     width_of,
 )
-from vibe_rl.env.drawing import picture
+from vibe_rl.env.pictures.drawing import picture
 from vibe_rl.errors import ConfigError
 
 RED, BLUE = (255, 0, 0), (0, 0, 255)

@@ -22,8 +22,8 @@ from vibe_rl.env import (
     check_env,
     problems,
 )
-from vibe_rl.env.checker import examine
-from vibe_rl.env.traced import trace
+from vibe_rl.env.checks.checker import examine
+from vibe_rl.env.checks.traced import trace
 from vibe_rl.errors import ConfigError
 from vibe_rl.runner.env_checks import fit_for_training
 from vibe_rl.types import MaskedObs

@@ -27,8 +27,8 @@ from vibe_rl.env import (
     make,
     names,
 )
-from vibe_rl.env.canvas import PAPER, Canvas
-from vibe_rl.env.drawing import can_draw, draw
+from vibe_rl.env.pictures.canvas import PAPER, Canvas
+from vibe_rl.env.pictures.drawing import can_draw, draw
 from vibe_rl.env.precision import SinglePrecisionWrapper
 from vibe_rl.errors import ConfigError
 

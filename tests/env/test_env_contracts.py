@@ -19,7 +19,7 @@ from vibe_rl.env import (
     problems,
 )
 from vibe_rl.env.adapters import suites
-from vibe_rl.env.checker import examine
+from vibe_rl.env.checks.checker import examine
 
 BUILT_IN = (
     "Acrobot-v1",

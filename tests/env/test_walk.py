@@ -9,7 +9,7 @@ import pytest
 
 from probes import Bank, Banked
 from vibe_rl.env import AutoResetWrapper, ObsNormWrapper
-from vibe_rl.env.params import entries_of, reset_all
+from vibe_rl.env.params.many import entries_of, reset_all
 from vibe_rl.env.walk import WalkParams, WalkWrapper, entry_at, shuffled, walking
 from vibe_rl.errors import ConfigError
 from vibe_rl.runner.actors import actor_named, collect_from, evaluate_actor

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_hex
 
-from vibe_rl.env.driving.codes import RED, ROAD_EDGE, SURFACE_LANE
-from vibe_rl.env.driving.scenario import Dims, Scenario, empty
+from vibe_rl.env.driving.scenarios.codes import RED, ROAD_EDGE, SURFACE_LANE
+from vibe_rl.env.driving.scenarios.scenario import Dims, Scenario, empty
 from vibe_rl.plotting import PlotConfig
 from vibe_rl.plotting.palette import color_for
 from vibe_rl.plotting.scenario import plot_scenario

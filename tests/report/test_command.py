@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from vibe_rl.cli.options import pop_option
+from vibe_rl.cli.shared.options import pop_option
 from vibe_rl.configs import PRESETS, cli, parse_seeds
 from vibe_rl.report.command import (
     differences,

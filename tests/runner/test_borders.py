@@ -14,7 +14,7 @@ from vibe_rl.algorithms.dqn import DQNConfig
 from vibe_rl.algorithms.ppo import PPOConfig
 from vibe_rl.env import AutoResetWrapper
 from vibe_rl.env.borders import BorderWrapper
-from vibe_rl.env.params import reset_all
+from vibe_rl.env.params.many import reset_all
 from vibe_rl.env.wrappers import with_episode_statistics
 from vibe_rl.errors import ConfigError
 from vibe_rl.run_dir import RunDir

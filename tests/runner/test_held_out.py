@@ -10,7 +10,7 @@ from probes import Bank, Banked, HoldsOut
 from training import run_training
 from vibe_rl.algorithms.ppo import PPOConfig
 from vibe_rl.env import AutoResetWrapper, ObsNormWrapper
-from vibe_rl.env.params import held_out
+from vibe_rl.env.params.many import held_out
 from vibe_rl.errors import ConfigError
 from vibe_rl.experiment.episodes_csv import write_episodes
 from vibe_rl.metrics import MetricsLogger, read_metrics

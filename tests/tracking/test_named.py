@@ -9,7 +9,7 @@ import pytest
 from small_run import CONFIG
 from vibe_rl.algorithms.ppo import PPOConfig
 from vibe_rl.cli import main
-from vibe_rl.cli.options import with_trackers
+from vibe_rl.cli.shared.options import with_trackers
 from vibe_rl.env import AutoResetWrapper, make
 from vibe_rl.errors import ConfigError
 from vibe_rl.experiment import train

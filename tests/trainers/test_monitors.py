@@ -5,7 +5,7 @@ import copy
 import pytest
 
 from vibe_rl.errors import ConfigError
-from vibe_rl.trainers.ppo_trainer.monitors import ConvergenceMonitor, PlateauMonitor
+from vibe_rl.trainers.ppo_trainer.progress.monitors import ConvergenceMonitor, PlateauMonitor
 
 RISING = [float(x) for x in range(10, 20)]
 TOUCH = [10.0, 10.0, 10.0, 1.0, 1.0, 1.0, 1.0, 1.0]

@@ -23,8 +23,8 @@ from vibe_rl.trainers import (
     PPOAgent,
     PPOTrainer,
 )
-from vibe_rl.trainers.ppo_trainer.monitors import Status
-from vibe_rl.trainers.ppo_trainer.progress import Episode, Progress
+from vibe_rl.trainers.ppo_trainer.progress.monitors import Status
+from vibe_rl.trainers.ppo_trainer.progress.progress import Episode, Progress
 
 TIMES = ("training_time", "run_dir")
 

@@ -9,7 +9,12 @@ import numpy as np
 import pytest
 
 from vibe_rl.errors import ConfigError, UnwritableError
-from vibe_rl.trainers.ppo_trainer.figures import (
+from vibe_rl.trainers.ppo_trainer.figures.heat_maps import (
+    hyperparameter_heatmap,
+    policy_distribution,
+)
+from vibe_rl.trainers.ppo_trainer.figures.result_panels import parts
+from vibe_rl.trainers.ppo_trainer.figures.training import (
     FIGURES,
     advanced_learning_curves,
     episode_progress,
@@ -22,8 +27,6 @@ from vibe_rl.trainers.ppo_trainer.figures import (
     training_stability,
     training_summary,
 )
-from vibe_rl.trainers.ppo_trainer.heat_maps import hyperparameter_heatmap, policy_distribution
-from vibe_rl.trainers.ppo_trainer.result_panels import parts
 
 SETTINGS = {"target_reward": 33.5, "convergence_window": 20, "target_kl": 0.02, "hidden": (64, 64)}
 LAYERS = ("actor.0.weight", "policy.bias", "critic.0.weight", "value.bias")

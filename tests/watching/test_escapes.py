@@ -2,7 +2,7 @@
 
 import pytest
 
-from vibe_rl.env.cells import Span, cells
+from vibe_rl.env.pictures.cells import Span, cells
 from vibe_rl.watching.escapes import PLAIN, Look, encoded, lines, look_of, nearest, to_ascii
 
 TRUE = Look(2**24, unicode=True)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from vibe_rl.env import make
-from vibe_rl.env.cells import cells
+from vibe_rl.env.pictures.cells import cells
 from vibe_rl.types import MaskedObs
 from vibe_rl.watching import Choice, Decision, open_game
 from vibe_rl.watching.deciding import decision_of

@@ -9,7 +9,7 @@ import termios
 import pytest
 from tmux import VIBE_RL, Window, require
 
-from vibe_rl.env.cells import cells
+from vibe_rl.env.pictures.cells import cells
 from vibe_rl.watching.terminal import ENTER, LEAVE, Terminal
 
 

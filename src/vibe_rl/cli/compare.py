@@ -5,8 +5,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vibe_rl.cli.options import parse_words
-from vibe_rl.cli.output import format_table, try_to_draw
+from vibe_rl.cli.shared.options import parse_words
+from vibe_rl.cli.shared.output import format_table, try_to_draw
 
 if TYPE_CHECKING:
     from vibe_rl.analysis import Comparison

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterator, Sequence
 from warnings import catch_warnings
 
-from vibe_rl.cli.options import asks_help
+from vibe_rl.cli.shared.options import asks_help
 from vibe_rl.errors import ConfigError
 
 OURS = "vibe_rl"

@@ -7,8 +7,8 @@ from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from vibe_rl.cli.options import parse_words
-from vibe_rl.cli.output import evaluation_line, seeds_line
+from vibe_rl.cli.shared.options import parse_words
+from vibe_rl.cli.shared.output import evaluation_line, seeds_line
 from vibe_rl.errors import ConfigError
 from vibe_rl.run_dir.group import by_setting, is_population, members, setting_of, why_diverged
 

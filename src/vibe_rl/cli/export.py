@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from vibe_rl.cli.options import parse_words, split_names
+from vibe_rl.cli.shared.options import parse_words, split_names
 from vibe_rl.errors import shown
 
 

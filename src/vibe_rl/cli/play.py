@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from vibe_rl.cli.options import parse_words
-from vibe_rl.cli.players import compute_on_cpu
+from vibe_rl.cli.shared.options import parse_words
+from vibe_rl.cli.shared.players import compute_on_cpu
 
 
 def play(args: Sequence[str]) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from vibe_rl.cli.options import parse_words
+from vibe_rl.cli.shared.options import parse_words
 from vibe_rl.errors import ConfigError
 from vibe_rl.plotting.config import PlotConfig
 from vibe_rl.plotting.groups import IQM, plot_curves_of

@@ -5,8 +5,8 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib import import_module
 
-from vibe_rl.cli.options import with_trackers
-from vibe_rl.cli.streams import forgiving_output, shown_notices
+from vibe_rl.cli.shared.options import with_trackers
+from vibe_rl.cli.shared.streams import forgiving_output, shown_notices
 from vibe_rl.errors import ConfigError, NonFiniteLossError, unknown
 
 COMMANDS = {
@@ -36,6 +36,12 @@ COMMANDS = {
     "envs": "List the environments that have a name.",
 }
 """What each command does; its function is `vibe_rl.cli.NAME.NAME`, imported when it runs."""
+ROOMS = {
+    **dict.fromkeys(("train-hackmatrix", "train-sb3", "hackmatrix-server"), "hackmatrix"),
+    **dict.fromkeys(("driving", "scenarios"), "driving"),
+    "ppo-cartpole": "ppo_cartpole",
+}
+"""Where the module of a command is, if not in `vibe_rl.cli` itself."""
 NOT_OF_PRESETS = (
     *("track", "ppo-cartpole", "train-hackmatrix", "train-sb3", "hackmatrix-server"),
     *("scenarios", "driving"),
@@ -53,8 +59,9 @@ def command(name: str) -> Callable[[Sequence[str]], None]:
     """The function of a command; ConfigError if there is none of this name."""
     if name not in COMMANDS:
         raise unknown("command", name, COMMANDS)
-    module = name.replace("-", "_")
-    return getattr(import_module(f"vibe_rl.cli.{module}"), module)
+    function = name.replace("-", "_")
+    module = ".".join(["vibe_rl.cli", *([ROOMS[name]] if name in ROOMS else []), function])
+    return getattr(import_module(module), function)
 
 
 def end_at_ctrl_c() -> None:

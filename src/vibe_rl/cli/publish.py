@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from vibe_rl.cli.options import parse_words, split_names
+from vibe_rl.cli.shared.options import parse_words, split_names
 
 
 def publish(args: Sequence[str]) -> None:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import tyro
 
-from vibe_rl.cli.options import parse_words
-from vibe_rl.cli.players import AnyPlayer
+from vibe_rl.cli.shared.options import parse_words
+from vibe_rl.cli.shared.players import AnyPlayer
 from vibe_rl.errors import shown
 
 

@@ -5,8 +5,8 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from vibe_rl.cli.options import asks_help
-from vibe_rl.cli.output import format_table
+from vibe_rl.cli.shared.options import asks_help
+from vibe_rl.cli.shared.output import format_table
 from vibe_rl.errors import ConfigError
 
 if TYPE_CHECKING:

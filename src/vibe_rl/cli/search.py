@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from vibe_rl.cli.options import asks_help, check_no_seed, parse_int, pop_option
-from vibe_rl.cli.output import iqm_text
+from vibe_rl.cli.shared.options import asks_help, check_no_seed, parse_int, pop_option
+from vibe_rl.cli.shared.output import iqm_text
 from vibe_rl.system.cores import use_all_cores
 
 HELP = """usage: vibe-rl search PRESET --algo.FIELD LOW:HIGH [--algo.FIELD VALUE,VALUE] ...

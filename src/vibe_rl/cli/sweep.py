@@ -5,8 +5,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vibe_rl.cli.options import asks_help, check_no_seed, parse_int, pop_option
-from vibe_rl.cli.output import format_table, iqm_text, print_group, print_result, return_text
+from vibe_rl.cli.shared.options import asks_help, check_no_seed, parse_int, pop_option
+from vibe_rl.cli.shared.output import format_table, iqm_text, print_group, print_result, return_text
 from vibe_rl.system.cores import use_all_cores
 
 if TYPE_CHECKING:

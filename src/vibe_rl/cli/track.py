@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from vibe_rl.cli.options import asks_help, pop_option, split_names
+from vibe_rl.cli.shared.options import asks_help, pop_option, split_names
 from vibe_rl.errors import ConfigError
 from vibe_rl.run_dir.directory import RunDir
 from vibe_rl.run_dir.group import members

@@ -5,16 +5,16 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from vibe_rl.cli.evolve import print_population
-from vibe_rl.cli.options import check_no_seed, pop_flag, pop_option
-from vibe_rl.cli.output import (
+from vibe_rl.cli.shared.options import check_no_seed, pop_flag, pop_option
+from vibe_rl.cli.shared.output import (
     evaluation_line,
     print_curve,
     print_ending,
     print_result,
     seeds_line,
 )
-from vibe_rl.cli.processes import parse_processes
-from vibe_rl.cli.sizing import check_sizing, parse_sized
+from vibe_rl.cli.shared.processes import parse_processes
+from vibe_rl.cli.shared.sizing import check_sizing, parse_sized
 from vibe_rl.cli.sweep import print_sweep
 from vibe_rl.errors import ConfigError
 from vibe_rl.run_dir.group import is_group, is_population, is_sweep, members

@@ -4,8 +4,8 @@ import shlex
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from vibe_rl.cli.options import asks_help, parse_seconds, pop_option
-from vibe_rl.cli.output import format_table
+from vibe_rl.cli.shared.options import asks_help, parse_seconds, pop_option
+from vibe_rl.cli.shared.output import format_table
 
 if TYPE_CHECKING:
     from vibe_rl.configs import TrainConfig

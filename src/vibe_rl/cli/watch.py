@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import tyro
 
-from vibe_rl.cli.options import parse_words
-from vibe_rl.cli.players import AnyPlayer
+from vibe_rl.cli.shared.options import parse_words
+from vibe_rl.cli.shared.players import AnyPlayer
 
 
 def watch(args: Sequence[str]) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from vibe_rl.env.driving.io import ScenarioStream
 from vibe_rl.env.driving.params import DrivingParams, with_scenarios
-from vibe_rl.env.driving.scenario import count_of
+from vibe_rl.env.driving.scenarios.scenario import count_of
 from vibe_rl.env.hackmatrix.curriculum import PHASES, UPDATES, phase_at, phase_params
 from vibe_rl.env.hackmatrix.env import HackMatrixParams
 from vibe_rl.errors import ConfigError, check_kind, unknown

@@ -5,8 +5,8 @@ from vibe_rl.env.adapters.five_valued import FiveValuedAdapter
 from vibe_rl.env.adapters.gymnasium import GymnasiumWrapper
 from vibe_rl.env.base import Environment, EnvParams, EnvState, Step
 from vibe_rl.env.cart_pole import CartPole, CartPoleParams, CartPoleState
-from vibe_rl.env.checker import check_env, problems
-from vibe_rl.env.drawing import can_draw, draw
+from vibe_rl.env.checks.checker import check_env, problems
+from vibe_rl.env.checks.traced import auto_resets
 from vibe_rl.env.driving.env import Driving, DrivingState
 from vibe_rl.env.driving.params import DrivingParams, driving_params
 from vibe_rl.env.grid_world import (
@@ -33,8 +33,8 @@ from vibe_rl.env.mountain_car import (
     MountainCarState,
 )
 from vibe_rl.env.pendulum import Pendulum, PendulumParams, PendulumState
+from vibe_rl.env.pictures.drawing import can_draw, draw
 from vibe_rl.env.registry import make, names, register
-from vibe_rl.env.traced import auto_resets
 from vibe_rl.env.wrappers import (
     AutoResetWrapper,
     EpisodeStatisticsState,

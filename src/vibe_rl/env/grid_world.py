@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int, UInt8
 
 from vibe_rl.env.base import Step
-from vibe_rl.env.canvas import BLUE, GRAY, GREEN, Canvas
+from vibe_rl.env.pictures.canvas import BLUE, GRAY, GREEN, Canvas
 from vibe_rl.errors import ConfigError
 from vibe_rl.spaces import Box, Discrete, Image
 from vibe_rl.types import Key, PyTree, i32

@@ -13,8 +13,8 @@ import numpy as np
 from jaxtyping import Array, Float, UInt8
 
 from vibe_rl.env.base import Step
-from vibe_rl.env.canvas import GRAY, INK, ORANGE, Canvas
-from vibe_rl.env.param_bounds import ABOVE_0
+from vibe_rl.env.params.bounds import ABOVE_0
+from vibe_rl.env.pictures.canvas import GRAY, INK, ORANGE, Canvas
 from vibe_rl.spaces import Box, static_bound
 from vibe_rl.types import Key, f32, i32
 

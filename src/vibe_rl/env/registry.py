@@ -5,14 +5,14 @@ from typing import Any
 
 from vibe_rl.env.acrobot import Acrobot
 from vibe_rl.env.adapters import suites
-from vibe_rl.env.arguments import build
 from vibe_rl.env.base import Environment
 from vibe_rl.env.cart_pole import CartPole
-from vibe_rl.env.driving.banks import ScenarioDriving
+from vibe_rl.env.driving.scenarios.banks import ScenarioDriving
 from vibe_rl.env.grid_world import GridWorld, PixelGridWorld
 from vibe_rl.env.hackmatrix.env import HackMatrix
 from vibe_rl.env.host import AnyEnvironment
 from vibe_rl.env.mountain_car import MountainCar, MountainCarContinuous
+from vibe_rl.env.params.arguments import build
 from vibe_rl.env.pendulum import Pendulum
 from vibe_rl.errors import ConfigError, unknown
 from vibe_rl.types import PyTree

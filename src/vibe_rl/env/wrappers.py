@@ -61,7 +61,7 @@ class Wrapper:
         return checked(self.env.step(key, state, action, self.inner_params(params)))
 
     def draw(self, state: PyTree, params: PyTree) -> AnyArray:
-        """What `env` draws of the state, if it does; see `vibe_rl.env.drawing`."""
+        """What `env` draws of the state, if it does; see `vibe_rl.env.pictures.drawing`."""
         return self.env.draw(self.inner_state(state), self.inner_params(params))  # type: ignore[attr-defined]
 
     def draw_cells(self, state: PyTree, params: PyTree) -> Any:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from vibe_rl.configs.env_schedules import scheduled
 from vibe_rl.configs.train_config import ALGORITHMS, TrainConfig, algorithm_name, to_dict
 from vibe_rl.env import AutoResetWrapper, HostEnvironment, make
-from vibe_rl.env.params import held_out
+from vibe_rl.env.params.many import held_out
 from vibe_rl.errors import ConfigError, check_kind
 from vibe_rl.run_dir.files import absolute
 from vibe_rl.runner.config import check_checkpoints_used, is_given, with_num_envs

@@ -9,7 +9,7 @@ import jax
 
 from vibe_rl.checkpoint import CheckpointManager, load_metadata, saved_steps
 from vibe_rl.configs.train_config import TrainConfig, experiment_name
-from vibe_rl.env.params import entries_of, first_entries, held_out
+from vibe_rl.env.params.many import entries_of, first_entries, held_out
 from vibe_rl.env.registry import make
 from vibe_rl.errors import ConfigError
 from vibe_rl.experiment.build import (

@@ -5,8 +5,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from vibe_rl.env.driving.codes import CROSSWALK, EDGES, GO_LIGHTS, LANES, LINES, STOP_LIGHTS
-from vibe_rl.env.driving.scenario import EGO, FIRST_FRAME, Scenario
+from vibe_rl.env.driving.scenarios.codes import (
+    CROSSWALK,
+    EDGES,
+    GO_LIGHTS,
+    LANES,
+    LINES,
+    STOP_LIGHTS,
+)
+from vibe_rl.env.driving.scenarios.scenario import EGO, FIRST_FRAME, Scenario
 from vibe_rl.plotting.canvas import GRID, INK, SOFT_INK, styled_figure
 from vibe_rl.plotting.config import PlotConfig
 from vibe_rl.plotting.palette import color_for

@@ -10,9 +10,9 @@ from jaxtyping import Array
 
 from vibe_rl.algorithms.base import Algorithm
 from vibe_rl.env.base import Environment
+from vibe_rl.env.checks.traced import auto_resets
 from vibe_rl.env.host import AnyEnvironment, HostEnvironment
 from vibe_rl.env.precision import in_single_precision
-from vibe_rl.env.traced import auto_resets
 from vibe_rl.env.wrappers import AutoResetWrapper
 from vibe_rl.ops import prng
 from vibe_rl.runner.evaluator import greedy_action

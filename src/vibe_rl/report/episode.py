@@ -8,7 +8,7 @@ from typing import Any
 
 import jax
 
-from vibe_rl.env.drawing import check_draws
+from vibe_rl.env.pictures.drawing import check_draws
 from vibe_rl.errors import ConfigError, reason
 from vibe_rl.experiment.single import load_run
 from vibe_rl.extras import require

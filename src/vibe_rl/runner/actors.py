@@ -15,7 +15,7 @@ from jaxtyping import Array
 from vibe_rl.env.actors import RANDOM, Actor, Random, actor_named, actors_of, choose_action
 from vibe_rl.env.base import Environment
 from vibe_rl.env.host import AnyEnvironment, HostEnvironment
-from vibe_rl.env.params import params_axes, reset_all, take_entries
+from vibe_rl.env.params.many import params_axes, reset_all, take_entries
 from vibe_rl.env.precision import fit_for_loop
 from vibe_rl.runner.evaluation import results_of, rounds_of, summary_of_rounds
 from vibe_rl.runner.evaluator import Episodes, EvalMetrics, Running, no_value, play_episodes

@@ -9,11 +9,11 @@ import numpy as np
 
 from vibe_rl.env.adapters.suites import check_ours
 from vibe_rl.env.base import Environment
+from vibe_rl.env.checks.traced import inside_auto_reset, trace, unfit_shapes
 from vibe_rl.env.host import AnyEnvironment, HostEnvironment
-from vibe_rl.env.param_bounds import bounds_of, remedy_for
+from vibe_rl.env.params.bounds import bounds_of, remedy_for
 from vibe_rl.env.precision import fit_for_loop
 from vibe_rl.env.reductions import reductions, taken_names, unfit_tables
-from vibe_rl.env.traced import inside_auto_reset, trace, unfit_shapes
 from vibe_rl.env.wrappers import layers
 from vibe_rl.errors import ConfigError, short
 from vibe_rl.spaces import Space

@@ -10,10 +10,10 @@ import numpy as np
 from jaxtyping import Array
 
 from vibe_rl.env.base import Environment, Step
-from vibe_rl.env.params import entries_of, params_axes, take_entries
+from vibe_rl.env.checks.traced import trace
+from vibe_rl.env.params.many import entries_of, params_axes, take_entries
 from vibe_rl.env.precision import fit_for_loop
 from vibe_rl.env.reductions import column, named_columns
-from vibe_rl.env.traced import trace
 from vibe_rl.env.wrappers import EpisodeStatisticsWrapper
 from vibe_rl.errors import ConfigError
 from vibe_rl.types import AnyArray, EitherKey, Key, Number, PyTree, narrow, typed_key

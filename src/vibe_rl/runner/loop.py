@@ -18,7 +18,7 @@ from jaxtyping import Array
 from vibe_rl.algorithms.base import Algorithm, Stage
 from vibe_rl.env.base import Environment
 from vibe_rl.env.host import AnyEnvironment
-from vibe_rl.env.params import params_axes, reset_all
+from vibe_rl.env.params.many import params_axes, reset_all
 from vibe_rl.env.reductions import named_columns
 from vibe_rl.errors import ConfigError
 from vibe_rl.ops import prng

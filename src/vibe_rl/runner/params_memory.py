@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from vibe_rl.env.params import is_shared, params_axes
+from vibe_rl.env.params.many import is_shared, params_axes
 from vibe_rl.errors import ConfigError
 from vibe_rl.runner.env_params import EnvParamsSchedule
 from vibe_rl.system.memory import format_bytes, free_on_device

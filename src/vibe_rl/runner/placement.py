@@ -12,7 +12,7 @@ from jaxtyping import Array
 
 from vibe_rl.algorithms.base import Algorithm
 from vibe_rl.env.host import AnyEnvironment, HostEnvironment
-from vibe_rl.env.params import is_shared, params_axes
+from vibe_rl.env.params.many import is_shared, params_axes
 from vibe_rl.errors import ConfigError
 from vibe_rl.runner.acting import acting
 from vibe_rl.runner.config import RunnerConfig, devices_of

@@ -15,10 +15,10 @@ from jaxtyping import Array, UInt8
 
 from vibe_rl.algorithms.base import Algorithm
 from vibe_rl.env.base import Environment, Step
-from vibe_rl.env.drawing import check_draws, draw
+from vibe_rl.env.checks.traced import auto_resets
 from vibe_rl.env.host import AnyEnvironment, HostEnvironment
+from vibe_rl.env.pictures.drawing import check_draws, draw
 from vibe_rl.env.precision import fit_for_loop
-from vibe_rl.env.traced import auto_resets
 from vibe_rl.env.wrappers import AutoResetWrapper, Wrapper, has_layer
 from vibe_rl.errors import ConfigError
 from vibe_rl.extras import require

@@ -6,7 +6,7 @@ from typing import Any
 import jax
 
 from vibe_rl.env.base import Environment
-from vibe_rl.env.params import reset_all
+from vibe_rl.env.params.many import reset_all
 from vibe_rl.types import Key, PyTree
 
 

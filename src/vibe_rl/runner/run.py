@@ -11,7 +11,7 @@ import jax
 from vibe_rl.algorithms.base import Algorithm, Stage
 from vibe_rl.env.borders import BorderWrapper
 from vibe_rl.env.host import AnyEnvironment, HostEnvironment
-from vibe_rl.env.params import entries_of, first_entries, take_entries
+from vibe_rl.env.params.many import entries_of, first_entries, take_entries
 from vibe_rl.env.reductions import reductions
 from vibe_rl.errors import ConfigError
 from vibe_rl.run_dir.manifest import versions

@@ -9,7 +9,7 @@ from jax.sharding import Mesh
 
 from vibe_rl.algorithms.base import Algorithm
 from vibe_rl.env.host import AnyEnvironment, HostEnvironment
-from vibe_rl.env.params import held_out
+from vibe_rl.env.params.many import held_out
 from vibe_rl.env.walk import WalkWrapper
 from vibe_rl.env.whole_episodes import WholeEpisodesWrapper
 from vibe_rl.env.wrappers import has_layer, layers

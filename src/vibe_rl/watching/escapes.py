@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from functools import cache
 from typing import NamedTuple
 
-from vibe_rl.env.canvas import Colour
-from vibe_rl.env.cells import Cells, Row, Span
+from vibe_rl.env.pictures.canvas import Colour
+from vibe_rl.env.pictures.cells import Cells, Row, Span
 
 RESET = "\x1b[0m"
 ASCII = str.maketrans(

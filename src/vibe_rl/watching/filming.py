@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from vibe_rl.env.cells import to_image
+from vibe_rl.env.pictures.cells import to_image
 from vibe_rl.errors import writing
 from vibe_rl.run_dir.files import numbered_names
 from vibe_rl.runner.recording import Frame, write_gif

@@ -11,11 +11,11 @@ import numpy as np
 
 from vibe_rl.env.adapters.gymnasium import GymnasiumWrapper
 from vibe_rl.env.base import Environment, Step
-from vibe_rl.env.cells import Picture, cells
-from vibe_rl.env.drawing import check_draws, picture
+from vibe_rl.env.checks.traced import auto_resets
 from vibe_rl.env.host import AnyEnvironment, HostEnvironment
-from vibe_rl.env.params import entries_of, take_entries
-from vibe_rl.env.traced import auto_resets
+from vibe_rl.env.params.many import entries_of, take_entries
+from vibe_rl.env.pictures.cells import Picture, cells
+from vibe_rl.env.pictures.drawing import check_draws, picture
 from vibe_rl.env.wrappers import Wrapper, has_layer, layers
 from vibe_rl.errors import ConfigError, reason
 from vibe_rl.runner.evaluator import Running, one_step

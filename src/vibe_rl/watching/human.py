@@ -12,8 +12,8 @@ from typing import Protocol, runtime_checkable
 import jax
 import numpy as np
 
-from vibe_rl.env.cells import Cells, Row, Span
 from vibe_rl.env.host import AnyEnvironment
+from vibe_rl.env.pictures.cells import Cells, Row, Span
 from vibe_rl.errors import ConfigError
 from vibe_rl.ops import prng
 from vibe_rl.spaces import Discrete

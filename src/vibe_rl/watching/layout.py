@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from itertools import zip_longest
 
-from vibe_rl.env.cells import Cells, Picture, Row, Span, cut, fitted, padded, width_of
+from vibe_rl.env.pictures.cells import Cells, Picture, Row, Span, cut, fitted, padded, width_of
 
 PANEL = 40
 """Columns that a panel beside a picture has."""

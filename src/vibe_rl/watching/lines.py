@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from vibe_rl.env.cells import Row, Span
+from vibe_rl.env.pictures.cells import Row, Span
 from vibe_rl.errors import ConfigError
 from vibe_rl.types import PyTree
 from vibe_rl.watching.deciding import Decision

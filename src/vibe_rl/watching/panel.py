@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from vibe_rl.env.cells import Row, Span
+from vibe_rl.env.pictures.cells import Row, Span
 from vibe_rl.watching.deciding import Choice, Decision
 from vibe_rl.watching.games import Moment
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from math import inf
 
-from vibe_rl.env.cells import Cells, Picture
+from vibe_rl.env.pictures.cells import Cells, Picture
 from vibe_rl.errors import ConfigError
 from vibe_rl.types import Key
 from vibe_rl.watching.deciding import Decision

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, TextIO
 
-from vibe_rl.env.cells import Cells
+from vibe_rl.env.pictures.cells import Cells
 from vibe_rl.watching.escapes import Look, encoded, look_of
 
 ENTER = "\x1b[?1049h\x1b[?25l\x1b[2J"

@@ -10,8 +10,8 @@ import pytest
 
 from vibe_rl.env import AutoResetWrapper, make
 from vibe_rl.env.adapters.suites import SUITES
-from vibe_rl.env.checker import examine
-from vibe_rl.env.traced import trace, unfit_shapes
+from vibe_rl.env.checks.checker import examine
+from vibe_rl.env.checks.traced import trace, unfit_shapes
 from vibe_rl.spaces import random_action
 
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from vibe_rl.env.driving.codes import GREEN, RED, SURFACE_LANE, VEHICLE
-from vibe_rl.env.driving.scenario import DT, Dims, Scenario, empty
+from vibe_rl.env.driving.scenarios.codes import GREEN, RED, SURFACE_LANE, VEHICLE
+from vibe_rl.env.driving.scenarios.scenario import DT, Dims, Scenario, empty
 
 DIMS = Dims(N=3, T=14, P=80, L=2, K=2, Q=24, R=3)
 LANE, OTHER_LANE = 7, 9

@@ -10,7 +10,7 @@ from compiling import as_users_do
 from vibe_rl.env import Driving, driving_params
 from vibe_rl.env.driving import actors
 from vibe_rl.env.driving.generate import generate
-from vibe_rl.env.driving.scenario import stacked
+from vibe_rl.env.driving.scenarios.scenario import stacked
 
 SCENES = 32
 ENV = Driving(observation="gt")

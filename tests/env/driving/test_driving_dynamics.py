@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vibe_rl.env.driving import dynamics
-from vibe_rl.env.driving.dynamics import Motion, moving
+from vibe_rl.env.driving.motion import dynamics
+from vibe_rl.env.driving.motion.dynamics import Motion, moving
 
 bicycle = jax.jit(dynamics.bicycle, static_argnums=2)
 bicycle_inverse = jax.jit(dynamics.bicycle_inverse, static_argnums=2)

@@ -13,9 +13,9 @@ from vibe_rl.env import AutoResetWrapper, Driving, driving_params, make
 from vibe_rl.env.driving import observe, reward, road
 from vibe_rl.env.driving.geometry import Boxes, corners, offroad_corridor, offroad_edge
 from vibe_rl.env.driving.params import with_scenario, with_scenarios
-from vibe_rl.env.driving.scenario import chosen, stacked
-from vibe_rl.env.driving.scene import Scene
-from vibe_rl.env.driving.tables import MPH, prepare
+from vibe_rl.env.driving.scenarios.scenario import chosen, stacked
+from vibe_rl.env.driving.scenarios.scene import Scene
+from vibe_rl.env.driving.scenarios.tables import MPH, prepare
 from vibe_rl.errors import ConfigError, UnknownNameError
 
 ENV = Driving()

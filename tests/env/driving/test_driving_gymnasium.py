@@ -9,10 +9,10 @@ from gymnasium.utils.env_checker import check_env
 
 from straight_roads import bank
 from vibe_rl.env import driving_params
-from vibe_rl.env.canvas import BLUE, ORANGE
-from vibe_rl.env.drawing import draw
 from vibe_rl.env.driving.gymnasium_env import ID, DrivingEnv
 from vibe_rl.env.driving.params import with_scenario
+from vibe_rl.env.pictures.canvas import BLUE, ORANGE
+from vibe_rl.env.pictures.drawing import draw
 from vibe_rl.errors import ConfigError
 
 NAME = f"{DrivingEnv.__module__}:{ID}"

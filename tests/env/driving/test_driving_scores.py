@@ -7,12 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vibe_rl.env.driving import collisions, comfort, rows, scores
-from vibe_rl.env.driving.codes import PEDESTRIAN, VEHICLE
-from vibe_rl.env.driving.collisions import Seen, at_fault, hits, time_to_collision
-from vibe_rl.env.driving.dynamics import Motion, moving
+from vibe_rl.env.driving import rows
 from vibe_rl.env.driving.geometry import Boxes, obb_overlap
-from vibe_rl.env.driving.scene import Users
+from vibe_rl.env.driving.measures import collisions, comfort, scores
+from vibe_rl.env.driving.measures.collisions import Seen, at_fault, hits, time_to_collision
+from vibe_rl.env.driving.motion.dynamics import Motion, moving
+from vibe_rl.env.driving.scenarios.codes import PEDESTRIAN, VEHICLE
+from vibe_rl.env.driving.scenarios.scene import Users
 
 ttc = jax.jit(time_to_collision, static_argnums=3)
 blamed = jax.jit(

@@ -8,7 +8,12 @@ import pytest
 from scenes_for_io import scene
 from tf_example_files import write_tfrecord
 
-from vibe_rl.env.driving.codes import (
+from vibe_rl.env.driving.io import load_bank, write_scenarios
+from vibe_rl.env.driving.io.importing import importer
+from vibe_rl.env.driving.io.recordings.inferred import inferred_limit
+from vibe_rl.env.driving.io.scenarionet.writing import to_scenarionet
+from vibe_rl.env.driving.io.womd.tfrecord import record_bytes
+from vibe_rl.env.driving.scenarios.codes import (
     BIKE_LANE,
     FREEWAY_LANE,
     GREEN,
@@ -17,13 +22,8 @@ from vibe_rl.env.driving.codes import (
     ROAD_EDGE,
     SURFACE_LANE,
 )
-from vibe_rl.env.driving.io import load_bank, write_scenarios
-from vibe_rl.env.driving.io.importing import importer
-from vibe_rl.env.driving.io.inferred import inferred_limit
-from vibe_rl.env.driving.io.tfrecord import record_bytes
-from vibe_rl.env.driving.io.to_scenarionet import to_scenarionet
-from vibe_rl.env.driving.scenario import Dims
-from vibe_rl.env.driving.validate import problems
+from vibe_rl.env.driving.scenarios.scenario import Dims
+from vibe_rl.env.driving.scenarios.validate import problems
 from vibe_rl.errors import ConfigError
 
 DIMS = Dims(N=4, P=600, L=3, K=3, Q=100, R=4)

@@ -13,7 +13,7 @@ from operator import attrgetter
 import numpy as np
 import pytest
 
-from vibe_rl.env.driving.io.restricted_pickle import parse_pickle, read_pickle
+from vibe_rl.env.driving.io.scenarionet.restricted_pickle import parse_pickle, read_pickle
 from vibe_rl.errors import ConfigError
 
 HELD = {

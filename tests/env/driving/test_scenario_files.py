@@ -18,7 +18,14 @@ from vibe_rl.env.driving.io import (
     write_scenarios,
 )
 from vibe_rl.env.driving.io.npz import checksum
-from vibe_rl.env.driving.scenario import Scenario, bytes_of, chosen, count_of, dtype_of, padded
+from vibe_rl.env.driving.scenarios.scenario import (
+    Scenario,
+    bytes_of,
+    chosen,
+    count_of,
+    dtype_of,
+    padded,
+)
 from vibe_rl.errors import ConfigError, UnwritableError
 
 

@@ -8,7 +8,7 @@ from scenes_for_io import scene
 
 from vibe_rl.env.driving.io import ScenarioStream, SplitRule, read_manifest, write_scenarios
 from vibe_rl.env.driving.io import stream as module
-from vibe_rl.env.driving.scenario import Scenario
+from vibe_rl.env.driving.scenarios.scenario import Scenario
 from vibe_rl.errors import ConfigError
 
 

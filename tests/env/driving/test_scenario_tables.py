@@ -5,11 +5,11 @@ import pytest
 from scenes_for_io import DIMS, LANE, scene
 
 from vibe_rl import extras
-from vibe_rl.env.driving.codes import RED, ROAD_EDGE
 from vibe_rl.env.driving.io import write_scenarios
-from vibe_rl.env.driving.io.table_files import read_tables, write_tables
-from vibe_rl.env.driving.scenario import NO_STOP_LINE, Dims, Scenario
-from vibe_rl.env.driving.validate import problems
+from vibe_rl.env.driving.io.tables.files import read_tables, write_tables
+from vibe_rl.env.driving.scenarios.codes import RED, ROAD_EDGE
+from vibe_rl.env.driving.scenarios.scenario import NO_STOP_LINE, Dims, Scenario
+from vibe_rl.env.driving.scenarios.validate import problems
 from vibe_rl.errors import ConfigError
 
 COMPUTED = {field for field in Scenario._fields if field.startswith(("route", "agent", "conflict"))}

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from tf_example_files import entry, example, feature, field, varint, write_tfrecord
 
-from vibe_rl.env.driving.io.crc32c import crc32c, masked_crc32c
-from vibe_rl.env.driving.io.tfexample import features
-from vibe_rl.env.driving.io.tfrecord import read_records, record_bytes
-from vibe_rl.env.driving.io.wire import WireError, varints
+from vibe_rl.env.driving.io.womd.crc32c import crc32c, masked_crc32c
+from vibe_rl.env.driving.io.womd.tfexample import features
+from vibe_rl.env.driving.io.womd.tfrecord import read_records, record_bytes
+from vibe_rl.env.driving.io.womd.wire import WireError, varints
 from vibe_rl.errors import ConfigError
 
 VALUES = {

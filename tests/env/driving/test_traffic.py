@@ -7,12 +7,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from vibe_rl.env.driving.codes import GREEN, RED, YELLOW
 from vibe_rl.env.driving.generate import generate
 from vibe_rl.env.driving.generate.logs import roll_out
 from vibe_rl.env.driving.generate.making import TOGETHER
-from vibe_rl.env.driving.scenario import Dims, Scenario, empty, stacked
-from vibe_rl.env.driving.traffic import Seen, Traffic, fields_of, tracked, traffic_step
+from vibe_rl.env.driving.motion.traffic import Seen, Traffic, fields_of, tracked, traffic_step
+from vibe_rl.env.driving.scenarios.codes import GREEN, RED, YELLOW
+from vibe_rl.env.driving.scenarios.scenario import Dims, Scenario, empty, stacked
 
 step = jax.jit(lambda scene, now, seen, frame: traffic_step(fields_of(scene), now, seen, frame))
 

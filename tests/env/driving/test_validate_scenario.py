@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from scenes_for_io import DIMS, scene
 
-from vibe_rl.env.driving.scenario import Dims, Scenario, padded, stacked
-from vibe_rl.env.driving.scenario_rules import RULES
-from vibe_rl.env.driving.validate import problems, validate
+from vibe_rl.env.driving.scenarios.rules import RULES
+from vibe_rl.env.driving.scenarios.scenario import Dims, Scenario, padded, stacked
+from vibe_rl.env.driving.scenarios.validate import problems, validate
 from vibe_rl.errors import ConfigError
 
 BROKEN = (

@@ -4,7 +4,7 @@ import struct
 
 import numpy as np
 
-from vibe_rl.env.driving.io.tfrecord import record_bytes
+from vibe_rl.env.driving.io.womd.tfrecord import record_bytes
 
 
 def varint(value):

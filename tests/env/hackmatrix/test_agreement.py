@@ -12,7 +12,7 @@ from worked_examples import DISTANCES, EXAMPLES, FACTS, MASKS, Example, data, gi
 
 from vibe_rl.env.hackmatrix import rules
 from vibe_rl.env.hackmatrix.chance import STEP
-from vibe_rl.env.hackmatrix.reference.fixture import load
+from vibe_rl.env.hackmatrix.reference.line_protocol.fixture import load
 from vibe_rl.env.hackmatrix.reference.state import Content
 from vibe_rl.env.hackmatrix.reward import path_length
 

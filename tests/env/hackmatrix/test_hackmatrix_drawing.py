@@ -7,7 +7,6 @@ from agreement import game_of
 from random_states import random_state
 
 from vibe_rl.env import make
-from vibe_rl.env.cells import cells, width_of
 from vibe_rl.env.hackmatrix import rules
 from vibe_rl.env.hackmatrix.drawing import (
     ACTION_NAMES,
@@ -18,10 +17,11 @@ from vibe_rl.env.hackmatrix.drawing import (
     WALL,
     board_and_means,
 )
-from vibe_rl.env.hackmatrix.reference import protocol
-from vibe_rl.env.hackmatrix.reference.fixture import load
+from vibe_rl.env.hackmatrix.line_protocol.text_board import text_board
+from vibe_rl.env.hackmatrix.reference.line_protocol import protocol
+from vibe_rl.env.hackmatrix.reference.line_protocol.fixture import load
 from vibe_rl.env.hackmatrix.reference.state import Content, Enemy, Transmission
-from vibe_rl.env.hackmatrix.text_board import text_board
+from vibe_rl.env.pictures.cells import cells, width_of
 from vibe_rl.watching.human import QUIT
 
 AT = {"row": 2, "col": 3}

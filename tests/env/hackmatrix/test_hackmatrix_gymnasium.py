@@ -19,10 +19,11 @@ from worked_examples import enemy, given
 from processes import environ
 from vibe_rl.env import make
 from vibe_rl.env.hackmatrix import rules
-from vibe_rl.env.hackmatrix.client import Client
-from vibe_rl.env.hackmatrix.decoding import decoded
 from vibe_rl.env.hackmatrix.gymnasium_env import ID, HackMatrixEnv
-from vibe_rl.env.hackmatrix.reference import game, protocol
+from vibe_rl.env.hackmatrix.line_protocol.client import Client
+from vibe_rl.env.hackmatrix.line_protocol.decoding import decoded
+from vibe_rl.env.hackmatrix.reference import game
+from vibe_rl.env.hackmatrix.reference.line_protocol import protocol
 from vibe_rl.errors import ConfigError
 
 

@@ -12,7 +12,7 @@ from vibe_rl.env.hackmatrix.env import HackMatrix, HackMatrixState, no_totals
 from vibe_rl.env.hackmatrix.facts import facts
 from vibe_rl.env.hackmatrix.game import legal_actions
 from vibe_rl.env.hackmatrix.players import rules_player
-from vibe_rl.env.hackmatrix.reference.fixture import load
+from vibe_rl.env.hackmatrix.reference.line_protocol.fixture import load
 from vibe_rl.runner.actors import actors_of
 from vibe_rl.types import MaskedObs
 

@@ -12,9 +12,10 @@ from worked_examples import EXAMPLES, at, data, enemy, given
 
 from processes import environ
 from vibe_rl.env.hackmatrix import rules
-from vibe_rl.env.hackmatrix.reference import game, protocol
+from vibe_rl.env.hackmatrix.reference import game
 from vibe_rl.env.hackmatrix.reference.chance import random_chance
-from vibe_rl.env.hackmatrix.reference.server import Server
+from vibe_rl.env.hackmatrix.reference.line_protocol import protocol
+from vibe_rl.env.hackmatrix.reference.line_protocol.server import Server
 from vibe_rl.errors import ConfigError
 
 SERVER = [sys.executable, "-m", "vibe_rl", "hackmatrix-server"]

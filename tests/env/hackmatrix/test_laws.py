@@ -17,10 +17,10 @@ from worked_examples import WAIT, action_of, at, data, enemy, given
 
 from vibe_rl.env import make
 from vibe_rl.env.hackmatrix import rules
-from vibe_rl.env.hackmatrix.bitboard import CORNER_CELLS
+from vibe_rl.env.hackmatrix.compact.bitboard import CORNER_CELLS
 from vibe_rl.env.hackmatrix.reference import game as reference
 from vibe_rl.env.hackmatrix.reference.board import PLACES
-from vibe_rl.env.hackmatrix.reference.fixture import load
+from vibe_rl.env.hackmatrix.reference.line_protocol.fixture import load
 from vibe_rl.env.hackmatrix.reference.spawning import eligible_places, empty_places
 from vibe_rl.env.hackmatrix.reference.state import State, Transmission
 from vibe_rl.env.hackmatrix.state import DATA, PROGRAM

@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 from laws import FEW, NEVER, Law, N, assert_law, cell, in_chunks, p_alike, tallied
 
-from vibe_rl.env.hackmatrix import bank, bitboard, rules
-from vibe_rl.env.hackmatrix.bitboard import CORNER_CELLS, Bitboard
+from vibe_rl.env.hackmatrix import bank, rules
 from vibe_rl.env.hackmatrix.chance import source
+from vibe_rl.env.hackmatrix.compact import bitboard
+from vibe_rl.env.hackmatrix.compact.bitboard import CORNER_CELLS, Bitboard
 from vibe_rl.env.hackmatrix.reference.board import PLACES
 from vibe_rl.env.hackmatrix.reference.stage import is_valid
 from vibe_rl.env.hackmatrix.stage import Site, valid

@@ -8,7 +8,7 @@ from worked_examples import DISTANCES, EXAMPLES, FACTS, MASKS, SIPHONING, WAIT, 
 from vibe_rl.env.hackmatrix import rules
 from vibe_rl.env.hackmatrix.reference import game
 from vibe_rl.env.hackmatrix.reference.chance import random_chance
-from vibe_rl.env.hackmatrix.reference.fixture import load
+from vibe_rl.env.hackmatrix.reference.line_protocol.fixture import load
 from vibe_rl.env.hackmatrix.reference.paths import path_distance
 from vibe_rl.env.hackmatrix.reference.spawning import in_line_of_fire
 from vibe_rl.env.hackmatrix.reference.state import Content

@@ -4,7 +4,7 @@ import pytest
 from worked_examples import at, data, enemy, given, transmission
 
 from vibe_rl.env.hackmatrix import rules
-from vibe_rl.env.hackmatrix.reference.fixture import load
+from vibe_rl.env.hackmatrix.reference.line_protocol.fixture import load
 from vibe_rl.env.hackmatrix.reference.state import Content, Enemy, Player, State, Transmission
 from vibe_rl.errors import ConfigError
 

@@ -8,7 +8,7 @@ from worked_examples import action_of, at, data, enemy, given, transmission
 from vibe_rl.env.hackmatrix import rules
 from vibe_rl.env.hackmatrix.reference import game
 from vibe_rl.env.hackmatrix.reference.chance import random_chance
-from vibe_rl.env.hackmatrix.reference.fixture import load
+from vibe_rl.env.hackmatrix.reference.line_protocol.fixture import load
 from vibe_rl.env.hackmatrix.reference.paths import next_place
 from vibe_rl.env.hackmatrix.reference.siphon import siphon_quality
 from vibe_rl.env.hackmatrix.reference.stage import is_valid

@@ -14,12 +14,12 @@ from straight_roads import straight
 from vibe_rl.cli import main
 from vibe_rl.configs.env_schedules import scheduled
 from vibe_rl.env import make
-from vibe_rl.env.driving.banks import ScenarioDriving, preset_and_weights
-from vibe_rl.env.driving.codes import FAMILIES
 from vibe_rl.env.driving.generate import GENERATED
 from vibe_rl.env.driving.io import SplitRule, write_scenarios
 from vibe_rl.env.driving.knobs import Knobs
-from vibe_rl.env.params import entries_of
+from vibe_rl.env.driving.scenarios.banks import ScenarioDriving, preset_and_weights
+from vibe_rl.env.driving.scenarios.codes import FAMILIES
+from vibe_rl.env.params.many import entries_of
 from vibe_rl.errors import ConfigError
 from vibe_rl.experiment.build import build
 from vibe_rl.runner.env_params import EnvParamsSchedule
@@ -256,7 +256,7 @@ def test_several_drivers_have_a_folder_each_and_one_table(folder, tmp_path, monk
         figures = {"success": np.ones(12, np.float32) - worse}
         return Outcome(world.numbers, world.uids, world.families, figures, ["time"] * 12)
 
-    monkeypatch.setattr("vibe_rl.cli.driving_evaluate.drive", drive_once)
+    monkeypatch.setattr("vibe_rl.cli.driving.evaluate.drive", drive_once)
     words = ["--actor", "expert,random", "--dataset", str(folder), "--split", "all"]
     main(["driving", "evaluate", *words, "--out", str(tmp_path / "both")])
     assert len(set(driven)) == 2

@@ -11,7 +11,7 @@ from straight_roads import straight
 from training import numbers, run_training
 from vibe_rl.algorithms.ppo import PPOConfig
 from vibe_rl.env import AutoResetWrapper, Driving, driving_params
-from vibe_rl.env.driving.scenario import stacked
+from vibe_rl.env.driving.scenarios.scenario import stacked
 from vibe_rl.run_dir import RunDir
 from vibe_rl.runner import EnvParamsSchedule, RunnerConfig, loop, prepare
 from vibe_rl.runner.restarting import jit_restart

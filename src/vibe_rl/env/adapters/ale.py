@@ -11,7 +11,7 @@ import numpy as np
 
 from vibe_rl.env.adapters.gymnasium_envs import GymnasiumEnvs
 from vibe_rl.env.adapters.gymnasium_spaces import Conversion, Converted, conversion
-from vibe_rl.env.arguments import whole_numbers
+from vibe_rl.env.params.arguments import whole_numbers
 from vibe_rl.errors import ConfigError, reason, unknown
 from vibe_rl.extras import require
 from vibe_rl.types import Number

@@ -25,8 +25,8 @@ from vibe_rl.env.adapters.suite_calls import (
     making,
     suite_module,
 )
-from vibe_rl.env.arguments import with_numbers
 from vibe_rl.env.base import Environment, Step
+from vibe_rl.env.params.arguments import with_numbers
 from vibe_rl.spaces import Discrete, Space
 from vibe_rl.types import Key, PyTree
 

@@ -17,8 +17,8 @@ import numpy as np
 
 from vibe_rl.env.adapters.gymnasium_envs import with_entries
 from vibe_rl.env.adapters.gymnasium_spaces import Conversion, Converted, conversion
-from vibe_rl.env.arguments import whole_numbers
 from vibe_rl.env.host import HostStep
+from vibe_rl.env.params.arguments import whole_numbers
 from vibe_rl.errors import ConfigError, reason, unknown
 from vibe_rl.extras import require
 from vibe_rl.types import PyTree

@@ -17,7 +17,7 @@ import numpy as np
 
 from vibe_rl.env.adapters.gymnasium_envs import RESTARTS, GymnasiumEnvs
 from vibe_rl.env.adapters.gymnasium_spaces import Conversion, Converted, conversion
-from vibe_rl.env.arguments import whole_numbers
+from vibe_rl.env.params.arguments import whole_numbers
 from vibe_rl.errors import ConfigError, UnknownNameError, reason, unknown
 from vibe_rl.extras import require
 

@@ -19,8 +19,8 @@ from vibe_rl.env.adapters.conversions import (
     strong,
 )
 from vibe_rl.env.adapters.suite_calls import as_suites_expect
-from vibe_rl.env.arguments import build
 from vibe_rl.env.base import Step
+from vibe_rl.env.params.arguments import build
 from vibe_rl.errors import ConfigError, unknown
 from vibe_rl.extras import require
 from vibe_rl.spaces import Box, Space

@@ -24,7 +24,7 @@ from vibe_rl.env.adapters.suite_calls import (
     suite_module,
 )
 from vibe_rl.env.base import Environment, Step
-from vibe_rl.env.traced import result_shapes
+from vibe_rl.env.checks.traced import result_shapes
 from vibe_rl.errors import unknown
 from vibe_rl.spaces import Board, Box, Discrete, Image
 from vibe_rl.types import Key, PyTree

@@ -21,7 +21,7 @@ from vibe_rl.env.adapters.suite_calls import (
     scalars,
 )
 from vibe_rl.env.base import Environment, Step
-from vibe_rl.env.traced import result_shapes
+from vibe_rl.env.checks.traced import result_shapes
 from vibe_rl.env.wrappers import TimeLimitWrapper, select
 from vibe_rl.spaces import Box, Dict, Space
 from vibe_rl.types import Key, PyTree

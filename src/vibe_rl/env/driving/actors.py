@@ -12,12 +12,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from vibe_rl.env.driving import dynamics
-from vibe_rl.env.driving.dynamics import Motion
-from vibe_rl.env.driving.reactive import ego_acceleration
+from vibe_rl.env.driving.motion import dynamics
+from vibe_rl.env.driving.motion.dynamics import Motion
+from vibe_rl.env.driving.motion.reactive import ego_acceleration
 from vibe_rl.env.driving.road import nearest_lane
-from vibe_rl.env.driving.scenario import DT, FIRST_FRAME
-from vibe_rl.env.driving.scene import Scene, logged_ego
+from vibe_rl.env.driving.scenarios.scenario import DT, FIRST_FRAME
+from vibe_rl.env.driving.scenarios.scene import Scene, logged_ego
 from vibe_rl.types import Key, PyTree, description, static
 
 AIM = 5

@@ -3,11 +3,11 @@
 import numpy as np
 from jaxtyping import UInt8
 
-from vibe_rl.env.canvas import BLUE, GRAY, GREEN, INK, ORANGE, Canvas, Colour
-from vibe_rl.env.driving.codes import CAUTION_LIGHTS, EDGES, LANES, STOP_LIGHTS
-from vibe_rl.env.driving.dynamics import Motion
-from vibe_rl.env.driving.scenario import EGO, Scenario
-from vibe_rl.env.driving.scene import Users
+from vibe_rl.env.driving.motion.dynamics import Motion
+from vibe_rl.env.driving.scenarios.codes import CAUTION_LIGHTS, EDGES, LANES, STOP_LIGHTS
+from vibe_rl.env.driving.scenarios.scenario import EGO, Scenario
+from vibe_rl.env.driving.scenarios.scene import Users
+from vibe_rl.env.pictures.canvas import BLUE, GRAY, GREEN, INK, ORANGE, Canvas, Colour
 from vibe_rl.types import AnyArray
 
 SIDES = (50.0, 50.0, 30.0, 30.0)

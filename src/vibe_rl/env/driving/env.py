@@ -15,17 +15,18 @@ import numpy as np
 from jaxtyping import Array, UInt8
 
 from vibe_rl.env.base import Step
-from vibe_rl.env.driving import actors, dynamics, observe, reactive, reward, sensing
-from vibe_rl.env.driving.aggregate import Totals, added, episode_metrics, none_yet
-from vibe_rl.env.driving.comfort import FRAMES
+from vibe_rl.env.driving import actors, observe, reward, sensing
 from vibe_rl.env.driving.drawing import ahead_upwards, picture
-from vibe_rl.env.driving.dynamics import Motion
-from vibe_rl.env.driving.metrics import Metrics, measured
-from vibe_rl.env.driving.noise import noisy_history
+from vibe_rl.env.driving.measures.aggregate import Totals, added, episode_metrics, none_yet
+from vibe_rl.env.driving.measures.comfort import FRAMES
+from vibe_rl.env.driving.measures.metrics import Metrics, measured
+from vibe_rl.env.driving.motion import dynamics, reactive
+from vibe_rl.env.driving.motion.dynamics import Motion
+from vibe_rl.env.driving.motion.noise import noisy_history
+from vibe_rl.env.driving.motion.routes import Place, place
 from vibe_rl.env.driving.params import DrivingParams, default_params
-from vibe_rl.env.driving.routes import Place, place
-from vibe_rl.env.driving.scenario import FIRST_FRAME, chosen
-from vibe_rl.env.driving.scene import Scene, Users, logged, logged_ego
+from vibe_rl.env.driving.scenarios.scenario import FIRST_FRAME, chosen
+from vibe_rl.env.driving.scenarios.scene import Scene, Users, logged, logged_ego
 from vibe_rl.errors import ConfigError, Typed, unknown
 from vibe_rl.spaces import Box, Discrete, Flat, Space
 from vibe_rl.types import Key, PyTree

@@ -14,12 +14,12 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from vibe_rl.env.driving import rows, sensing
-from vibe_rl.env.driving.dynamics import Motion
 from vibe_rl.env.driving.geometry import TURN, wrap
-from vibe_rl.env.driving.routes import Place
-from vibe_rl.env.driving.scenario import EGO
-from vibe_rl.env.driving.scene import Scene, Users, boxes_of, others
-from vibe_rl.env.driving.tables import SEEN
+from vibe_rl.env.driving.motion.dynamics import Motion
+from vibe_rl.env.driving.motion.routes import Place
+from vibe_rl.env.driving.scenarios.scenario import EGO
+from vibe_rl.env.driving.scenarios.scene import Scene, Users, boxes_of, others
+from vibe_rl.env.driving.scenarios.tables import SEEN
 from vibe_rl.errors import ConfigError, Typed, check_bounds, check_kind, unknown
 from vibe_rl.spaces import Box, Flat
 from vibe_rl.types import AnyArray, Key, number

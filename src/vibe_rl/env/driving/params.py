@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from vibe_rl.env.driving import reward
-from vibe_rl.env.driving.scenario import Scenario, stacked
-from vibe_rl.env.driving.tables import Tables, prepare
-from vibe_rl.env.param_bounds import ABOVE_0, AT_LEAST_0
+from vibe_rl.env.driving.scenarios.scenario import Scenario, stacked
+from vibe_rl.env.driving.scenarios.tables import Tables, prepare
+from vibe_rl.env.params.bounds import ABOVE_0, AT_LEAST_0
 from vibe_rl.errors import ConfigError, unknown
 from vibe_rl.types import Bounds, f32, i32
 

@@ -10,8 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from vibe_rl.env.driving.metrics import Metrics
-from vibe_rl.env.driving.scenario import DT
+from vibe_rl.env.driving.measures.metrics import Metrics
+from vibe_rl.env.driving.scenarios.scenario import DT
 from vibe_rl.types import f32
 
 TERMS = (

@@ -11,10 +11,10 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from vibe_rl.env.driving import rows
-from vibe_rl.env.driving.dynamics import Motion
 from vibe_rl.env.driving.geometry import offroad_edge
-from vibe_rl.env.driving.scene import Scene
-from vibe_rl.env.driving.tables import FAR
+from vibe_rl.env.driving.motion.dynamics import Motion
+from vibe_rl.env.driving.scenarios.scene import Scene
+from vibe_rl.env.driving.scenarios.tables import FAR
 from vibe_rl.types import AnyArray
 
 BESIDE = np.float32(3.7 / 2 + 0.2)

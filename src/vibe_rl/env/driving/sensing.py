@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from vibe_rl.env.driving.geometry import Boxes, obb_overlap
-from vibe_rl.env.driving.scene import Users
+from vibe_rl.env.driving.scenarios.scene import Users
 from vibe_rl.types import Key
 
 FADES = np.float32(200.0)

@@ -14,11 +14,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from vibe_rl.env.hackmatrix import bitboard
-from vibe_rl.env.hackmatrix.bitboard import CORNER_CELLS, HALF, WORD, Bitboard
 from vibe_rl.env.hackmatrix.chance import BLOCKS, LATER, Source, drawn
+from vibe_rl.env.hackmatrix.compact import bitboard
+from vibe_rl.env.hackmatrix.compact.bitboard import CORNER_CELLS, HALF, WORD, Bitboard
+from vibe_rl.env.hackmatrix.compact.slots import before
 from vibe_rl.env.hackmatrix.rules import FEWEST_BLOCKS, MOST_BLOCKS, N_CELLS
-from vibe_rl.env.hackmatrix.slots import before
 from vibe_rl.env.hackmatrix.stage import (
     NOWHERE,
     Layout,

@@ -6,8 +6,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool
 
-from vibe_rl.env.hackmatrix.packed import put
-from vibe_rl.env.hackmatrix.rows import total
+from vibe_rl.env.hackmatrix.compact.packed import put
+from vibe_rl.env.hackmatrix.compact.rows import total
 from vibe_rl.env.hackmatrix.state import Game
 
 

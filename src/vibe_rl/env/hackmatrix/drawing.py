@@ -5,8 +5,6 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from vibe_rl.env.canvas import Colour
-from vibe_rl.env.cells import Row, Span, padded
 from vibe_rl.env.hackmatrix.facts import facts
 from vibe_rl.env.hackmatrix.game import legal_actions
 from vibe_rl.env.hackmatrix.observe import QUESTION, cell_fields
@@ -22,6 +20,8 @@ from vibe_rl.env.hackmatrix.rules import (
     STAGES,
 )
 from vibe_rl.env.hackmatrix.state import Game
+from vibe_rl.env.pictures.canvas import Colour
+from vibe_rl.env.pictures.cells import Row, Span, padded
 
 WIDTH = 5
 """Columns of a cell, which has two rows: who is there, and what it is."""

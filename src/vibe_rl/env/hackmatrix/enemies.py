@@ -7,10 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Int
 
-from vibe_rl.env.hackmatrix import bitboard
-from vibe_rl.env.hackmatrix.bitboard import RAYS, Bitboard, column, row
-from vibe_rl.env.hackmatrix.packed import Record, put
-from vibe_rl.env.hackmatrix.rows import least, some, total
+from vibe_rl.env.hackmatrix.compact import bitboard
+from vibe_rl.env.hackmatrix.compact.bitboard import RAYS, Bitboard, column, row
+from vibe_rl.env.hackmatrix.compact.packed import Record, put
+from vibe_rl.env.hackmatrix.compact.rows import least, some, total
+from vibe_rl.env.hackmatrix.compact.slots import before, closed_up
 from vibe_rl.env.hackmatrix.rules import (
     DIRECTIONS,
     ENEMIES,
@@ -20,7 +21,6 @@ from vibe_rl.env.hackmatrix.rules import (
     MOST_SPEED,
     SIDE,
 )
-from vibe_rl.env.hackmatrix.slots import before, closed_up
 from vibe_rl.env.hackmatrix.state import (
     Enemies,
     Game,

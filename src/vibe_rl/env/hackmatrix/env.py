@@ -10,11 +10,10 @@ import numpy as np
 from jaxtyping import Array
 
 from vibe_rl.env.base import Step
-from vibe_rl.env.cells import Row
 from vibe_rl.env.hackmatrix import drawing, observe, players
 from vibe_rl.env.hackmatrix.bank import from_bank
-from vibe_rl.env.hackmatrix.bitboard import ONE
 from vibe_rl.env.hackmatrix.chance import BeginChance, Chance, begin_chance, step_chance
+from vibe_rl.env.hackmatrix.compact.bitboard import ONE
 from vibe_rl.env.hackmatrix.facts import facts
 from vibe_rl.env.hackmatrix.game import Events, Gifts, begin, is_move, legal_actions, play
 from vibe_rl.env.hackmatrix.reward import Transit, nearer, parts, path_length
@@ -33,6 +32,7 @@ from vibe_rl.env.hackmatrix.rules import (
 from vibe_rl.env.hackmatrix.siphon import missed
 from vibe_rl.env.hackmatrix.stage import Layouts
 from vibe_rl.env.hackmatrix.state import Game
+from vibe_rl.env.pictures.cells import Row
 from vibe_rl.errors import ConfigError, short
 from vibe_rl.spaces import Board, Box, Discrete, Flat, Masked, Space
 from vibe_rl.types import Bounds, Key, MaskedObs, PyTree, f32, i32

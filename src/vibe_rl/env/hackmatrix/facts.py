@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 from jaxtyping import Array, Bool
 
-from vibe_rl.env.hackmatrix import bitboard
-from vibe_rl.env.hackmatrix.bitboard import Bitboard
+from vibe_rl.env.hackmatrix.compact import bitboard
+from vibe_rl.env.hackmatrix.compact.bitboard import Bitboard
 from vibe_rl.env.hackmatrix.state import Game
 
 

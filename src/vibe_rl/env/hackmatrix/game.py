@@ -8,8 +8,6 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool
 
-from vibe_rl.env.hackmatrix import bitboard
-from vibe_rl.env.hackmatrix.bitboard import CORNER_CELLS, RAYS
 from vibe_rl.env.hackmatrix.chance import BeginChance, Chance, StageChance, numbers_of, pick
 from vibe_rl.env.hackmatrix.combat import (
     NO_KILLS,
@@ -18,11 +16,14 @@ from vibe_rl.env.hackmatrix.combat import (
     deed,
     remove_transmissions,
 )
+from vibe_rl.env.hackmatrix.compact import bitboard
+from vibe_rl.env.hackmatrix.compact.bitboard import CORNER_CELLS, RAYS
+from vibe_rl.env.hackmatrix.compact.packed import put
+from vibe_rl.env.hackmatrix.compact.rows import some
+from vibe_rl.env.hackmatrix.compact.slots import closed_up, first
 from vibe_rl.env.hackmatrix.enemies import STRIDES, act_all, hatch, wake, with_snapshot
 from vibe_rl.env.hackmatrix.facts import Facts, facts
-from vibe_rl.env.hackmatrix.packed import put
-from vibe_rl.env.hackmatrix.programs import affordable, applicable, execute
-from vibe_rl.env.hackmatrix.rows import some
+from vibe_rl.env.hackmatrix.programs.programs import affordable, applicable, execute
 from vibe_rl.env.hackmatrix.rules import (
     FIRST_PROGRAM,
     LONGEST_INTERVAL,
@@ -36,7 +37,6 @@ from vibe_rl.env.hackmatrix.rules import (
     WON,
 )
 from vibe_rl.env.hackmatrix.siphon import siphon
-from vibe_rl.env.hackmatrix.slots import closed_up, first
 from vibe_rl.env.hackmatrix.spawning import Wave, draw, spawn
 from vibe_rl.env.hackmatrix.stage import Layouts, enter_stage, n_transmissions
 from vibe_rl.env.hackmatrix.state import (

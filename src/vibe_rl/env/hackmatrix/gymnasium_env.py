@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from vibe_rl.env.hackmatrix import rules
-from vibe_rl.env.hackmatrix.client import Client
-from vibe_rl.env.hackmatrix.decoding import UNBOUNDED, decoded
+from vibe_rl.env.hackmatrix.line_protocol.client import Client
+from vibe_rl.env.hackmatrix.line_protocol.decoding import UNBOUNDED, decoded
+from vibe_rl.env.hackmatrix.line_protocol.text_board import text_board
 from vibe_rl.env.hackmatrix.reference.reward import PUBLISHED, SHAPINGS
-from vibe_rl.env.hackmatrix.text_board import text_board
 from vibe_rl.errors import ConfigError, short, unknown
 from vibe_rl.extras import require
 

@@ -11,8 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, UInt
 
-from vibe_rl.env.hackmatrix.bitboard import column, row
-from vibe_rl.env.hackmatrix.rows import most
+from vibe_rl.env.hackmatrix.compact.bitboard import column, row
+from vibe_rl.env.hackmatrix.compact.rows import most
 from vibe_rl.env.hackmatrix.rules import (
     CRYPTOG,
     ENEMIES,

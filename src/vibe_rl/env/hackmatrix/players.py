@@ -11,14 +11,15 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
-from vibe_rl.env.hackmatrix import bitboard, rules
-from vibe_rl.env.hackmatrix.bitboard import Bitboard
+from vibe_rl.env.hackmatrix import rules
+from vibe_rl.env.hackmatrix.compact import bitboard
+from vibe_rl.env.hackmatrix.compact.bitboard import Bitboard
+from vibe_rl.env.hackmatrix.compact.slots import first
 from vibe_rl.env.hackmatrix.enemies import FAR, STRIDES
 from vibe_rl.env.hackmatrix.facts import Facts, facts
 from vibe_rl.env.hackmatrix.game import first_in_sight
 from vibe_rl.env.hackmatrix.rules import CRYPTOG, MAX_HP, N_CELLS, N_PROGRAMS, VIRUS
 from vibe_rl.env.hackmatrix.siphon import cross
-from vibe_rl.env.hackmatrix.slots import first
 from vibe_rl.env.hackmatrix.state import DATA, DATA_SIPHON, PROGRAM, Board, Game
 from vibe_rl.types import Key, MaskedObs, PyTree
 

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from vibe_rl.env.hackmatrix import bitboard
+from vibe_rl.env.hackmatrix.compact import bitboard
 from vibe_rl.env.hackmatrix.game import Events
 from vibe_rl.env.hackmatrix.rules import (
     FIRST_PROGRAM,

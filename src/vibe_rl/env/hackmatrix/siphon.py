@@ -7,10 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, UInt
 
-from vibe_rl.env.hackmatrix import bitboard
-from vibe_rl.env.hackmatrix.bitboard import ONE, RAYS, Bitboard
-from vibe_rl.env.hackmatrix.packed import put
-from vibe_rl.env.hackmatrix.rows import most, total, union
+from vibe_rl.env.hackmatrix.compact import bitboard
+from vibe_rl.env.hackmatrix.compact.bitboard import ONE, RAYS, Bitboard
+from vibe_rl.env.hackmatrix.compact.packed import put
+from vibe_rl.env.hackmatrix.compact.rows import most, total, union
 from vibe_rl.env.hackmatrix.rules import N_CELLS, SHORTEST_INTERVAL, SIDE, SIPHON_DELAY
 from vibe_rl.env.hackmatrix.state import DATA, PROGRAM, Board, Game
 

@@ -10,10 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from vibe_rl.env.hackmatrix import bitboard
-from vibe_rl.env.hackmatrix.bitboard import RAYS, Bitboard
 from vibe_rl.env.hackmatrix.chance import Chance, Source, Where, numbers_of, pick
-from vibe_rl.env.hackmatrix.packed import put
+from vibe_rl.env.hackmatrix.compact import bitboard
+from vibe_rl.env.hackmatrix.compact.bitboard import RAYS, Bitboard
+from vibe_rl.env.hackmatrix.compact.packed import put
 from vibe_rl.env.hackmatrix.rules import ENEMIES, MOST_TRANSMISSIONS, NEW_TIMER, SIDE
 from vibe_rl.env.hackmatrix.state import Game, Transmissions, choose
 

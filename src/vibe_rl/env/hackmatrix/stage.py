@@ -8,11 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Int
 
-from vibe_rl.env.hackmatrix import bitboard
-from vibe_rl.env.hackmatrix.bitboard import AT_CORNERS, CORNER_CELLS, ONE, Bitboard
 from vibe_rl.env.hackmatrix.chance import Attempt, Resources, StageChance, pick
-from vibe_rl.env.hackmatrix.packed import put
-from vibe_rl.env.hackmatrix.rows import most
+from vibe_rl.env.hackmatrix.compact import bitboard
+from vibe_rl.env.hackmatrix.compact.bitboard import AT_CORNERS, CORNER_CELLS, ONE, Bitboard
+from vibe_rl.env.hackmatrix.compact.packed import put
+from vibe_rl.env.hackmatrix.compact.rows import most
 from vibe_rl.env.hackmatrix.rules import (
     AMOUNTS,
     COIN,

@@ -7,10 +7,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool
 
-from vibe_rl.env.hackmatrix import bitboard
-from vibe_rl.env.hackmatrix.bitboard import Bitboard
-from vibe_rl.env.hackmatrix.packed import Number
-from vibe_rl.env.hackmatrix.rows import total
+from vibe_rl.env.hackmatrix.compact import bitboard
+from vibe_rl.env.hackmatrix.compact.bitboard import Bitboard
+from vibe_rl.env.hackmatrix.compact.packed import Number
+from vibe_rl.env.hackmatrix.compact.rows import total
 from vibe_rl.env.hackmatrix.rules import MOST_ENEMIES, MOST_TRANSMISSIONS, N_CELLS
 from vibe_rl.types import PyTree
 

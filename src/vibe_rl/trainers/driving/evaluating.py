@@ -10,10 +10,10 @@ import numpy as np
 from typing_extensions import override
 
 from vibe_rl.env.base import Environment, Step
-from vibe_rl.env.drawing import draw
-from vibe_rl.env.driving.codes import FAMILIES
 from vibe_rl.env.driving.params import DrivingParams
-from vibe_rl.env.params import take_entries
+from vibe_rl.env.driving.scenarios.codes import FAMILIES
+from vibe_rl.env.params.many import take_entries
+from vibe_rl.env.pictures.drawing import draw
 from vibe_rl.env.wrappers import Wrapper
 from vibe_rl.errors import ConfigError
 from vibe_rl.ops import prng
@@ -35,7 +35,7 @@ class World(NamedTuple):
     """Scenarios that can be driven one by one."""
 
     env: Environment
-    env_params: PyTree  # with entries for each scenario; see `vibe_rl.env.params`
+    env_params: PyTree  # with entries for each scenario; see `vibe_rl.env.params.many`
     numbers: Sequence[int]  # of the scenarios, in their split
     uids: Sequence[str]
     families: Sequence[str]  # their names

@@ -10,13 +10,13 @@ from typing import Any
 
 from vibe_rl.configs.env_schedules import STREAM
 from vibe_rl.configs.train_config import TrainConfig
-from vibe_rl.env.driving.codes import GENERATED
 from vibe_rl.env.driving.io import Manifest, read_manifest, write_scenarios
 from vibe_rl.env.driving.io.importing import importer
 from vibe_rl.env.driving.io.loading import check_room
 from vibe_rl.env.driving.io.writing import PER_SHARD
 from vibe_rl.env.driving.knobs import Knobs, knobs_of
-from vibe_rl.env.driving.scenario import FIRST_FRAME, Dims
+from vibe_rl.env.driving.scenarios.codes import GENERATED
+from vibe_rl.env.driving.scenarios.scenario import FIRST_FRAME, Dims
 from vibe_rl.errors import ConfigError, Typed, check_bounds, shown, unknown
 from vibe_rl.system.notices import say_once
 from vibe_rl.system.processes import greatest, run_on_first

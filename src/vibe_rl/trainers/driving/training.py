@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from vibe_rl.configs.train_config import TrainConfig
+from vibe_rl.env.checks.traced import trace
 from vibe_rl.env.host import HostEnvironment
 from vibe_rl.env.reductions import column, named_columns
-from vibe_rl.env.traced import trace
 from vibe_rl.errors import ConfigError, unknown
 from vibe_rl.experiment.config_files import new_run_dir, write_run_files
 from vibe_rl.extras import require

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from vibe_rl.env.driving.banks import Bank, every_scenario
-from vibe_rl.env.driving.codes import FAMILIES
 from vibe_rl.env.driving.io import load_bank
 from vibe_rl.env.driving.params import DrivingParams, with_scenario
-from vibe_rl.env.driving.tables import prepare
+from vibe_rl.env.driving.scenarios.banks import Bank, every_scenario
+from vibe_rl.env.driving.scenarios.codes import FAMILIES
+from vibe_rl.env.driving.scenarios.tables import prepare
 from vibe_rl.env.registry import make
 from vibe_rl.errors import ConfigError
 from vibe_rl.experiment.config_files import read_config

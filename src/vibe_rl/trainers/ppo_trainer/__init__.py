@@ -11,7 +11,7 @@ from vibe_rl.trainers.ppo_trainer.agent import (
 )
 from vibe_rl.trainers.ppo_trainer.callbacks import CallbackList, CSVCallback, ProgressPrinter
 from vibe_rl.trainers.ppo_trainer.cartpole import CartPoleWrapper
-from vibe_rl.trainers.ppo_trainer.monitors import ConvergenceMonitor, PlateauMonitor
+from vibe_rl.trainers.ppo_trainer.progress.monitors import ConvergenceMonitor, PlateauMonitor
 from vibe_rl.trainers.ppo_trainer.results import TrainResults
 from vibe_rl.trainers.ppo_trainer.settings import TrainerSettings
 from vibe_rl.trainers.ppo_trainer.trainer import PPOTrainer

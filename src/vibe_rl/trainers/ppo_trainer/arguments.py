@@ -9,7 +9,7 @@ import numpy as np
 from vibe_rl.errors import ConfigError, check_kind
 from vibe_rl.trainers.ppo_trainer.agent import PPOAgent, checked_key
 from vibe_rl.trainers.ppo_trainer.cartpole import CartPoleWrapper
-from vibe_rl.trainers.ppo_trainer.monitors import ConvergenceMonitor
+from vibe_rl.trainers.ppo_trainer.progress.monitors import ConvergenceMonitor
 from vibe_rl.trainers.ppo_trainer.settings import TrainerSettings
 from vibe_rl.types import EitherKey
 

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from vibe_rl.env import AutoResetWrapper, make
-from vibe_rl.env.drawing import draw
+from vibe_rl.env.pictures.drawing import draw
 from vibe_rl.errors import ConfigError, check_kind
 from vibe_rl.ops import prng
 from vibe_rl.ops.normalization import RunningStatistics, normalize

@@ -14,7 +14,7 @@ from vibe_rl.runner.resuming import agent_part
 from vibe_rl.system.notices import say_once
 from vibe_rl.tracking.base import Tracker
 from vibe_rl.tracking.mlflow import read_ids
-from vibe_rl.trainers.ppo_trainer.illustrations import illustrate, write_json
+from vibe_rl.trainers.ppo_trainer.figures.illustrations import illustrate, write_json
 from vibe_rl.trainers.ppo_trainer.publication import register
 from vibe_rl.trainers.ppo_trainer.results import RESULTS, TrainResults, results_of, write_results
 from vibe_rl.trainers.ppo_trainer.training import Training

@@ -19,6 +19,7 @@ from vibe_rl.system.programs import enable_compilation_cache
 from vibe_rl.trainers.ppo_trainer import rollouts
 from vibe_rl.trainers.ppo_trainer.agent import PPOAgent
 from vibe_rl.trainers.ppo_trainer.cartpole import CartPoleWrapper
+from vibe_rl.trainers.ppo_trainer.progress.watched import Watched
 from vibe_rl.trainers.ppo_trainer.settings import TrainerSettings, train_config
 from vibe_rl.trainers.ppo_trainer.training import (
     RunOfAgent,
@@ -27,7 +28,6 @@ from vibe_rl.trainers.ppo_trainer.training import (
     scores_of,
     write_episode,
 )
-from vibe_rl.trainers.ppo_trainer.watched import Watched
 from vibe_rl.types import EitherKey, typed_key
 
 

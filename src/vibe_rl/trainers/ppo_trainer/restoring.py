@@ -14,7 +14,11 @@ from vibe_rl.run_dir.files import numbered_files
 from vibe_rl.runner.resuming import agent_part
 from vibe_rl.trainers.ppo_trainer.agent import PPOAgent
 from vibe_rl.trainers.ppo_trainer.finishing import AGENT, UPDATES
-from vibe_rl.trainers.ppo_trainer.monitors import ConvergenceMonitor, Monitor, PlateauMonitor
+from vibe_rl.trainers.ppo_trainer.progress.monitors import (
+    ConvergenceMonitor,
+    Monitor,
+    PlateauMonitor,
+)
 
 if TYPE_CHECKING:
     from vibe_rl.trainers.ppo_trainer.trainer import PPOTrainer

@@ -8,7 +8,7 @@ from typing import Any, TypedDict
 
 from vibe_rl.run_dir.directory import RunDir
 from vibe_rl.run_dir.files import write_atomically
-from vibe_rl.trainers.ppo_trainer.progress import Progress
+from vibe_rl.trainers.ppo_trainer.progress.progress import Progress
 
 RESULTS = "results.json"
 

@@ -9,11 +9,11 @@ import numpy as np
 from jaxtyping import Array
 
 from vibe_rl.algorithms.ppo import PPO, PPOState
-from vibe_rl.env.params import reset_all
+from vibe_rl.env.params.many import reset_all
 from vibe_rl.ops.normalization import standardize_obs
 from vibe_rl.runner.loop import Experience, TrainState, collect, iteration
 from vibe_rl.runner.run import Run
-from vibe_rl.trainers.ppo_trainer.progress import Episode
+from vibe_rl.trainers.ppo_trainer.progress.progress import Episode
 from vibe_rl.types import Key
 
 EpisodeData = dict[str, Array]

@@ -22,7 +22,7 @@ from vibe_rl.tracking.opening import Destinations, open_named
 from vibe_rl.trainers.ppo_trainer.agent import PPOAgent
 from vibe_rl.trainers.ppo_trainer.agent_config import SAME, AgentConfig
 from vibe_rl.trainers.ppo_trainer.cartpole import CartPoleWrapper
-from vibe_rl.trainers.ppo_trainer.heat_maps import hyperparameter_heatmap
+from vibe_rl.trainers.ppo_trainer.figures.heat_maps import hyperparameter_heatmap
 from vibe_rl.trainers.ppo_trainer.results import TrainResults
 from vibe_rl.trainers.ppo_trainer.settings import TrainerSettings
 from vibe_rl.trainers.ppo_trainer.trainer import PPOTrainer

@@ -41,11 +41,11 @@ from vibe_rl.trainers.ppo_trainer.callbacks import (
     ProgressPrinter,
 )
 from vibe_rl.trainers.ppo_trainer.cartpole import CartPoleWrapper
-from vibe_rl.trainers.ppo_trainer.evaluations import EvaluationLog
 from vibe_rl.trainers.ppo_trainer.finishing import finish, publish
-from vibe_rl.trainers.ppo_trainer.monitors import Monitor
 from vibe_rl.trainers.ppo_trainer.playing import Playing
-from vibe_rl.trainers.ppo_trainer.progress import Progress
+from vibe_rl.trainers.ppo_trainer.progress.evaluations import EvaluationLog
+from vibe_rl.trainers.ppo_trainer.progress.monitors import Monitor
+from vibe_rl.trainers.ppo_trainer.progress.progress import Progress
 from vibe_rl.trainers.ppo_trainer.publication import save_model
 from vibe_rl.trainers.ppo_trainer.restoring import (
     FIRST_AGENT,

@@ -23,8 +23,8 @@ from vibe_rl.tracking.base import Tracker
 from vibe_rl.trainers.ppo_trainer.agent import PPOAgent
 from vibe_rl.trainers.ppo_trainer.callbacks import CallbackList
 from vibe_rl.trainers.ppo_trainer.cartpole import FPS
-from vibe_rl.trainers.ppo_trainer.evaluations import EvaluationLog
-from vibe_rl.trainers.ppo_trainer.progress import (
+from vibe_rl.trainers.ppo_trainer.progress.evaluations import EvaluationLog
+from vibe_rl.trainers.ppo_trainer.progress.progress import (
     Episode,
     Progress,
     episode_of,

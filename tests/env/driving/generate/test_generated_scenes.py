@@ -5,10 +5,17 @@ from functools import cache
 import numpy as np
 import pytest
 
-from vibe_rl.env.driving.codes import FAMILIES, LANES, PEDESTRIAN, RED
 from vibe_rl.env.driving.generate import GENERATED, Knobs, generate
 from vibe_rl.env.driving.generate.making import Wanted
-from vibe_rl.env.driving.scenario import EGO, FIRST_FRAME, Dims, dims_of, dtype_of, shape_of
+from vibe_rl.env.driving.scenarios.codes import FAMILIES, LANES, PEDESTRIAN, RED
+from vibe_rl.env.driving.scenarios.scenario import (
+    EGO,
+    FIRST_FRAME,
+    Dims,
+    dims_of,
+    dtype_of,
+    shape_of,
+)
 from vibe_rl.errors import ConfigError
 
 COUNT = 24

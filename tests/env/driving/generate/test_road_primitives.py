@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from scipy.spatial import KDTree
 
-from vibe_rl.env.driving.codes import GREEN, RED, YELLOW
 from vibe_rl.env.driving.generate import GENERATED, curves, signals
 from vibe_rl.env.driving.generate.conflicts import conflicts_of
 from vibe_rl.env.driving.generate.edges import road_edges
 from vibe_rl.env.driving.generate.families import TABLE
 from vibe_rl.env.driving.generate.network import WIDTH, paces, route_of
+from vibe_rl.env.driving.scenarios.codes import GREEN, RED, YELLOW
 
 
 def network_of(family: str, seed: int = 0):

@@ -7,10 +7,10 @@ from itertools import islice
 
 import jax
 
-from vibe_rl.env.driving.codes import GENERATED
 from vibe_rl.env.driving.generate.making import Wanted, made
 from vibe_rl.env.driving.knobs import Knobs
-from vibe_rl.env.driving.scenario import Dims, Scenario
+from vibe_rl.env.driving.scenarios.codes import GENERATED
+from vibe_rl.env.driving.scenarios.scenario import Dims, Scenario
 from vibe_rl.errors import ConfigError, unknown
 
 PIECE = 32

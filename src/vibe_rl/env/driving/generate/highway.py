@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from vibe_rl.env.driving.codes import FREEWAY_LANE
 from vibe_rl.env.driving.generate import curves
 from vibe_rl.env.driving.generate.network import WIDTH, Lane, Network
+from vibe_rl.env.driving.scenarios.codes import FREEWAY_LANE
 
 LENGTH = 420.0
 """Metres."""

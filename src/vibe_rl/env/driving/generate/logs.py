@@ -8,7 +8,6 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from vibe_rl.env.driving.codes import LANES, STOP_LIGHTS, among
 from vibe_rl.env.driving.geometry import (
     TOLERANCE,
     Boxes,
@@ -16,8 +15,17 @@ from vibe_rl.env.driving.geometry import (
     obb_overlap,
     offroad_corridor,
 )
-from vibe_rl.env.driving.scenario import EGO, FIRST_FRAME, Scenario
-from vibe_rl.env.driving.traffic import Of, Seen, Traffic, fields_of, poses, start, traffic_step
+from vibe_rl.env.driving.motion.traffic import (
+    Of,
+    Seen,
+    Traffic,
+    fields_of,
+    poses,
+    start,
+    traffic_step,
+)
+from vibe_rl.env.driving.scenarios.codes import LANES, STOP_LIGHTS, among
+from vibe_rl.env.driving.scenarios.scenario import EGO, FIRST_FRAME, Scenario
 
 LEAST = np.float32(10.0)
 """Metres that the ego drives from the first frame of an episode on."""

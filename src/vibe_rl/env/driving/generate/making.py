@@ -7,12 +7,12 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from vibe_rl.env.driving.codes import FAMILIES
 from vibe_rl.env.driving.generate.drawing import draw_scene
 from vibe_rl.env.driving.generate.logs import Faults, Log, roll_out
 from vibe_rl.env.driving.generate.tables import scenario_of
 from vibe_rl.env.driving.knobs import Knobs
-from vibe_rl.env.driving.scenario import EGO, Dims, Scenario, stacked
+from vibe_rl.env.driving.scenarios.codes import FAMILIES
+from vibe_rl.env.driving.scenarios.scenario import EGO, Dims, Scenario, stacked
 from vibe_rl.errors import ConfigError
 
 TOGETHER = 16

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from vibe_rl.env.driving.codes import FREEWAY_LANE
 from vibe_rl.env.driving.generate import curves
 from vibe_rl.env.driving.generate.network import WIDTH, Lane, Network
+from vibe_rl.env.driving.scenarios.codes import FREEWAY_LANE
 
 LENGTH, JOIN, RAMP = 420.0, 210.0, 150.0
 """Metres: of the main road, up to where the ramp joins, and of the ramp along the road."""

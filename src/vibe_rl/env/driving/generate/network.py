@@ -4,9 +4,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vibe_rl.env.driving.codes import SURFACE_LANE
 from vibe_rl.env.driving.generate import curves
-from vibe_rl.env.driving.paces import paces
+from vibe_rl.env.driving.motion.paces import paces
+from vibe_rl.env.driving.scenarios.codes import SURFACE_LANE
 from vibe_rl.types import AnyArray
 
 WIDTH = 3.7

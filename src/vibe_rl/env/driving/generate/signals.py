@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vibe_rl.env.driving.codes import GREEN, RED, YELLOW
-from vibe_rl.env.driving.scenario import DT
+from vibe_rl.env.driving.scenarios.codes import GREEN, RED, YELLOW
+from vibe_rl.env.driving.scenarios.scenario import DT
 from vibe_rl.types import AnyArray
 
 ALL_RED = 1.5

@@ -5,7 +5,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from vibe_rl.env.driving.codes import CROSSWALK, FAMILIES, ROAD_EDGE, VEHICLE
 from vibe_rl.env.driving.generate import curves
 from vibe_rl.env.driving.generate.conflicts import conflicts_of
 from vibe_rl.env.driving.generate.edges import road_edges
@@ -13,7 +12,8 @@ from vibe_rl.env.driving.generate.network import WIDTH, Network, Route
 from vibe_rl.env.driving.generate.signals import Plan, states
 from vibe_rl.env.driving.generate.spawning import Driver
 from vibe_rl.env.driving.generate.walking import Walker, put_walkers
-from vibe_rl.env.driving.scenario import NO_STOP_LINE, Dims, Scenario, empty
+from vibe_rl.env.driving.scenarios.codes import CROSSWALK, FAMILIES, ROAD_EDGE, VEHICLE
+from vibe_rl.env.driving.scenarios.scenario import NO_STOP_LINE, Dims, Scenario, empty
 from vibe_rl.types import AnyArray
 
 BEHIND = 5.0

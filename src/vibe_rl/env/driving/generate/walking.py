@@ -4,9 +4,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vibe_rl.env.driving.codes import PEDESTRIAN
 from vibe_rl.env.driving.generate.network import Network
-from vibe_rl.env.driving.scenario import DT, Scenario
+from vibe_rl.env.driving.scenarios.codes import PEDESTRIAN
+from vibe_rl.env.driving.scenarios.scenario import DT, Scenario
 from vibe_rl.types import AnyArray
 
 SPEED, BEFORE = (1.0, 1.6), (1.0, 6.0)

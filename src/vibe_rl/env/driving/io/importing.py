@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 
 from vibe_rl.env.driving.io.loading import Folder
-from vibe_rl.env.driving.io.scenarionet import read_scenarionet
-from vibe_rl.env.driving.io.table_files import read_tables
-from vibe_rl.env.driving.io.womd import read_womd
-from vibe_rl.env.driving.scenario import Dims, Scenario
+from vibe_rl.env.driving.io.scenarionet.reading import read_scenarionet
+from vibe_rl.env.driving.io.tables.files import read_tables
+from vibe_rl.env.driving.io.womd.reading import read_womd
+from vibe_rl.env.driving.scenarios.scenario import Dims, Scenario
 from vibe_rl.errors import ConfigError, unknown
 
 Importer = Callable[[Folder, Dims], Iterator[tuple[str, Scenario]]]

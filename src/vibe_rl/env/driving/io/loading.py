@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vibe_rl.env.driving.codes import FAMILIES
 from vibe_rl.env.driving.io.manifest import Manifest, read_manifest
 from vibe_rl.env.driving.io.npz import read_shard
 from vibe_rl.env.driving.io.split import Members, check_disjoint, drawn
-from vibe_rl.env.driving.scenario import (
+from vibe_rl.env.driving.scenarios.codes import FAMILIES
+from vibe_rl.env.driving.scenarios.scenario import (
     Dims,
     Scenario,
     bytes_of,
@@ -19,7 +19,7 @@ from vibe_rl.env.driving.scenario import (
     dtype_of,
     shape_of,
 )
-from vibe_rl.env.driving.validate import check
+from vibe_rl.env.driving.scenarios.validate import check
 from vibe_rl.errors import ConfigError, shown
 from vibe_rl.system.memory import format_bytes, free_on_device, free_on_host
 from vibe_rl.system.notices import say_once

@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from vibe_rl.env.driving.codes import FAMILIES
 from vibe_rl.env.driving.io.split import Members, SplitRule, members
-from vibe_rl.env.driving.scenario import DT, Dims
+from vibe_rl.env.driving.scenarios.codes import FAMILIES
+from vibe_rl.env.driving.scenarios.scenario import DT, Dims
 from vibe_rl.errors import ConfigError, reason, shown
 from vibe_rl.run_dir.files import write_atomically
 

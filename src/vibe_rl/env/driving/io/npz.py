@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from vibe_rl.env.driving.scenario import Dims, Scenario, dtype_of, shape_of
+from vibe_rl.env.driving.scenarios.scenario import Dims, Scenario, dtype_of, shape_of
 from vibe_rl.errors import ConfigError, reason, shown
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)

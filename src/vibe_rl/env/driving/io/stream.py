@@ -11,7 +11,7 @@ import numpy as np
 from vibe_rl.env.driving.io.loading import Folder, bounds, check_rows, shard
 from vibe_rl.env.driving.io.manifest import Manifest, read_manifest
 from vibe_rl.env.driving.io.split import check_disjoint
-from vibe_rl.env.driving.scenario import Scenario, bytes_of, chosen, stacked
+from vibe_rl.env.driving.scenarios.scenario import Scenario, bytes_of, chosen, stacked
 from vibe_rl.errors import ConfigError, shown
 
 

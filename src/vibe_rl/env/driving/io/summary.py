@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from vibe_rl.env.driving.codes import EDGES, LANES
 from vibe_rl.env.driving.io.loading import bounds, shard
 from vibe_rl.env.driving.io.manifest import Manifest
-from vibe_rl.env.driving.scenario import DT, EGO, Scenario, bytes_of, chosen
-from vibe_rl.env.driving.validate import problems
+from vibe_rl.env.driving.scenarios.codes import EDGES, LANES
+from vibe_rl.env.driving.scenarios.scenario import DT, EGO, Scenario, bytes_of, chosen
+from vibe_rl.env.driving.scenarios.validate import problems
 from vibe_rl.errors import ConfigError, shown
 from vibe_rl.system.memory import format_bytes, free_on_host
 

@@ -7,12 +7,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from vibe_rl.env.driving.codes import FAMILIES
 from vibe_rl.env.driving.io.manifest import Manifest, Shard, write_manifest
 from vibe_rl.env.driving.io.npz import checksum, shard_bytes
 from vibe_rl.env.driving.io.split import SplitRule, check_rule
-from vibe_rl.env.driving.scenario import Dims, Scenario, dims_of, stacked
-from vibe_rl.env.driving.validate import check, named
+from vibe_rl.env.driving.scenarios.codes import FAMILIES
+from vibe_rl.env.driving.scenarios.scenario import Dims, Scenario, dims_of, stacked
+from vibe_rl.env.driving.scenarios.validate import check, named
 from vibe_rl.errors import ConfigError, shown, writing
 from vibe_rl.run_dir.files import absolute
 from vibe_rl.run_dir.plain import plain

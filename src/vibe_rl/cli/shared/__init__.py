@@ -1,0 +1,1 @@
+"""What commands share: options, output, streams, and who plays."""

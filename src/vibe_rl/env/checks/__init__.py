@@ -1,0 +1,1 @@
+"""What is wrong with an environment, found before anything is trained in it."""

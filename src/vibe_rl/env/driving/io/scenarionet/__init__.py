@@ -1,0 +1,1 @@
+"""ScenarioNet's pickles: read without running anything of them, and written."""

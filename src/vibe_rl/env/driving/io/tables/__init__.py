@@ -1,0 +1,1 @@
+"""Scenarios as five tables, which people and other programs can write."""

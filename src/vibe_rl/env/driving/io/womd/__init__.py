@@ -1,0 +1,1 @@
+"""Records of WOMD and ScenarioMax, read without TensorFlow."""

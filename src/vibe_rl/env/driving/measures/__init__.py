@@ -1,0 +1,1 @@
+"""What is measured of a drive, at each step and of a whole episode."""

@@ -1,0 +1,1 @@
+"""How everybody moves: the ego's dynamics, routes, and traffic that reacts or follows its log."""

@@ -1,0 +1,1 @@
+"""Scenarios: their arrays, the rules that these keep, and banks of them."""

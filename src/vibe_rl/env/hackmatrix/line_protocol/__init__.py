@@ -1,0 +1,1 @@
+"""The game in another process, asked by lines of JSON, and its observations decoded."""

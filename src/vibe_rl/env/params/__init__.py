@@ -1,0 +1,1 @@
+"""The params of environments: given by keyword, within their bounds, of one or of many."""

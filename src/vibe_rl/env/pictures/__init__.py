@@ -1,0 +1,1 @@
+"""Pictures of environments: drawn with NumPy, or made of a terminal's cells."""

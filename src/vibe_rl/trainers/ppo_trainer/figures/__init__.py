@@ -1,0 +1,1 @@
+"""Figures of a training, and the panels that they are made of."""
