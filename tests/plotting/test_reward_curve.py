@@ -177,6 +177,14 @@ def test_a_figure_is_saved_where_it_is_asked_for(make, tmp_path, name, written):
     assert (tmp_path / written).stat().st_size > 1000
 
 
+@pytest.mark.parametrize("kind", ["svg", "pdf"])
+def test_equal_figures_are_equal_files(make, tmp_path, kind):
+    for name in ("a", "b"):
+        plot_reward_curve(make([1.0, 2.0]), save_path=tmp_path / f"{name}.{kind}")
+    assert (tmp_path / f"a.{kind}").read_bytes() == (tmp_path / f"b.{kind}").read_bytes()
+    assert b"Date" not in (tmp_path / f"a.{kind}").read_bytes()
+
+
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [("curve.pgn", "unknown format of a figure 'pgn': did you mean png"), ("run/c.png", "written")],

@@ -15,6 +15,7 @@ from vibe_rl.run_dir.files import write_atomically
 _MINUS = "\N{MINUS SIGN}"
 _OF_CACHE = ("temporary cache directory", "mkdir -p failed", "is not a writable directory")
 INK, SOFT_INK, GRID = "#1F2430", "#5B6472", "#E4E8EE"
+_UNDATED = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
 _STYLE = {
     "axes.axisbelow": True,
     "axes.edgecolor": SOFT_INK,
@@ -80,16 +81,17 @@ def legend_below(figure: Any, axes: Any, letters: int) -> None:
 def save(figure: Any, path: Path, save_format: str = "png") -> None:
     """Writes the figure, whole or not at all; folders are made.
 
-    Where the path has no suffix it is `save_format`.
+    Where the path has no suffix it is `save_format`. Equal figures are equal files: without a date,
+    and with the same ids.
     """
     path = path if path.suffix else path.with_suffix(f".{save_format}")
-    formats = figure.canvas.get_supported_filetypes()
-    if path.suffix[1:].lower() not in formats:
-        raise unknown("format of a figure", path.suffix[1:], formats)
-    with writing(path):
+    kind, kinds = path.suffix[1:].lower(), figure.canvas.get_supported_filetypes()
+    if kind not in kinds:
+        raise unknown("format of a figure", path.suffix[1:], kinds)
+    with writing(path), _matplotlib().rc_context({"svg.hashsalt": "vibe_rl"}):
         path.parent.mkdir(parents=True, exist_ok=True)
         with write_atomically(path) as file:
-            figure.savefig(file.name, format=path.suffix[1:].lower())
+            figure.savefig(file.name, format=kind, metadata=_UNDATED.get(kind))
 
 
 def compact(value: float | int, least: float = 1e3) -> str:
