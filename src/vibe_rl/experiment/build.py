@@ -40,19 +40,13 @@ def build(config: TrainConfig) -> Run:
 def as_recorded(config: TrainConfig) -> TrainConfig:
     """The config with what depends on the machine or on the call resolved, as files record it.
 
-    The number of envs is that on all devices, and nothing says whether the run was resumed.
+    The number of envs is that on all devices, nothing says whether the run was resumed, and readers
+    may be in another directory.
     """
     algo, runner = with_num_envs(config.algo, config.runner)
-    runner = replace(runner, resume=False, overwrite=False)
+    folder = None if runner.checkpoint_dir is None else str(absolute(runner.checkpoint_dir))
+    runner = replace(runner, resume=False, overwrite=False, checkpoint_dir=folder)
     return replace(config, algo=algo, runner=runner)
-
-
-def with_absolute_paths(config: TrainConfig) -> TrainConfig:
-    """The config for readers who may be in another directory."""
-    folder = config.runner.checkpoint_dir
-    if folder is None:
-        return config
-    return replace(config, runner=replace(config.runner, checkpoint_dir=str(absolute(folder))))
 
 
 def build_for_run_dir(config: TrainConfig, change: Callable[[TrainConfig], TrainConfig]) -> Run:

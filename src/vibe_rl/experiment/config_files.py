@@ -11,7 +11,7 @@ from typing import Any
 from vibe_rl.checkpoint import saved_steps
 from vibe_rl.configs.train_config import TrainConfig, from_dict, to_dict
 from vibe_rl.errors import ConfigError
-from vibe_rl.experiment.build import as_recorded, with_absolute_paths
+from vibe_rl.experiment.build import as_recorded
 from vibe_rl.run_dir.directory import RunDir
 from vibe_rl.run_dir.files import absolute
 from vibe_rl.run_dir.group import AnyPath
@@ -82,7 +82,7 @@ def read_config(path: AnyPath) -> TrainConfig:
 
 def write_config(run_dir: RunDir, config: TrainConfig) -> None:
     """Writes the config as recorded into the run directory, unless it is the newest one there."""
-    config = with_absolute_paths(as_recorded(config))
+    config = as_recorded(config)
     if not (run_dir.root / "config.json").exists() or read_config(run_dir) != config:
         fields = to_dict(config)
         run_dir.save_next_config(fields)

@@ -112,21 +112,23 @@ def open_session(
     will do. Checkpoints that cannot be read have been set aside, and those whose replacement was
     interrupted have been settled.
     """
-    run_together(partial(check_arguments, run, run_dir, callback))
-    config = run.config
-    directory = checkpoints_of(config, run_dir) if config.checkpoint_interval is not None else None
-    check_same_files(f"{config.checkpoint_dir or run_dir}", directory, callback)
+    directory = run_together(partial(directory_of, run, run_dir, callback))
+    check_same_files(f"{run.config.checkpoint_dir or run_dir}", directory, callback)
     enable_compilation_cache()
     with StopRequest() as stop, ExitStack() as stack:
         stack.enter_context(leave_mesh())  # a run has its own
         if directory is not None:
-            run_on_first(lambda: take_directory(directory, stack))
+            run_on_first(partial(take_directory, directory, stack))
             run_together(partial(check_checkpoints, run, directory))
         yield Session(run, run_dir, directory, stop, where_to_resume(run, directory))
 
 
-def check_arguments(run: Run, run_dir: Any, callback: Any) -> None:
-    """Raises ConfigError for what is of the wrong kind, or would be ignored."""
+def directory_of(run: Run, run_dir: Any, callback: Any) -> Path | None:
+    """Where a run of these arguments has its checkpoints; None if it makes none.
+
+    Raises:
+        ConfigError: something is of the wrong kind, or would be ignored.
+    """
     if run_dir is not None:
         check_kind("run_dir", run_dir, RunDir)
     check_callback(callback)
@@ -136,8 +138,11 @@ def check_arguments(run: Run, run_dir: Any, callback: Any) -> None:
         raise ConfigError(
             f"runner.track {config.track} needs a run directory: give run_dir, or trackers."
         )
-    if config.checkpoint_interval is None or checkpoints_of(config, run_dir) is None:
+    saves = config.checkpoint_interval is not None
+    directory = checkpoints_of(config, run_dir) if saves else None
+    if directory is None:
         check_checkpoints_used(config)
+    return directory
 
 
 def check_callback(callback: Any) -> None:
