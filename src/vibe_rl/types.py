@@ -189,7 +189,7 @@ RESERVED_METRICS = frozenset(
         "return_start",
         *("data_time", "training_time", "eval_time", "log_time", "iter_time"),
         *("return_sum", "return_min", "return_max", "length_sum"),
-        *("first_bad_reward", "first_bad_obs", "first_without_action"),
+        *("first_bad_reward", "first_bad_obs", "first_without_action", "first_huge_reward"),
         *("loss", "total_loss", "actor_loss", "critic_loss", "alpha_loss"),
         *("lr", "epsilon", "alpha", "entropy", "q_mean", "td_error", "approx_kl", "kl_k1"),
         *(

@@ -102,6 +102,13 @@ def test_a_number_that_is_not_finite_is_named_with_its_env_step(train, where, wo
         train(AutoResetWrapper(Glitch()), params)
 
 
+@pytest.mark.parametrize("train", [ppo, dqn])
+def test_a_reward_whose_square_is_infinite_is_named_before_the_learning_rate(train):
+    sentence = "after a reward beyond 1e[+]18 at env step 1: scale rewards"
+    with pytest.raises(EnvironmentFaultError, match=sentence):
+        train(AutoResetWrapper(Probe()), Probe().default_params()._replace(reward=np.float32(1e38)))
+
+
 def test_it_is_named_with_a_ring_on_the_host_too():
     params = Fault(reward=np.int32(1))
     with pytest.raises(EnvironmentFaultError, match="reward is not finite at env step 21 of all"):

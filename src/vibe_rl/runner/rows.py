@@ -1,5 +1,6 @@
 """From metrics on the device to rows; a loss that is not finite stops the run here."""
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,8 +10,8 @@ import jax
 import numpy as np
 
 from vibe_rl.env.reductions import column
-from vibe_rl.errors import NonFiniteLossError
-from vibe_rl.runner.env_faults import EnvFaults, check_faults
+from vibe_rl.errors import EnvironmentFaultError, NonFiniteLossError
+from vibe_rl.runner.env_faults import HUGE, EnvFaults, check_faults, first_step
 from vibe_rl.runner.episodes import EpisodeSummary, own_metrics
 from vibe_rl.runner.evaluator import EvalMetrics
 from vibe_rl.runner.loop import MetricTable
@@ -75,6 +76,7 @@ class RowWriter:
     keep_history: bool = False
     history: list[dict[str, np.ndarray]] = field(default_factory=list)  # columns of each chunk
     unfinished: list[Row] = field(default_factory=list)  # columns of the row that is not full yet
+    huge_reward: float = math.inf  # the first env step, from 0, that had one; see `env_faults`
     logged: int = 0  # the update with which the last row ended
     evaluation: EvalMetrics | None = None  # the last one
     evaluated: int | None = None  # the update that it belongs to
@@ -108,7 +110,9 @@ class RowWriter:
             here = slice(begin - first, end - first)
             part = {name: column[here] for name, column in columns.items()}
             check_faults(part, begin, self.steps_per_update)
-            check_finite(part, begin, self.steps_per_update, self.losses)
+            huge = first_step(part["first_huge_reward"], begin, self.steps_per_update)
+            self.huge_reward = min(self.huge_reward, huge)
+            check_finite(part, begin, self.steps_per_update, self.losses, self.huge_reward)
             self.unfinished.append({n: x for n, x in part.items() if n not in EnvFaults._fields})
             self._log_episodes(pending.metrics, here, begin)
             evaluation = pending.evaluation if end == pending.update else None
@@ -171,20 +175,33 @@ class RowWriter:
 
 
 def check_finite(
-    columns: Mapping[str, np.ndarray], first: int, steps_per_update: int, losses: Sequence[str]
+    columns: Mapping[str, np.ndarray],
+    first: int,
+    steps_per_update: int,
+    losses: Sequence[str],
+    huge_reward: float = math.inf,
 ) -> None:
-    """Raises NonFiniteLossError naming the first update whose loss is NaN or infinite."""
+    """Raises NonFiniteLossError naming the first update whose loss is NaN or infinite.
+
+    After a `huge_reward`, at that env step, it is an EnvironmentFaultError.
+    """
     found = {name: columns[name] for name in losses if name in columns}
     bad = {name: np.flatnonzero(~np.isfinite(column)) for name, column in found.items()}
     rows = {name: int(where[0]) for name, where in bad.items() if where.size}
-    if rows:
-        name = min(rows, key=lambda name: rows[name])
-        update = first + rows[name] + 1
-        raise NonFiniteLossError(
-            f"{name} became {columns[name][rows[name]]} at update {update} (env step "
-            f"{update * steps_per_update}): try a smaller learning rate; what was written is "
-            "intact."
+    if not rows:
+        return
+    name = min(rows, key=lambda name: rows[name])
+    update = first + rows[name] + 1
+    told = (
+        f"{name} became {columns[name][rows[name]]} at update {update} (env step "
+        f"{update * steps_per_update})"
+    )
+    if huge_reward < update * steps_per_update:
+        raise EnvironmentFaultError(
+            f"{told}, after a reward beyond {HUGE:g} at env step {int(huge_reward) + 1}: scale "
+            "rewards, as RewardScaleWrapper does; what was written is intact."
         )
+    raise NonFiniteLossError(f"{told}: try a smaller learning rate; what was written is intact.")
 
 
 def summarize(parts: Sequence[Mapping[str, np.ndarray]]) -> Row:
