@@ -9,6 +9,8 @@ from types import SimpleNamespace
 
 import jax
 
+from vibe_rl import __version__
+
 
 def cores():
     """How many of them this process may use."""
@@ -17,9 +19,9 @@ def cores():
 
 def machine():
     """What a row was measured with, and where."""
-    packages = {name: version(name) for name in ("vibe_rl", "jax", "numpy")}
     return {
-        **packages,
+        "vibe_rl": __version__,
+        **{name: version(name) for name in ("jax", "numpy")},
         "python": platform.python_version(),
         "device": jax.devices()[0].device_kind,
         "processor": processor(),

@@ -28,7 +28,7 @@ HOST_PRESETS: dict[str, tuple[str, TrainConfig]] = {
             runner=RunnerConfig(total_timesteps=1_000_000, eval_every=50_000),
         ),
     ),
-    "lunarlander_dqn": (  # from SLM-Lab's ddqn_per_lunar.json; steps, widths and batch are ours
+    "lunarlander_dqn": (  # SLM-Lab's ddqn_per_lunar.json; gamma, steps, widths, batch are ours
         "DQN lands LunarLander-v3, double and prioritised: 300k steps; needs vibe-rl[box2d].",
         TrainConfig(
             env_id="gymnasium:LunarLander-v3",
@@ -36,6 +36,7 @@ HOST_PRESETS: dict[str, tuple[str, TrainConfig]] = {
                 hidden_sizes=(256, 256),
                 lr=5e-4,
                 lr_end=0.0,
+                gamma=0.995,
                 batch_size=64,
                 num_envs=8,
                 replay_ratio=0.5,
