@@ -18,7 +18,8 @@ from vibe_rl.run_dir import RunDir, find_runs
 from vibe_rl.run_dir.notes import SESSIONS, SessionNote, add_note
 from vibe_rl.runner import RunnerConfig, train_ppo
 from vibe_rl.system.notices import say_once
-from vibe_rl.tracking.named import TRACKERS, how_it_ended
+from vibe_rl.tracking import summarize_run
+from vibe_rl.tracking.named import TRACKERS, caught_up, how_it_ended
 from vibe_rl.tracking.opening import is_installed
 
 TINY = ["--runner.total_timesteps", "512", "--runner.eval_episodes", "1", "--runner.plot", "false"]
@@ -141,3 +142,12 @@ def test_a_log_of_someone_elses_loop_counts_as_finished(tmp_path):
     run_dir = RunDir(base_dir=tmp_path)
     run_dir.log_path().write_text('{"step": 64}\n')
     assert how_it_ended(run_dir) == "finished"
+
+
+def test_a_log_is_not_read_where_who_trains_tells_all_of_it_again(tmp_path):
+    run_dir = RunDir(base_dir=tmp_path)
+    run_dir.log_path().write_text('{"step": 64, "loss": 0.5}\n{"step": 128, "lo')  # written anew
+    tracker = caught_up("sqlite", run_dir, -1, run_dir.log_path().stat().st_size)
+    tracker.log({"loss": 0.25}, 0)
+    tracker.close()
+    assert summarize_run(run_dir.root).episodes == 0

@@ -76,7 +76,7 @@ def caught_up(
     Args:
         name: in TRACKERS.
         run_dir: of the run.
-        step: where the run resumes; None for a new run.
+        step: where the run resumes; None for a new run, and -1 if who trains tells all rows again.
         size: bytes of the log that were there before; what comes later is told by who trains.
         live: whether the run is being trained.
     """
@@ -86,6 +86,7 @@ def caught_up(
         tracker = Translated(tracker, settings)
     if step is not None:
         tracker.rewind(step)
+    if step is not None and step >= 0:  # else the log may be cut back meanwhile
         replay(rows_of(run_dir.log_path(), size), tracker, step)
     return tracker
 
