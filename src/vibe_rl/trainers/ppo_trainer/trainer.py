@@ -18,7 +18,7 @@ from vibe_rl.errors import ConfigError, TrainingInterrupted, check_kind
 from vibe_rl.experiment.build import build_for_run_dir, check_new, resumed
 from vibe_rl.experiment.config_files import new_run_dir, write_run_files
 from vibe_rl.run_dir.directory import RunDir
-from vibe_rl.run_dir.manifest import commit, versions
+from vibe_rl.run_dir.manifest import commit, newest_manifest, versions
 from vibe_rl.runner.history import earlier_rows
 from vibe_rl.runner.resuming import agent_part
 from vibe_rl.runner.session import Session, open_session
@@ -50,7 +50,6 @@ from vibe_rl.trainers.ppo_trainer.publication import save_model
 from vibe_rl.trainers.ppo_trainer.restoring import (
     FIRST_AGENT,
     describe_trainer,
-    newest_manifest,
     newest_state,
     restored_monitor,
 )
@@ -283,7 +282,7 @@ class PPOTrainer(Playing):
         """
         check_changes(changes)
         opened = RunDir.open(run_dir)
-        about = newest_manifest(opened).get("trainer")
+        about = newest_manifest(opened.root).get("trainer")
         if about is None:
             raise ConfigError(f"{run_dir} is not of a PPOTrainer: use vibe_rl.experiment.resume.")
         config = dict(about["agent"])
