@@ -41,7 +41,8 @@ def _patient():
 def registered(tmp_path_factory):
     """A training that converged, and the client of its store."""
     base = tmp_path_factory.mktemp("registered")
-    trainer = small_trainer(base, enable_mlflow=True, plot=True, **EASY)
+    how = {"register_stage": "Staging", "plot": True}
+    trainer = small_trainer(base, enable_mlflow=True, **how, **EASY)
     results = trainer.train()
     ids = read_ids(RunDir.open(results["run_dir"]))
     return trainer, results, MlflowClient(ids["tracking_uri"])
@@ -88,6 +89,7 @@ def test_a_converged_agent_is_the_champion_and_acts_the_same_in_a_new_process(re
     name = "cartpole-ppo-model"
     version = client.get_model_version_by_alias(name, "champion")
     assert results["model_version"] == str(version.version) == "1"
+    assert client.get_model_version_by_alias(name, "staging").version == version.version
     assert version.tags["target_reward"] == "5.0"
     assert float(version.tags["final_avg_reward"]) == results["final_avg_reward"]
     uri = read_ids(RunDir.open(results["run_dir"]))["tracking_uri"]

@@ -143,7 +143,7 @@ def story_of(run_dir: RunDir) -> Story:
     return Story(read_metrics(run_dir), described(run_dir), finished_files(run_dir))
 
 
-WORSE: tuple[Status, ...] = ("finished", "interrupted", "failed")
+WORST_FIRST: tuple[Status, ...] = ("failed", "interrupted", "finished")
 
 
 def how_it_ended(run_dir: RunDir) -> Status:
@@ -153,7 +153,9 @@ def how_it_ended(run_dir: RunDir) -> Status:
     ended as its worst member has.
     """
     if is_group(run_dir):
-        return max(map(how_it_ended, members(run_dir)), key=WORSE.index, default="finished")
+        ended = {how_it_ended(member) for member in members(run_dir)}
+        worst: list[Status] = [status for status in WORST_FIRST if status in ended]
+        return worst[0] if worst else "finished"
     rows = read_metrics(run_dir)
     if divergence_of(run_dir) is not None:
         return "failed"

@@ -38,6 +38,7 @@ def describe_trainer(trainer: "PPOTrainer") -> dict[str, Any]:
         "monitor": None if monitor is None else describe_monitor(monitor),
         "arguments": {
             "mlflow_experiment_name": trainer.name,
+            "register_stage": trainer.register_stage,
             "track": list(trainer.track),
             "csv": trainer.csv,
             "plot": trainer.plot,

@@ -34,7 +34,10 @@ COLUMNS = (
     *(SCORE, "final_std_reward", "best_avg_reward", "converged", "convergence_episode"),
     *("total_episodes", "total_steps", "training_time"),
 )
-OF_TRAINER = ("enable_mlflow", "mlflow_experiment_name", "track", "csv", "plot", "verbose")
+OF_TRAINER = (
+    *("enable_mlflow", "mlflow_experiment_name", "register_stage", "track", "csv", "plot"),
+    "verbose",
+)
 """Arguments of `PPOTrainer` that are no settings."""
 ITS_OWN = ("seed", "run_dir", "base_dir", "key", "observation_dim", "action_dim")
 OURS = {ours: name for name, ours in SAME.items()}
@@ -108,6 +111,10 @@ def planned(seeds: Sequence[int], grid: Grid, arguments: Mapping[str, Any]) -> l
     ]
     if not plans:
         raise ConfigError("a sweep of no seed or no value trains nothing: give one or more.")
+    names = [plan.name for plan in plans]
+    for name in names:
+        if names.count(name) > 1:
+            raise ConfigError(f"{name} is in the sweep twice: give each seed and value once.")
     return plans
 
 
