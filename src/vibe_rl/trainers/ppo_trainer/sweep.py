@@ -18,6 +18,7 @@ from vibe_rl.ops import prng
 from vibe_rl.plotting.canvas import save
 from vibe_rl.run_dir.directory import RunDir
 from vibe_rl.tracking.base import Tee
+from vibe_rl.tracking.named import how_it_ended
 from vibe_rl.tracking.opening import Destinations, open_named
 from vibe_rl.trainers.ppo_trainer.agent import PPOAgent
 from vibe_rl.trainers.ppo_trainer.agent_config import SAME, AgentConfig
@@ -185,6 +186,7 @@ def write_group(
         "converged_share": converged,
     }
     with Destinations() as destinations, Tee(*open_named(track, group, 0, destinations)) as tee:
+        tee.status = how_it_ended(group)
         tee.log_config({"grid": {name: str(list(values)) for name, values in grid.items()}})
         tee.log(numbers, len(rows))
         for path in files:
