@@ -11,7 +11,7 @@ class TrackersHere:
     """Has the methods of a `TrackerProcess`, and does in this process what its process would do."""
 
     def __init__(self, name: str):
-        self._served = Served(name)
+        self._served, self._status = Served(name), "failed"
 
     def call(self, run_dir: RunDir, method: str, *args: Any) -> None:
         """As from another process: arguments are read from JSON, and errors are sentences."""
@@ -20,6 +20,10 @@ class TrackersHere:
         if error is not None:
             raise RuntimeError(error)
 
+    def note_end(self, status: Any) -> None:
+        """How what is still open at the end has ended."""
+        self._status = status
+
     def end(self) -> None:
-        """What is still open has failed."""
-        self._served.abandon()
+        """Closes what is still open."""
+        self._served.abandon(self._status)

@@ -76,7 +76,9 @@ class UnknownNameError(ConfigError, KeyError):
 def unknown(kind: str, name: str, known: Iterable[str]) -> UnknownNameError:
     """The error for a name that does not exist, with the nearest ones that do."""
     names = sorted(known)
-    near = same_ending(name, names) or get_close_matches(name, names, n=3, cutoff=0.5)
+    near = []
+    if isinstance(name, str):
+        near = same_ending(name, names) or get_close_matches(name, names, n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(near)}?" if near else f"choose from {listed(names)}."
     return UnknownNameError(f"unknown {kind} {short(name)}: {hint}")
 
@@ -128,6 +130,25 @@ def check_kind(name: str, value: Any, *kinds: type) -> None:
     is_class = isinstance(value, type)
     found = f"the class {value.__name__}" if is_class else f"a {type(value).__name__}"
     raise ConfigError(f"{name} is {found}: give {wanted}.")
+
+
+def check_whole(name: str, value: Any, least: int = 1) -> None:
+    """Raises ConfigError for what is no whole number of at least so many."""
+    try:
+        fits = _int(value) >= least
+    except TypeError:
+        fits = False
+    if not fits:
+        told = f"{name} {short(value, str)}"
+        raise ConfigError(f"{told}: give a whole number of at least {least}.")
+
+
+def check_flag(name: str, value: Any) -> None:
+    """Raises ConfigError for what is neither True nor False."""
+    try:
+        _bool(value)
+    except TypeError as error:
+        raise ConfigError(f"{name} {short(value)}: give {error}.") from None
 
 
 class Typed:

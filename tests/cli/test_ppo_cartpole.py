@@ -142,6 +142,7 @@ def test_help_names_the_commands_and_options(capsys):
         (["sweep", "--grid", "lr"], "--grid lr: write NAME=VALUE,VALUE."),
         (["sweep", "--grid", "learning_rat=1"], "did you mean learning_rate"),
         (["sweep", "--seed", "1"], "--seed is of a single training: leave it out of a sweep."),
+        (["sweep", "--seeds", "1,2,1"], "seed_1 is in the sweep twice: give each seed and value"),
         (["sweep", "--seeds", "3:1"], "whose end is above its first seed"),
     ],
 )

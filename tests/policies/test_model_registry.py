@@ -188,6 +188,9 @@ def test_what_cannot_be_published_is_refused_before_anything_is_made(folders, st
         publish(folders[0], figures(1.0)._replace(by="return"), **how)
     with pytest.raises(ConfigError, match=r"^model name 'a/b': give one without"):
         publish(folders[0], figures(1.0), name="a/b", tracking_uri=uri)
+    for alias in ("latest", "v7", "champion", "a b", ""):
+        with pytest.raises(ConfigError, match="of a model: give letters, digits"):
+            publish(folders[0], figures(1.0), alias=alias, **how)
     with pytest.raises(ConfigError, match="holds no policy: name a folder with policy"):
         publish(tmp_path, figures(1.0), **how)
     for path in folders[0].iterdir():

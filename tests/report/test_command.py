@@ -13,6 +13,7 @@ from vibe_rl.report.command import (
     recorded,
     resume_commands,
     train_command,
+    trainer_commands,
     words_for,
 )
 
@@ -101,3 +102,18 @@ def test_a_resumption_names_only_what_it_changed():
 
 def test_differences_name_fields_of_both_sides():
     assert [x.field for x in differences({"a": 1, "b": {"c": 2}}, {"b": {"c": 3}})] == ["b.c", "a"]
+
+
+def test_the_command_of_a_trainer_is_its_own_and_never_that_of_the_library():
+    about = {"settings": {"seed": 3}, "env": {}, "arguments": {"mlflow_experiment_name": "a"}}
+    typed = {"command": ["vibe-rl", "ppo-cartpole", "train", "--seed", "3"], "trainer": about}
+    again = {"command": ["vibe-rl", "ppo-cartpole", "train", "--resume"], "trainer": about}
+    assert trainer_commands([typed, again], "runs/a") == [
+        "vibe-rl ppo-cartpole train --seed 3",
+        "vibe-rl ppo-cartpole train --resume",
+    ]
+    (code,) = trainer_commands([{"command": ["mine.py"], "trainer": about}], "runs/a")
+    assert "PPOAgent.load('runs/a/artifacts/first_agent')" in shlex.split(code)[2]
+    assert "**{'seed': 3, 'mlflow_experiment_name': 'a'}).train()" in shlex.split(code)[2]
+    assert trainer_commands([{"command": ["vibe-rl", "train", "cartpole_ppo"]}], "runs/a") == []
+    assert trainer_commands([], "runs/a") == []

@@ -2,6 +2,7 @@
 
 import importlib.util
 import logging
+import struct
 from dataclasses import replace
 
 import pytest
@@ -13,12 +14,14 @@ from vibe_rl.cli.shared.options import with_trackers
 from vibe_rl.env import AutoResetWrapper, make
 from vibe_rl.errors import ConfigError
 from vibe_rl.experiment import train
+from vibe_rl.experiment.group import Group, finish_group
 from vibe_rl.metrics import read_metrics
 from vibe_rl.run_dir import RunDir, find_runs
 from vibe_rl.run_dir.notes import SESSIONS, SessionNote, add_note
 from vibe_rl.runner import RunnerConfig, train_ppo
 from vibe_rl.system.notices import say_once
-from vibe_rl.tracking.named import TRACKERS, how_it_ended
+from vibe_rl.tracking import summarize_run
+from vibe_rl.tracking.named import TRACKERS, caught_up, how_it_ended
 from vibe_rl.tracking.opening import is_installed
 
 TINY = ["--runner.total_timesteps", "512", "--runner.eval_episodes", "1", "--runner.plot", "false"]
@@ -141,3 +144,46 @@ def test_a_log_of_someone_elses_loop_counts_as_finished(tmp_path):
     run_dir = RunDir(base_dir=tmp_path)
     run_dir.log_path().write_text('{"step": 64}\n')
     assert how_it_ended(run_dir) == "finished"
+
+
+def test_a_log_is_not_read_where_who_trains_tells_all_of_it_again(tmp_path):
+    run_dir = RunDir(base_dir=tmp_path)
+    run_dir.log_path().write_text('{"step": 64, "loss": 0.5}\n{"step": 128, "lo')  # written anew
+    tracker = caught_up("sqlite", run_dir, -1, run_dir.log_path().stat().st_size)
+    tracker.log({"loss": 0.25}, 0)
+    tracker.close()
+    assert summarize_run(run_dir.root).episodes == 0
+
+
+PNG = b"\x89PNG\r\n\x1a\n" + bytes(8) + struct.pack(">II", 3, 2)
+
+
+def group_in(tmp_path, *statuses):
+    """A group with a figure, and a member for each of the statuses."""
+    group = RunDir(base_dir=tmp_path)
+    group.artifact_path("reward_curve.png").write_bytes(PNG)
+    for status in statuses:
+        member = RunDir(base_dir=group.root / "members", run_id=f"seed_{status}")
+        member.log_path().write_text('{"step": 64, "update": 2}\n')
+        add_note(member, SESSIONS, SessionNote(0, 64, status, None))
+    return group
+
+
+def has_figure(group):
+    return b"reward_curve" in b"".join(x.read_bytes() for x in group.logs.glob("events*"))
+
+
+def test_the_figures_of_a_group_are_sent_to_its_trackers(tmp_path):
+    group = group_in(tmp_path, "finished")
+    runner = replace(CONFIG.runner, track=("tensorboard", "sqlite"), plot=False)
+    finish_group(Group(group, replace(CONFIG, runner=runner), []))
+    assert has_figure(group)
+    assert not list(group.logs.glob("*.db"))  # which keeps no files
+
+
+def test_a_group_is_sent_with_its_members_and_ended_as_the_worst_of_them(tmp_path, capsys):
+    group = group_in(tmp_path, "finished", "interrupted")
+    main(["track", str(group.root), "--to", "tensorboard,sqlite"])
+    assert has_figure(group)
+    assert capsys.readouterr().out.count("Tracked") == 5
+    assert how_it_ended(group) == "interrupted"

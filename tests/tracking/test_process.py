@@ -4,7 +4,9 @@ import io
 import json
 import logging
 import signal
+import sqlite3
 import time
+from contextlib import closing
 from typing import ClassVar
 
 import pytest
@@ -85,6 +87,20 @@ def test_what_a_tracker_says_comes_with_the_reply(run_dir, monkeypatch):
     root = str(run_dir.root)
     replies = served([[root, "open", [None]], [root, "close", ["interrupted"]]], monkeypatch)
     assert replies == [[None, []], [None, ["interrupted indeed"]]]
+
+
+def test_a_run_that_ended_well_has_not_failed_where_its_tracker_was_too_slow(run_dir, monkeypatch):
+    root = str(run_dir.root)
+    assert served([[root, "open", [None]], ["", "abandon", ["finished"]]], monkeypatch) == [
+        [None, []]
+    ]
+    assert Talker.ended == ["finished"]
+    process = TrackerProcess("sqlite")
+    RemoteTracker(process, run_dir, None)
+    process.note_end("interrupted")
+    process.end()
+    with closing(sqlite3.connect(run_dir.log_path("training_history.db"))) as history:
+        assert history.execute("SELECT state FROM runs").fetchall() == [("interrupted",)]
 
 
 def test_runs_that_nobody_closed_have_failed(run_dir, monkeypatch):

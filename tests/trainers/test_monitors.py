@@ -4,6 +4,7 @@ import copy
 
 import pytest
 
+from compiling import as_users_do
 from vibe_rl.errors import ConfigError
 from vibe_rl.trainers.ppo_trainer.progress.monitors import ConvergenceMonitor, PlateauMonitor
 
@@ -105,9 +106,14 @@ def test_a_plateau_is_a_mean_that_does_not_rise_for_long_enough():
         (lambda: ConvergenceMonitor(1.0, window=0), "convergence_window 0: give at least 1."),
         (lambda: ConvergenceMonitor(1.0, mode="sustaind"), "did you mean sustained"),
         (lambda: PlateauMonitor(patience=0), "patience 0 of PlateauMonitor: give at least 1."),
+        (lambda: ConvergenceMonitor("high"), "target 'high': give a number"),  # type: ignore[arg-type]
+        (lambda: ConvergenceMonitor(float("nan")), "target nan of ConvergenceMonitor: give"),
+        (lambda: ConvergenceMonitor(1.0, window=2.5), "window 2.5: give a whole number"),  # type: ignore[arg-type]
+        (lambda: ConvergenceMonitor(1.0, mode=3), "mode 3: give a name"),  # type: ignore[arg-type]
+        (lambda: PlateauMonitor(min_delta=float("nan")), "min_delta nan of PlateauMonitor"),
         (lambda: PlateauMonitor(min_delta=-1.0), "min_delta -1.0 of PlateauMonitor"),
     ],
 )
 def test_what_cannot_work_is_refused_in_one_sentence(make, message):
-    with pytest.raises(ConfigError, match=message):
+    with as_users_do(), pytest.raises(ConfigError, match=message):
         make()

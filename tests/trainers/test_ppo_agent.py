@@ -151,7 +151,10 @@ def test_the_wrapper_draws_and_films(tmp_path):
     ("act", "message"),
     [
         (lambda: CartPoleWrapper(render_mode="human"), "render_mode 'human': no window is opened"),
-        (lambda: CartPoleWrapper(max_episode_steps=0), "max_episode_steps 0: give at least 1."),
+        (
+            lambda: CartPoleWrapper(max_episode_steps=0),
+            "max_episode_steps 0: give a whole number of at least 1.",
+        ),
         (lambda: CartPoleWrapper().render(), "render_mode None draws nothing"),
     ],
 )
@@ -220,3 +223,37 @@ def test_agents_of_equal_shapes_begin_by_one_program():
     assert all(
         map(np.array_equal, jax.tree.leaves(other.state.params), jax.tree.leaves(alone.params))
     )
+
+
+def test_hidden_is_another_name_of_the_sizes_and_what_has_none_here_names_what_does():
+    assert PPOAgent(4, 2, hidden=(8,)).config == PPOAgent(4, 2, hidden_sizes=(8,)).config
+    with pytest.raises(ConfigError, match="hidden and hidden_sizes are the same: give one"):
+        PPOAgent(4, 2, hidden=(8,), hidden_sizes=(8,))
+    for name, remedy in (("clip_value_loss", "value_clip_eps"), ("lr_schedule", "lr_end")):
+        with pytest.raises(ConfigError, match=f"PPOAgent {name}: give {remedy}"):
+            PPOAgent(4, 2, **{name: True})
+
+
+@pytest.mark.parametrize("key", [3, np.int64(5), np.zeros(3, np.uint32), np.zeros((2, 2)), "a"])
+def test_what_is_no_key_is_refused_in_one_sentence(key):
+    with as_users_do(), pytest.raises(ConfigError, match=r"PPOAgent key .*: give one key"):
+        small_agent(key=key)
+    agent = small_agent()
+    with as_users_do(), pytest.raises(ConfigError, match=": give one key"):
+        agent.select_action(agent.network, [0.0] * 4, key)
+
+
+def test_an_observation_may_be_a_list():
+    agent = small_agent()
+    obs = [0.1, 0.2, -0.1, 0.0]
+    with as_users_do():
+        greedy = agent.act_greedy(agent.network, obs)
+    assert greedy == agent.act_greedy(agent.network, np.array(obs))
+
+
+@pytest.mark.parametrize("bad", ["x", [], {}, 1.5, object])
+@pytest.mark.parametrize("name", ["max_episode_steps", "video_record_freq", "video_dir"])
+def test_arguments_of_the_wrapper_of_another_kind_are_one_sentence(name, bad):
+    if name != "video_dir" or bad != "x":
+        with as_users_do(), pytest.raises(ConfigError, match=rf"{name} .*: give "):
+            CartPoleWrapper(**{name: bad})

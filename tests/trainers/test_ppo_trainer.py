@@ -476,7 +476,7 @@ def test_lines_are_printed(tmp_path, capsys):
         ({"episodes_per_update": 5}, "episodes_per_update 5 does not divide max_episodes 12"),
         ({"track": ["mlfow"]}, "unknown tracker 'mlfow': did you mean mlflow"),
         ({"agent": small_agent}, "agent is a function: give a PPOAgent."),
-        ({"key": jax.random.split(jax.random.key(0))}, "key of 4 words: give one of"),
+        ({"key": jax.random.split(jax.random.key(0))}, "PPOTrainer key .*: give one key"),
     ],
 )
 def test_what_cannot_work_is_refused_in_one_sentence(tmp_path, changes, message):
@@ -669,7 +669,15 @@ def test_pictures_that_cannot_be_made_end_nothing(tmp_path, monkeypatch, caplog)
         ({"key": 5}, "PPOTrainer key 5: give one key, such as"),
         ({"key": "x"}, "PPOTrainer key 'x': give one key, such as"),
         ({"run_dir": 5}, "run_dir is a int: give a str or PathLike"),
-        ({"enable_mlflow": "yes"}, "enable_mlflow is a str: give a bool"),
+        ({"enable_mlflow": "yes"}, "enable_mlflow 'yes': give True or False"),
+        ({"plot": "no"}, "plot 'no': give True or False"),
+        ({"csv": None}, "csv None: give True or False"),
+        ({"track": 3}, "track is a int: give a str or list or tuple"),
+        ({"track": [3]}, "a name of track is a int: give a str"),
+        ({"monitor": "flat"}, "monitor 'flat': give a ConvergenceMonitor"),
+        ({"run_dir": 0}, "run_dir is a int: give a str or PathLike"),
+        ({"mlflow_experiment_name": " "}, "mlflow_experiment_name ' ': give a name"),
+        ({"register_stage": "v2"}, "alias 'v2' of a model: give letters"),
     ],
 )
 def test_odd_arguments_are_refused_in_one_sentence(tmp_path, changes, message):

@@ -1,9 +1,11 @@
 """Trainings of a `PPOTrainer` in MLflow: runs, artifacts, registered models, dead servers."""
 
+import sqlite3
 import subprocess
 import sys
 import time
 import warnings
+from contextlib import closing
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from mlflow.exceptions import MlflowException
 from small_trainer import small_agent, small_trainer
 
 from processes import environ
+from vibe_rl.cli import main
 from vibe_rl.errors import ConfigError
 from vibe_rl.policies import load
 from vibe_rl.run_dir import RunDir
@@ -38,7 +41,8 @@ def _patient():
 def registered(tmp_path_factory):
     """A training that converged, and the client of its store."""
     base = tmp_path_factory.mktemp("registered")
-    trainer = small_trainer(base, enable_mlflow=True, plot=True, **EASY)
+    how = {"register_stage": "Staging", "plot": True}
+    trainer = small_trainer(base, enable_mlflow=True, **how, **EASY)
     results = trainer.train()
     ids = read_ids(RunDir.open(results["run_dir"]))
     return trainer, results, MlflowClient(ids["tracking_uri"])
@@ -85,6 +89,7 @@ def test_a_converged_agent_is_the_champion_and_acts_the_same_in_a_new_process(re
     name = "cartpole-ppo-model"
     version = client.get_model_version_by_alias(name, "champion")
     assert results["model_version"] == str(version.version) == "1"
+    assert client.get_model_version_by_alias(name, "staging").version == version.version
     assert version.tags["target_reward"] == "5.0"
     assert float(version.tags["final_avg_reward"]) == results["final_avg_reward"]
     uri = read_ids(RunDir.open(results["run_dir"]))["tracking_uri"]
@@ -138,6 +143,28 @@ def test_a_resumed_training_continues_its_run_without_a_doubled_row():
     assert run.data.params["max_episodes"] == "4"
     assert run.data.tags["resumed.max_episodes"] == "8"
     assert run.info.status == "FINISHED"
+
+
+def numbers_in(run_dir):
+    with closing(sqlite3.connect(run_dir / "logs/training_history.db")) as history:
+        return sorted(history.execute("SELECT name, step, value FROM metrics").fetchall())
+
+
+def without_clock(numbers):
+    return [x for x in numbers if x[0] not in ("wall_time", "steps_per_second")]
+
+
+def test_sending_a_training_tells_again_what_its_trackers_got(capsys):
+    trainer = small_trainer("runs", track="sqlite", eval_at_start=True, max_episodes=6)
+    trainer.train()
+    told = numbers_in(trainer.run_dir)
+    assert all(0 < value < 600 for name, _, value in told if name == "wall_time")  # seconds
+    main(["track", str(trainer.run_dir), "--to", "sqlite"])
+    assert without_clock(numbers_in(trainer.run_dir)) == without_clock(told)
+    (trainer.run_dir / "logs/training_history.db").unlink()
+    main(["track", str(trainer.run_dir), "--to", "sqlite"])
+    assert without_clock(numbers_in(trainer.run_dir)) == without_clock(told)
+    assert capsys.readouterr().out.count("Tracked") == 2
 
 
 def test_a_dead_server_costs_a_warning_and_seconds(monkeypatch):

@@ -20,6 +20,9 @@ from vibe_rl.run_dir.group import AnyPath
 from vibe_rl.runner.many.runs import alike, side_by_side
 from vibe_rl.runner.run import Run
 from vibe_rl.runner.session import check_not_past
+from vibe_rl.tracking.base import Tee
+from vibe_rl.tracking.named import TRACKERS, described, finished_files, how_it_ended
+from vibe_rl.tracking.opening import Destinations, open_named
 
 Change = Callable[[TrainConfig], TrainConfig]
 """What a resumed group does to each of its configs."""
@@ -106,10 +109,20 @@ def write_group_files(group: Group) -> None:
     write_member_files(group.members)
 
 
-def draw_group(group: Group) -> None:
-    """Draws the reward curve of a group that is trained, if its config asks for that."""
+def finish_group(group: Group) -> None:
+    """Draws the reward curve of a group that is trained, if it is wanted, and tells its trackers.
+
+    These are those that its config names, and that keep files.
+    """
     if group.config.runner.plot:
         try_to_draw_curve(group.run_dir)
+    names = [name for name in group.config.runner.track if TRACKERS[name].files]
+    with Destinations() as destinations:
+        tee = Tee(*open_named(names, group.run_dir, 0, destinations))
+        tee.log_config(described(group.run_dir))
+        for path in finished_files(group.run_dir):
+            tee.log_file(path)
+        tee.close(how_it_ended(group.run_dir))
 
 
 def by_program(items: Sequence[Any], runs: Sequence[Run]) -> list[list[Any]]:

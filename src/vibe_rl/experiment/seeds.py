@@ -14,7 +14,7 @@ from vibe_rl.experiment.group import (
     Group,
     build_members,
     create_group,
-    draw_group,
+    finish_group,
     open_group,
     write_group_files,
 )
@@ -80,5 +80,5 @@ def _train(group: Group) -> tuple[RunDir, list[FitResult]]:
     with StopRequest() as stop:
         results = run_many(run, run_dirs, lambda: write_group_files(group), stop)
         if not any(result.interrupted for result in results):
-            draw_group(group)
+            finish_group(group)
     return unless_interrupted((group.run_dir, results), stop.signal)

@@ -22,7 +22,7 @@ from vibe_rl.experiment.group import (
     Group,
     build_members,
     create_group,
-    draw_group,
+    finish_group,
     open_group,
     write_table,
 )
@@ -176,7 +176,7 @@ def _train(
             standings = []
         else:
             write_table(group.run_dir.artifact_path(TABLE), list(map(standing_row, standings)))
-            draw_group(group)
+            finish_group(group)
     return unless_interrupted((group.run_dir, standings), stop.signal)
 
 

@@ -6,6 +6,7 @@ model is the folder that `export` writes, which `mlflow.pyfunc` does not know ho
 
 import math
 import os
+import re
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from vibe_rl.errors import ConfigError, unknown
+from vibe_rl.errors import ConfigError, short, unknown
 from vibe_rl.policies.numpy_runner import DESCRIPTION, PolicyError, check_file, read_description
 from vibe_rl.policies.registered import client_at, if_there, local_address, told_as_one_sentence
 from vibe_rl.run_dir.files import absolute
@@ -22,6 +23,8 @@ from vibe_rl.tracking.mlflow import load_mlflow
 from vibe_rl.tracking.mlflow_store import ARTIFACTS, check_address, find_experiment, given_address
 
 CANDIDATE, CHAMPION = "candidate", "champion"
+ALIAS = re.compile(r"(?!(latest|candidate|champion|v\d+)$)[A-Za-z0-9_-]{1,255}")
+"""Of a version, besides ours and those that MLflow keeps for itself."""
 
 
 class Figures(NamedTuple):
@@ -82,6 +85,7 @@ def publish(
     tracking_uri: str | None = None,
     tags: Mapping[str, Any] | None = None,
     also: Sequence[str] = (),
+    alias: str | None = None,
 ) -> Published:
     """Registers an exported policy as the next version of a model.
 
@@ -95,6 +99,7 @@ def publish(
         tracking_uri: None takes `MLFLOW_TRACKING_URI`, or `runs/mlflow.db`.
         tags: of the version.
         also: names of files in the folder that are no part of the policy, to be kept with it.
+        alias: a further one, which the version before loses.
 
     Raises:
         ConfigError: mlflow is not installed, the folder holds no policy, there is no such run, or
@@ -104,6 +109,7 @@ def publish(
     description = check_folder(folder)
     names = (DESCRIPTION, *description["files"], *also)
     check_figures(figures, name)
+    check_alias(alias)
     uri = check_address(tracking_uri or given_address() or local_address(make=True))
     with told_as_one_sentence():
         client = client_at(uri)
@@ -112,7 +118,7 @@ def publish(
             run = client.get_run(run_id) if run_id else new_run(attempt, uri)
             fill(attempt, [folder / name for name in names], description, figures, run)
             register(attempt, run.info.run_id, {**figures.metrics, **(tags or {})})
-            published = set_aliases(attempt, figures)
+            published = set_aliases(attempt, figures, [alias] if alias else [])
             if attempt.made_run is not None:
                 client.set_terminated(attempt.made_run, "FINISHED")
         except BaseException:
@@ -141,6 +147,15 @@ def check_figures(figures: Figures, name: str) -> None:
             raise ConfigError(f"{metric} {value} of a model: give a finite number.")
     if not name or set(name) & set("/:@"):
         raise ConfigError(f"model name {name!r}: give one without '/', ':' and '@'.")
+
+
+def check_alias(alias: str | None) -> None:
+    """Raises ConfigError for an alias that MLflow refuses, or that is not the caller's to give."""
+    if alias is not None and ALIAS.fullmatch(alias) is None:
+        raise ConfigError(
+            f"alias {short(alias)} of a model: give letters, digits, '_' and '-', other than "
+            "candidate, champion, latest and v1, v2 and so on."
+        )
 
 
 def aliases_of(client: Any, name: str) -> dict[str, Any]:
@@ -212,14 +227,15 @@ def register(attempt: Attempt, run_id: str, tags: Mapping[str, Any]) -> None:
     attempt.version = made.version
 
 
-def set_aliases(attempt: Attempt, figures: Figures) -> Published:
-    """Names the version `candidate`, and `champion` if no other is better."""
+def set_aliases(attempt: Attempt, figures: Figures, more: Sequence[str]) -> Published:
+    """Names the version `candidate`, `champion` if no other is better, and what else is wanted."""
     client, name, version = attempt.client, attempt.name, attempt.version
-    client.set_registered_model_alias(name, CANDIDATE, version)
-    before, aliases = attempt.aliases.get(CHAMPION), [CANDIDATE]
+    before, aliases = attempt.aliases.get(CHAMPION), [CANDIDATE, *more]
+    for alias in aliases:
+        client.set_registered_model_alias(name, alias, version)
     if before is None or is_at_least(client.get_model_version(name, before), figures):
         client.set_registered_model_alias(name, CHAMPION, version)
-        before, aliases = version, [CANDIDATE, CHAMPION]
+        before, aliases = version, [CANDIDATE, CHAMPION, *more]
     assert attempt.model_id is not None
     return Published(name, int(version), attempt.model_id, tuple(aliases), int(before))
 

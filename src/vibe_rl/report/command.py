@@ -137,6 +137,31 @@ def train_command(
     return shlex.join(["python", "-c", code])
 
 
+def trainer_commands(manifests: Sequence[Mapping[str, Any]], path: str) -> list[str]:
+    """The commands that made and resumed a `PPOTrainer`'s run; none of runs of another kind.
+
+    Of one that a program made: the training of the agent that it began with, with its settings. A
+    monitor that it was given has to be given again.
+    """
+    typed = [manifest.get("command", [])[1:] for manifest in manifests]
+    words = [each for each in typed if each[:1] == ["ppo-cartpole"]]
+    if words and words[0] == typed[0]:
+        return [shlex.join(["vibe-rl", *map(str, each)]) for each in words]
+    about = manifests[0].get("trainer") if manifests else None
+    if about is None:
+        return []
+    how = {
+        **about["settings"],
+        "mlflow_experiment_name": about["arguments"]["mlflow_experiment_name"],
+    }
+    code = (
+        "from vibe_rl.trainers import CartPoleWrapper, PPOAgent, PPOTrainer; "
+        f"PPOTrainer(PPOAgent.load({f'{path}/artifacts/first_agent'!r}), "
+        f"CartPoleWrapper(**{about['env']!r}), **{how!r}).train()"
+    )
+    return [shlex.join(["python", "-c", code])]
+
+
 def spell_seeds(seeds: Sequence[int]) -> list[str]:
     """The option for these seeds, if there are any."""
     if not seeds:

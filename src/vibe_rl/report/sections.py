@@ -8,7 +8,14 @@ from urllib.parse import quote
 from vibe_rl.configs.train_config import from_dict, to_dict
 from vibe_rl.env.registry import is_name
 from vibe_rl.errors import ConfigError
-from vibe_rl.report.command import base_of, differences, flat, preset_of, resume_commands
+from vibe_rl.report.command import (
+    base_of,
+    differences,
+    flat,
+    preset_of,
+    resume_commands,
+    trainer_commands,
+)
 from vibe_rl.report.command import train_command as command_of
 from vibe_rl.report.facts import RunFacts
 from vibe_rl.report.html import Html, duration, join, note, number, section, table, tag
@@ -210,9 +217,11 @@ def reproduce(facts: RunFacts, seeds: Sequence[int] = (), command: str | None = 
     """
     if not facts.configs:
         return section("Reproduce", note("No config was recorded: run its program again."))
-    first = normal(facts.configs[0])
-    again = command or command_of(first, str(facts.run_dir), _preset(facts), seeds)
-    lines = [again, *resume_commands([normal(x) for x in facts.configs], str(facts.run_dir))]
+    lines = trainer_commands(facts.manifests, str(facts.run_dir))
+    if not lines:
+        configs = [normal(config) for config in facts.configs]
+        again = command or command_of(configs[0], str(facts.run_dir), _preset(facts), seeds)
+        lines = [again, *resume_commands(configs, str(facts.run_dir))]
     parts = [tag("pre", tag("code", *map(_unbroken, lines)), tabindex="0")]
     commit = facts.manifests[0].get("commit") if facts.manifests else None
     if commit:

@@ -1,5 +1,6 @@
 """What a run runs on: versions, devices and the command."""
 
+import json
 import platform
 import re
 import subprocess
@@ -11,6 +12,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from vibe_rl.run_dir.files import numbered_files
 from vibe_rl.version import __version__
 
 _PACKAGES = ("jax", "jaxlib", "numpy", "equinox", "optax")
@@ -32,6 +34,12 @@ def describe_environment() -> dict[str, Any]:
         "devices": {"kind": devices[0].device_kind, "count": len(devices)},
         "matmul_precision": jax.config.jax_default_matmul_precision,  # pyright: ignore[reportAttributeAccessIssue]
     }
+
+
+def newest_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of the last session of the run in a directory; empty if there is none."""
+    found = numbered_files(folder, "manifest", ".json")
+    return json.loads(found[-1].read_text(encoding="utf-8")) if found else {}
 
 
 def versions() -> dict[str, str]:

@@ -137,10 +137,20 @@ class Background(Tracker):
     """A tracker that a worker's thread opens once there is something to tell, and then tells.
 
     If it has a method `flush`, that is called whenever nothing is left to tell.
+
+    Args:
+        open_tracker: opens it.
+        worker: has the thread.
+        on_close: is told at once how the run ended.
     """
 
-    def __init__(self, open_tracker: Callable[[], Any], worker: Worker):
-        self.name = worker.name
+    def __init__(
+        self,
+        open_tracker: Callable[[], Any],
+        worker: Worker,
+        on_close: Callable[[Status], object] | None = None,
+    ):
+        self.name, self._on_close = worker.name, on_close
         self._worker, self._open_tracker = worker, open_tracker
         self._tracker: Any = None
         self._opened = False
@@ -159,6 +169,8 @@ class Background(Tracker):
 
     @override
     def close(self, status: Status = "finished") -> None:
+        if self._on_close is not None:
+            self._on_close(status)
         if self._opened:
             self._worker.do(partial(self._close, status))
             self._worker.wait()

@@ -58,8 +58,9 @@ def open_named(
     for name in filter(is_installed, names):
         worker = destinations.worker(name)
         if TRACKERS[name].apart:
-            open_it = partial(RemoteTracker, destinations.process(name), *where)
-            trackers.append(Thinned(Background(open_it, worker)))
+            process = destinations.process(name)
+            open_it = partial(RemoteTracker, process, *where)
+            trackers.append(Thinned(Background(open_it, worker, process.note_end)))
         else:
             trackers.append(Background(partial(caught_up, name, *where), worker))
     return trackers

@@ -26,6 +26,8 @@ from vibe_rl.tracking.named import caught_up
 
 LOGGER = logging.getLogger("vibe_rl")
 SECONDS_TO_END = 2.0
+LAST = "abandon"
+"""The request that says how runs ended which are not closed; no reply is awaited."""
 
 
 class TrackerProcess:
@@ -33,6 +35,7 @@ class TrackerProcess:
 
     def __init__(self, name: str):
         self.name = name
+        self.status: Status = "failed"  # of the runs that are not closed when it ends
         self._ended = False
         self._process: subprocess.Popen[str] | None = None
 
@@ -58,11 +61,18 @@ class TrackerProcess:
         if error is not None:
             raise RuntimeError(error)
 
+    def note_end(self, status: Status) -> None:
+        """Notes how a run ended, in case that its tracker comes to be closed no more."""
+        self.status = status
+
     def end(self) -> None:
         """Ends the process, which has nothing left to do, or does not answer."""
         self._ended = True
         if self._process is None:
             return
+        assert self._process.stdin is not None
+        with suppress(OSError, ValueError):  # it may be gone
+            print(json.dumps(["", LAST, [self.status]]), file=self._process.stdin)
         killer = threading.Timer(SECONDS_TO_END, self._process.kill)
         killer.start()
         with suppress(BrokenPipeError), self._process:  # closes its input, and waits
@@ -149,11 +159,11 @@ class Served:
         else:
             getattr(self._trackers[run], method)(*args)
 
-    def abandon(self) -> None:
+    def abandon(self, status: Status) -> None:
         """Closes what nobody will close any more."""
         for tracker in self._trackers.values():
             with suppress(Exception):
-                tracker.close("failed")
+                tracker.close(status)
 
 
 class _Listener(logging.Handler):
@@ -170,18 +180,22 @@ class _Listener(logging.Handler):
 
 def serve(name: str, requests: IO[str], replies: IO[str]) -> None:
     """Does what each line asks for, until there are no more."""
-    served, listener = Served(name), _Listener()
+    served, listener, status = Served(name), _Listener(), "failed"
     LOGGER.addHandler(listener)
     LOGGER.propagate = False
     try:
         for line in requests:
-            error = outcome(served, *json.loads(line))
+            run, method, args = json.loads(line)
+            if method == LAST:
+                status = args[0]
+                continue
+            error = outcome(served, run, method, args)
             said, listener.lines = listener.lines, []
             print(json.dumps([error, said]), file=replies, flush=True)
     except BrokenPipeError:  # nobody waits for the reply
         pass
     finally:
-        served.abandon()
+        served.abandon(status)
 
 
 def outcome(served: Served, run: str, method: str, args: Sequence[Any]) -> str | None:

@@ -22,7 +22,7 @@ AGENTS = (
 TRAINERS = (
     *("episodes", "max_steps", "target_reward", "convergence_window", "early_stopping_patience"),
     *("eval_frequency", "eval_episodes", "log_frequency", "experiment_name", "video_record_freq"),
-    *("mode", "num_envs", "legacy_convergence"),
+    *("mode", "num_envs", "legacy_convergence", "register_stage"),
 )
 
 
@@ -71,6 +71,8 @@ class TrainOptions:
     """Passes over an episode."""
     experiment_name: str = "cartpole-ppo"
     """Of MLflow's experiment and of the run directory."""
+    register_stage: str | None = None
+    """A further alias of the model that --tracker mlflow registers: Staging is staging."""
     disable_mlflow: bool = False
     """The same as --tracker csv."""
     video_record_freq: int = 200

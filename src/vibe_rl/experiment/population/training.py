@@ -29,7 +29,7 @@ from vibe_rl.experiment.group import (
     Group,
     build_members,
     create_group,
-    draw_group,
+    finish_group,
     open_group,
     write_group_files,
     write_table,
@@ -191,7 +191,7 @@ def _train(group: Group, plan: PBTPlan) -> tuple[RunDir, list[RankedMember]]:
         if not any(result.interrupted for result in results):
             ranking = rank_members(group.run_dir)
             write_table(group.run_dir.artifact_path(TABLE), list(map(table_row, ranking)))
-            draw_group(group)
+            finish_group(group)
     return unless_interrupted((group.run_dir, ranking), stop.signal)
 
 

@@ -25,7 +25,7 @@ from vibe_rl.run_dir.files import write_atomically
 from vibe_rl.run_dir.plain import plain
 from vibe_rl.spaces import Box, Discrete
 from vibe_rl.trainers.ppo_trainer.agent_config import AgentConfig
-from vibe_rl.types import AnyArray, EitherKey, Key, PyTree, narrow, typed_key
+from vibe_rl.types import AnyArray, EitherKey, Key, PyTree, is_key, narrow, typed_key
 
 FORMAT = 1
 FORMAT_NAME = "vibe_rl.PPOAgent"
@@ -175,14 +175,15 @@ class PPOAgent:
         self, params: PPONetwork, obs: AnyArray, key: EitherKey
     ) -> tuple[Array, Array, dict[str, Array]]:
         """A random action of a policy at an observation, its log-probability, and `value`."""
-        seen = standardize_obs(self.state.obs_statistics, obs)
+        seen = standardize_obs(self.state.obs_statistics, jnp.asarray(obs, jnp.float32))
         policy = params.policy(seen)
-        action = policy.sample(typed_key(key))
+        action = policy.sample(checked_key(key))
         return action, policy.log_prob(action), {"value": params.value(seen)}
 
     def act_greedy(self, params: PPONetwork, obs: AnyArray) -> Array:
         """The likeliest action of a policy at an observation, int32."""
-        return params.policy(standardize_obs(self.state.obs_statistics, obs)).mode()
+        seen = standardize_obs(self.state.obs_statistics, jnp.asarray(obs, jnp.float32))
+        return params.policy(seen).mode()
 
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
         """Writes `agent.json` and `agent.npz`, of plain numbers, into a folder.
@@ -234,10 +235,17 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
         raise ConfigError(f"{shown(path)} is missing or damaged: save the agent again.") from error
 
 
-def checked_key(key: Any, whose: str = "PPOAgent") -> Any:
+RAW_KEY = (2,)
+"""The shape of a key of `jax.random.PRNGKey`."""
+
+
+def checked_key(key: Any, name: str = "PPOAgent key") -> Any:
     """A typed key; ConfigError for what is none, such as a number."""
-    if not hasattr(key, "dtype") or np.ndim(key) > 1:
-        raise ConfigError(f"{whose} key {short(key)}: give one key, such as jax.random.key(0).")
+    is_array = hasattr(key, "dtype")
+    is_typed = is_array and is_key(key) and key.ndim == 0
+    is_raw = is_array and key.dtype == np.uint32 and key.shape == RAW_KEY
+    if not (is_typed or is_raw):
+        raise ConfigError(f"{name} {short(key)}: give one key, such as jax.random.key(0).")
     return typed_key(key)
 
 

@@ -27,8 +27,14 @@ TAKEN = {name: ours for ours, name in SAME.items()} | {
     "whole_episodes": "mode of PPOTrainer",
     "normalize_obs": "normalize_observations of CartPoleWrapper",
     "layer_grad_norms": "log_gradient_flow of PPOTrainer",
+    "episodes_per_update": "episodes_per_update of PPOTrainer",
+    "clip_value_loss": "value_clip_eps, by how much a value may move",
+    "lr_schedule": "lr_end and schedule_steps",
+    "normalize_advantages": "advantage_scope, for they always are",
 }
 """What sets a field of `PPOConfig`, where it has another name or belongs elsewhere."""
+OTHER = {"hidden": "hidden_sizes"}
+"""Further names of fields of `PPOConfig`."""
 DEFAULT_BATCH = 64
 
 
@@ -71,7 +77,9 @@ class AgentConfig(Typed):
         self._check_batch_size()
         for name in self.more:
             check_free(name)
-        more = {name: tuples(value) for name, value in self.more.items()}
+        more = {OTHER.get(name, name): tuples(value) for name, value in self.more.items()}
+        if len(more) < len(self.more):
+            raise ConfigError("PPOAgent hidden and hidden_sizes are the same: give one of them.")
         object.__setattr__(self, "more", more)  # equal to what JSON has made of it
 
     def _check_batch_size(self) -> None:
@@ -92,6 +100,7 @@ class AgentConfig(Typed):
 
 def check_free(name: str) -> None:
     """Raises ConfigError for what is no field of `PPOConfig`, or has another name here."""
+    name = OTHER.get(name, name)
     if name in TAKEN:
         raise ConfigError(f"PPOAgent {name}: give {TAKEN[name]}.")
     names = {f.name for f in fields(PPOConfig)} - set(TAKEN) | set(SAME)

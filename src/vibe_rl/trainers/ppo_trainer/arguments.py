@@ -6,10 +6,11 @@ from typing import Any
 import jax
 import numpy as np
 
-from vibe_rl.errors import ConfigError, check_kind
+from vibe_rl.errors import ConfigError, check_kind, short
+from vibe_rl.policies.registry import check_alias
 from vibe_rl.trainers.ppo_trainer.agent import PPOAgent, checked_key
 from vibe_rl.trainers.ppo_trainer.cartpole import CartPoleWrapper
-from vibe_rl.trainers.ppo_trainer.progress.monitors import ConvergenceMonitor
+from vibe_rl.trainers.ppo_trainer.progress.monitors import ConvergenceMonitor, Monitor
 from vibe_rl.trainers.ppo_trainer.settings import TrainerSettings
 from vibe_rl.types import EitherKey
 
@@ -26,7 +27,7 @@ def check_sizes(agent: PPOAgent, env: CartPoleWrapper) -> None:
 
 def seed_of(key: EitherKey) -> dict[str, int]:
     """The seed that a key was made of, such as 42 of `PRNGKey(42)`."""
-    data = np.asarray(jax.random.key_data(checked_key(key, "PPOTrainer")))
+    data = np.asarray(jax.random.key_data(checked_key(key, "PPOTrainer key")))
     if data.shape != (2,):
         raise ConfigError(f"key of {data.size} words: give one of jax.random.key, or seed.")
     return {"seed": int(data[0]) << 32 | int(data[1])}
@@ -43,9 +44,37 @@ def monitor_of(settings: TrainerSettings) -> ConvergenceMonitor:
     )
 
 
+def check_monitor(monitor: Any) -> None:
+    """Raises ConfigError for what is no rule that ends a training."""
+    if not (monitor is None or isinstance(monitor, Monitor)) or isinstance(monitor, type):
+        raise ConfigError(
+            f"monitor {short(monitor)}: give a ConvergenceMonitor, a PlateauMonitor, or an object "
+            "with what Monitor names."
+        )
+
+
+def checked_name(name: Any) -> str:
+    """The name of an experiment; ConfigError if it is none."""
+    if not isinstance(name, str) or not name.strip():
+        raise ConfigError(f"mlflow_experiment_name {short(name)}: give a name, in quotes.")
+    return name
+
+
+def checked_stage(stage: Any) -> str | None:
+    """The alias that a stage of seed 002 is; ConfigError if it cannot be one."""
+    if stage is None:
+        return None
+    check_kind("register_stage", stage, str)
+    check_alias(stage.lower())
+    return stage.lower()
+
+
 def names_of(track: Sequence[str] | str, mlflow: bool) -> tuple[str, ...]:
     """The names of trackers, of which a text has several with commas; MLflow's if it is wanted."""
+    check_kind("track", track, str, list, tuple)
     named = track.split(",") if isinstance(track, str) else track
+    for name in named:
+        check_kind("a name of track", name, str)
     names = [name.strip() for name in named]
     return tuple(dict.fromkeys([*names, "mlflow"] if mlflow else names))
 

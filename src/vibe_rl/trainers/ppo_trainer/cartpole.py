@@ -12,12 +12,12 @@ import numpy as np
 
 from vibe_rl.env import AutoResetWrapper, make
 from vibe_rl.env.pictures.drawing import draw
-from vibe_rl.errors import ConfigError, check_kind
+from vibe_rl.errors import ConfigError, check_flag, check_kind, check_whole
 from vibe_rl.ops import prng
 from vibe_rl.ops.normalization import RunningStatistics, normalize
 from vibe_rl.runner.recording import frames, record, write_gif
-from vibe_rl.trainers.ppo_trainer.agent import PPOAgent
-from vibe_rl.types import EitherKey, typed_key
+from vibe_rl.trainers.ppo_trainer.agent import PPOAgent, checked_key
+from vibe_rl.types import EitherKey
 
 FPS = 50  # a step is 0.02 s
 GymStep = tuple[np.ndarray, float, bool, bool, dict[str, Any]]
@@ -53,11 +53,13 @@ class CartPoleWrapper:
             raise ConfigError(
                 f"render_mode {render_mode!r}: no window is opened, give rgb_array or None."
             )
-        if max_episode_steps < 1:
-            raise ConfigError(f"max_episode_steps {max_episode_steps}: give at least 1.")
-        if not (video_record_freq is None or video_record_freq >= 0):
-            raise ConfigError(f"video_record_freq {video_record_freq}: give at least 0, or None.")
-        self.render_mode, self.max_episode_steps = render_mode, max_episode_steps
+        check_whole("max_episode_steps", max_episode_steps)
+        if video_record_freq is not None:
+            check_whole("video_record_freq", video_record_freq, 0)
+        if video_dir is not None:
+            check_kind("video_dir", video_dir, str, os.PathLike)
+        check_flag("normalize_observations", normalize_observations)
+        self.render_mode, self.max_episode_steps = render_mode, int(max_episode_steps)
         self.normalize_observations = normalize_observations
         self.video_record_freq = video_record_freq
         self.video_dir = None if video_dir is None else Path(video_dir)
@@ -147,8 +149,8 @@ class CartPoleWrapper:
             ConfigError: Pillow is not installed, or the file cannot be written.
         """
         env = AutoResetWrapper(self.env)  # type: ignore[arg-type]
-        key = jax.random.key(0) if key is None else typed_key(key)
-        how = key, self.max_episode_steps
+        given = jax.random.key(0) if key is None else key
+        how = checked_key(given, "key of record_episode_gif"), self.max_episode_steps
         episode = record(agent.algorithm, agent.state, env, self.env_params, *how)
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)

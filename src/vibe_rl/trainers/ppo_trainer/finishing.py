@@ -58,7 +58,9 @@ def finish(trainer: "PPOTrainer", training: Training, state: PPOState, signal: i
     save_agent(trainer, run_dir, training.progress.updates)
     write_results(run_dir, results)
     files = [] if signal else illustrated(trainer, results, run_dir)
-    tell(training.tracker, results, [run_dir.root / RESULTS, *files])
+    best = run_dir.best_checkpoint
+    files = [run_dir.root / RESULTS, *files, *([] if best is None or signal else [best])]
+    tell(training.tracker, results, files)
     return results
 
 

@@ -5,11 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import numpy as np
 
 from vibe_rl.algorithms.ppo import PPOState
 from vibe_rl.configs.train_config import TrainConfig
-from vibe_rl.errors import ConfigError
+from vibe_rl.errors import ConfigError, check_whole
 from vibe_rl.experiment.build import build
 from vibe_rl.run_dir.files import first_free, numbered_names
 from vibe_rl.runner.evaluation import results_of as episodes_of
@@ -17,7 +16,7 @@ from vibe_rl.runner.run import Run
 from vibe_rl.runner.streams import evaluation_key
 from vibe_rl.system.programs import enable_compilation_cache
 from vibe_rl.trainers.ppo_trainer import rollouts
-from vibe_rl.trainers.ppo_trainer.agent import PPOAgent
+from vibe_rl.trainers.ppo_trainer.agent import PPOAgent, checked_key
 from vibe_rl.trainers.ppo_trainer.cartpole import CartPoleWrapper
 from vibe_rl.trainers.ppo_trainer.progress.watched import Watched
 from vibe_rl.trainers.ppo_trainer.settings import TrainerSettings, train_config
@@ -28,7 +27,7 @@ from vibe_rl.trainers.ppo_trainer.training import (
     scores_of,
     write_episode,
 )
-from vibe_rl.types import EitherKey, typed_key
+from vibe_rl.types import EitherKey
 
 
 class Playing(Watched):
@@ -81,7 +80,7 @@ class Playing(Watched):
             ConfigError: the agent has not learned anything.
         """
         episodes = self.settings.eval_episodes if num_episodes is None else num_episodes
-        check_number("num_episodes", episodes)
+        check_whole("num_episodes", episodes)
         if not self.agent.trained:
             raise ConfigError(
                 "evaluate comes before train: train first, or give an agent of PPOAgent.load."
@@ -115,8 +114,10 @@ class Playing(Watched):
 
     def collect_batch(self, key: EitherKey, n: int) -> list[rollouts.EpisodeData]:
         """`n` whole episodes, sampled side by side."""
-        check_number("n", n)
-        return rollouts.play(self._episodic_run(), self.fitted_state(), typed_key(key), n)
+        check_whole("n", n)
+        return rollouts.play(
+            self._episodic_run(), self.fitted_state(), checked_key(key, "key of PPOTrainer"), n
+        )
 
     def _episodic_run(self) -> Run:
         """A run of whole episodes, which in vectorized mode is not that of the training."""
@@ -129,13 +130,8 @@ class Playing(Watched):
 
     def train_step(self, key: EitherKey) -> dict[str, Any]:
         """One update of the agent, outside of any run: nothing is written; its `step_metrics`."""
-        new, row, episodes = rollouts.update_once(self.run, self.fitted_state(), typed_key(key))
+        new, row, episodes = rollouts.update_once(
+            self.run, self.fitted_state(), checked_key(key, "key of PPOTrainer")
+        )
         self.agent.take(new)
         return self.progress.add(episodes, row)
-
-
-def check_number(name: str, number: Any) -> None:
-    """Raises ConfigError for what is no whole number of at least 1."""
-    real = isinstance(number, int | float | np.number) and not isinstance(number, bool)
-    if not real or not 1 <= number < np.inf or int(number) != number:
-        raise ConfigError(f"{name} {number}: give a whole number of at least 1.")

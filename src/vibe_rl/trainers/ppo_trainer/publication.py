@@ -1,6 +1,7 @@
 """The model of a training: a folder that needs no vibe_rl, and a version in MLflow's registry."""
 
 import os
+import re
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -54,11 +55,12 @@ def register(trainer: "PPOTrainer", results: Mapping[str, Any], run_dir: RunDir)
         published = publish(
             folder,
             Figures(metrics, by=BY, step=results["total_episodes"]),
-            name=f"{trainer.name}-model",
+            name=re.sub("[/:@]", "-", f"{trainer.name}-model"),
             run_id=ids["run_id"],
             tracking_uri=given_address() or ids["tracking_uri"],
             tags=tags,
             also=FILES,
+            alias=trainer.register_stage,
         )
     except ConfigError as error:
         say_once(f"the model is not registered: {error}")

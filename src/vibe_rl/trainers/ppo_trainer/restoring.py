@@ -10,7 +10,6 @@ from vibe_rl.algorithms.ppo import PPOState
 from vibe_rl.checkpoint import saved_steps
 from vibe_rl.errors import ConfigError
 from vibe_rl.run_dir.directory import RunDir
-from vibe_rl.run_dir.files import numbered_files
 from vibe_rl.runner.resuming import agent_part
 from vibe_rl.trainers.ppo_trainer.agent import PPOAgent
 from vibe_rl.trainers.ppo_trainer.finishing import AGENT, UPDATES
@@ -43,6 +42,7 @@ def describe_trainer(trainer: "PPOTrainer") -> dict[str, Any]:
         "monitor": None if monitor is None else describe_monitor(monitor),
         "arguments": {
             "mlflow_experiment_name": trainer.name,
+            "register_stage": trainer.register_stage,
             "track": list(trainer.track),
             "csv": trainer.csv,
             "plot": trainer.plot,
@@ -71,12 +71,6 @@ def restored_monitor(about: Mapping[str, Any] | None) -> Monitor | None:
     if about["kind"] not in KINDS:
         raise ConfigError(f"the training had a monitor of its own, {about['kind']}: give monitor.")
     return KINDS[about["kind"]](**about["arguments"])
-
-
-def newest_manifest(run_dir: RunDir) -> dict[str, Any]:
-    """The manifest of a run's last session."""
-    found = numbered_files(run_dir.root, "manifest", ".json")
-    return json.loads(found[-1].read_text()) if found else {}
 
 
 def newest_state(trainer: "PPOTrainer", run_dir: RunDir) -> PPOState:

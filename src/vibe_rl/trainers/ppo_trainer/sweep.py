@@ -18,6 +18,7 @@ from vibe_rl.ops import prng
 from vibe_rl.plotting.canvas import save
 from vibe_rl.run_dir.directory import RunDir
 from vibe_rl.tracking.base import Tee
+from vibe_rl.tracking.named import how_it_ended
 from vibe_rl.tracking.opening import Destinations, open_named
 from vibe_rl.trainers.ppo_trainer.agent import PPOAgent
 from vibe_rl.trainers.ppo_trainer.agent_config import SAME, AgentConfig
@@ -34,7 +35,10 @@ COLUMNS = (
     *(SCORE, "final_std_reward", "best_avg_reward", "converged", "convergence_episode"),
     *("total_episodes", "total_steps", "training_time"),
 )
-OF_TRAINER = ("enable_mlflow", "mlflow_experiment_name", "track", "csv", "plot", "verbose")
+OF_TRAINER = (
+    *("enable_mlflow", "mlflow_experiment_name", "register_stage", "track", "csv", "plot"),
+    "verbose",
+)
 """Arguments of `PPOTrainer` that are no settings."""
 ITS_OWN = ("seed", "run_dir", "base_dir", "key", "observation_dim", "action_dim")
 OURS = {ours: name for name, ours in SAME.items()}
@@ -108,6 +112,10 @@ def planned(seeds: Sequence[int], grid: Grid, arguments: Mapping[str, Any]) -> l
     ]
     if not plans:
         raise ConfigError("a sweep of no seed or no value trains nothing: give one or more.")
+    names = [plan.name for plan in plans]
+    for name in names:
+        if names.count(name) > 1:
+            raise ConfigError(f"{name} is in the sweep twice: give each seed and value once.")
     return plans
 
 
@@ -178,6 +186,7 @@ def write_group(
         "converged_share": converged,
     }
     with Destinations() as destinations, Tee(*open_named(track, group, 0, destinations)) as tee:
+        tee.status = how_it_ended(group)
         tee.log_config({"grid": {name: str(list(values)) for name, values in grid.items()}})
         tee.log(numbers, len(rows))
         for path in files:

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from vibe_rl.algorithms.ppo import PPOState
-from vibe_rl.errors import ConfigError, TrainingInterrupted, check_kind
+from vibe_rl.errors import ConfigError, TrainingInterrupted, check_flag, check_kind
 from vibe_rl.experiment.build import build_for_run_dir, check_new, resumed
 from vibe_rl.experiment.config_files import new_run_dir, write_run_files
 from vibe_rl.run_dir.directory import RunDir
-from vibe_rl.run_dir.manifest import commit, versions
+from vibe_rl.run_dir.manifest import commit, newest_manifest, versions
 from vibe_rl.runner.history import earlier_rows
 from vibe_rl.runner.resuming import agent_part
 from vibe_rl.runner.session import Session, open_session
@@ -29,7 +29,10 @@ from vibe_rl.trainers.ppo_trainer.agent import PPOAgent, describe
 from vibe_rl.trainers.ppo_trainer.arguments import (
     as_list,
     check_changes,
+    check_monitor,
     check_sizes,
+    checked_name,
+    checked_stage,
     monitor_of,
     names_of,
     seed_given,
@@ -50,7 +53,6 @@ from vibe_rl.trainers.ppo_trainer.publication import save_model
 from vibe_rl.trainers.ppo_trainer.restoring import (
     FIRST_AGENT,
     describe_trainer,
-    newest_manifest,
     newest_state,
     restored_monitor,
 )
@@ -74,6 +76,8 @@ class PPOTrainer(Playing):
         env: where.
         enable_mlflow: whether MLflow gets the training, as with `track=["mlflow"]`.
         mlflow_experiment_name: of the experiment, and the first part of the run directory's name.
+        register_stage: a further alias of the registered model, in small letters: `Staging` is
+            `staging`.
         key: of everything random but the agent's first parameters, instead of `seed`.
         monitor: ends the training early, instead of a `ConvergenceMonitor` of the settings; each
             training has a copy of it, `progress.monitor`.
@@ -99,6 +103,7 @@ class PPOTrainer(Playing):
         *,
         enable_mlflow: bool = False,
         mlflow_experiment_name: str = "cartpole-ppo",
+        register_stage: str | None = None,
         key: EitherKey | None = None,
         monitor: Monitor | None = None,
         callbacks: Sequence[Callback] = (),
@@ -115,15 +120,20 @@ class PPOTrainer(Playing):
         self.agent, self.env = agent, env
         self.settings = TrainerSettings.of(**settings, **seed_given(key, settings))
         self.given_monitor = monitor
+        check_monitor(monitor)
         self.monitor = monitor or monitor_of(self.settings)
-        check_kind("enable_mlflow", enable_mlflow, bool)
-        for name, folder in (("run_dir", run_dir or base_dir), ("base_dir", base_dir)):
+        flags = {"enable_mlflow": enable_mlflow, "csv": csv, "plot": plot, "verbose": verbose}
+        for name, flag in flags.items():
+            check_flag(name, flag)
+        own = base_dir if run_dir is None else run_dir
+        for name, folder in (("run_dir", own), ("base_dir", base_dir)):
             check_kind(name, folder, str, os.PathLike)
         self.track = names_of(track, enable_mlflow)
         check_names(self.track)
         self.trackers = as_list("trackers", trackers, "log")
         self.callbacks = CallbackList(as_list("callback", callbacks, "__call__"))
-        self.name, self.csv = mlflow_experiment_name, csv
+        self.name, self.csv = checked_name(mlflow_experiment_name), csv
+        self.register_stage = checked_stage(register_stage)
         self.plot, self.verbose = plot, verbose
         self.base_dir = base_dir
         self.run_dir = self._given = None if run_dir is None else Path(run_dir)
@@ -283,7 +293,7 @@ class PPOTrainer(Playing):
         """
         check_changes(changes)
         opened = RunDir.open(run_dir)
-        about = newest_manifest(opened).get("trainer")
+        about = newest_manifest(opened.root).get("trainer")
         if about is None:
             raise ConfigError(f"{run_dir} is not of a PPOTrainer: use vibe_rl.experiment.resume.")
         config = dict(about["agent"])

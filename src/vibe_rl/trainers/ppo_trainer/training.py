@@ -133,6 +133,13 @@ class Training:
             self.tracker.log(named_scores(scores), 0)
 
     def catch_up(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Goes on after the rows of a log: what was evaluated later is set aside."""
+        self.retell(rows)
+        self.evaluations.rewind(self.progress.episode_count)
+        self.filmed = self._due_films()
+        self.stop_reason = self._why_stop(may_go_on=True)
+
+    def retell(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Takes note of the rows of a log, and tells the trackers what they would have got."""
         evaluated = self.evaluations.rows()
         for row in rows:
@@ -145,9 +152,7 @@ class Training:
             scores = evaluated.get(count) if "eval_return" in row else None
             if self._is_tracked(scores):
                 self.report({**metrics, "wall_time": row["wall_time"]}, scores)
-        self.evaluations.rewind(self.progress.episode_count)
-        self.filmed = self._due_films()
-        self.stop_reason = self._why_stop(may_go_on=True)
+        self.progress.earlier = max((row["wall_time"] for row in rows), default=0.0)
 
     def _is_tracked(self, scores: Scores | None) -> bool:
         """Whether trackers are told of the last update."""
@@ -252,7 +257,7 @@ def tracked(
     """An update under the names that trackers get."""
     returns, lengths = progress.episode_rewards, progress.episode_lengths
     named = {
-        "wall_time": time.time(),
+        "wall_time": progress.wall_time,
         **metrics,
         "avg_reward_10": mean_of(returns[-10:]),
         "avg_reward_50": mean_of(returns[-50:]),

@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol, runtime_checkable
 
 from typing_extensions import override
 
-from vibe_rl.errors import ConfigError, unknown
+from vibe_rl.errors import ConfigError, Typed, unknown
 
 MODES = ("sustained", "legacy")
 
@@ -70,7 +70,7 @@ NOTHING_YET = Status(None, 0, reached=False, converged=False, stop=False)
 
 
 @dataclass
-class WindowMonitor(ABC):
+class WindowMonitor(Typed, ABC):
     """The base of rules over the mean return of the last `window` episodes."""
 
     best: float | None = field(default=None, init=False)
@@ -128,6 +128,9 @@ class ConvergenceMonitor(WindowMonitor):
     reason: str = field(default="converged", init=False)
 
     def __post_init__(self):
+        super().__post_init__()
+        if math.isnan(self.target):
+            raise ConfigError("target nan of ConvergenceMonitor: give a number.")
         if self.window < 1:
             raise ConfigError(f"convergence_window {self.window}: give at least 1.")
         if self.mode not in MODES:
@@ -178,8 +181,9 @@ class PlateauMonitor(WindowMonitor):
     reason: str = field(default="plateau", init=False)
 
     def __post_init__(self):
+        super().__post_init__()
         for name, least in (("min_delta", 0), ("patience", 1), ("window", 1)):
-            if getattr(self, name) < least:
+            if not getattr(self, name) >= least:
                 raise ConfigError(
                     f"{name} {getattr(self, name)} of PlateauMonitor: give at least {least}."
                 )

@@ -42,11 +42,17 @@ class Progress:
     status: Status = NOTHING_YET
     stop: bool = False  # whether the monitor has ever said so
     began: float = field(default_factory=time.perf_counter)
+    earlier: float = 0.0  # seconds of the training before it was resumed
 
     @property
     def episode_count(self) -> int:
         """Episodes that have ended."""
         return len(self.episode_rewards)
+
+    @property
+    def wall_time(self) -> float:
+        """Seconds of the training so far, as the run's log counts them."""
+        return self.earlier + time.perf_counter() - self.began
 
     @property
     def rolling_reward(self) -> float | None:
