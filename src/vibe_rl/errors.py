@@ -168,6 +168,17 @@ def _typed(value: Any, hint: Any) -> Any:
     return _CONVERSIONS[hint](value) if hint in _CONVERSIONS else value
 
 
+def whole_number(name: str, value: Any, least: int = 0) -> int:
+    """An argument as an int, such as 7.0 as 7; ConfigError if it is not whole, or too small."""
+    try:
+        number = _int(value)
+    except TypeError as error:
+        raise ConfigError(f"{name} {short(value)}: give {error}.") from None
+    if number < least:
+        raise ConfigError(f"{name} {number}: give at least {least}.")
+    return number
+
+
 def _number(value: Any) -> Any:
     """A Python number, but for one that JAX traces."""
     if isinstance(value, (int, float)) and not isinstance(value, bool):

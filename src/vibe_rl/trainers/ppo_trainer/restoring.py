@@ -1,6 +1,5 @@
 """What a run directory knows of the trainer that made it."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -10,7 +9,7 @@ from vibe_rl.algorithms.ppo import PPOState
 from vibe_rl.checkpoint import saved_steps
 from vibe_rl.errors import ConfigError
 from vibe_rl.run_dir.directory import RunDir
-from vibe_rl.run_dir.files import numbered_files
+from vibe_rl.run_dir.files import numbered_files, read_json
 from vibe_rl.runner.resuming import agent_part
 from vibe_rl.trainers.ppo_trainer.agent import PPOAgent
 from vibe_rl.trainers.ppo_trainer.finishing import AGENT, UPDATES
@@ -72,7 +71,7 @@ def restored_monitor(about: Mapping[str, Any] | None) -> Monitor | None:
 def newest_manifest(run_dir: RunDir) -> dict[str, Any]:
     """The manifest of a run's last session."""
     found = numbered_files(run_dir.root, "manifest", ".json")
-    return json.loads(found[-1].read_text()) if found else {}
+    return read_json(found[-1]) if found else {}
 
 
 def newest_state(trainer: "PPOTrainer", run_dir: RunDir) -> PPOState:
@@ -89,4 +88,4 @@ def newest_state(trainer: "PPOTrainer", run_dir: RunDir) -> PPOState:
 def updates_of(folder: Path) -> int:
     """After how many updates a training returned the agent in a folder; -1 if there is none."""
     path = folder / UPDATES
-    return json.loads(path.read_text(encoding="utf-8"))["updates"] if path.exists() else -1
+    return read_json(path)["updates"] if path.exists() else -1
