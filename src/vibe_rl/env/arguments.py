@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from vibe_rl.errors import ConfigError, unknown
+from vibe_rl.errors import ConfigError, short, unknown
 from vibe_rl.types import PyTree
 
 
@@ -56,7 +56,7 @@ def with_numbers(
             if not taken:
                 raise ConfigError(f"{name} takes no arguments: leave out {field}.")
             raise unknown(f"argument of {name}", field, taken)
-        cast[field] = _cast(f"{field}={value!r} of {name}", value, getattr(params, field))
+        cast[field] = _cast(f"{field}={short(value)} of {name}", value, getattr(params, field))
     return _replace(params, cast)
 
 
@@ -98,5 +98,7 @@ def _cast(what: str, value: Any, default: Any) -> Any:
     except (TypeError, ValueError, OverflowError):
         raise refusal from None
     if integer and (cast != np.asarray(value)).any():
+        raise refusal
+    if value is None:  # which NumPy makes NaN
         raise refusal
     return cast[()]

@@ -99,7 +99,7 @@ def train(
     name = experiment_name(config)
     with (
         new_run_dir(name, base_dir, config.runner.checkpoint_dir, run_id) as run_dir,
-        open_session(run, run_dir, callback) as session,
+        open_session(run, run_dir, callback, trackers) as session,
     ):
         run_on_first(partial(write_run_files, run_dir, config))
         if tracking is not None:
@@ -150,7 +150,7 @@ def resume(
     run = build_for_run_dir(config, resumed)
     if place.step is not None:
         go_back(run, run_dir, place.step, rewind)
-    with open_session(run, run_dir, callback) as session:
+    with open_session(run, run_dir, callback, trackers) as session:
         if session.found is None and run_dir.log_path().exists():
             say_once(f"{run_dir} has no checkpoint to resume from: it starts from scratch.")
         if not session.complete:

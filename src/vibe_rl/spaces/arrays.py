@@ -1,5 +1,6 @@
 """Spaces whose members are single arrays."""
 
+import operator
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
@@ -42,7 +43,8 @@ class ArraySpace(Space):
         return np.shape(x) == self.shape and jnp.result_type(x) == jnp.dtype(self.dtype)
 
     def __repr__(self) -> str:
-        shown = [str(getattr(self, f.name)) for f in fields(self) if f.name != "dtype"]  # type: ignore[arg-type]
+        names = [f.name for f in fields(self) if f.name != "dtype"]  # type: ignore[arg-type]
+        shown = [short(getattr(self, name), str) for name in names]
         if self.dtype != type(self).dtype:
             shown.append(jnp.dtype(self.dtype).name)
         return f"{type(self).__name__}({', '.join(shown)})"
@@ -171,7 +173,8 @@ class Box(ArraySpace):
         try:
             if shape is None:
                 shape = np.broadcast_shapes(np.shape(low), np.shape(high))
-            shape = (shape,) if isinstance(shape, int) else tuple(shape)
+            shape = (shape,) if isinstance(shape, int | np.integer) else tuple(shape)
+            shape = tuple(map(operator.index, shape))
             bounds = bounds_of(low, shape, dtype, np.ceil), bounds_of(high, shape, dtype, np.floor)
         except (TypeError, ValueError) as error:
             what = f"{short(low)} to {short(high)}, shape {short(shape)}"

@@ -17,7 +17,7 @@ from typing_extensions import override
 
 from vibe_rl.errors import ConfigError, shown, writing
 from vibe_rl.run_dir.files import first_free, numbered_names, record_of, write_atomically
-from vibe_rl.tracking.base import LogBackend, Status, Tee, Tracker, meaning
+from vibe_rl.tracking.base import LogBackend, Status, Tee, Tracker, check_trackers, meaning
 
 _PLAIN = frozenset({bool, int, float, str, type(None)})
 _encode = json.JSONEncoder(allow_nan=False).encode
@@ -47,6 +47,7 @@ class MetricsLogger(Tracker):
         resume: bool = False,
     ):
         self.path = Path(path).absolute()
+        check_trackers(backends or ())
         self._backends = Tee(*(backends or ()))
         self._step, self._unwritten = 0, b""
         with writing(self.path):

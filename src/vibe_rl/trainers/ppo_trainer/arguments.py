@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from vibe_rl.errors import ConfigError, check_kind
+from vibe_rl.errors import ConfigError, check_kind, short
 from vibe_rl.trainers.ppo_trainer.agent import PPOAgent, checked_key
 from vibe_rl.trainers.ppo_trainer.cartpole import CartPoleWrapper
 from vibe_rl.trainers.ppo_trainer.monitors import ConvergenceMonitor
@@ -54,8 +54,10 @@ def as_list(name: str, given: Any, method: str) -> list[Any]:
     """One or several objects that have a method; ConfigError for anything else."""
     several = given if isinstance(given, list | tuple) else [given]
     for each in several:
-        if not hasattr(each, method):
-            raise ConfigError(f"{name} {each!r}: give objects with a method {method}, in a list.")
+        if isinstance(each, type) or not hasattr(each, method):
+            raise ConfigError(
+                f"{name} {short(each)}: give objects with a method {method}, in a list."
+            )
     return list(several)
 
 
