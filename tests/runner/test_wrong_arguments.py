@@ -21,6 +21,7 @@ from vibe_rl.env import (
     AutoResetWrapper, Box, Dict, Discrete, FrameStackWrapper, ImageResizeWrapper, Masked,
     RewardScaleWrapper, TimeLimitWrapper,
 )
+from vibe_rl.experiment.single import evaluate_env
 from vibe_rl.runner.env_params import EnvParamsSchedule
 from vibe_rl.runner import RunnerConfig, train_dqn, train_ppo, train_ppo_multigpu, train_sac
 
@@ -101,6 +102,14 @@ SAID = {
         "entry per env."
     ),
     "ppo(eval_metrics=[len])": "eval_metrics is a list: give a dict or Mapping.",
+    "ppo(runner_config=RunnerConfig(2**60), ppo_config=PPOConfig(n_steps=2**32))": (
+        "an update of 4,294,967,296 env steps: give fewer envs or steps, at most 2,147,483,647 in "
+        "all."
+    ),
+    "experiment.train(TrainConfig(), seeds='0:4')": "seeds '0:4': give a list, such as range(4).",
+    "experiment.train(TrainConfig(), run_id=3)": "name of a run is a int: give a str.",
+    "evaluate_env('CartPole-v1', episodes='3')": "episodes '3': give a number.",
+    "evaluate_env('CartPole-v1', seed=1.5)": ("seed 1.5: give a whole number from 0 to 2^64 - 1."),
     "EnvParamsSchedule(3, 5)": "at 3 of a schedule of env_params: give a function.",
     "EnvParamsSchedule(len, '5')": "every of a schedule of env_params '5': give a number.",
     "make(3)": "name of an environment is a int: give a str.",

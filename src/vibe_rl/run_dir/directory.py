@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from vibe_rl.errors import ConfigError, short, shown, whole_number, writing
+from vibe_rl.errors import ConfigError, check_kind, short, shown, whole_number, writing
 from vibe_rl.run_dir.files import (
     absolute,
     first_free,
@@ -260,6 +260,9 @@ def check_free_name(run_id: str, base_dir: str | os.PathLike[str] = "runs") -> N
 
 
 def _slug(name: str) -> str:
+    check_kind("name of a run", name, str)
+    if "\0" in name:
+        raise ConfigError(f"name of a run {short(name)}: leave out the null.")
     return re.sub(r"[/\\:]", "-", name)
 
 
