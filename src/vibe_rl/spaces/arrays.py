@@ -240,7 +240,19 @@ class Box(ArraySpace):
 
     def contains(self, x: Any) -> Bool[Array, ""]:
         """Whether every entry lies within its bounds."""
-        return all_of((self.low <= x) & (x <= self.high)) if self.fits(x) else all_of(False)
+        if not self.fits(x):
+            return all_of(False)
+        low, high = self._exact_bounds()
+        return all_of((low <= x) & (x <= high))
+
+    def _exact_bounds(self) -> tuple[np.ndarray, np.ndarray]:
+        """Those of integers as integers: the larger ones are not told apart by 32-bit floats."""
+        dtype = jnp.dtype(self.dtype)
+        if dtype.kind not in "iu":
+            return self.low, self.high
+        least, most = np.iinfo(dtype).min, np.iinfo(dtype).max
+        low, high = (np.clip(bound, least, most).reshape(self.shape) for bound in self.bounds)
+        return low.astype(np.int64).astype(dtype), high.astype(np.int64).astype(dtype)
 
 
 @dataclass(frozen=True, repr=False)

@@ -30,7 +30,7 @@ class Dict(Space):
         object.__setattr__(self, "items", tuple(sorted(spaces.items())))
 
     def __repr__(self) -> str:
-        return f"Dict({listed([f'{name}: {space}' for name, space in self.items])})"
+        return f"Dict({listed([f'{name}: {space}' for name, space in self.items], 90)})"
 
     def sample(self, key: Key) -> dict[str, PyTree]:
         """A member of each space, drawn independently."""
