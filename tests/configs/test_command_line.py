@@ -3,10 +3,12 @@
 import io
 
 import pytest
+import tyro
 
-from vibe_rl.cli.options import parse_int, parse_words
+from vibe_rl.cli.options import parse_int, parse_words, whole_options
 from vibe_rl.configs import PRESETS, cli, update_config
 from vibe_rl.errors import ConfigError
+from vibe_rl.plotting import PlotConfig
 
 
 def test_arguments_of_an_environment_are_numbers_booleans_and_words():
@@ -54,6 +56,13 @@ def test_every_command_takes_whole_numbers_as_people_type_them(typed):
     assert parse_words(options, words, "vibe-rl") == ("1e3", 1000, "1e3")
     assert parse_words(options, ["--run", "r", "--episodes", typed], "vibe-rl")[1] == 1000
     assert parse_int("--members", typed, 1) == 1000
+
+
+def test_whole_numbers_of_a_record_among_the_options_are_known():
+    def options(config: tyro.conf.OmitArgPrefixes[PlotConfig], dpi: int = 1, name: str = ""):
+        return config, dpi, name
+
+    assert set(whole_options(options)) == {"--smooth_radius", "--dpi"}
 
 
 def test_a_text_that_looks_like_a_number_stays_a_text():

@@ -1,6 +1,7 @@
 """Options of a command line."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import fields, is_dataclass
 from inspect import signature
 from math import inf
 from typing import Any
@@ -40,10 +41,18 @@ def parse_words(options: Callable[..., Any], args: Sequence[str], command: str) 
     """
     import tyro  # noqa: PLC0415 - a tenth of a second that some commands save
 
-    kinds = signature(options).parameters.values()
-    whole = {f"--{kind.name}" for kind in kinds if kind.annotation in (int, int | None)}
+    words = [*values_in_digits(args, set(whole_options(options)))]
     with one_sentence(command):
-        return tyro.cli(options, args=[*values_in_digits(args, whole)], prog=command)
+        return tyro.cli(options, args=words, prog=command)
+
+
+def whole_options(options: Callable[..., Any]) -> Iterator[str]:
+    """The options that are whole numbers, those of a dataclass among the arguments too."""
+    for argument in signature(options).parameters.values():
+        kind = getattr(argument.annotation, "__origin__", argument.annotation)
+        parts = fields(kind) if is_dataclass(kind) else ()
+        named = [(argument.name, kind), *((part.name, part.type) for part in parts)]
+        yield from (f"--{name}" for name, kind in named if kind in (int, int | None))
 
 
 def asks_help(args: Sequence[str]) -> bool:
