@@ -21,6 +21,7 @@ from vibe_rl.spaces import (
     map_spaces,
     map_views,
     static_bound,
+    what_takes,
 )
 from vibe_rl.types import MaskedObs
 
@@ -79,6 +80,8 @@ def test_rounding_never_carries_a_sample_over_its_bounds(low, extent, seed):
         (Box(0.0, 1.0, (2,)), jnp.array([0.5, jnp.nan])),
         (Box(0.0, 1.0, (2,)), jnp.array(0.5)),
         (Box(0.0, 1.0, (2,)), jnp.array([0, 1])),
+        (Box(2**24 + 1, 2**24 + 3, (1,), np.int32), jnp.array([2**24])),
+        (Box(2**24 + 1, 2**24 + 3, (1,), np.int32), jnp.array([2**24 + 4])),
         (Image(2, 2, 3), jnp.zeros((2, 2, 3))),
         (Image(2, 2, 3), jnp.zeros((2, 3, 2), jnp.uint8)),
         (Dict({"a": Discrete(2)}), {"b": jnp.int32(0)}),
@@ -300,3 +303,23 @@ def test_a_space_is_shown_in_a_few_words(space, shown):
 
 def test_a_space_of_pictures_with_many_bounds_is_still_shown_in_a_line():
     assert len(repr(Box(np.zeros((84, 84)), np.arange(84.0 * 84).reshape(84, 84)))) < 100
+
+
+@pytest.mark.parametrize(
+    ("space", "remedy"),
+    [
+        (Box(-1.0, 1.0, (2,)), "use SAC or PPO"),
+        (Box(0.0, INF, (2,)), "use PPO"),
+        (Box(-1.0, 1.0, (2, 2)), "flatten them"),
+        (MultiBinary(3), "use PPO"),
+        (Dict({"a": Discrete(2)}), "make them Discrete, or a Box with one axis"),
+    ],
+)
+def test_the_remedy_for_actions_names_what_takes_them(space, remedy):
+    assert what_takes(space) == remedy
+
+
+def test_a_space_of_many_parts_is_shown_in_a_line():
+    many = Dict({f"part_{i}": Box(0.0, 1.0, (2,)) for i in range(50)})
+    for space in (many, Masked(many, 3), MultiDiscrete((2,) * 500)):
+        assert len(repr(space)) < 150

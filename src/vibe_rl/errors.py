@@ -189,6 +189,25 @@ def _typed(value: Any, hint: Any) -> Any:
     return _CONVERSIONS[hint](value) if hint in _CONVERSIONS else value
 
 
+def whole_number(name: str, value: Any, least: int = 0, of: str = "") -> int:
+    """An argument as an int, such as 7.0 as 7; ConfigError if it is not whole, or too small."""
+    whose = f" of {of}" if of else ""
+    try:
+        number = _int(value)
+    except TypeError as error:
+        raise ConfigError(f"{name} {short(value)}{whose}: give {error}.") from None
+    if number < least:
+        raise ConfigError(f"{name} {number}{whose}: give at least {least}.")
+    return number
+
+
+def set_whole_numbers(owner: Any, **least: int) -> None:
+    """Makes fields of a frozen dataclass ints, of at least so much; see `whole_number`."""
+    for name, smallest in least.items():
+        number = whole_number(name, getattr(owner, name), smallest, type(owner).__name__)
+        object.__setattr__(owner, name, number)
+
+
 def _number(value: Any) -> Any:
     """A Python number, but for one that JAX traces."""
     if isinstance(value, (int, float)) and not isinstance(value, bool):

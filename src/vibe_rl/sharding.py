@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from vibe_rl.errors import ConfigError
+from vibe_rl.errors import ConfigError, whole_number
 from vibe_rl.types import PyTree
 
 LARGE = 4.0
@@ -150,6 +150,7 @@ def replicate(pytree: PyTree, n_devices: int) -> PyTree:
 
     Where there are fewer devices, all entries are where JAX puts what it computes.
     """
+    n_devices = whole_number("n_devices", n_devices, 1)
     if n_devices > jax.device_count():
         return _stack(pytree, n_devices)
     mesh = make_mesh(num_devices=n_devices)
@@ -162,7 +163,17 @@ def _stack(pytree: PyTree, n: int) -> PyTree:
 
 
 def unreplicate(pytree: PyTree) -> PyTree:
-    """The first entry of every leaf: the inverse of `replicate`."""
+    """The first entry of every leaf: the inverse of `replicate`.
+
+    Raises:
+        ConfigError: a leaf has no leading axis.
+    """
+    for path, leaf in jax.tree.leaves_with_path(pytree):
+        if not jnp.shape(leaf):
+            raise ConfigError(
+                f"leaf {jax.tree_util.keystr(path)} has no leading axis of devices: it is not "
+                "replicated, take it as it is."
+            )
     return jax.tree.map(lambda x: x[0], pytree)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from compiling import as_users_do
 from vibe_rl.checkpoint import (
     CheckpointManager,
     initialize_checkpoint_dir,
@@ -26,6 +27,14 @@ from vibe_rl.errors import (
     NoCheckpointError,
 )
 from vibe_rl.networks import MLP
+
+
+@pytest.fixture
+def unchecked():
+    """Arguments of another type reach the function, as those of users do."""
+    with as_users_do():
+        yield
+
 
 LIKE = {"a": jnp.zeros(3), "k": jax.random.key(0)}
 
@@ -237,7 +246,9 @@ def test_an_array_that_was_exchanged_is_found_out(tmp_path):
 
 
 def test_a_format_of_the_future_is_refused_by_its_number(tmp_path):
-    save_checkpoint(tmp_path, tree(1), step=1, metadata={"format": 99})
+    with pytest.MonkeyPatch.context() as future:
+        future.setattr("vibe_rl.checkpoint.format.FORMAT", 99)
+        save_checkpoint(tmp_path, tree(1), step=1)
     with pytest.raises(ConfigError, match="has format 99, and this version reads up to"):
         load_checkpoint(tmp_path, LIKE)
 
@@ -295,3 +306,82 @@ def test_no_file_of_eqx_executes_code(tmp_path):
         np.save(file, np.array([print], dtype=object), allow_pickle=True)
     with pytest.raises(DamagedCheckpointError):
         load_eqx(path, {"a": jnp.zeros(1)})
+
+
+@pytest.mark.parametrize("named", ["", ".", "..", "runs", "runs/mine", "home"])
+def test_what_holds_more_than_checkpoints_is_not_emptied(tmp_path, monkeypatch, named):
+    here, kept = tmp_path / "here", []
+    for folder in ("runs/mine/logs", "home"):
+        (here / folder).mkdir(parents=True)
+        kept.append(here / folder / "notes.txt")
+        kept[-1].touch()
+    monkeypatch.chdir(here)
+    monkeypatch.setenv("HOME", str(here / "home"))
+    with pytest.raises(ConfigError, match=r"^overwrite would delete all of .*: name a directory"):
+        initialize_checkpoint_dir(named, overwrite=True)
+    assert all(path.exists() for path in kept)
+
+
+@pytest.mark.usefixtures("unchecked")
+@pytest.mark.parametrize("mode", ["min", "max"])
+def test_a_figure_that_is_no_number_is_the_worst(tmp_path, mode):
+    how = {"best_fn": by_loss, "best_mode": mode, "max_to_keep": 1, "async_timeout_secs": None}
+    with CheckpointManager(tmp_path, **how) as manager:
+        for step, loss in enumerate([np.nan, 1.0, np.nan, 1.0, np.nan]):
+            manager.save(step, {"a": np.zeros(1)}, metrics={"loss": np.float32(loss)})  # type: ignore[arg-type]
+        assert (manager.best_step(), saved_steps(tmp_path)) == (1, [1, 4])
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_numbers_of_python_and_notes_of_numpy_come_back(tmp_path):
+    mixed = {"rate": 2.5, "n": 3, "on": True, "none": None, "x": np.float32(1.5)}
+    notes = {"mean": np.float32(0.5), "where": Path("here"), "seeds": np.arange(2)}
+    path = save_checkpoint(tmp_path, mixed, step=np.int64(7), metadata=notes)  # type: ignore[arg-type]
+    assert path.name == "step_7"
+    found = load_checkpoint(tmp_path, mixed, step=7.0)  # type: ignore[arg-type]
+    assert found == mixed
+    assert [type(found[name]) for name in ("rate", "n", "on")] == [float, int, bool]
+    read = load_metadata(tmp_path)
+    assert [read[name] for name in notes] == [0.5, "here", [0, 1]]
+
+
+@pytest.mark.parametrize(
+    ("tree", "how", "message"),
+    [
+        ({"a": "text"}, {}, r"^leaf \['a'\] of a checkpoint is a str: give arrays"),
+        ({"a": np.array("text")}, {}, r"^leaf \['a'\] of a checkpoint is a ndarray: give arrays"),
+        ({"a": jnp.sin}, {}, r"^leaf \['a'\] of a checkpoint is a \w+: give arrays"),
+        ({}, {}, r"^the tree of a checkpoint has no leaves: give arrays"),
+        ({"a": 1}, {"step": -1}, r"^step -1: give at least 0"),
+        ({"a": 1}, {"step": 1.5}, r"^step 1.5: give a whole number"),
+        ({"a": 1}, {"step": "5"}, r"^step '5': give a number"),
+        ({"a": 1}, {"metadata": [1]}, r"^metadata is a list: give a dict"),
+        (
+            {"a": 1},
+            {"metadata": {(1, 2): 3}},
+            r"^metadata cannot be written as JSON .*: give",
+        ),
+        ({"a": 1}, {"metadata": {"format": 2}}, r"^metadata 'format' is .* own: rename it"),
+        ({"a": 1}, {"unreplicate": True}, r"^leaf \['a'\] has no leading axis .*: it is not"),
+    ],
+)
+@pytest.mark.usefixtures("unchecked")
+def test_what_cannot_be_saved_is_refused_before_anything_is_written(tmp_path, tree, how, message):
+    with pytest.raises(ConfigError, match=message):
+        save_checkpoint(tmp_path / "new", tree, **how)
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.usefixtures("unchecked")
+def test_what_a_manager_cannot_do_is_one_sentence(tmp_path):
+    for how in ({"max_to_keep": "3"}, {"async_timeout_secs": -1}, {"best_fn": 3}):
+        with pytest.raises(ConfigError, match=rf"^{next(iter(how))} .*: give"):
+            CheckpointManager(tmp_path, **how)  # type: ignore[arg-type]
+    manager = CheckpointManager(tmp_path, best_fn=by_loss)
+    for metrics in ({"loss": "low"}, {"gain": 1.0}):  # neither is written: no later one could rank
+        with pytest.raises(ConfigError, match=r"^metrics .*: best_fn raises .*, give what it"):
+            manager.save(1, {"a": 1}, metrics=metrics)  # type: ignore[arg-type]
+    manager.close()
+    with pytest.raises(ConfigError, match=r"is closed: make another"):
+        manager.save(1, {"a": 1})
+    assert saved_steps(tmp_path) == []

@@ -3,9 +3,12 @@
 import io
 
 import pytest
+import tyro
+from vibe_rl.cli.options import parse_int, parse_words, whole_options
 
 from vibe_rl.configs import PRESETS, cli, update_config
 from vibe_rl.errors import ConfigError
+from vibe_rl.plotting import PlotConfig
 
 
 def test_arguments_of_an_environment_are_numbers_booleans_and_words():
@@ -44,6 +47,24 @@ def test_what_is_typed_counts_as_given_and_goes_before_the_preset(words, own, ru
     assert config.runner.checkpoint_share == share
 
 
+@pytest.mark.parametrize("typed", ["1000", "1e3", "1.0E+3", "1_000"])
+def test_every_command_takes_whole_numbers_as_people_type_them(typed):
+    def options(run: str, episodes: int | None = None, out: str = ""):
+        return run, episodes, out
+
+    words = ["--run", "1e3", f"--episodes={typed}", "--out", "1e3"]
+    assert parse_words(options, words, "vibe-rl") == ("1e3", 1000, "1e3")
+    assert parse_words(options, ["--run", "r", "--episodes", typed], "vibe-rl")[1] == 1000
+    assert parse_int("--members", typed, 1) == 1000
+
+
+def test_whole_numbers_of_a_record_among_the_options_are_known():
+    def options(config: tyro.conf.OmitArgPrefixes[PlotConfig], dpi: int = 1, name: str = ""):
+        return config, dpi, name
+
+    assert set(whole_options(options)) == {"--smooth_radius", "--dpi"}
+
+
 def test_a_text_that_looks_like_a_number_stays_a_text():
     for text in ("1e6", "(8)", "true"):
         assert cli(["cartpole_ppo", "--runner.checkpoint_dir", text]).runner.checkpoint_dir == text
@@ -66,11 +87,15 @@ def test_the_number_of_envs_that_is_typed_goes_before_the_one_on_record():
         ),
         (
             "--algo.normalize_obs yes",
-            "yes: leave it out, or see vibe-rl train cartpole_ppo --help.",
+            "--algo.normalize_obs yes: give true or false.",
         ),
         (
             "--algo.normalize_obs true false",
             "false: leave it out, or see vibe-rl train cartpole_ppo --help.",
+        ),
+        (
+            "--runner.seed 18446744073709551616",
+            "runner.seed 18446744073709551616: give a smaller number.",
         ),
         ("--algo.target_kl abc", "--algo.target_kl abc: give a number."),
         ("--runner.num_devices 1.5", "--runner.num_devices 1.5: give a whole number."),

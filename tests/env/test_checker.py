@@ -386,6 +386,14 @@ def taken_name(state, step):
     return step._replace(info={"metrics": {"wall_time": step.reward}})
 
 
+def numbered_metric(state, step):
+    return step._replace(info={"metrics": {1: step.reward}})
+
+
+def text_in_info(state, step):
+    return step._replace(info={"metrics": {"note": "text"}})
+
+
 def list_of_metrics(state, step):
     return step._replace(info={"metrics": [step.reward]})
 
@@ -397,6 +405,8 @@ def list_of_metrics(state, step):
         (infinite_obs, "not finite: give finite numbers."),
         (nested_metric, "['parts'] is no scalar: give each number a name of its own."),
         (wide_metric, "['parts'] is no scalar: give each number a name of its own."),
+        (numbered_metric, 'info["metrics"] has the names [1]: give text.'),
+        (text_in_info, ": return arrays and numbers alone."),
         (taken_name, "['wall_time'] has a name that is taken: rename it, such as env_wall_time."),
         (list_of_metrics, 'info["metrics"] is a list: make it a dict of named scalars.'),
     ],

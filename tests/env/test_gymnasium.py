@@ -258,6 +258,18 @@ class Astray(Script):
         return super().seen() | {"seed": np.array([-1.0 - self.time])}
 
 
+class Wide(Script):
+    """Observes more numbers than its space has."""
+
+    def seen(self):
+        return super().seen() | {"seed": np.zeros(3)}
+
+
+def test_observations_of_another_shape_are_refused_by_the_name_of_the_environment():
+    with pytest.raises(ConfigError, match=r"^Wide shows .* of shape \(3,\), .* has \(1,\): give"):
+        GymnasiumWrapper(Wide)
+
+
 class Costless(Script):
     """The second reward is NaN."""
 

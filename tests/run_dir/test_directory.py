@@ -12,9 +12,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from compiling import as_users_do
 from vibe_rl.errors import ConfigError
+from vibe_rl.plotting.curves import curves_in
 from vibe_rl.run_dir import RunDir, find_runs
 from vibe_rl.run_dir import directory as module
+from vibe_rl.run_dir.notes import sessions_of
+from vibe_rl.tracking.named import described
+from vibe_rl.tracking.settings import read_settings
 
 
 @pytest.fixture
@@ -301,3 +306,24 @@ def test_runs_are_found_by_experiment_and_in_order(midnight, tmp_path):
 
 def test_no_runs_are_found_where_there_is_nothing(tmp_path):
     assert find_runs(tmp_path / "nowhere") == []
+
+
+@pytest.mark.parametrize("text", [b"{", b'{"a":\n1', b"[1]", b"3", b"\xff\xfe", b""])
+def test_a_damaged_file_of_json_is_one_sentence_wherever_it_is_read(run, text):
+    for name in ("config.json", "manifest.json", "logs/sessions.jsonl", "tracking.json"):
+        (run.root / name).write_bytes(text)
+    readers = [run.load_config, lambda: described(run), lambda: read_settings(run)]
+    readers += [lambda: curves_in(run, [{"step": 1, "x": 2}], "step", "x")]
+    readers += [lambda: sessions_of(run)] * bool(text)
+    for read in readers:
+        with pytest.raises(ConfigError, match=r"(is not valid JSON|holds no names).*: repair or"):
+            read()
+
+
+@pytest.mark.parametrize("step", [-1, 1.5, "5"])
+def test_a_step_that_no_checkpoint_can_have_is_refused(run, step):
+    with as_users_do():
+        for method in (run.checkpoint_dir, run.mark_best):
+            with pytest.raises(ConfigError, match=r"^step .*: give"):
+                method(step)
+    assert not any(run.checkpoints.iterdir())

@@ -81,7 +81,9 @@ def test_false_of_any_library_ends_the_run(false):
     assert len(history.total_loss) == 1
 
 
-@pytest.mark.parametrize("other", [None, True, np.True_, 0, 0.0, jnp.array(0.0), "", []])
+@pytest.mark.parametrize(
+    "other", [None, True, np.True_, 0, 0.0, jnp.array(0.0), "", [], [[1], [1, 2]]]
+)
 def test_anything_else_does_not(other):
     assert not is_false(other)
 

@@ -238,3 +238,13 @@ def test_what_a_full_disk_does_not_take_is_written_once_it_does(path):
         disk.room = 10_000
         logger.write({"step": 4})
     assert [row["step"] for row in read_metrics(path)] == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("line", [b"3", b"[1]", b"nul", b"\xff"])
+def test_a_line_that_is_no_row_is_refused_or_torn(path, line):
+    path.parent.mkdir()
+    path.write_bytes(line + b'\n{"step": 2}\n')
+    with pytest.raises(ConfigError, match=r"^line 1 of .*: repair or remove it"):
+        read_metrics(path)
+    path.write_bytes(b'{"step": 2}\n' + line)
+    assert read_metrics(path) == [{"step": 2}]

@@ -11,7 +11,7 @@ from vibe_rl.networks.encoder import Encoder, encoder_of
 from vibe_rl.networks.layers import RowLinear
 from vibe_rl.networks.soft_actor_critic import CategoricalActor, GaussianActor
 from vibe_rl.ops.normalization import standardize_obs
-from vibe_rl.spaces import Box, Discrete, Masked, Space, check_masks
+from vibe_rl.spaces import Box, Discrete, Masked, Space, check_masks, what_takes
 from vibe_rl.types import Key, PyTree, description, static
 
 
@@ -33,10 +33,9 @@ def check_actions(name: str, obs_space: Space, action_space: Space) -> None:
     if isinstance(action_space, Discrete):
         check_masks(obs_space, action_space.n)
     elif not isinstance(action_space, Box) or len(action_space.shape) != 1:
-        remedy = "flatten them" if isinstance(action_space, Box) else "use PPO"
         raise ConfigError(
             f"{name} supports Discrete actions and Boxes with one axis, not {action_space}: "
-            f"{remedy}."
+            f"{what_takes(action_space)}."
         )
     elif not action_space.bounded:
         raise ConfigError(

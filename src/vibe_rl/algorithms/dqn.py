@@ -25,7 +25,7 @@ from vibe_rl.ops.normalization import standardize_obs
 from vibe_rl.ops.pick import pick
 from vibe_rl.replay.ring import Batch
 from vibe_rl.schedule import interpolate, scheduled
-from vibe_rl.spaces import Box, Discrete, check_masks, random_action
+from vibe_rl.spaces import Discrete, check_masks, random_action, what_takes
 from vibe_rl.types import COUNTABLE, Key, MaskedObs, Number, PyTree, description, number, static
 
 
@@ -124,11 +124,8 @@ class DQN(OffPolicy):
     def check(self, num_envs: int) -> None:
         """Raises ConfigError for unsupported actions and settings that cannot work."""
         if not isinstance(self.action_space, Discrete):
-            bounded = isinstance(self.action_space, Box) and self.action_space.bounded
-            raise ConfigError(
-                f"DQN supports Discrete actions, not {self.action_space}: use "
-                f"{'SAC or PPO' if bounded else 'PPO'}."
-            )
+            remedy = what_takes(self.action_space)
+            raise ConfigError(f"DQN supports Discrete actions, not {self.action_space}: {remedy}.")
         check_masks(self.obs_space, self.action_space.n)
         if self.config.dueling and not self.config.hidden_sizes:
             raise ConfigError("dueling True needs a dense layer: give hidden_sizes.")

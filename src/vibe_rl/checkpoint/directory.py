@@ -1,5 +1,6 @@
 """The directory of a run's checkpoints: free, or resumed from, or emptied."""
 
+import os
 import shutil
 from functools import partial
 from pathlib import Path
@@ -33,6 +34,7 @@ def initialize_checkpoint_dir(  # noqa: PLR0913 - keyword arguments of a public 
 
     Raises:
         CheckpointExistsError: something is there, and neither `resume` nor `overwrite` is given.
+        ConfigError: to empty it would delete more than checkpoints; see `check_may_be_emptied`.
     """
     path = Path(directory).absolute()
     check_free(path, resume, overwrite)
@@ -70,13 +72,26 @@ def check_free(directory: str | Path, resume: bool, overwrite: bool) -> None:
 
     Raises:
         CheckpointExistsError: there is something.
-        ConfigError: it is a file.
+        ConfigError: it is a file, or more than checkpoints is in it and is to be deleted.
     """
     path = Path(directory)
     if path.exists() and not path.is_dir():
         raise ConfigError(f"{shown(path)} is a file: name a directory for checkpoints.")
+    if path.exists() and overwrite:
+        check_may_be_emptied(path)
     if path.exists() and contents(path) and not (resume or overwrite):
         raise CheckpointExistsError(
             f"{shown(path)} is not empty: pass resume=True to resume from it, or overwrite=True to "
             "delete what is there."
+        )
+
+
+def check_may_be_emptied(path: Path) -> None:
+    """Raises ConfigError for a directory in which one works or lives, or that holds runs."""
+    whole, home = path.resolve(), Path(os.path.expanduser("~"))
+    holds_runs = any((folder / "logs").is_dir() for folder in (path, *path.iterdir()))
+    if holds_runs or any(place.is_relative_to(whole) for place in (Path.cwd(), home.resolve())):
+        raise ConfigError(
+            f"overwrite would delete all of {shown(path)}, which holds more than checkpoints: name "
+            "a directory of checkpoints alone."
         )

@@ -5,6 +5,7 @@ and never executes code. Names, shapes and dtypes are compared with the template
 read, because Orbax casts silently where they differ.
 """
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -24,11 +25,17 @@ from vibe_rl.errors import (
     ConfigError,
     DamagedCheckpointError,
     NoCheckpointError,
+    check_kind,
     reason,
+    shown,
+    whole_number,
 )
+from vibe_rl.run_dir.plain import plain
 from vibe_rl.types import PyTree
 
 FORMAT = 1
+OWN_NOTES = ("format", "digests")
+"""Names of a checkpoint's own notes, beside its step."""
 STEP = re.compile(r"step_(\d+)")
 
 
@@ -46,13 +53,17 @@ def save_checkpoint(
         directory: created if missing.
         tree: any pytree of arrays; typed keys are allowed.
         step: env steps taken.
-        metadata: whatever JSON can hold; `load_metadata` reads it.
+        metadata: names and what JSON can hold, arrays as lists; `load_metadata` reads it.
         unreplicate: whether `tree` has a leading axis of devices; its first entry is saved.
 
     Raises:
         CheckpointExistsError: there is a checkpoint of that step already.
+        ConfigError: nothing of the kind can be saved, or not there.
     """
+    step = None if step is None else whole_number("step", step)
     path = _path(directory, step)
+    if path.is_file():
+        raise ConfigError(f"{shown(path)} is a file: name a directory for checkpoints.")
     if path.exists() and (step is not None or any(path.iterdir())):
         raise CheckpointExistsError(
             f"checkpoint {path.name} exists already in {path.parent}: name another."
@@ -76,8 +87,28 @@ def save_args(
 
     named = {name: snapshot(leaf, copy) for name, leaf in named_leaves(tree).items()}
     digests = {name: checksum(leaf) for name, leaf in named.items()}
-    notes = {"format": FORMAT, "step": step, "digests": digests, **(metadata or {})}
+    own = {"format": FORMAT, "step": step, "digests": digests}
+    notes = own | as_json("metadata", metadata or {}, OWN_NOTES)
     return ocp.args.Composite(state=ocp.args.PyTreeSave(named), metadata=ocp.args.JsonSave(notes))
+
+
+def as_json(name: str, record: Mapping[str, Any], taken: Sequence[str] = ()) -> dict[str, Any]:
+    """An argument as JSON brings it back; ConfigError if it cannot be written, or takes a name."""
+    check_kind(name, record, dict, Mapping)
+    for key in taken:
+        if key in record:
+            raise ConfigError(f"{name} {key!r} is a name of the checkpoint's own: rename it.")
+    try:
+        return json.loads(json.dumps(dict(record), default=_as_numbers))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ConfigError(
+            f"{name} cannot be written as JSON ({reason(error)}): give names and numbers."
+        ) from None
+
+
+def _as_numbers(value: Any) -> Any:
+    """An array as numbers, which may be NaN in Python's JSON; all else as in a config."""
+    return value.tolist() if hasattr(value, "tolist") else plain(value)
 
 
 def load_checkpoint(
@@ -122,9 +153,9 @@ def load_checkpoint(
     tree = jax.tree.map(wrap_key, like, jax.tree.unflatten(jax.tree.structure(like), leaves))
     if replicate_to is None:
         return tree
-    if isinstance(replicate_to, int):
-        return sharding.replicate(tree, replicate_to)
-    return sharding.replicate_on_mesh(tree, replicate_to)
+    if isinstance(replicate_to, Mesh):
+        return sharding.replicate_on_mesh(tree, replicate_to)
+    return sharding.replicate(tree, replicate_to)
 
 
 def check_fits(
@@ -224,6 +255,7 @@ def _path(directory: str | Path, step: int | None) -> Path:
 
 
 def _find(directory: str | Path, step: int | None) -> Path:
+    step = None if step is None else whole_number("step", step)
     steps = saved_steps(directory)
     path = _path(directory, steps[-1] if step is None and steps else step)
     if not (path / "state").is_dir():

@@ -6,18 +6,41 @@ from typing import Any
 import jax
 import numpy as np
 
+from vibe_rl.errors import ConfigError
 from vibe_rl.types import PyTree, is_key
+
+NUMBERS = (bool, int, float)
+"""Of Python: they are written as arrays, and are numbers again where they are loaded."""
 
 
 def named_leaves(tree: PyTree) -> dict[str, Any]:
-    """The leaves by their path in the tree, keys unwrapped."""
-    paths = jax.tree.leaves_with_path(tree)
-    return {jax.tree_util.keystr(path): unwrap_key(leaf) for path, leaf in paths}
+    """The leaves by their path in the tree, keys unwrapped.
+
+    Raises:
+        ConfigError: a leaf is neither an array nor a number, or there is none.
+    """
+    leaves = {jax.tree_util.keystr(path): leaf for path, leaf in jax.tree.leaves_with_path(tree)}
+    if not leaves:
+        raise ConfigError("the tree of a checkpoint has no leaves: give arrays.")
+    for name, leaf in leaves.items():
+        if not isinstance(leaf, NUMBERS) and not _is_array(leaf):
+            raise ConfigError(
+                f"leaf {name} of a checkpoint is a {type(leaf).__name__}: give arrays and numbers "
+                "alone, such as eqx.filter(tree, eqx.is_array)."
+            )
+    return {name: unwrap_key(leaf) for name, leaf in leaves.items()}
+
+
+def _is_array(leaf: Any) -> bool:
+    """Whether it is an array of numbers, or the shape of one."""
+    dtype = getattr(leaf, "dtype", None)
+    known = hasattr(leaf, "shape") and dtype is not None
+    return known and getattr(dtype, "kind", "V") not in "OSUMm"  # a key's type has no kind
 
 
 def unwrap_key(leaf: Any) -> Any:
-    """The integers of a typed key, or their shape for the shape of one; other leaves unchanged."""
-    if isinstance(leaf, np.generic):
+    """The integers of a typed key, or their shape for the shape of one; numbers as arrays."""
+    if isinstance(leaf, (np.generic, *NUMBERS)):
         return np.asarray(leaf)
     if not is_key(leaf):
         return leaf
@@ -28,7 +51,9 @@ def unwrap_key(leaf: Any) -> Any:
 
 
 def wrap_key(like: Any, leaf: Any) -> Any:
-    """The inverse of `unwrap_key`: a typed key where `like` is one."""
+    """The inverse of `unwrap_key`: a typed key, or a number of Python's, where `like` is one."""
+    if isinstance(like, NUMBERS) and not isinstance(like, np.generic):
+        return type(like)(leaf)
     return jax.random.wrap_key_data(leaf, impl=_key_impl(like)) if is_key(like) else leaf
 
 

@@ -3,6 +3,7 @@
 Orbax does the work. Every checkpoint has the format of `save_checkpoint` and can be read alone.
 """
 
+import math
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -12,9 +13,9 @@ from typing import Any, NamedTuple
 
 import jax
 
-from vibe_rl.checkpoint.format import load_checkpoint, save_args, saved_steps
+from vibe_rl.checkpoint.format import as_json, load_checkpoint, save_args, saved_steps
 from vibe_rl.checkpoint.orbax_logs import quieten_orbax
-from vibe_rl.errors import ConfigError, unknown
+from vibe_rl.errors import ConfigError, reason, short, shown, unknown, whole_number, writing
 from vibe_rl.system.processes import greatest, is_first, run_on_first
 from vibe_rl.types import PyTree
 
@@ -57,15 +58,18 @@ class CheckpointManager:
     ):
         import orbax.checkpoint as ocp  # noqa: PLC0415 - a third of a second
 
-        for name in ("max_to_keep", "keep_period", "save_interval_steps"):
-            value = locals()[name]
-            if value is not None and value < 1:
-                raise ConfigError(f"{name} {value}: give at least 1.")
+        for name in ("max_to_keep", "keep_period", "save_interval_steps", "async_timeout_secs"):
+            if locals()[name] is not None:
+                whole_number(name, locals()[name], 1)
+        if not (best_fn is None or callable(best_fn)):
+            raise ConfigError(f"best_fn {short(best_fn)}: give a function of metrics, or None.")
         if best_mode not in MODES:
             raise unknown("best_mode", best_mode, MODES)
         self.directory = Path(directory).absolute()
-        run_on_first(partial(self.directory.mkdir, parents=True, exist_ok=True))
+        with writing(self.directory):
+            run_on_first(partial(self.directory.mkdir, parents=True, exist_ok=True))
         self._replaces = False  # whether a checkpoint waits for its successor to be complete
+        self._closed = False
         self._in_background = async_timeout_secs is not None
         self._rank = None if best_fn is None else partial(rank, best_fn, best_mode)
         quieten_orbax()
@@ -98,18 +102,39 @@ class CheckpointManager:
             step: env steps taken.
             tree: any pytree of arrays; it may be donated or changed as soon as this returns.
             metrics: what `best_fn` judges by.
-            metadata: whatever JSON can hold; `load_metadata` reads it.
+            metadata: names and what JSON can hold, arrays as lists; `load_metadata` reads it.
             force: saves even if the step is not a multiple of the interval.
             replace: saves even if the step is there already; what is there is kept until the new
                 one is complete.
+
+        Raises:
+            ConfigError: the manager is closed, nothing of the kind can be saved, or `best_fn`
+                cannot judge such metrics.
         """
+        step = whole_number("step", step)
+        if self._closed:
+            raise ConfigError(f"the manager of {shown(self.directory)} is closed: make another.")
+        judged = self._judged(step, metrics) if metrics else None
         if replace and step in self.all_steps():
             self._set_aside(step)
         skipped = step in self.all_steps() or not (force or self._orbax.should_save(step))
         if greatest(skipped):
             return False
         how = {"args": save_args(tree, step, metadata, copy=self._in_background), "force": force}
-        return self._orbax.save(step, metrics={**metrics, STEP: step} if metrics else None, **how)
+        return self._orbax.save(step, metrics=judged, **how)
+
+    def _judged(self, step: int, metrics: Mapping[str, float]) -> dict[str, Any]:
+        """The metrics as they are written, which `best_fn` can judge when they are read."""
+        written = as_json("metrics", metrics) | {STEP: step}
+        try:
+            if self._rank is not None:
+                float(self._rank(written)[0])
+        except (KeyError, TypeError, ValueError) as error:
+            raise ConfigError(
+                f"metrics {short(dict(metrics))}: best_fn raises {type(error).__name__} "
+                f"({reason(error)}), give what it reads."
+            ) from error
+        return written
 
     def restore(self, step: int | None = None, like: PyTree = None) -> PyTree:
         """The tree saved at `step`, or at the latest; see `load_checkpoint`.
@@ -169,6 +194,7 @@ class CheckpointManager:
 
     def close(self) -> None:
         """Waits, and ends the background threads; a second call does nothing."""
+        self._closed = True
         self._orbax.close()
         self._settle()
 
@@ -193,9 +219,10 @@ def settle_replaced(directory: Path) -> None:
 
 
 def rank(best_fn: Merit, best_mode: str, metrics: Mapping[str, float]) -> tuple[float, int]:
-    """The best checkpoint has the greatest rank; of equals the earliest."""
+    """The best checkpoint has the greatest rank; of equals the earliest. NaN is the worst."""
     figure = best_fn(metrics)
-    return figure if best_mode == "max" else -figure, -int(metrics[STEP])
+    merit = figure if best_mode == "max" else -figure
+    return merit if merit == merit else -math.inf, -int(metrics[STEP])  # noqa: PLR0124 - not NaN
 
 
 class Periodic(NamedTuple):

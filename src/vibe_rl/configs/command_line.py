@@ -2,7 +2,6 @@
 
 import ast
 import dataclasses
-import re
 import sys
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
@@ -13,9 +12,9 @@ from vibe_rl.configs.presets import PRESETS
 from vibe_rl.configs.train_config import ALGORITHMS, TrainConfig
 from vibe_rl.errors import ConfigError, unknown
 from vibe_rl.system.refused_words import one_sentence
+from vibe_rl.system.typed_numbers import in_digits
 
 RESUMED = "run"
-WHOLE_NUMBER = re.compile(r"\d+(\.\d+)?[eE]\+?\d+")
 
 TRAIN_HELP = """Trains a preset: vibe-rl train PRESET [--seeds 0:8 | --distributed] [fields].
 Trains an algorithm anywhere: vibe-rl train ppo --env gymnax:Breakout-MinAtar; so with dqn and sac.
@@ -146,6 +145,9 @@ def check_fields(args: Sequence[str], config: TrainConfig) -> None:
             raise unknown("field", name, names)
         if name in names - flags and following.startswith("--"):
             raise ConfigError(f"--{name}: give a value.")
+        told = following.startswith("--") or following.lower() in ("true", "false")
+        if name in flags and not told:
+            raise ConfigError(f"--{name} {following}: give true or false.")
 
 
 def typed_fields(args: Sequence[str]) -> Iterator[str]:
@@ -182,10 +184,8 @@ def split_equals(args: Sequence[str]) -> Iterator[str]:
 
 
 def _unpack(arg: str) -> list[str]:
-    if WHOLE_NUMBER.fullmatch(arg) and float(arg).is_integer():
-        return [str(int(float(arg)))]
     if not arg.startswith(("(", "[")):
-        return [arg]
+        return [in_digits(arg)]
     try:
         return [str(item) for item in _flatten(ast.literal_eval(arg))]
     except (ValueError, SyntaxError) as error:

@@ -76,6 +76,7 @@ def to_dict(config: TrainConfig) -> dict[str, Any]:
 
 def from_dict(data: Mapping[str, Any]) -> TrainConfig:
     """The config of a dictionary from `to_dict`; ConfigError for a field that does not exist."""
+    check_kind("config", data, dict, Mapping)
     data = dict(data)
     name = data.pop("algorithm", None)
     if name == THEIRS:
@@ -85,8 +86,9 @@ def from_dict(data: Mapping[str, Any]) -> TrainConfig:
         )
     if name not in ALGORITHMS:
         raise unknown("algorithm", str(name), ALGORITHMS)
-    data["algo"] = _build(ALGORITHMS[name][0], data["algo"])
-    data["runner"] = _build(RunnerConfig, data["runner"])
+    for part, kind in (("algo", ALGORITHMS[name][0]), ("runner", RunnerConfig)):
+        check_kind(f"{part} of a config", data.get(part), dict, Mapping)
+        data[part] = _build(kind, data[part])
     return _build(TrainConfig, data)
 
 

@@ -13,7 +13,7 @@ from jaxtyping import Array, Float, Int, UInt8
 
 from vibe_rl.env.base import Step
 from vibe_rl.env.pictures.canvas import BLUE, GRAY, GREEN, Canvas
-from vibe_rl.errors import ConfigError
+from vibe_rl.errors import set_whole_numbers
 from vibe_rl.spaces import Box, Discrete, Image
 from vibe_rl.types import Key, PyTree, i32
 
@@ -45,8 +45,7 @@ class GridWorld:
     size: int = 5  # cells along each side
 
     def __post_init__(self):
-        if self.size < 2:
-            raise ConfigError(f"size {self.size} of {type(self).__name__}: give at least 2.")
+        set_whole_numbers(self, size=2)
 
     def default_params(self) -> GridWorldParams:
         """A hundred steps."""
@@ -118,8 +117,7 @@ class PixelGridWorld(GridWorld):
 
     def __post_init__(self):
         super().__post_init__()
-        if self.cell_px < 1:
-            raise ConfigError(f"cell_px {self.cell_px} of PixelGridWorld: give at least 1.")
+        set_whole_numbers(self, cell_px=1)
 
     def observation_space(self, params: GridWorldParams) -> Image:
         """Square colour pictures."""

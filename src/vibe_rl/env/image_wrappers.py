@@ -16,7 +16,7 @@ from jaxtyping import Array, Float, UInt8
 
 from vibe_rl.env.base import Step
 from vibe_rl.env.wrappers import ObservationWrapper, Wrapper, select
-from vibe_rl.errors import ConfigError
+from vibe_rl.errors import ConfigError, set_whole_numbers
 from vibe_rl.spaces import Box, Discrete, Image, MultiDiscrete, Space, map_spaces, map_views
 from vibe_rl.types import Key, PyTree
 
@@ -69,6 +69,9 @@ class ImageResizeWrapper(ImageWrapper):
 
     height: int
     width: int
+
+    def __post_init__(self):
+        set_whole_numbers(self, height=1, width=1)
 
     def image(self, image: UInt8[Array, "h w c"]) -> UInt8[Array, "height width c"]:
         """Resized bilinearly, smoothed where it shrinks."""
@@ -140,8 +143,7 @@ class FrameStackWrapper(Wrapper):
     n_frames: int
 
     def __post_init__(self):
-        if self.n_frames < 1:
-            raise ConfigError(f"n_frames {self.n_frames} of FrameStackWrapper: give at least 1.")
+        set_whole_numbers(self, n_frames=1)
 
     def inner_state(self, state: FrameStackState) -> PyTree:
         """Without the frames."""

@@ -14,7 +14,7 @@ from vibe_rl.env.host import AnyEnvironment
 from vibe_rl.env.mountain_car import MountainCar, MountainCarContinuous
 from vibe_rl.env.params.arguments import build
 from vibe_rl.env.pendulum import Pendulum
-from vibe_rl.errors import ConfigError, unknown
+from vibe_rl.errors import ConfigError, check_kind, unknown
 from vibe_rl.types import PyTree
 
 _registry: dict[str, Callable[..., Environment]] = {
@@ -67,6 +67,7 @@ def make(name: str, **kwargs: Any) -> tuple[AnyEnvironment, PyTree]:
         ConfigError: The name or an argument is unknown, a value does not fit its dtype, or the
             suite is not installed.
     """
+    check_kind("name of an environment", name, str)
     if name in _registry:
         return build(name, _registry[name], kwargs)
     prefix, env_id = suites.split(name)

@@ -15,7 +15,7 @@ from jaxtyping import Array
 
 from vibe_rl.env.base import Environment, Step
 from vibe_rl.env.wrappers import Wrapper
-from vibe_rl.errors import ConfigError
+from vibe_rl.errors import ConfigError, whole_number
 from vibe_rl.types import Key, PyTree
 
 ROUNDS = 32
@@ -93,6 +93,7 @@ class WalkWrapper(Wrapper):
     shuffle: bool = True  # another order in each epoch; else they follow each other
 
     def __post_init__(self):
+        object.__setattr__(self, "n", whole_number("n", self.n, of="a walk"))
         if not 1 <= self.n <= MOST:
             raise ConfigError(f"n {self.n} of a walk: give 1 to {MOST:,} entries.")
 

@@ -5,6 +5,7 @@ from `Wrapper` and override what changes, or from `ObservationWrapper` and defin
 is transformed; for a few lines of reward shaping, pass a function to `HookWrapper`.
 """
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from jaxtyping import Array, Bool, Float
 
 from vibe_rl.env.base import Environment, Step, checked
 from vibe_rl.env.host import HostEnvironment
-from vibe_rl.errors import ConfigError
+from vibe_rl.errors import ConfigError, set_whole_numbers, short
 from vibe_rl.spaces import Box, Image, Space
 from vibe_rl.types import AnyArray, Key, PyTree, narrow
 
@@ -169,6 +170,11 @@ class RewardScaleWrapper(Wrapper):
 
     scale: float
 
+    def __post_init__(self):
+        is_number = isinstance(self.scale, int | float | np.number)
+        if not is_number or not math.isfinite(self.scale):
+            raise ConfigError(f"scale {short(self.scale)} of RewardScaleWrapper: give a number.")
+
     def step(self, key: Key, state: PyTree, action: PyTree, params: PyTree) -> Step:
         """One step of `env`, rewarded on another scale."""
         step = super().step(key, state, action, params)
@@ -210,8 +216,7 @@ class TimeLimitWrapper(Wrapper):
     def __post_init__(self):
         if has_layer(self.env, AutoResetWrapper):
             raise ConfigError("TimeLimitWrapper is outside AutoResetWrapper: put it inside.")
-        if self.max_steps < 1:
-            raise ConfigError(f"max_steps {self.max_steps} of TimeLimitWrapper: give at least 1.")
+        set_whole_numbers(self, max_steps=1)
 
     def inner_state(self, state: TimeLimitState) -> PyTree:
         """Without the age."""

@@ -6,7 +6,7 @@ They are a group, see `vibe_rl.experiment.group`, whose members are called seed_
 from collections.abc import Iterable
 
 from vibe_rl.configs.train_config import TrainConfig, experiment_name
-from vibe_rl.errors import ConfigError
+from vibe_rl.errors import ConfigError, short
 from vibe_rl.experiment.build import with_seed
 from vibe_rl.experiment.config_files import new_run_dir
 from vibe_rl.experiment.group import (
@@ -29,8 +29,8 @@ from vibe_rl.system.signals import StopRequest, unless_interrupted
 
 def check_seeds(seeds: Iterable[int]) -> list[int]:
     """The seeds as a list; ConfigError if there are none, or one of them twice."""
-    if not isinstance(seeds, Iterable):
-        raise ConfigError(f"seeds {seeds!r}: give a list, such as range(4).")
+    if not isinstance(seeds, Iterable) or isinstance(seeds, str):
+        raise ConfigError(f"seeds {short(seeds)}: give a list, such as range(4).")
     listed = list(seeds)
     twice = sorted({seed for seed in listed if listed.count(seed) > 1})
     if twice:

@@ -11,7 +11,7 @@ from vibe_rl.checkpoint import CheckpointManager, load_metadata, saved_steps
 from vibe_rl.configs.train_config import TrainConfig, experiment_name
 from vibe_rl.env.params.many import entries_of, first_entries, held_out
 from vibe_rl.env.registry import make
-from vibe_rl.errors import ConfigError
+from vibe_rl.errors import ConfigError, whole_number
 from vibe_rl.experiment.build import (
     build,
     build_for_run_dir,
@@ -99,7 +99,7 @@ def train(
     name = experiment_name(config)
     with (
         new_run_dir(name, base_dir, config.runner.checkpoint_dir, run_id) as run_dir,
-        open_session(run, run_dir, callback) as session,
+        open_session(run, run_dir, callback, trackers) as session,
     ):
         run_on_first(partial(write_run_files, run_dir, config))
         if tracking is not None:
@@ -150,7 +150,7 @@ def resume(
     run = build_for_run_dir(config, resumed)
     if place.step is not None:
         go_back(run, run_dir, place.step, rewind)
-    with open_session(run, run_dir, callback) as session:
+    with open_session(run, run_dir, callback, trackers) as session:
         if session.found is None and run_dir.log_path().exists():
             say_once(f"{run_dir} has no checkpoint to resume from: it starts from scratch.")
         if not session.complete:
@@ -219,7 +219,7 @@ def evaluate_run(
     Raises:
         ConfigError: there is no such checkpoint or player, or no episode is to be played.
     """
-    check_episodes(episodes)
+    episodes = checked_episodes(episodes)
     if actor is not None and sample:
         raise ConfigError(f"sample is of the agent, and actor {actor} plays instead: give one.")
     run, agent_state, notes = load_run(path, best)
@@ -252,7 +252,7 @@ def evaluate_env(
     Raises:
         ConfigError: there is no such environment or player, or no episode is to be played.
     """
-    check_episodes(episodes)
+    episodes = checked_episodes(episodes)
     env, env_params = make(env_id)
     env_params = held_out(env, env_params, env_params)
     n_episodes = episodes or entries_of(env, env_params) or 100
@@ -263,7 +263,6 @@ def evaluate_env(
     return evaluate_actor(player, env, env_params, **how, rng=prng.key(seed))
 
 
-def check_episodes(episodes: int | None) -> None:
-    """Raises ConfigError if none is to be played."""
-    if episodes is not None and episodes < 1:
-        raise ConfigError(f"episodes {episodes}: give at least 1.")
+def checked_episodes(episodes: int | None) -> int | None:
+    """How many are to be played, if that is said; ConfigError if none."""
+    return None if episodes is None else whole_number("episodes", episodes, 1)

@@ -6,6 +6,7 @@ with its surroundings; keys, splits and bits are the same as those of `jax.rando
 """
 
 import math
+import operator
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -16,7 +17,7 @@ import numpy as np
 from jax.extend.random import define_prng_impl
 from jaxtyping import Array, UInt32
 
-from vibe_rl.errors import ConfigError
+from vibe_rl.errors import ConfigError, short
 from vibe_rl.types import Key, PyTree, is_key
 
 ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
@@ -143,9 +144,13 @@ def key(seed: int) -> Key:
     Raises:
         ConfigError: the seed has more bits, or is negative.
     """
-    if not 0 <= seed < 2**64:
-        raise ConfigError(f"seed {seed}: give a whole number from 0 to 2^64 - 1.")
-    words = np.array([seed >> 32, seed & 0xFFFFFFFF], np.uint32)
+    try:
+        number = operator.index(seed)
+    except TypeError:
+        number = -1
+    if not 0 <= number < 2**64:
+        raise ConfigError(f"seed {short(seed)}: give a whole number from 0 to 2^64 - 1.")
+    words = np.array([number >> 32, number & 0xFFFFFFFF], np.uint32)
     return jax.random.wrap_key_data(jnp.asarray(words), impl=implementation())
 
 

@@ -1,6 +1,5 @@
 """The data behind a plot: a run's curves, its label, and several runs as a line and a band."""
 
-import json
 import os
 import re
 from collections.abc import Iterable, Sequence
@@ -14,6 +13,7 @@ from vibe_rl.analysis.aggregate import bootstrap_interval, iqm
 from vibe_rl.errors import ConfigError, shown
 from vibe_rl.plotting.config import PlotConfig
 from vibe_rl.plotting.smooth import smooth_ema, smooth_window
+from vibe_rl.run_dir.files import read_json
 from vibe_rl.run_dir.group import group_of
 from vibe_rl.tracking.jsonl import read_metrics
 
@@ -171,7 +171,7 @@ def _root(path: Path) -> Path:
 
 def _config(root: Path) -> dict[str, Any]:
     path = root / "config.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    return read_json(path) if path.is_file() else {}
 
 
 def _no_rows(path: Path, rows: list[dict[str, Any]], x_key: str, y_key: str) -> str:

@@ -14,12 +14,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from vibe_rl.errors import ConfigError, shown, writing
+from vibe_rl.errors import ConfigError, check_kind, short, shown, whole_number, writing
 from vibe_rl.run_dir.files import (
     absolute,
     first_free,
     numbered_files,
     numbered_names,
+    read_json,
     write_atomically,
 )
 from vibe_rl.run_dir.manifest import describe_environment
@@ -115,7 +116,7 @@ class RunDir:
 
     def checkpoint_dir(self, step: int) -> Path:
         """The folder `checkpoints/step_N`, created."""
-        path = self.checkpoints / f"step_{step}"
+        path = self.checkpoints / f"step_{whole_number('step', step)}"
         path.mkdir(parents=True, exist_ok=True)
         return path
 
@@ -141,7 +142,9 @@ class RunDir:
         """
         path, record = self._root / name, plain(config)
         if not isinstance(record, dict):
-            raise ConfigError(f"config {config!r} is not a record: pass a dataclass or a dict.")
+            raise ConfigError(
+                f"config {short(config)} is not a record: pass a dataclass or a dict."
+            )
         if path.exists():
             raise ConfigError(f"{shown(path)} exists and is never overwritten: start another run.")
         return _write_json(path, record)
@@ -158,12 +161,7 @@ class RunDir:
                 f"{shown(path)} does not exist: resume a run of train_* by the same call with "
                 "resume=True; elsewhere write it with save_config."
             )
-        try:
-            return json.loads(path.read_text(encoding="utf-8"))
-        except json.JSONDecodeError as error:
-            raise ConfigError(
-                f"{shown(path)} is not valid JSON at line {error.lineno}: repair it."
-            ) from error
+        return read_json(path)
 
     def load_latest_config(self) -> dict[str, Any]:
         """The config that a resumed run recorded last, or config.json."""
@@ -189,7 +187,7 @@ class RunDir:
         Raises:
             ConfigError: There is no such checkpoint.
         """
-        name = f"step_{step}"
+        name = f"step_{whole_number('step', step)}"
         if not (self.checkpoints / name).is_dir():
             raise ConfigError(
                 f"{shown(self.checkpoints)} has no {name} to mark best: save it first."
@@ -218,6 +216,7 @@ class RunDir:
         Raises:
             ConfigError: `keep` is below one.
         """
+        keep = whole_number("keep", keep)
         if keep < 1:
             raise ConfigError(f"keep {keep} would leave no checkpoint: pass one or more.")
         best = self.best_checkpoint
@@ -261,6 +260,9 @@ def check_free_name(run_id: str, base_dir: str | os.PathLike[str] = "runs") -> N
 
 
 def _slug(name: str) -> str:
+    check_kind("name of a run", name, str)
+    if "\0" in name:
+        raise ConfigError(f"name of a run {short(name)}: leave out the null.")
     return re.sub(r"[/\\:]", "-", name)
 
 

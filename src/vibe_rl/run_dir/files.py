@@ -1,13 +1,14 @@
 """Files that are written whole or not at all, and names that are taken or free."""
 
+import json
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import count, takewhile
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
-from vibe_rl.errors import ConfigError, writing
+from vibe_rl.errors import ConfigError, shown, writing
 
 
 def absolute(path: str | os.PathLike[str]) -> Path:
@@ -42,6 +43,24 @@ def write_atomically(path: Path) -> Iterator[BinaryIO]:
             draft.replace(path)
         finally:
             draft.unlink(missing_ok=True)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """What a file of JSON says; ConfigError if it is damaged, or holds no names."""
+    return record_of(path.read_bytes(), shown(path))
+
+
+def record_of(text: bytes, what: str) -> dict[str, Any]:
+    """The names and values of JSON; ConfigError if `what` has been damaged, or holds none."""
+    try:
+        found = json.loads(text)
+    except ValueError as error:  # of JSON, or of bytes that are no text
+        lines = isinstance(error, json.JSONDecodeError) and b"\n" in text.strip()
+        where = f" at line {error.lineno}" if lines else ""  # type: ignore[attr-defined]
+        raise ConfigError(f"{what} is not valid JSON{where}: repair or remove it.") from error
+    if not isinstance(found, dict):
+        raise ConfigError(f"{what} holds no names and values: repair or remove it.")
+    return found
 
 
 def numbered_names(stem: str, suffix: str = "", *, first: str = "") -> Iterator[str]:

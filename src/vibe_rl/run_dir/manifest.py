@@ -1,6 +1,5 @@
 """What a run runs on: versions, devices and the command."""
 
-import json
 import platform
 import re
 import subprocess
@@ -12,7 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from vibe_rl.run_dir.files import numbered_files
+from vibe_rl.run_dir.files import numbered_files, read_json
 from vibe_rl.version import __version__
 
 _PACKAGES = ("jax", "jaxlib", "numpy", "equinox", "optax")
@@ -39,7 +38,7 @@ def describe_environment() -> dict[str, Any]:
 def newest_manifest(folder: Path) -> dict[str, Any]:
     """The manifest of the last session of the run in a directory; empty if there is none."""
     found = numbered_files(folder, "manifest", ".json")
-    return json.loads(found[-1].read_text(encoding="utf-8")) if found else {}
+    return read_json(found[-1]) if found else {}
 
 
 def versions() -> dict[str, str]:

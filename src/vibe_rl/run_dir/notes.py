@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from vibe_rl.errors import UnwritableError
+from vibe_rl.errors import UnwritableError, shown
 from vibe_rl.run_dir.directory import RunDir
-from vibe_rl.run_dir.files import numbered_files, write_atomically
+from vibe_rl.run_dir.files import numbered_files, record_of, write_atomically
 from vibe_rl.run_dir.plain import plain
 
 SESSIONS, HEALTH = "sessions.jsonl", "health.jsonl"
@@ -65,8 +65,8 @@ def _line(note: SessionNote | HealthNote) -> bytes:
 
 def _read(run_dir: RunDir, name: str) -> list[dict[str, Any]]:
     path = run_dir.log_path(name)
-    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    return [json.loads(line) for line in lines if line.strip()]
+    lines = path.read_bytes().splitlines() if path.exists() else []
+    return [record_of(line, f"a line of {shown(path)}") for line in lines if line.strip()]
 
 
 def sessions_of(run_dir: RunDir) -> list[SessionNote]:

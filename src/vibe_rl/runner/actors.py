@@ -17,6 +17,7 @@ from vibe_rl.env.base import Environment
 from vibe_rl.env.host import AnyEnvironment, HostEnvironment
 from vibe_rl.env.params.many import params_axes, reset_all, take_entries
 from vibe_rl.env.precision import fit_for_loop
+from vibe_rl.errors import whole_number
 from vibe_rl.runner.evaluation import results_of, rounds_of, summary_of_rounds
 from vibe_rl.runner.evaluator import Episodes, EvalMetrics, Running, no_value, play_episodes
 from vibe_rl.runner.host_env import Player, play_on_host
@@ -97,6 +98,7 @@ def evaluate_actor(
             before them.
         lanes: episodes that are played side by side, in JAX; None plays all at once.
     """
+    n_episodes = whole_number("n_episodes", n_episodes, 1)
     key, player = typed_key(rng), as_tree(actor)
     if isinstance(env, HostEnvironment):
         return results_of(_play_on_host(player, env, key, n_episodes, max_steps))

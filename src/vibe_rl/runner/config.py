@@ -7,7 +7,7 @@ import jax
 
 from vibe_rl.errors import ConfigError, Typed, check_bounds
 from vibe_rl.system.notices import say_once
-from vibe_rl.types import choice, number
+from vibe_rl.types import COUNTABLE, choice, number
 
 DEFAULT_SHARE = 0.01
 OF_CHECKPOINTS = (
@@ -38,7 +38,7 @@ class RunnerConfig(Typed):
 
     eval_every: int = number(5_000, least=0)
     """Env steps between evaluations; 0 evaluates at the end only."""
-    eval_episodes: int = number(10, least=0)
+    eval_episodes: int = number(10, least=0, most=COUNTABLE)
     """Episodes per evaluation; 0 never evaluates."""
 
     log_interval: int = number(1_000, least=0)
@@ -163,6 +163,11 @@ def check_budget(total_timesteps: int, steps_per_update: int) -> int:
         raise ConfigError(
             f"total_timesteps {total_timesteps} is less than one update of {steps_per_update} env "
             f"steps: give at least {steps_per_update}."
+        )
+    if steps_per_update > COUNTABLE:
+        raise ConfigError(
+            f"an update of {steps_per_update:,} env steps: give fewer envs or steps, at most "
+            f"{COUNTABLE:,} in all."
         )
     return total_timesteps // steps_per_update
 

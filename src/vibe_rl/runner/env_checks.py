@@ -49,6 +49,11 @@ def check_env_params(env: Environment, env_params: PyTree, num_envs: int) -> Non
     pairs = zip(jax.tree.leaves_with_path(env_params), jax.tree.leaves(defaults), strict=True)
     for (path, leaf), default in pairs:
         name = f"env_params{jax.tree_util.keystr(path)}"
+        if jnp.ndim(leaf) > jnp.ndim(default) + 1:
+            raise ConfigError(
+                f"{name} has {jnp.ndim(leaf)} axes, where the default has {jnp.ndim(default)}: "
+                "give as many, or one more with an entry per env."
+            )
         if np.any(is_nan(leaf)):
             raise ConfigError(f"{name} is NaN: give a number.")
         if jnp.ndim(leaf) > jnp.ndim(default) and jnp.shape(leaf)[0] != num_envs:
@@ -68,6 +73,14 @@ def check_param_bounds(env_params: PyTree) -> None:
             raise ConfigError(f"env_params.{field} {short(value, str)}: give {remedy}.")
 
 
+def is_numeric(leaf: Any) -> bool:
+    """Whether it is a number or an array of numbers, or of keys."""
+    if isinstance(leaf, (bool, int, float)):
+        return True
+    kind = getattr(leaf, "dtype", None)
+    return kind is not None and getattr(kind, "kind", "V") not in "OSUMm"
+
+
 def is_nan(leaf: Any) -> Any:
     """Which numbers of a leaf are NaN; no key and no integer is."""
     numpy = np if isinstance(leaf, np.ndarray) else jnp  # where it is, for a bank may be large
@@ -75,8 +88,12 @@ def is_nan(leaf: Any) -> Any:
 
 
 def check_structure(env: AnyEnvironment, env_params: PyTree, defaults: PyTree) -> None:
-    """Raises ConfigError if env_params have other names, or lists where arrays belong."""
+    """Raises ConfigError if env_params have other names, or where a leaf is no number."""
     if jax.tree.structure(env_params) == jax.tree.structure(defaults):
+        for path, leaf in jax.tree.leaves_with_path(env_params):
+            if not is_numeric(leaf):
+                name = f"env_params{jax.tree_util.keystr(path)}"
+                raise ConfigError(f"{name} is {short(leaf)}: give a number, or an array of them.")
         return
     names = {jax.tree_util.keystr(path) for path, _ in jax.tree.leaves_with_path(defaults)}
     others = {jax.tree_util.keystr(path) for path, _ in jax.tree.leaves_with_path(env_params)}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import jax
 
-from vibe_rl.errors import ConfigError
+from vibe_rl.errors import ConfigError, short, whole_number
 from vibe_rl.runner.schedule import Stops
 from vibe_rl.types import PyTree
 
@@ -32,8 +32,10 @@ class EnvParamsSchedule:
     are truncated there, and all envs are reset in the new params."""
 
     def __post_init__(self):
-        if self.every < 1:
-            raise ConfigError(f"every {self.every} of a schedule of env_params: give at least 1.")
+        if not callable(self.at):
+            raise ConfigError(f"at {short(self.at)} of a schedule of env_params: give a function.")
+        every = whole_number("every of a schedule of env_params", self.every, 1)
+        object.__setattr__(self, "every", every)
 
     def next_change(self, update: int) -> int:
         """The first update after `update` that has params of its own."""

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from vibe_rl.errors import ConfigError
+from vibe_rl.errors import ConfigError, check_kind, short
 from vibe_rl.runner.evaluation import Evaluation
 from vibe_rl.runner.evaluator import EvalMetrics
 from vibe_rl.types import AnyArray
@@ -70,8 +70,9 @@ def _with_metrics_of_all(scores: EvalMetrics, functions: Mapping[str, EvalMetric
 
 def unfit_metrics(functions: Mapping[str, object], taken: set[str]) -> Iterator[str]:
     """What cannot work of such functions, where the env says `taken` of its episodes."""
+    check_kind("eval_metrics", functions, dict, Mapping)
     for name, function in functions.items():
         if not callable(function):
-            yield f"eval_metrics {name} is {function!r}: give a function."
-        if name in taken or name in OF_ROWS or " " in name:
-            yield f"eval_metrics {name!r} has a name that is taken or has a space: rename it."
+            yield f"eval_metrics {name} is {short(function)}: give a function."
+        if not isinstance(name, str) or {name} & {*taken, *OF_ROWS} or " " in name:
+            yield f"eval_metrics {short(name)} has a name that is taken or has a space: rename it."

@@ -15,7 +15,7 @@ from vibe_rl.env.params.many import entries_of, params_axes, take_entries
 from vibe_rl.env.precision import fit_for_loop
 from vibe_rl.env.reductions import column, named_columns
 from vibe_rl.env.wrappers import EpisodeStatisticsWrapper
-from vibe_rl.errors import ConfigError
+from vibe_rl.errors import ConfigError, whole_number
 from vibe_rl.types import AnyArray, EitherKey, Key, Number, PyTree, narrow, typed_key
 
 
@@ -157,6 +157,7 @@ def evaluate(
     Raises:
         ConfigError: a leading axis has another number of entries.
     """
+    n_episodes = whole_number("n_episodes", n_episodes, 1)
     choose = chosen_by(partial(act_fn, agent_state))
     keys = jax.random.split(typed_key(rng), n_episodes)
     return summary(play_episodes(choose, fit_for_loop(env), env_params, keys, max_steps))

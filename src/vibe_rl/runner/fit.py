@@ -42,8 +42,8 @@ budget were used up."""
 
 def is_false(answer: object) -> bool:
     """Whether it is a truth value, of Python or of an array without axes, and false."""
-    array = np.asarray(answer)
-    return array.dtype == bool and array.ndim == 0 and not array
+    is_array = isinstance(answer, np.bool_ | np.ndarray | jax.Array)
+    return answer is False or (is_array and answer.dtype == bool and not answer.ndim and not answer)
 
 
 @jax.jit

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from vibe_rl.checkpoint import saved_steps, settle_replaced
-from vibe_rl.errors import ConfigError, check_kind
+from vibe_rl.errors import ConfigError, check_kind, short
 from vibe_rl.plotting.groups import try_to_draw_curve
 from vibe_rl.run_dir.directory import RunDir
 from vibe_rl.run_dir.files import absolute
@@ -40,7 +40,7 @@ from vibe_rl.system.processes import (
 )
 from vibe_rl.system.programs import enable_compilation_cache
 from vibe_rl.system.signals import StopRequest
-from vibe_rl.tracking.base import LogBackend, Tee, Tracker
+from vibe_rl.tracking.base import LogBackend, Tee, Tracker, check_trackers
 from vibe_rl.tracking.console import ConsoleTracker
 from vibe_rl.tracking.jsonl import MetricsLogger, rewind
 from vibe_rl.tracking.named import check_names
@@ -104,7 +104,10 @@ class Session:
 
 @contextmanager
 def open_session(
-    run: Run, run_dir: RunDir | None = None, callback: Callback | None = None
+    run: Run,
+    run_dir: RunDir | None = None,
+    callback: Callback | None = None,
+    trackers: Sequence[LogBackend] = (),
 ) -> Iterator[Session]:
     """Locks the run's checkpoints and refuses what cannot work; the block then trains.
 
@@ -112,7 +115,7 @@ def open_session(
     will do. Checkpoints that cannot be read have been set aside, and those whose replacement was
     interrupted have been settled.
     """
-    directory = run_together(partial(directory_of, run, run_dir, callback))
+    directory = run_together(partial(directory_of, run, run_dir, callback, trackers))
     check_same_files(f"{run.config.checkpoint_dir or run_dir}", directory, callback)
     enable_compilation_cache()
     with StopRequest() as stop, ExitStack() as stack:
@@ -123,7 +126,7 @@ def open_session(
         yield Session(run, run_dir, directory, stop, where_to_resume(run, directory))
 
 
-def directory_of(run: Run, run_dir: Any, callback: Any) -> Path | None:
+def directory_of(run: Run, run_dir: Any, callback: Any, trackers: Any) -> Path | None:
     """Where a run of these arguments has its checkpoints; None if it makes none.
 
     Raises:
@@ -132,6 +135,7 @@ def directory_of(run: Run, run_dir: Any, callback: Any) -> Path | None:
     if run_dir is not None:
         check_kind("run_dir", run_dir, RunDir)
     check_callback(callback)
+    check_trackers(trackers)
     config = run.config
     check_names(config.track)
     if config.track and run_dir is None:
@@ -148,7 +152,7 @@ def directory_of(run: Run, run_dir: Any, callback: Any) -> Path | None:
 def check_callback(callback: Any) -> None:
     """Raises ConfigError for what cannot be called."""
     if not (callback is None or callable(callback)):
-        raise ConfigError(f"callback {callback!r}: give a function, or None.")
+        raise ConfigError(f"callback {short(callback)}: give a function, or None.")
 
 
 def take_directory(directory: Path, stack: ExitStack) -> None:

@@ -44,7 +44,7 @@ def train_off_policy(
     """
     warmup_steps = run.warmup_updates * run.steps_per_update
     earlier, rows = Rows(warmup_steps), Rows(warmup_steps)
-    with open_session(run, run_dir, callback) as session:
+    with open_session(run, run_dir, callback, trackers) as session:
         ended = session.train(callback, [rows, *trackers])
     for row in earlier_rows(session):
         earlier.log(row, row["step"])

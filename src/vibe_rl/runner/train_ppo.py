@@ -104,7 +104,7 @@ def train_ppo(  # noqa: PLR0913 - keyword arguments of a public function
             n_actions=n_actions,
         )
     )
-    with open_session(run, run_dir, callback) as session:
+    with open_session(run, run_dir, callback, trackers) as session:
         result = session.train(callback, trackers, keep_history=True)
     state, history = result.state, whole_history(session, result.history)
     train_state = PPOTrainState(state.agent_state, state.obs, state.env_state, state.key)

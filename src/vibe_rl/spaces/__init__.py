@@ -1,6 +1,6 @@
 """Sets of observations and actions: frozen, hashable descriptions, Gymnasium's names (2022)."""
 
-from vibe_rl.spaces.actions import check_masks, random_action
+from vibe_rl.spaces.actions import check_masks, random_action, what_takes
 from vibe_rl.spaces.arrays import (
     ArraySpace,
     Box,
@@ -34,4 +34,5 @@ __all__ = [
     "narrow_dtype",
     "random_action",
     "static_bound",
+    "what_takes",
 ]

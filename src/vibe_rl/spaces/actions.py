@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from vibe_rl.errors import ConfigError
-from vibe_rl.spaces.arrays import Discrete, Space
+from vibe_rl.spaces.arrays import Box, Discrete, MultiBinary, MultiDiscrete, Space
 from vibe_rl.spaces.structured import Masked
 from vibe_rl.types import Key, MaskedObs, PyTree
 
@@ -16,6 +16,17 @@ def random_action(space: Space, obs: PyTree, key: Key) -> PyTree:
         logits = jnp.where(obs.legal, jnp.zeros(obs.legal.shape, jnp.float32), least)
         return jax.random.categorical(key, logits).astype(space.dtype)
     return space.sample(key)
+
+
+def what_takes(action_space: Space) -> str:
+    """The remedy where an algorithm does not take such actions."""
+    if isinstance(action_space, MultiDiscrete | MultiBinary):
+        return "use PPO"
+    if not isinstance(action_space, Box):
+        return "make them Discrete, or a Box with one axis"
+    if len(action_space.shape) != 1:
+        return "flatten them"
+    return "use SAC or PPO" if action_space.bounded else "use PPO"
 
 
 def check_masks(obs_space: Space, n_actions: int) -> None:

@@ -1,5 +1,6 @@
 """Spaces whose members are single arrays."""
 
+import operator
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
@@ -42,7 +43,8 @@ class ArraySpace(Space):
         return np.shape(x) == self.shape and jnp.result_type(x) == jnp.dtype(self.dtype)
 
     def __repr__(self) -> str:
-        shown = [str(getattr(self, f.name)) for f in fields(self) if f.name != "dtype"]  # type: ignore[arg-type]
+        names = [f.name for f in fields(self) if f.name != "dtype"]  # type: ignore[arg-type]
+        shown = [short(getattr(self, name), str) for name in names]
         if self.dtype != type(self).dtype:
             shown.append(jnp.dtype(self.dtype).name)
         return f"{type(self).__name__}({', '.join(shown)})"
@@ -171,7 +173,8 @@ class Box(ArraySpace):
         try:
             if shape is None:
                 shape = np.broadcast_shapes(np.shape(low), np.shape(high))
-            shape = (shape,) if isinstance(shape, int) else tuple(shape)
+            shape = (shape,) if isinstance(shape, int | np.integer) else tuple(shape)
+            shape = tuple(map(operator.index, shape))
             bounds = bounds_of(low, shape, dtype, np.ceil), bounds_of(high, shape, dtype, np.floor)
         except (TypeError, ValueError) as error:
             what = f"{short(low)} to {short(high)}, shape {short(shape)}"
@@ -237,7 +240,19 @@ class Box(ArraySpace):
 
     def contains(self, x: Any) -> Bool[Array, ""]:
         """Whether every entry lies within its bounds."""
-        return all_of((self.low <= x) & (x <= self.high)) if self.fits(x) else all_of(False)
+        if not self.fits(x):
+            return all_of(False)
+        low, high = self._exact_bounds()
+        return all_of((low <= x) & (x <= high))
+
+    def _exact_bounds(self) -> tuple[np.ndarray, np.ndarray]:
+        """Those of integers as integers: the larger ones are not told apart by 32-bit floats."""
+        dtype = jnp.dtype(self.dtype)
+        if dtype.kind not in "iu":
+            return self.low, self.high
+        least, most = np.iinfo(dtype).min, np.iinfo(dtype).max
+        low, high = (np.clip(bound, least, most).reshape(self.shape) for bound in self.bounds)
+        return low.astype(np.int64).astype(dtype), high.astype(np.int64).astype(dtype)
 
 
 @dataclass(frozen=True, repr=False)

@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool
 
-from vibe_rl.errors import ConfigError
-from vibe_rl.spaces.arrays import Space, all_of
+from vibe_rl.errors import ConfigError, check_kind, listed, short
+from vibe_rl.spaces.arrays import Space, all_of, check_counts
 from vibe_rl.types import Key, MaskedObs, PyTree
 
 
@@ -21,9 +21,16 @@ class Dict(Space):
     items: tuple[tuple[str, Space], ...]
 
     def __init__(self, spaces: Mapping[str, Space]):
+        check_kind("spaces of a Dict", spaces, dict, Mapping)
         if not spaces:
             raise ConfigError("Dict of no spaces: give one.")
+        for name, space in spaces.items():
+            check_kind("a name in a Dict", name, str)
+            check_kind(f"{short(name)} of a Dict", space, Space)
         object.__setattr__(self, "items", tuple(sorted(spaces.items())))
+
+    def __repr__(self) -> str:
+        return f"Dict({listed([f'{name}: {space}' for name, space in self.items], 90)})"
 
     def sample(self, key: Key) -> dict[str, PyTree]:
         """A member of each space, drawn independently."""
@@ -46,6 +53,10 @@ class Masked(Space):
 
     view: Space
     n_actions: int
+
+    def __post_init__(self):
+        check_kind("view of Masked", self.view, Space)
+        check_counts(self, (self.n_actions,))
 
     def sample(self, key: Key) -> MaskedObs:
         """A random view; every action legal."""

@@ -35,12 +35,15 @@ REMEDIES = (
         r"Missing from .*?: (?P<option>--\S+) \S+ (?P<rest>.*?)\.? \(required\)(?P<value>).*",
         "give it ({rest}).",
     ),
-    (r"Missing from .*?: \S+ (?P<option>.*?)\.? \(required\)(?P<value>).*", "name it."),
+    (
+        r"Missing from (?P<option>.*?)(?P<value>): \S+ (?P<rest>.*?)\.? \(required\).*",
+        "name one word more ({rest}).",
+    ),
     (
         r"Unrecognized options: (?P<option>[^\s,]+)(?P<value>).*",
         "leave it out, or see {command} --help.",
     ),
-    (r"(?:config|\w*Options): (?P<option>.+?)(?P<value>): (?P<rest>.*)", "{rest}."),
+    (r"(?:config|__tyro\S*|\w*Options): (?P<option>.+?)(?P<value>): (?P<rest>.*)", "{rest}."),
 )
 """What tyro says, and the remedy. The option and its value stand before that."""
 

@@ -3,13 +3,14 @@
 import math
 import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from inspect import signature
 from typing import Any, Protocol, runtime_checkable
 
 from typing_extensions import override
 
+from vibe_rl.errors import ConfigError, short
 from vibe_rl.run_dir.notes import Status
 
 
@@ -106,6 +107,17 @@ class Tee(Tracker):
                 failures.append((tracker, error))
         for tracker, error in failures:  # last, for where warnings are errors this raises
             _warn(tracker, method, error)
+
+
+def check_trackers(trackers: Any) -> None:
+    """Raises ConfigError for what is no list of trackers, of which names and classes are none."""
+    listed = isinstance(trackers, Sequence) and not isinstance(trackers, str)
+    for each in trackers if listed else [trackers]:
+        if not listed or isinstance(each, type) or not isinstance(each, LogBackend):
+            raise ConfigError(
+                f"trackers {short(each)}: give a list of objects with the methods log and close, "
+                "or names in runner.track."
+            )
 
 
 def meaning(exception: type[BaseException]) -> Status:

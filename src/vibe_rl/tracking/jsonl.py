@@ -9,14 +9,15 @@ import os
 import time
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from typing_extensions import override
 
 from vibe_rl.errors import ConfigError, shown, writing
-from vibe_rl.run_dir.files import first_free, numbered_names, write_atomically
-from vibe_rl.tracking.base import LogBackend, Status, Tee, Tracker, meaning
+from vibe_rl.run_dir.files import first_free, numbered_names, record_of, write_atomically
+from vibe_rl.tracking.base import LogBackend, Status, Tee, Tracker, check_trackers, meaning
 
 _PLAIN = frozenset({bool, int, float, str, type(None)})
 _encode = json.JSONEncoder(allow_nan=False).encode
@@ -46,6 +47,7 @@ class MetricsLogger(Tracker):
         resume: bool = False,
     ):
         self.path = Path(path).absolute()
+        check_trackers(backends or ())
         self._backends = Tee(*(backends or ()))
         self._step, self._unwritten = 0, b""
         with writing(self.path):
@@ -124,11 +126,11 @@ def read_metrics(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
     if not path.exists():
         return []
     *lines, torn = path.read_bytes().split(b"\n")
-    rows = [_row(path, number, line) for number, line in enumerate(lines, start=1) if line.strip()]
-    try:
-        return [*rows, json.loads(torn)]
-    except ValueError:
-        return rows
+    numbered = [(number, line) for number, line in enumerate(lines, start=1) if line.strip()]
+    rows = [record_of(line, f"line {number} of {shown(path)}") for number, line in numbered]
+    with suppress(ConfigError):
+        rows.append(record_of(torn, "the last line"))
+    return rows
 
 
 def furthest_step(rows: Iterable[Mapping[str, Any]]) -> int:
@@ -169,18 +171,10 @@ def _step_of(line: bytes) -> float | int:
     if not line.strip():
         return -math.inf
     try:
-        return json.loads(line).get("step", -math.inf)
-    except ValueError:
+        step = record_of(line, "a row").get("step")
+    except ConfigError:
         return math.inf
-
-
-def _row(path: Path, number: int, line: bytes) -> dict[str, Any]:
-    try:
-        return json.loads(line)
-    except ValueError:
-        raise ConfigError(
-            f"line {number} of {shown(path)} is not valid JSON: repair or remove it."
-        ) from None
+    return -math.inf if step is None else step
 
 
 def _scalar(key: str, value: Any) -> Any:

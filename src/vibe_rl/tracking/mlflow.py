@@ -20,7 +20,7 @@ from typing_extensions import override
 from vibe_rl.errors import without_password
 from vibe_rl.extras import require
 from vibe_rl.run_dir.directory import RunDir
-from vibe_rl.run_dir.files import write_atomically
+from vibe_rl.run_dir.files import read_json, write_atomically
 from vibe_rl.run_dir.group import group_of
 from vibe_rl.tracking.base import Status, Tracker, is_finite
 from vibe_rl.tracking.mlflow_store import (
@@ -241,7 +241,7 @@ def load_mlflow() -> Any:
 def read_ids(run_dir: RunDir | None) -> dict[str, str]:
     """What a run directory knows of its MLflow run."""
     path = None if run_dir is None else run_dir.log_path(ID_FILE)
-    return {} if path is None or not path.exists() else json.loads(path.read_text())
+    return {} if path is None or not path.exists() else read_json(path)
 
 
 def branch(run_dir: RunDir, step: int, folder: Path) -> None:

@@ -1,6 +1,5 @@
 """Where MLflow keeps runs: a database in the folder of the runs, or what the environment names."""
 
-import json
 import logging
 import os
 import re
@@ -11,6 +10,7 @@ from typing import Any
 
 from vibe_rl.errors import ConfigError, without_password
 from vibe_rl.run_dir.directory import RunDir
+from vibe_rl.run_dir.files import read_json
 from vibe_rl.run_dir.group import group_of
 from vibe_rl.system.lock import wait_for_lock
 
@@ -60,7 +60,7 @@ def experiment_of(run_dir: RunDir | None) -> str:
         return "vibe_rl"
     folder = group_of(run_dir) or run_dir.root
     manifest = folder / "manifest.json"
-    named = json.loads(manifest.read_text()).get("experiment") if manifest.exists() else None
+    named = read_json(manifest).get("experiment") if manifest.exists() else None
     stamped = STAMPED.fullmatch(folder.name)
     return named or (stamped[1] if stamped else folder.name)
 

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from vibe_rl.errors import ConfigError, reason, unknown
 from vibe_rl.run_dir.directory import RunDir
 from vibe_rl.run_dir.divergence import divergence_of
+from vibe_rl.run_dir.files import read_json
 from vibe_rl.run_dir.group import is_group, members
 from vibe_rl.run_dir.notes import Status, last_session, sessions_of
 from vibe_rl.system.lock import lock_directory
@@ -167,7 +168,7 @@ def how_it_ended(run_dir: RunDir) -> Status:
 def described(run_dir: RunDir) -> dict[str, Any]:
     """The newest config of a run, with the versions and the commit of its manifest."""
     manifest = run_dir.root / "manifest.json"
-    about = json.loads(manifest.read_text()) if manifest.exists() else {}
+    about = read_json(manifest) if manifest.exists() else {}
     known = {key: about[key] for key in ("versions", "commit") if key in about}
     config = run_dir.root / "config.json"
     return {**(run_dir.load_latest_config() if config.exists() else {}), **known}

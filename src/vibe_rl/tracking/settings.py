@@ -16,7 +16,7 @@ from typing import Any
 from typing_extensions import override
 
 from vibe_rl.run_dir.directory import RunDir
-from vibe_rl.run_dir.files import write_atomically
+from vibe_rl.run_dir.files import read_json, write_atomically
 from vibe_rl.tracking.base import Status, Tracker
 from vibe_rl.tracking.renamed import names_of, rename
 
@@ -96,7 +96,7 @@ def read_settings(run_dir: RunDir) -> TrackingSettings:
     path = run_dir.root / FILE
     if not path.exists():
         return TrackingSettings()
-    found = json.loads(path.read_text(encoding="utf-8"))
+    found = read_json(path)
     return TrackingSettings(found["names"], found["sums"], WandbSettings(**found["wandb"]))
 
 

@@ -1,11 +1,14 @@
 """Options of a command line."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import fields, is_dataclass
+from inspect import signature
 from math import inf
 from typing import Any
 
 from vibe_rl.errors import ConfigError
 from vibe_rl.system.refused_words import one_sentence
+from vibe_rl.system.typed_numbers import in_digits, values_in_digits
 
 NEEDS = {
     "--resume": "a run: vibe-rl train --resume RUN",
@@ -38,8 +41,18 @@ def parse_words(options: Callable[..., Any], args: Sequence[str], command: str) 
     """
     import tyro  # noqa: PLC0415 - a tenth of a second that some commands save
 
+    words = [*values_in_digits(args, set(whole_options(options)))]
     with one_sentence(command):
-        return tyro.cli(options, args=list(args), prog=command)
+        return tyro.cli(options, args=words, prog=command)
+
+
+def whole_options(options: Callable[..., Any]) -> Iterator[str]:
+    """The options that are whole numbers, those of a dataclass among the arguments too."""
+    for argument in signature(options).parameters.values():
+        kind = getattr(argument.annotation, "__origin__", argument.annotation)
+        parts = fields(kind) if is_dataclass(kind) else ()
+        named = [(argument.name, kind), *((part.name, part.type) for part in parts)]
+        yield from (f"--{name}" for name, kind in named if kind in (int, int | None))
 
 
 def asks_help(args: Sequence[str]) -> bool:
@@ -91,9 +104,13 @@ def with_trackers(args: Sequence[str]) -> list[str]:
 
 def parse_int(option: str, text: str, least: int) -> int:
     """The value of an option as a whole number; ConfigError if it is not one, or below `least`."""
-    if not text.isdecimal() or int(text) < least:
+    try:
+        number = int(in_digits(text))
+    except ValueError:
+        number = least - 1
+    if number < least:
         raise ConfigError(f"{option} {text}: give a whole number of at least {least}.")
-    return int(text)
+    return number
 
 
 def parse_seconds(option: str, text: str) -> float:

@@ -200,7 +200,8 @@ def check_interface(env: Any) -> None:
     """Takes one step of an environment and warns if what it shows is outside its own space.
 
     Raises:
-        ConfigError: it is of the kind before Gymnasium, with four values of a step.
+        ConfigError: it is of the kind before Gymnasium, with four values of a step, or shows
+            observations of another shape than its space's.
     """
     name = type(getattr(env, "unwrapped", env)).__name__
     first = returned(env.reset, 2, f"{name}.reset", "observation and info", seed=0)
@@ -208,10 +209,25 @@ def check_interface(env: Any) -> None:
     mask = first[1].get("action_mask") if isinstance(first[1], Mapping) else None
     legal = () if mask is None else (np.asarray(mask, np.int8),)
     after = returned(env.step, 5, f"{name}.step", values, env.action_space.sample(*legal))
+    for obs in (first[0], after[0]):
+        check_shape(name, env.observation_space, obs)
     if not all(env.observation_space.contains(obs) for obs in (first[0], after[0])):
         warnings.warn(
             f"{name} shows observations outside its observation_space: see check_env(env).",
             stacklevel=2,
+        )
+
+
+def check_shape(name: str, space: Any, obs: Any) -> None:
+    """Raises ConfigError for an array whose shape is not that of its space, in a Dict too."""
+    if isinstance(obs, Mapping):
+        for key in obs.keys() & getattr(space, "spaces", {}).keys():
+            check_shape(name, space[key], obs[key])
+        return
+    if space.shape is not None and np.shape(obs) != space.shape:
+        raise ConfigError(
+            f"{name} shows observations of shape {np.shape(obs)}, and its observation_space has "
+            f"{space.shape}: give one of them the other's."
         )
 
 

@@ -15,7 +15,7 @@ from vibe_rl.env.base import Environment, Step, checked, checked_first
 from vibe_rl.env.precision import in_single_precision
 from vibe_rl.env.reductions import TABLES, taken_names, unfit_tables
 from vibe_rl.env.wrappers import AutoResetWrapper, Wrapper, has_layer, layers
-from vibe_rl.errors import ConfigError, reason
+from vibe_rl.errors import ConfigError, reason, short
 from vibe_rl.types import RESERVED_METRICS, PyTree
 
 
@@ -73,7 +73,9 @@ def told_of(method: str, remedy: str) -> Iterator[None]:
     except Exception as error:
         if isinstance(error, IN_PYTHON):
             remedy = "use jnp.where or jax.lax.cond instead of Python's if"
-        what = f"{type(error).__name__} ({reason(error)})"
+        if "is not a valid JAX type" in str(error):
+            remedy = "return arrays and numbers alone"
+        what = f"{type(error).__name__} ({reason(error)[:90]})"
         raise ConfigError(f"{method} raises {what}: {remedy}.") from error
 
 
@@ -120,7 +122,8 @@ def _differences(
     (where, expected), (elsewhere, found) = here, there
     structures = jax.tree.structure(expected), jax.tree.structure(found)
     if structures[0] != structures[1]:
-        yield f"{name} is {structures[0]} {where} but {structures[1]} {elsewhere}: keep one."
+        one, other = (short(each, str) for each in structures)
+        yield f"{name} is {one} {where} but {other} {elsewhere}: keep one."
         return
     leaves = jax.tree.leaves_with_path(expected)
     for (path, before), after in zip(leaves, jax.tree.leaves(found), strict=True):
@@ -165,6 +168,9 @@ def _unfit_metrics(traced: Traced) -> Iterator[str]:
         scalars = traced.after.info.get(entry, {})
         if not isinstance(scalars, dict):
             yield f'info["{entry}"] is a {type(scalars).__name__}: make it a dict of named scalars.'
+            return
+        if not all(isinstance(name, str) for name in scalars):
+            yield f'info["{entry}"] has the names {short(list(scalars))}: give text.'
             return
         for name, leaf in scalars.items():
             if jax.tree.structure(leaf) != jax.tree.structure(0) or leaf.shape != ():

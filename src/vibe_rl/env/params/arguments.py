@@ -93,6 +93,8 @@ def _cast(what: str, value: Any, default: Any) -> Any:
         cast = given.astype(dtype)
     except (TypeError, ValueError, OverflowError):
         raise ConfigError(f"{what}: give a {'whole ' * integer}number.") from None
+    if value is None:  # which NumPy makes NaN
+        raise ConfigError(f"{what}: give a number.")
     if integer and (cast != given).any():
         wide = given.dtype.kind in "iu"
         raise ConfigError(f"{what}: give {'one that 32 bits hold' if wide else 'a whole number'}.")

@@ -83,8 +83,10 @@ def as_list(name: str, given: Any, method: str) -> list[Any]:
     """One or several objects that have a method; ConfigError for anything else."""
     several = given if isinstance(given, list | tuple) else [given]
     for each in several:
-        if not hasattr(each, method):
-            raise ConfigError(f"{name} {each!r}: give objects with a method {method}, in a list.")
+        if isinstance(each, type) or not hasattr(each, method):
+            raise ConfigError(
+                f"{name} {short(each)}: give objects with a method {method}, in a list."
+            )
     return list(several)
 
 

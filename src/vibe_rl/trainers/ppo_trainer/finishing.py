@@ -1,6 +1,5 @@
 """What follows a training: the best agent, its evaluation, figures, reports and the model."""
 
-import json
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,6 +9,7 @@ from vibe_rl.algorithms.ppo import PPOState
 from vibe_rl.errors import ConfigError
 from vibe_rl.experiment.single import best_step
 from vibe_rl.run_dir.directory import RunDir
+from vibe_rl.run_dir.files import read_json
 from vibe_rl.runner.resuming import agent_part
 from vibe_rl.system.notices import say_once
 from vibe_rl.tracking.base import Tracker
@@ -82,7 +82,7 @@ def illustrated(trainer: "PPOTrainer", results: TrainResults, run_dir: RunDir) -
 def earlier_results(run_dir: RunDir) -> dict[str, Any]:
     """The results that a run directory has already."""
     path = run_dir.root / RESULTS
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    return read_json(path) if path.exists() else {}
 
 
 def publish(trainer: "PPOTrainer", results: TrainResults) -> None:

@@ -1,6 +1,5 @@
 """What a run directory knows of the trainer that made it."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -10,6 +9,7 @@ from vibe_rl.algorithms.ppo import PPOState
 from vibe_rl.checkpoint import saved_steps
 from vibe_rl.errors import ConfigError
 from vibe_rl.run_dir.directory import RunDir
+from vibe_rl.run_dir.files import read_json
 from vibe_rl.runner.resuming import agent_part
 from vibe_rl.trainers.ppo_trainer.agent import PPOAgent
 from vibe_rl.trainers.ppo_trainer.finishing import AGENT, UPDATES
@@ -87,4 +87,4 @@ def newest_state(trainer: "PPOTrainer", run_dir: RunDir) -> PPOState:
 def updates_of(folder: Path) -> int:
     """After how many updates a training returned the agent in a folder; -1 if there is none."""
     path = folder / UPDATES
-    return json.loads(path.read_text(encoding="utf-8"))["updates"] if path.exists() else -1
+    return read_json(path)["updates"] if path.exists() else -1
