@@ -21,7 +21,7 @@ from measured import machine
 from vibe_rl.system.programs import enable_compilation_cache
 from vibe_rl.trainers.driving.evaluating import drive
 from vibe_rl.trainers.driving.results import summarize
-from vibe_rl.trainers.driving.worlds import Wanted, open_worlds
+from vibe_rl.trainers.driving.worlds import WantedEvaluation, open_worlds
 
 FACTORS = (1.0, 0.85, 0.7, 0.5)
 ACTORS = {
@@ -61,7 +61,7 @@ def parse():
 def driven(name, folder):
     """How somebody drives all scenes of a folder."""
     actor, fields = ACTORS[name]
-    (found,), world = open_worlds(Wanted(dataset=folder, split="all"), [actor])
+    (found,), world = open_worlds(WantedEvaluation(dataset=folder, split="all"), [actor])
     figures = summarize(drive(replace(found, **fields) if fields else found, world))
     parts = {"all": figures, **figures["families"]}
     return {family: {key: part[key] for key in TOLD} for family, part in parts.items()}

@@ -30,7 +30,7 @@ from vibe_rl.trainers.driving.evaluating import drive
 from vibe_rl.trainers.driving.plans import plan_of
 from vibe_rl.trainers.driving.results import summarize
 from vibe_rl.trainers.driving.training import train_tree
-from vibe_rl.trainers.driving.worlds import AGENT, Wanted, open_worlds
+from vibe_rl.trainers.driving.worlds import AGENT, WantedEvaluation, open_worlds
 
 SETTINGS = {
     "sac": (2_000_000, ["algorithm=sac"]),
@@ -122,7 +122,7 @@ def opened(wanted, name):
 def driven(run, options, best):
     """What the agent of a run does on the scenes of claims, each once."""
     claim = {"dataset": options.folders["claim"], "split": "all"}
-    figures = summarize(drive(*opened(Wanted(run=str(run), best=best, **claim), AGENT)))
+    figures = summarize(drive(*opened(WantedEvaluation(run=str(run), best=best, **claim), AGENT)))
     families = {name: rounded(part) for name, part in figures["families"].items()}
     return {**rounded(figures), "families": families}
 
@@ -130,7 +130,7 @@ def driven(run, options, best):
 def unended(run, options):
     """Metres from the log where nothing ends an episode: of the agent, and at constant speed."""
     claim = {"dataset": options.folders["claim"], "split": "all"}
-    agent, world = opened(Wanted(run=str(run), **claim), AGENT)
+    agent, world = opened(WantedEvaluation(run=str(run), **claim), AGENT)
     ends = [name for name in world.env_params._fields if name.startswith("terminate_")]
     never = world.env_params._replace(**dict.fromkeys(ends, np.bool_(False)))
     world = world._replace(env_params=never)

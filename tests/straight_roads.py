@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from vibe_rl.env.driving.scenarios import codes
-from vibe_rl.env.driving.scenarios.scenario import DT, Dims, Scenario, empty, stacked
+from vibe_rl.env.driving.scenarios.scenario import DT, Dims, Scenario, empty_scenario, stacked
 
 DIMS = Dims(N=4, T=91, P=512, L=2, K=2, Q=160, R=2)
 WIDTH = 3.7
@@ -33,7 +33,7 @@ def straight(
         uid: of the scene.
         limit: m/s.
     """
-    scene = empty(dims)
+    scene = empty_scenario(dims)
     _drive(scene, 0, 10.0, 0.0, speed)
     for i, (x, lane, v) in enumerate(others, 1):
         _drive(scene, i, x, lane * WIDTH, v)

@@ -10,7 +10,7 @@ import pytest
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from vibe_rl.checkpoint import CheckpointManager, load_checkpoint, load_metadata, save_checkpoint
-from vibe_rl.checkpoint.leaves import checksum
+from vibe_rl.checkpoint.leaves import checksum_of_leaf
 
 ARRAYS = {
     "matrix": np.arange(48, dtype=np.float32).reshape(8, 6),
@@ -26,14 +26,14 @@ ARRAYS = {
 def test_the_checksum_is_that_of_the_bytes_in_order_on_host_and_device(name):
     array = ARRAYS[name]
     expected = zlib.crc32(array.tobytes())
-    assert checksum(array) == checksum(jnp.asarray(array)) == expected
+    assert checksum_of_leaf(array) == checksum_of_leaf(jnp.asarray(array)) == expected
 
 
 @pytest.mark.parametrize("split", [("a",), (None, "b"), ("a", "b"), (("a", "b"),), ()], ids=str)
 def test_how_an_array_is_split_does_not_change_its_checksum(split):
     mesh = Mesh(np.array(jax.devices()[:4]).reshape(2, 2), ("a", "b"))
     array = jax.device_put(ARRAYS["matrix"], NamedSharding(mesh, PartitionSpec(*split)))
-    assert checksum(array) == checksum(ARRAYS["matrix"])
+    assert checksum_of_leaf(array) == checksum_of_leaf(ARRAYS["matrix"])
 
 
 @pytest.mark.parametrize("background", [7200, None])

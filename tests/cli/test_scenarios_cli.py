@@ -19,7 +19,7 @@ from vibe_rl.env.driving.io import (
 from vibe_rl.env.driving.io.manifest import write_manifest
 from vibe_rl.env.driving.knobs import Knobs
 from vibe_rl.env.driving.scenarios.codes import SURFACE_LANE, VEHICLE
-from vibe_rl.env.driving.scenarios.scenario import DT, Dims, empty, stacked
+from vibe_rl.env.driving.scenarios.scenario import DT, Dims, empty_scenario, stacked
 from vibe_rl.errors import ConfigError
 
 TABLES = {
@@ -34,7 +34,7 @@ SLOTS = "N=2,T=14,P=100,L=1,K=1,Q=30,R=2"
 
 def straight(uid: int, family: int = 0):
     """An ego alone on a straight lane."""
-    s = empty(Dims(N=1, T=12, P=30, L=1, K=1, Q=20, R=1))
+    s = empty_scenario(Dims(N=1, T=12, P=30, L=1, K=1, Q=20, R=1))
     along = np.arange(30.0)
     s.log_xy[0, :, 0] = 10 * DT * np.arange(12)
     s.log_vel[0, :, 0], s.log_valid[0] = 10.0, True
@@ -158,7 +158,7 @@ def test_a_bad_scenario_gets_a_line_of_validate_and_is_not_loaded(data, tmp_path
     content = npz.shard_bytes(stacked([bad, straight(3)]))
     (data / manifest.shards[1].file).write_bytes(content)
     shards = list(manifest.shards)
-    shards[1] = shards[1]._replace(sha256=npz.checksum(content))
+    shards[1] = shards[1]._replace(sha256=npz.checksum_of_shard(content))
     write_manifest(data, manifest._replace(shards=shards))
     with pytest.raises(SystemExit) as end:
         main(["scenarios", "validate", str(data)])

@@ -4,7 +4,7 @@ import pytest
 
 from vibe_rl.configs import ALGORITHMS, cli
 from vibe_rl.configs.command_line import preset_of
-from vibe_rl.configs.for_env import FOR_ANY_ENV, Kind, kind_of
+from vibe_rl.configs.for_env import FOR_ANY_ENV, Kind, kind_of_env
 from vibe_rl.env import make
 from vibe_rl.errors import ConfigError
 from vibe_rl.experiment.build import build
@@ -19,7 +19,7 @@ KINDS = {
 
 @pytest.mark.parametrize("env_id", KINDS)
 def test_what_an_environment_is_like_follows_from_its_spaces(env_id):
-    assert kind_of(env_id, {}) == KINDS[env_id]
+    assert kind_of_env(env_id, {}) == KINDS[env_id]
 
 
 @pytest.mark.parametrize("algorithm", FOR_ANY_ENV)
@@ -76,5 +76,5 @@ def test_an_environment_of_a_suite_has_its_preset_too():
         "50",
     ]
     config = cli(words)
-    assert kind_of(config.env_id, {}).pictures
+    assert kind_of_env(config.env_id, {}).pictures
     assert make(config.env_id, **config.env_kwargs)[1].max_steps_in_episode == 50

@@ -13,7 +13,7 @@ import pytest
 
 from vibe_rl.env import AutoResetWrapper, Box, Dict, Discrete, FiveValuedAdapter, make, problems
 from vibe_rl.env.adapters import suites
-from vibe_rl.env.adapters.conversions import members, space_of
+from vibe_rl.env.adapters.conversions import in_dtypes_of, space_of
 from vibe_rl.errors import ConfigError
 from vibe_rl.runner.env_checks import check_is_environment
 from vibe_rl.types import MaskedObs
@@ -118,7 +118,7 @@ def test_spaces_within_spaces_are_converted_and_so_are_their_members():
     theirs = {"a": spaces.Discrete(3), "b": spaces.Box(0, 1, (2,), jnp.int32)}
     ours = space_of(spaces.Dict(theirs))
     assert ours == Dict({"a": Discrete(3), "b": Box(0, 1, (2,), jnp.int32)})
-    assert ours.contains(members(ours, {"a": 2, "b": np.float32([0, 1])}))
+    assert ours.contains(in_dtypes_of(ours, {"a": 2, "b": np.float32([0, 1])}))
     with pytest.raises(ConfigError, match=r"the space Tuple.* is not supported: take"):
         space_of(spaces.Tuple([spaces.Discrete(2)]))
 

@@ -51,7 +51,7 @@ def fake(monkeypatch):
         speed = speeds.get((config.algo.num_envs, config.algo.n_minibatches), 1000.0)
         return Measured(config, 1.0, speed)
 
-    monkeypatch.setattr(tuning, "measure", measure)
+    monkeypatch.setattr(tuning, "measure_size", measure)
     return Stopwatch(clock=clock), speeds
 
 
@@ -107,9 +107,9 @@ def test_a_size_that_memory_does_not_hold_is_passed_over(monkeypatch):
 
     monkeypatch.setattr(tuning, "time_updates", time_updates)
     monkeypatch.setattr(tuning, "build", FakeRun)
-    assert tuning.measure(with_sizes(8), Stopwatch()).steps_per_second == 0.0
+    assert tuning.measure_size(with_sizes(8), Stopwatch()).steps_per_second == 0.0
     with pytest.raises(RuntimeError, match="something else"):
-        tuning.measure(with_sizes(4), Stopwatch())
+        tuning.measure_size(with_sizes(4), Stopwatch())
 
 
 class FakeRun:

@@ -7,7 +7,7 @@ import pytest
 
 from vibe_rl.errors import ConfigError
 from vibe_rl.networks import Encoder
-from vibe_rl.networks.boards import crop, roll
+from vibe_rl.networks.boards import crop, roll_board
 from vibe_rl.networks.encoder import ENCODERS, OF_ANY_SPACE, OF_TOKENS
 from vibe_rl.networks.layers import row_product
 from vibe_rl.networks.parts import arrays, parts, viewer
@@ -67,7 +67,7 @@ def test_the_viewer_is_found_wherever_the_board_lies(space):
 @pytest.mark.parametrize("column", range(COLUMNS))
 def test_a_crop_and_a_roll_hold_every_cell_at_its_distance_from_the_viewer(row, column):
     board, at = CELLS.reshape(GRID.shape), jnp.array([row, column])
-    cropped, (rolled, over) = np.asarray(crop(board, at)), jnp.split(roll(board, at), [2], 1)
+    cropped, (rolled, over) = np.asarray(crop(board, at)), jnp.split(roll_board(board, at), [2], 1)
     assert cropped.shape == (2 * ROWS - 1, 2 * COLUMNS - 1, 2)
     assert (cropped[ROWS - 1, COLUMNS - 1] == board[row, column]).all()
     rolled, over = (np.asarray(x).reshape(ROWS, COLUMNS, 2) for x in (rolled, over))

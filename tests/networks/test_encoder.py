@@ -18,7 +18,7 @@ from vibe_rl.networks.encoder import (
     default_cnn,
     pixels,
 )
-from vibe_rl.networks.in_words import describe, surprises
+from vibe_rl.networks.in_words import describe_network, surprises
 from vibe_rl.networks.layers import ACTIVATIONS, orthogonal
 from vibe_rl.spaces import Box, Dict, Discrete, Image, Masked, MultiBinary, MultiDiscrete, Space
 from vibe_rl.types import MaskedObs
@@ -253,13 +253,13 @@ def test_a_stack_of_pictures_is_one_with_more_channels():
     seen = pixels(space, stack)
     assert seen.shape == (8, 9, 6)
     np.testing.assert_allclose(seen[..., 2:4], stack[1] / 255.0, rtol=1e-6)
-    assert describe(space) == ["a picture of 8 x 9 pixels, 6 channels, divided by 255"]
+    assert describe_network(space) == ["a picture of 8 x 9 pixels, 6 channels, divided by 255"]
 
 
 def test_a_matrix_of_bytes_is_a_gray_picture_and_a_small_one_a_board():
     gray, board = Box(0, 255, (84, 84), jnp.uint8), Box(0, 11, (4, 4), jnp.uint8)
-    assert describe(gray) == ["a picture of 84 x 84 pixels, 1 channels, divided by 255"]
-    assert describe(board) == ["16 numbers as they are"]
+    assert describe_network(gray) == ["a picture of 84 x 84 pixels, 1 channels, divided by 255"]
+    assert describe_network(board) == ["16 numbers as they are"]
     assert Encoder(jax.random.key(0), gray, (4,))(gray.sample(jax.random.key(1))).shape == (4,)
 
 
@@ -285,7 +285,10 @@ def test_what_may_not_be_meant_is_noted(space, remedy):
 def test_what_networks_see_is_described_array_by_array():
     space = Masked(Dict({"a": Discrete(3), "b": Box(-1.0, 1.0, (2,)), "c": Image(9, 9, 1)}), 2)
     expected = ["3 ones and zeros", "2 numbers as they are"]
-    assert describe(space) == [*expected, "a picture of 9 x 9 pixels, 1 channels, divided by 255"]
+    assert describe_network(space) == [
+        *expected,
+        "a picture of 9 x 9 pixels, 1 channels, divided by 255",
+    ]
 
 
 def test_convolutions_can_be_chosen():

@@ -14,11 +14,11 @@ from vibe_rl.algorithms.base import Setup
 from vibe_rl.checkpoint.spaces import from_plain, to_plain
 from vibe_rl.errors import ConfigError
 from vibe_rl.networks import Encoder
-from vibe_rl.networks.attention import Memory, attend
+from vibe_rl.networks.attention import KeysAndValues, attend
 from vibe_rl.networks.encoder import ENCODERS, OF_TOKENS
-from vibe_rl.networks.neighbours import nearest
+from vibe_rl.networks.neighbours import nearest_neighbours
 from vibe_rl.networks.token_fields import TokenFields
-from vibe_rl.networks.tokens import Group, mean_of
+from vibe_rl.networks.tokens import TokenGroup, mean_of
 from vibe_rl.policies.network import network_of
 from vibe_rl.spaces import Board, Box, Dict, Discrete, Flat, Tokens
 
@@ -222,26 +222,28 @@ def test_attention_is_the_mean_of_what_is_there_weighted_by_the_keys():
     keys = jnp.array([0.0, np.log(3.0), 50.0])[:, None, None]
     values = jnp.array([10.0, 20.0, 1e6])[:, None, None]
     there = jnp.array([True, True, False])
-    found = attend(jnp.ones((1, 1, 1)), Memory(keys, values, there))
+    found = attend(jnp.ones((1, 1, 1)), KeysAndValues(keys, values, there))
     np.testing.assert_allclose(found.ravel(), [17.5], rtol=1e-6)
-    nothing = attend(jnp.ones((1, 1, 1)), Memory(keys, values, jnp.zeros(3, bool)))
+    nothing = attend(jnp.ones((1, 1, 1)), KeysAndValues(keys, values, jnp.zeros(3, bool)))
     np.testing.assert_array_equal(nothing.ravel(), [0.0])
 
 
 def test_a_mean_is_over_the_tokens_that_are_there():
-    group = Group(jnp.array([[1.0], [3.0], [100.0]]), jnp.array([True, True, False]))
+    group = TokenGroup(jnp.array([[1.0], [3.0], [100.0]]), jnp.array([True, True, False]))
     np.testing.assert_array_equal(mean_of(group), [2.0])
     np.testing.assert_array_equal(mean_of(group._replace(there=jnp.zeros(3, bool))), [0.0])
 
 
 def test_the_nearest_are_those_at_the_least_distance_that_are_there():
     # things at 0, 1, 3 and 10; from 0.9 the order is 1, 0, 3, 10, and 1 is missing
-    seen = Group(jnp.array([[0.0], [1.0], [3.0], [10.0]]), jnp.array([True, False, True, True]))
+    seen = TokenGroup(
+        jnp.array([[0.0], [1.0], [3.0], [10.0]]), jnp.array([True, False, True, True])
+    )
     tokens = jnp.array([[0.9], [8.0]])
-    np.testing.assert_array_equal(nearest(tokens, seen, 1), [[1, 0, 0, 0], [0, 0, 0, 1]])
-    np.testing.assert_array_equal(nearest(tokens, seen, 2), [[1, 0, 1, 0], [0, 0, 1, 1]])
+    np.testing.assert_array_equal(nearest_neighbours(tokens, seen, 1), [[1, 0, 0, 0], [0, 0, 0, 1]])
+    np.testing.assert_array_equal(nearest_neighbours(tokens, seen, 2), [[1, 0, 1, 0], [0, 0, 1, 1]])
     for k in (3, 4, 9):
-        np.testing.assert_array_equal(nearest(tokens, seen, k), [[1, 0, 1, 1]] * 2)
+        np.testing.assert_array_equal(nearest_neighbours(tokens, seen, k), [[1, 0, 1, 1]] * 2)
 
 
 def test_things_attend_to_agents_alone_where_some_are():

@@ -13,11 +13,11 @@ from straight_roads import straight
 from vibe_rl.env.driving.io import write_scenarios
 from vibe_rl.experiment.build import build
 from vibe_rl.trainers.driving.plans import plan_of
-from vibe_rl.trainers.driving.results import Outcome
-from vibe_rl.trainers.driving.scenarios import with_scenarios
+from vibe_rl.trainers.driving.results import DriveOutcome
+from vibe_rl.trainers.driving.scenarios import with_scenarios_of
 
 BENCH = Path(__file__).parents[2] / "bench"
-OUTCOME = Outcome(
+OUTCOME = DriveOutcome(
     *(range(4), "abcd", ["highway", "merge"] * 2),
     figures={name: np.array([1.0, 0.0, 1.0, 1.0]) for name in ("success", "accuracy", "progress")},
     ended_by=["time", "overlap", "time", "time"],
@@ -72,7 +72,7 @@ def test_the_words_of_settings_make_runs(benches, folder):
         options.folders = {part: str(folder / part) for part in ("train", "validation")}
         made = plan_of(learning.tree_of(options, seed=3, runs="none"))
         with as_users_do():
-            run = build(with_scenarios(made.config, made.source, made.keys))
+            run = build(with_scenarios_of(made.config, made.source, made.keys))
         assert run.config.seed == 3
         assert run.config.eval_every == pytest.approx(learning.EVERY, rel=0.05)
 

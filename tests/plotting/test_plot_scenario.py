@@ -5,7 +5,7 @@ import pytest
 from matplotlib.colors import to_hex
 
 from vibe_rl.env.driving.scenarios.codes import RED, ROAD_EDGE, SURFACE_LANE
-from vibe_rl.env.driving.scenarios.scenario import Dims, Scenario, empty
+from vibe_rl.env.driving.scenarios.scenario import Dims, Scenario, empty_scenario
 from vibe_rl.plotting import PlotConfig
 from vibe_rl.plotting.palette import color_for
 from vibe_rl.plotting.scenario import plot_scenario
@@ -14,7 +14,7 @@ from vibe_rl.plotting.scenario import plot_scenario
 @pytest.fixture
 def scenario() -> Scenario:
     """The ego drives 11 m along x; somebody is there at frame 10 only, turned to the left."""
-    s = empty(Dims(N=3, T=12, P=9, L=2, K=2, Q=5, R=1))
+    s = empty_scenario(Dims(N=3, T=12, P=9, L=2, K=2, Q=5, R=1))
     s.log_xy[0, :, 0], s.log_valid[0] = np.arange(12), True
     s.log_xy[1, 10], s.log_yaw[1, 10], s.log_valid[1, 10] = (20, 5), np.pi / 2, True
     s.size[:] = 4, 2, 1.5

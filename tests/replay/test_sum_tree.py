@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from vibe_rl.replay import sum_tree
 from vibe_rl.replay.sum_tree import FANOUT
 
-find, change = jax.jit(sum_tree.find), jax.jit(sum_tree.change)
+find, change = jax.jit(sum_tree.find_leaf), jax.jit(sum_tree.change)
 SIZES = st.sampled_from([1, 2, 31, 32, 33, 700, 1024, 1025, 5000])  # one, two and three levels deep
 
 
@@ -134,5 +134,5 @@ def test_two_trees_side_by_side_equal_two_trees():
     trees = [tree_of(whole_weights(seed, 100)) for seed in (0, 1)]
     stacked = jax.tree.map(lambda *x: jnp.stack(x), *trees)
     mass = jnp.array([0.0, 3.5, 20.25])
-    found = jax.vmap(sum_tree.find, in_axes=(0, None))(stacked, mass)
+    found = jax.vmap(sum_tree.find_leaf, in_axes=(0, None))(stacked, mass)
     np.testing.assert_array_equal(found, [find(tree, mass) for tree in trees])

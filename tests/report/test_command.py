@@ -9,7 +9,7 @@ from vibe_rl.cli.shared.options import pop_option
 from vibe_rl.configs import PRESETS, cli, parse_seeds
 from vibe_rl.report.command import (
     differences,
-    preset_of,
+    nearest_preset,
     recorded,
     resume_commands,
     train_command,
@@ -46,7 +46,7 @@ CONFIGS = {
 @pytest.mark.parametrize("name", CONFIGS)
 def test_a_command_gives_an_equal_config_when_it_is_parsed(name):
     config = recorded(CONFIGS[name])
-    command = train_command(config, "runs/x", preset_of(config))
+    command = train_command(config, "runs/x", nearest_preset(config))
     program, verb, *words = shlex.split(command)
     assert (program, verb) == ("vibe-rl", "train")
     assert recorded(cli(words)) == config
@@ -55,7 +55,7 @@ def test_a_command_gives_an_equal_config_when_it_is_parsed(name):
 @pytest.mark.parametrize("seeds", [[0, 1, 2], [3, 5, 9], [7]])
 def test_a_command_of_a_group_names_its_seeds_and_not_that_of_a_member(seeds):
     config = recorded(changed(PPO, runner={"seed": seeds[0]}, algo={"lr": 0.5}))
-    command = train_command(config, "runs/x", preset_of(config), seeds)
+    command = train_command(config, "runs/x", nearest_preset(config), seeds)
     text, words = pop_option("--seeds", shlex.split(command)[2:])
     assert parse_seeds(text) == seeds
     assert "--runner.seed" not in words
@@ -75,19 +75,19 @@ def test_a_config_that_no_words_give_is_trained_from_its_file():
 
 def test_the_preset_is_the_one_that_was_named_or_else_the_nearest_of_its_task():
     config = recorded(DQN)
-    assert preset_of(config, ["vibe-rl", "train", "gridworld_dqn"]) == "gridworld_dqn"
-    assert preset_of(config, ["vibe-rl", "train", "cartpole_ppo"]) == "cartpole_dqn"
-    assert preset_of(config) == "cartpole_dqn"
-    assert preset_of({"algorithm": "other"}) is None
+    assert nearest_preset(config, ["vibe-rl", "train", "gridworld_dqn"]) == "gridworld_dqn"
+    assert nearest_preset(config, ["vibe-rl", "train", "cartpole_ppo"]) == "cartpole_dqn"
+    assert nearest_preset(config) == "cartpole_dqn"
+    assert nearest_preset({"algorithm": "other"}) is None
 
 
 def test_an_algorithm_that_was_named_is_the_preset_of_its_environment():
     words = ["ppo", "--env", "GridWorld-v0", "--algo.lr", "0.5", "--env_kwargs", "size", "7"]
     config = recorded(cli(words))
-    assert preset_of(config, ["vibe-rl", "train", *words]) == "ppo"
+    assert nearest_preset(config, ["vibe-rl", "train", *words]) == "ppo"
     assert train_command(config, "runs/x", "ppo") == f"vibe-rl train {shlex.join(words)}"
     elsewhere = {**config, "env_id": "missing:Room-v0"}
-    assert preset_of(elsewhere, ["vibe-rl", "train", "ppo"]) in PRESETS
+    assert nearest_preset(elsewhere, ["vibe-rl", "train", "ppo"]) in PRESETS
     assert words_for(elsewhere, "ppo") is None
 
 

@@ -21,7 +21,7 @@ from vibe_rl.run_dir import RunDir
 from vibe_rl.runner import EnvParamsSchedule, RunnerConfig, fit, loop, prepare
 from vibe_rl.runner.env_params import restarts_at
 from vibe_rl.runner.evaluation import results_of
-from vibe_rl.runner.loop import TrainState, play
+from vibe_rl.runner.loop import TrainState, play_on
 from vibe_rl.runner.many.fit import fit_many
 from vibe_rl.runner.many.runs import side_by_side
 from vibe_rl.runner.params_memory import bytes_to_place, check_params_memory, describe_params
@@ -75,7 +75,7 @@ def test_a_cut_episode_is_truncated_with_its_true_successor_and_not_counted():
     keys = (jax.random.split(key, (9, N)),) * 2
     act = lambda env_state, obs, keys: (jnp.zeros(N, jnp.int32), ())  # noqa: E731
     state = TrainState((), env_state, obs, key)
-    _, met = jax.jit(partial(play, act, env))(params, state, keys)
+    _, met = jax.jit(partial(play_on, act, env))(params, state, keys)
     steps = met.transition
     assert np.flatnonzero(steps.truncated[:, 0]).tolist() == [4, 7]  # its own end, and the border
     assert not steps.terminated.any()

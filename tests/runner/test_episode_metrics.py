@@ -18,7 +18,7 @@ from vibe_rl.errors import ConfigError
 from vibe_rl.runner import RunnerConfig, evaluate, fit, prepare
 from vibe_rl.runner.many.fit import MemberFiles, fit_many
 from vibe_rl.runner.many.runs import side_by_side
-from vibe_rl.runner.rows import summarize
+from vibe_rl.runner.rows import summarize_updates
 from vibe_rl.runner.train_dqn import dqn
 from vibe_rl.runner.train_ppo import ppo
 
@@ -119,9 +119,9 @@ def test_columns_that_a_checkpoint_cuts_add_up_to_those_of_one_chunk():
         "metrics sum d": [1.0, 2.0, 4.0],
     } | {name: [value] * 3 for name, value in sums.items()}
     arrays = {name: np.array(values, np.float32) for name, values in columns.items()}
-    expected = summarize([arrays])
+    expected = summarize_updates([arrays])
     parts = [{n: x[cut] for n, x in arrays.items()} for cut in (slice(0, 1), slice(1, 3))]
-    assert summarize(parts) == expected
+    assert summarize_updates(parts) == expected
     assert expected["a_mean"] == pytest.approx(0.8 / 3)
     assert [expected[name] for name in ("b_max", "c_min", "d_sum")] == [-4.0, 8.0, 7.0]
 

@@ -9,7 +9,7 @@ from probes import RandomEnds
 from vibe_rl.algorithms.dqn import DQNConfig
 from vibe_rl.env import AutoResetWrapper
 from vibe_rl.runner import RunnerConfig
-from vibe_rl.runner.fit import Host, drive, row_writer
+from vibe_rl.runner.fit import Host, drive_chunks, row_writer
 from vibe_rl.runner.rows import CHUNK_SECONDS
 from vibe_rl.runner.run import Run, prepare
 from vibe_rl.runner.train_dqn import dqn
@@ -59,7 +59,7 @@ def prepared(runner):
 def watched(runner, tracker=None):
     run = prepared(runner)
     host = Watched(run, row_writer(run, tracker))
-    drive(run, host)
+    drive_chunks(run, host)
     return host
 
 

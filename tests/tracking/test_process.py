@@ -14,7 +14,7 @@ import pytest
 from vibe_rl.run_dir import RunDir
 from vibe_rl.tracking import process as module
 from vibe_rl.tracking.base import Tracker
-from vibe_rl.tracking.process import RemoteTracker, TrackerProcess, serve
+from vibe_rl.tracking.process import RemoteTracker, TrackerProcess, serve_tracker
 from vibe_rl.tracking.tensorboard import last_step
 
 
@@ -79,7 +79,7 @@ def served(requests, monkeypatch):
     monkeypatch.setattr(logger, "propagate", True)
     Talker.ended.clear()
     replies = io.StringIO()
-    serve("talker", io.StringIO("".join(f"{json.dumps(r)}\n" for r in requests)), replies)
+    serve_tracker("talker", io.StringIO("".join(f"{json.dumps(r)}\n" for r in requests)), replies)
     return [json.loads(line) for line in replies.getvalue().splitlines()]
 
 

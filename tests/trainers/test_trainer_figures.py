@@ -13,7 +13,7 @@ from vibe_rl.trainers.ppo_trainer.figures.heat_maps import (
     hyperparameter_heatmap,
     policy_distribution,
 )
-from vibe_rl.trainers.ppo_trainer.figures.result_panels import parts
+from vibe_rl.trainers.ppo_trainer.figures.result_panels import norms_by_part
 from vibe_rl.trainers.ppo_trainer.figures.training import (
     FIGURES,
     advanced_learning_curves,
@@ -320,7 +320,7 @@ def test_a_layer_of_neither_has_a_panel_and_a_norm_of_zero_a_gap():
     ],
 )
 def test_a_layer_belongs_to_what_its_name_says_last(name, part):
-    found = parts({name: [1.0]})
+    found = norms_by_part({name: [1.0]})
     assert {key: list(layers) for key, layers in found.items() if layers} == {part: [name]}
 
 

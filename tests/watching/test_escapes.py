@@ -3,7 +3,7 @@
 import pytest
 
 from vibe_rl.env.pictures.cells import Span, cells
-from vibe_rl.watching.escapes import PLAIN, Look, encoded, lines, look_of, nearest, to_ascii
+from vibe_rl.watching.escapes import PLAIN, Look, encoded, lines, look_of, nearest_color, to_ascii
 
 TRUE = Look(2**24, unicode=True)
 ROW = cells([[("a", (1, 2, 3)), ("▀", None, (255, 0, 0), True), "b"]])[0]
@@ -32,7 +32,7 @@ def test_without_colours_there_are_letters_only():
     [((0, 0, 0), 16), ((255, 255, 255), 231), ((128, 128, 128), 244), ((0, 95, 255), 27)],
 )
 def test_the_nearest_of_256_colours_is_in_the_cube_or_a_gray(colour, number):
-    assert nearest(colour) == number
+    assert nearest_color(colour) == number
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from vibe_rl.watching.deciding import decision_of
 from vibe_rl.watching.escapes import Look, lines
 from vibe_rl.watching.games import Moment
 from vibe_rl.watching.layout import screen
-from vibe_rl.watching.lines import end_line, step_block, step_line, summary
+from vibe_rl.watching.lines import end_line, step_block, step_line, summary_line
 from vibe_rl.watching.panel import MANY, bar, entropy, panel
 
 UNICODE = Look(0, unicode=True)
@@ -157,8 +157,8 @@ def test_continuous_actions_are_shown_with_their_spread():
 
 def test_a_long_array_is_told_by_its_range():
     array = np.arange(20, dtype=np.float32).reshape(4, 5)
-    assert summary(array) == "[4 x 5] 0 to 19, mean 9.5, 19 not zero"
-    assert summary(np.array([True, False])) == "1 0"
+    assert summary_line(array) == "[4 x 5] 0 to 19, mean 9.5, 19 not zero"
+    assert summary_line(np.array([True, False])) == "1 0"
 
 
 def test_a_game_says_of_each_step_what_the_env_says():

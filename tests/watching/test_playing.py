@@ -130,7 +130,7 @@ def test_an_mp4_is_what_a_player_can_show(copied, tmp_path):
 
 def test_without_ffmpeg_a_sentence_says_so_before_anything_is_played(copied, monkeypatch):
     monkeypatch.setattr(shutil, "which", lambda name: None)
-    monkeypatch.setattr(filming, "episode_of", lambda *_: pytest.fail("it plays"))
+    monkeypatch.setattr(filming, "_episode_of", lambda *_: pytest.fail("it plays"))
     with pytest.raises(ConfigError, match="ffmpeg: install it"):
         film_episodes(find(copied), film=Film(mp4=True))
 

@@ -70,12 +70,12 @@ class BCMetrics(NamedTuple):
     grad_norm: Array  # before clipping
 
 
-def squared(policy: TanhNormal, unit: Float[Array, " A"]) -> Float[Array, ""]:
+def _squared(policy: TanhNormal, unit: Float[Array, " A"]) -> Float[Array, ""]:
     """The mean squared error of the median."""
     return jnp.mean((jnp.tanh(policy.mode()) - unit) ** 2)
 
 
-def absolute(policy: TanhNormal, unit: Float[Array, " A"]) -> Float[Array, ""]:
+def _absolute(policy: TanhNormal, unit: Float[Array, " A"]) -> Float[Array, ""]:
     """The mean absolute error of the median."""
     return jnp.mean(jnp.abs(jnp.tanh(policy.mode()) - unit))
 
@@ -85,7 +85,7 @@ def negative_log_density(policy: TanhNormal, unit: Float[Array, " A"]) -> Float[
     return -policy.log_prob(jnp.arctanh(jnp.clip(unit, -MOST, MOST)))
 
 
-LOSSES = {"mse": squared, "mae": absolute, "nll": negative_log_density}
+LOSSES = {"mse": _squared, "mae": _absolute, "nll": negative_log_density}
 
 
 def imitation_loss(
@@ -95,7 +95,7 @@ def imitation_loss(
     policy = actor.policy(obs)
     if isinstance(policy, TanhNormal):
         unit = to_unit(actor.space, action)  # type: ignore[arg-type]
-        return LOSSES[loss](policy, unit), absolute(policy, unit)
+        return LOSSES[loss](policy, unit), _absolute(policy, unit)
     return -policy.log_prob(action), jnp.float32(policy.mode() != action)
 
 

@@ -24,7 +24,7 @@ def initial_value_statistics() -> RunningStatistics:
     return initial_statistics(jax.ShapeDtypeStruct((), jnp.float32))
 
 
-def spread(statistics: RunningStatistics) -> Float[Array, ""]:
+def _spread(statistics: RunningStatistics) -> Float[Array, ""]:
     """The standard deviation of the targets, never 0."""
     return jnp.maximum(jnp.sqrt(statistics.var), LEAST_STD)
 
@@ -33,12 +33,12 @@ def in_rewards(
     statistics: RunningStatistics | None, value: Float[Array, " *B"]
 ) -> Float[Array, " *B"]:
     """What the critic says, as sums of rewards."""
-    return value if statistics is None else statistics.mean + spread(statistics) * value
+    return value if statistics is None else statistics.mean + _spread(statistics) * value
 
 
 def in_deviations(statistics: RunningStatistics, value: Float[Array, " *B"]) -> Float[Array, " *B"]:
     """Sums of rewards as the critic says them: the inverse of `in_rewards`."""
-    return (value - statistics.mean) / spread(statistics)
+    return (value - statistics.mean) / _spread(statistics)
 
 
 def add_targets(
@@ -53,6 +53,6 @@ def add_targets(
 
 def preserve_values(head: Linear, old: RunningStatistics, new: RunningStatistics) -> Linear:
     """The critic's last layer for `new` statistics: the same values as for the `old`."""
-    ratio = spread(old) / spread(new)
-    bias = head.bias * ratio + (old.mean - new.mean) / spread(new)
+    ratio = _spread(old) / _spread(new)
+    bias = head.bias * ratio + (old.mean - new.mean) / _spread(new)
     return eqx.tree_at(lambda h: (h.weight, h.bias), head, (head.weight * ratio, bias))

@@ -45,7 +45,7 @@ def list_runs(base_dir: AnyPath = "runs") -> list[Listed]:
     if not base.is_dir():
         raise ConfigError(f"{base} is no directory: name one that holds runs.")
     folder = base / "members" if is_group(base) else base
-    found = [listed(path) for path in folder.iterdir() if looks_like_run(path)]
+    found = [_listed(path) for path in folder.iterdir() if looks_like_run(path)]
     return sorted(found, key=lambda run: (run.began, run.name))
 
 
@@ -54,16 +54,18 @@ def looks_like_run(path: Path) -> bool:
     return path.is_dir() and any((path / name).exists() for name in ("logs", "config.json"))
 
 
-def listed(path: Path) -> Listed:
+def _listed(path: Path) -> Listed:
     """A run or a group, whatever is wrong with its files."""
     try:
-        return of_group(path) if is_group(path) else of_run(path)
+        return of_group(path) if is_group(path) else _of_run(path)
     except (ConfigError, OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         nothing = None, None, None, None
-        return Listed(path.name, "broken", *nothing, began(path), size_of(path), note=reason(error))
+        return Listed(
+            path.name, "broken", *nothing, began(path), _size_of(path), note=reason(error)
+        )
 
 
-def of_run(path: Path) -> Listed:
+def _of_run(path: Path) -> Listed:
     """A run, as its log and its notes say."""
     run_dir = RunDir.open(path)
     config, rows = config_of(run_dir), read_metrics(run_dir)
@@ -78,7 +80,7 @@ def of_run(path: Path) -> Listed:
         ),
         last=last[-1] if last else None,
         began=began(path),
-        size=size_of(path),
+        size=_size_of(path),
     )
 
 
@@ -114,9 +116,9 @@ def of_group(path: Path) -> Listed:
         step=over(sum, [run.step for run in runs]),
         total=over(sum, [run.total for run in runs]),
         best=over(max, [run.best for run in runs]),
-        last=over(mean, [run.last for run in runs]),
+        last=over(_mean, [run.last for run in runs]),
         began=began(path),
-        size=size_of(path),
+        size=_size_of(path),
         members=len(runs),
         note=", ".join(f"{counts[state]} {state}" for state in STATES if counts[state]),
     )
@@ -128,7 +130,7 @@ def over(reduce: Callable[[Sequence[Any]], Any], values: Iterable[Any]) -> Any:
     return reduce(known) if known else None
 
 
-def mean(values: Sequence[float | int]) -> float:
+def _mean(values: Sequence[float | int]) -> float:
     """Their mean."""
     return sum(values) / len(values)
 
@@ -142,7 +144,7 @@ def began(path: Path) -> float:
     return 0.0
 
 
-def size_of(path: Path) -> int:
+def _size_of(path: Path) -> int:
     """Bytes of all files below; those that vanish meanwhile count nothing."""
     total = 0
     for folder, _, names in os.walk(path):

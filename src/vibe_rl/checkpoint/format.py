@@ -18,7 +18,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from vibe_rl import sharding
-from vibe_rl.checkpoint.leaves import checksum, is_shape, named_leaves, snapshot, wrap_key
+from vibe_rl.checkpoint.leaves import checksum_of_leaf, is_shape, named_leaves, snapshot, wrap_key
 from vibe_rl.checkpoint.orbax_logs import quieten_orbax
 from vibe_rl.errors import (
     CheckpointExistsError,
@@ -86,7 +86,7 @@ def save_args(
     import orbax.checkpoint as ocp  # noqa: PLC0415 - a third of a second that most commands save
 
     named = {name: snapshot(leaf, copy) for name, leaf in named_leaves(tree).items()}
-    digests = {name: checksum(leaf) for name, leaf in named.items()}
+    digests = {name: checksum_of_leaf(leaf) for name, leaf in named.items()}
     own = {"format": FORMAT, "step": step, "digests": digests}
     notes = own | as_json("metadata", metadata or {}, OWN_NOTES)
     return ocp.args.Composite(state=ocp.args.PyTreeSave(named), metadata=ocp.args.JsonSave(notes))
@@ -213,7 +213,7 @@ def _check_digests(path: Path, saved: Mapping[str, int | None], restored: dict[s
     bad = [
         name
         for name, leaf in restored.items()
-        if saved.get(name) is not None and checksum(leaf) not in (None, saved[name])
+        if saved.get(name) is not None and checksum_of_leaf(leaf) not in (None, saved[name])
     ]
     if bad:
         raise DamagedCheckpointError(

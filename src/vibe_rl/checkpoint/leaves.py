@@ -69,10 +69,10 @@ def _key_impl(leaf: Any) -> Any:
     return found[0]
 
 
-class Snapshot(np.ndarray):
+class _Snapshot(np.ndarray):
     """An array that nothing changes while it is written, so that Orbax need not copy it."""
 
-    def __deepcopy__(self, memo: dict[int, Any] | None) -> "Snapshot":
+    def __deepcopy__(self, memo: dict[int, Any] | None) -> "_Snapshot":
         return self
 
 
@@ -80,10 +80,10 @@ def snapshot(leaf: Any, copy: bool) -> Any:
     """The leaf for Orbax; `copy` if a NumPy array may be changed before it is written."""
     if not isinstance(leaf, np.ndarray):
         return leaf  # JAX's arrays are never changed
-    return (leaf.copy() if copy else leaf).view(Snapshot)
+    return (leaf.copy() if copy else leaf).view(_Snapshot)
 
 
-def checksum(leaf: Any) -> int | None:
+def checksum_of_leaf(leaf: Any) -> int | None:
     """CRC-32 of an array's bytes in C order; None where other processes hold some of them."""
     if isinstance(leaf, jax.Array) and not (leaf.is_fully_addressable or leaf.is_fully_replicated):
         return None

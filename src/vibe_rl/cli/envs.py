@@ -25,11 +25,11 @@ def envs(args: Sequence[str]) -> None:
         return
     if len(args) > 1:
         raise ConfigError(f"vibe-rl envs takes one suite: leave out {' '.join(args[1:])}.")
-    for line in lines_of(args[0]) if args else lines():
+    for line in lines_of(args[0]) if args else _lines():
         print(line, flush=True)
 
 
-def lines() -> Iterator[str]:
+def _lines() -> Iterator[str]:
     """The names of this library's own environments, a line each, and those of suites below."""
     from vibe_rl.env.adapters import suites  # noqa: PLC0415
     from vibe_rl.env.registry import names  # noqa: PLC0415
@@ -53,10 +53,10 @@ def lines_of(suite: str) -> Iterator[str]:
     if suite not in (OURS, *suites.SUITES):
         raise unknown("suite", suite, [OURS, *suites.SUITES])
     known = names() if suite == OURS else suites.names(suite)
-    return described(known)
+    return _described(known)
 
 
-def described(names: Collection[str]) -> Iterator[str]:
+def _described(names: Collection[str]) -> Iterator[str]:
     """A line for each name, with its spaces; or why there is no such environment here."""
     from vibe_rl.env.registry import make  # noqa: PLC0415
 

@@ -60,9 +60,9 @@ def keeping(path: str | None, overwrite: bool) -> Callable[[Mapping[str, Any]], 
     """
     if path is None:
         return lambda scores: None
-    from vibe_rl.experiment.episodes_csv import check_writable, write_episodes  # noqa: PLC0415
+    from vibe_rl.experiment.episodes_csv import check_csv_writable, write_episodes  # noqa: PLC0415
 
-    check_writable(path, overwrite)
+    check_csv_writable(path, overwrite)
 
     def keep(scores: Mapping[str, Any]) -> None:
         write_episodes(path, {Path(run).name: each for run, each in scores.items()}, overwrite)

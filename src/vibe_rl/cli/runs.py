@@ -39,12 +39,12 @@ def runs(args: Sequence[str]) -> None:
         for run in found:
             print(json.dumps(run._asdict()))
     elif found:
-        print(format_table([HEADER, *(cells(run) for run in found)]))
+        print(format_table([HEADER, *(_cells(run) for run in found)]))
     else:
         print(f"{base} holds no runs.")
 
 
-def cells(run: "Listed") -> tuple[str, ...]:
+def _cells(run: "Listed") -> tuple[str, ...]:
     """A row of the table."""
     name = run.name if run.members is None else f"{run.name} ({run.members} runs)"
     state = run.state if not run.note else f"{run.state}: {run.note}"
@@ -52,8 +52,8 @@ def cells(run: "Listed") -> tuple[str, ...]:
         name,
         state,
         progress(run.step, run.total),
-        figure(run.best),
-        figure(run.last),
+        _figure(run.best),
+        _figure(run.last),
         age(time.time() - run.began),
         size(run.size),
     )
@@ -66,7 +66,7 @@ def progress(step: int | None, total: int | None) -> str:
     return f"{step:,}" if not total else f"{step:,} of {total:,}"
 
 
-def figure(value: float | int | None) -> str:
+def _figure(value: float | int | None) -> str:
     """A return, or that there is none."""
     return "-" if value is None else f"{value:.2f}"
 

@@ -61,7 +61,7 @@ def search(args: Sequence[str]) -> None:
     )
     interrupt = None
     try:
-        run_trials(study, objective_of_trial, n_trials, [partial(print_trial, space)])
+        run_trials(study, objective_of_trial, n_trials, [partial(_print_trial, space)])
     except KeyboardInterrupt as error:
         interrupt = error
     print_search(study, n_trials, interrupt is not None)
@@ -89,7 +89,7 @@ def leave_output_to_this_command() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def print_trial(space: Mapping[str, Any], study: Any, trial: Any) -> None:
+def _print_trial(space: Mapping[str, Any], study: Any, trial: Any) -> None:
     """Prints a line for a trial that is complete or pruned."""
     from vibe_rl.experiment.grid import setting_name  # noqa: PLC0415
     from vibe_rl.experiment.search.optuna import trial_values  # noqa: PLC0415

@@ -32,7 +32,7 @@ def train(args: Sequence[str]) -> None:
     connect, words = parse_processes(words)
     check_sizing(path, words)
     if seeds is None and (path is None or not is_group(path)):
-        train_one(path, words, connect)
+        _train_one(path, words, connect)
     elif connect is not None:
         raise ConfigError("--distributed is for one run: train a group of seeds on each machine.")
     elif path is None:
@@ -43,7 +43,7 @@ def train(args: Sequence[str]) -> None:
         resume_group(path, words)
 
 
-def train_one(
+def _train_one(
     path: str | None, words: Sequence[str], connect: Callable[[], None] | None = None
 ) -> None:
     """Trains a preset, or resumes a run; of several processes, the first prints how it ended."""

@@ -76,7 +76,7 @@ def scenario_stream(env_params: Any, name: str) -> EnvParamsSchedule:
     return EnvParamsSchedule(ScenarioBatches(env_params, stream), int(every), restarts=True)
 
 
-def scheduled(name: str | None, env_params: PyTree) -> PyTree | EnvParamsSchedule:
+def scheduled_params(name: str | None, env_params: PyTree) -> PyTree | EnvParamsSchedule:
     """The schedule of this name, or the params themselves without a name.
 
     Raises:

@@ -25,7 +25,7 @@ class Kind(NamedTuple):
     on_host: bool  # whether it runs in Python
 
 
-def kind_of(env_id: str, env_kwargs: Mapping[str, Any]) -> Kind:
+def kind_of_env(env_id: str, env_kwargs: Mapping[str, Any]) -> Kind:
     """What the environment of a name is like."""
     env, env_params = make(env_id, **env_kwargs)
     seen = array_spaces(env.observation_space(env_params))
@@ -38,7 +38,7 @@ def kind_of(env_id: str, env_kwargs: Mapping[str, Any]) -> Kind:
     )
 
 
-def ppo(kind: Kind) -> tuple[PPOConfig, RunnerConfig]:
+def _ppo(kind: Kind) -> tuple[PPOConfig, RunnerConfig]:
     """Rewards of any size, a rate that falls to zero; many envs, but where they run in Python."""
     algo = PPOConfig(
         num_envs=8 if kind.on_host else 64,
@@ -55,7 +55,7 @@ def ppo(kind: Kind) -> tuple[PPOConfig, RunnerConfig]:
     return algo, runner(10_000_000 if kind.pictures else 1_000_000)
 
 
-def dqn(kind: Kind) -> tuple[DQNConfig, RunnerConfig]:
+def _dqn(kind: Kind) -> tuple[DQNConfig, RunnerConfig]:
     """Gradient steps on many examples, one for several env steps."""
     steps = 1_000_000 if kind.pictures else 500_000
     algo = DQNConfig(
@@ -74,7 +74,7 @@ def dqn(kind: Kind) -> tuple[DQNConfig, RunnerConfig]:
     return algo, runner(steps, warmup_steps=5_000)
 
 
-def sac(kind: Kind) -> tuple[SACConfig, RunnerConfig]:
+def _sac(kind: Kind) -> tuple[SACConfig, RunnerConfig]:
     """A gradient step for every second env step."""
     algo = SACConfig(
         num_envs=4,
@@ -85,7 +85,7 @@ def sac(kind: Kind) -> tuple[SACConfig, RunnerConfig]:
     return algo, runner(1_000_000 if kind.pictures else 200_000, warmup_steps=5_000)
 
 
-FOR_ANY_ENV = {"ppo": ppo, "dqn": dqn, "sac": sac}
+FOR_ANY_ENV = {"ppo": _ppo, "dqn": _dqn, "sac": _sac}
 """The presets that are called after an algorithm."""
 
 
@@ -111,5 +111,5 @@ def config_for(algorithm: str, env_id: str, env_kwargs: Mapping[str, Any]) -> Tr
             f"{algorithm} is a preset without an environment: say which, such as "
             f"vibe-rl train {algorithm} --env CartPole-v1; vibe-rl envs lists them."
         )
-    algo, how = FOR_ANY_ENV[algorithm](kind_of(env_id, env_kwargs))
+    algo, how = FOR_ANY_ENV[algorithm](kind_of_env(env_id, env_kwargs))
     return TrainConfig(env_id, algo, how)

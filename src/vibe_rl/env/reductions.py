@@ -16,7 +16,7 @@ TABLES = {"metrics": "step_metrics", "episode": "episode_metrics"}
 """The attribute that says how the scalars of such an entry of `info` are reduced."""
 
 
-class Column(NamedTuple):
+class _Column(NamedTuple):
     """A metric of the environment's own, and the column of figures that chunks have of it."""
 
     entry: str  # of info
@@ -44,11 +44,11 @@ class Column(NamedTuple):
         return {self.row_name, *of_episodes}
 
 
-def column(name: str) -> Column | None:
+def column(name: str) -> _Column | None:
     """The column of this name; None for a plain metric, of which rows have the mean."""
     entry, _, rest = name.partition(" ")
     how, _, own = rest.partition(" ")
-    return Column(entry, how, own) if entry in TABLES and how in REDUCTIONS else None
+    return _Column(entry, how, own) if entry in TABLES and how in REDUCTIONS else None
 
 
 def reductions(env: Any, entry: str) -> dict[str, str]:
@@ -59,11 +59,13 @@ def reductions(env: Any, entry: str) -> dict[str, str]:
     return merged
 
 
-def columns(env: Any, info: Mapping[str, Any], entry: str) -> dict[Column, Any]:
+def columns(env: Any, info: Mapping[str, Any], entry: str) -> dict[_Column, Any]:
     """The scalars of an entry of `info`, by their columns."""
     table = reductions(env, entry)
     scalars = info.get(entry, {})
-    return {Column(entry, table.get(name, "mean"), name): scalars[name] for name in sorted(scalars)}
+    return {
+        _Column(entry, table.get(name, "mean"), name): scalars[name] for name in sorted(scalars)
+    }
 
 
 def named_columns(env: Any, info: Mapping[str, Any], entry: str) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from vibe_rl.env.grid_world import GridWorld, PixelGridWorld
 from vibe_rl.env.hackmatrix.env import HackMatrix
 from vibe_rl.env.host import AnyEnvironment
 from vibe_rl.env.mountain_car import MountainCar, MountainCarContinuous
-from vibe_rl.env.params.arguments import build
+from vibe_rl.env.params.arguments import build_env
 from vibe_rl.env.pendulum import Pendulum
 from vibe_rl.errors import ConfigError, check_kind, unknown
 from vibe_rl.types import PyTree
@@ -69,7 +69,7 @@ def make(name: str, **kwargs: Any) -> tuple[AnyEnvironment, PyTree]:
     """
     check_kind("name of an environment", name, str)
     if name in _registry:
-        return build(name, _registry[name], kwargs)
+        return build_env(name, _registry[name], kwargs)
     prefix, env_id = suites.split(name)
     if not prefix:
         raise unknown("environment", name, names())

@@ -26,7 +26,7 @@ GOLDEN = 0x9E3779B9
 """2^32 over the golden ratio: its multiples are spread evenly."""
 
 
-def mixed(x: Array) -> Array:
+def _mixed(x: Array) -> Array:
     """A uint32 in which every bit of `x` has a say (Mueller's finaliser of 32 bits)."""
     x = (x ^ (x >> 16)) * np.uint32(0x45D9F3B)
     x = (x ^ (x >> 16)) * np.uint32(0x45D9F3B)
@@ -43,12 +43,12 @@ def shuffled(position: Any, n: int, seed: Any) -> Array:
     """
     x, seed = jnp.asarray(position, jnp.int32), jnp.asarray(seed, jnp.uint32)
     for i in range(1, ROUNDS + 1):
-        number = mixed(seed + np.uint32(i * GOLDEN % 2**32))
+        number = _mixed(seed + np.uint32(i * GOLDEN % 2**32))
         shift = ((number >> 8).astype(jnp.float32) * np.float32(n / 2**24)).astype(jnp.int32)
         partner = jnp.minimum(shift, n - 1) - x
         partner = jnp.where(partner < 0, partner + n, partner)
         pair = jnp.maximum(x, partner).astype(jnp.uint32)  # the same for both of them
-        swap = mixed(number ^ mixed(pair + np.uint32(GOLDEN))) & 1
+        swap = _mixed(number ^ _mixed(pair + np.uint32(GOLDEN))) & 1
         x = jnp.where(swap == 1, partner, x)
     return x
 
@@ -60,7 +60,7 @@ def entry_at(turn: Any, n: int, seed: Any, shuffle: bool = True) -> Array:
     if not shuffle:
         return position
     return shuffled(
-        position, n, mixed(jnp.asarray(seed, jnp.uint32) + mixed(epoch.astype(jnp.uint32)))
+        position, n, _mixed(jnp.asarray(seed, jnp.uint32) + _mixed(epoch.astype(jnp.uint32)))
     )
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from vibe_rl.configs.env_schedules import scheduled
+from vibe_rl.configs.env_schedules import scheduled_params
 from vibe_rl.configs.train_config import ALGORITHMS, TrainConfig, algorithm_name, to_dict
 from vibe_rl.env import AutoResetWrapper, HostEnvironment, make
 from vibe_rl.env.params.many import held_out
@@ -22,7 +22,7 @@ def build(config: TrainConfig) -> Run:
     Its replay may be too large for this machine: the agent can act all the same.
     """
     env, env_params = make(config.env_id, **config.env_kwargs)
-    params = scheduled(config.env_schedule, env_params)
+    params = scheduled_params(config.env_schedule, env_params)
     if not isinstance(env, HostEnvironment):
         env = AutoResetWrapper(env)
     kind = ALGORITHMS[algorithm_name(config)][1]

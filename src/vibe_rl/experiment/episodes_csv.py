@@ -15,7 +15,7 @@ from vibe_rl.runner.evaluator import EvalMetrics
 AnyPath = str | os.PathLike[str]
 
 
-def check_writable(path: AnyPath, overwrite: bool = False) -> None:
+def check_csv_writable(path: AnyPath, overwrite: bool = False) -> None:
     """Raises ConfigError if the file exists and is to stay, or its folder does not."""
     if Path(path).exists() and not overwrite:
         raise ConfigError(f"{path} exists: give another name, or overwrite it.")
@@ -34,9 +34,9 @@ def write_episodes(
         overwrite: whether a file that is there is replaced.
 
     Raises:
-        ConfigError: see `check_writable`; or the file system refuses.
+        ConfigError: see `check_csv_writable`; or the file system refuses.
     """
-    check_writable(path, overwrite)
+    check_csv_writable(path, overwrite)
     own = dict.fromkeys(name for each in scores.values() for name in each.episode_metrics)
     names = ["episode", "return", "length", "finished", *own]
     text = io.StringIO()
@@ -45,13 +45,13 @@ def write_episodes(
     )
     writer.writeheader()
     for run, each in scores.items():
-        for row in rows_of(each):
+        for row in _rows_of(each):
             writer.writerow({"run": run, **row} if len(scores) > 1 else row)
     with write_atomically(Path(path)) as file:
         file.write(text.getvalue().encode())
 
 
-def rows_of(scores: EvalMetrics) -> list[dict[str, str | int]]:
+def _rows_of(scores: EvalMetrics) -> list[dict[str, str | int]]:
     """A row for each episode; numbers as short as float32 allows."""
     columns = {
         "return": scores.episode_returns,

@@ -35,14 +35,14 @@ FILES = {
 """Why a file of a kind cannot be resumed."""
 
 
-class Place(NamedTuple):
+class _Place(NamedTuple):
     """Where to resume: a run, and one of its checkpoints or the latest."""
 
     run: Path
     step: int | None = None  # env steps; None for the latest
 
 
-def locate(path: AnyPath) -> Place:
+def locate(path: AnyPath) -> _Place:
     """The run, and the checkpoint if `path` is one: RUN or RUN/checkpoints/step_N.
 
     Raises:
@@ -54,13 +54,13 @@ def locate(path: AnyPath) -> Place:
             f"{shown(place)} {FILES[place.suffix]}: give RUN or RUN/checkpoints/step_N."
         )
     if place.parent.name != "checkpoints" or (place / "logs").is_dir():  # a folder of runs
-        return Place(place)
+        return _Place(place)
     match = CHECKPOINT.fullmatch(place.resolve().name)  # of the link to the best, its target
     if match is None or not place.is_dir():
         raise ConfigError(
             f"{shown(place)} is no checkpoint: give one of {shown(place.parent)}/step_N."
         )
-    return Place(place.parent.parent, int(match[1]))
+    return _Place(place.parent.parent, int(match[1]))
 
 
 def go_back(run: Run, run_dir: RunDir, step: int, rewind: bool) -> None:

@@ -116,7 +116,7 @@ class Tries:
             if self.measured and self.watch.is_over:
                 self.all_tried = False
                 return
-            found = measure(config, self.watch)
+            found = measure_size(config, self.watch)
             self.tell(found)
             if found.steps_per_second:
                 self.measured.append(found)
@@ -184,7 +184,7 @@ def faster_minibatches(own: Measured, others: Sequence[Measured]) -> Measured:
     return own if own.steps_per_second >= NEARLY * fastest.steps_per_second else fastest
 
 
-def measure(config: TrainConfig, watch: Stopwatch) -> Measured:
+def measure_size(config: TrainConfig, watch: Stopwatch) -> Measured:
     """Trains for a few seconds, writing nothing.
 
     Raises:
@@ -213,18 +213,18 @@ def time_updates(run: Run, watch: Stopwatch) -> tuple[float, float]:
     updates, spent = 0, 0.0
     with run.start() as state:
         chunks = run.chunks(state, lambda first: at_once)
-        finish(chunks)
+        _finish(chunks)
         compile_seconds = watch.clock() - began
         while spent < watch.seconds:
             began = watch.clock()
-            made = finish(chunks)
+            made = _finish(chunks)
             took = watch.clock() - began
             updates, spent = updates + made, spent + took
             at_once = min(2 * at_once, max(1, int(at_once * watch.seconds / 4 / max(took, 1e-9))))
     return compile_seconds, updates * run.steps_per_update / spent
 
 
-def finish(chunks: Iterator[Chunk]) -> int:
+def _finish(chunks: Iterator[Chunk]) -> int:
     """Waits for the next chunk; how many updates it made."""
     chunk = next(chunks)
     jax.block_until_ready(chunk.metrics)

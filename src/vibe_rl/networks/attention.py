@@ -18,7 +18,7 @@ from vibe_rl.types import Key
 Vectors = Float[Array, " n width"]
 
 
-class Memory(NamedTuple):
+class KeysAndValues(NamedTuple):
     """What can be attended to."""
 
     keys: Array  # [n, heads, d]
@@ -43,19 +43,23 @@ class Attention(eqx.Module):
         self.out = RowLinear(keys[2], inner, width, scale=1.0)
         self.gate = jnp.zeros((), jnp.float32)
 
-    def memory(self, seen: Vectors, there: Bool[Array, " n"] | Bool[Array, " q n"]) -> Memory:
+    def memory(
+        self, seen: Vectors, there: Bool[Array, " n"] | Bool[Array, " q n"]
+    ) -> KeysAndValues:
         """Keys and values of what can be seen; those that are not there never are."""
         both = jax.vmap(self.keys_values)(seen).reshape(len(seen), 2, self.n_heads, -1)
-        return Memory(both[:, 0], both[:, 1], there)
+        return KeysAndValues(both[:, 0], both[:, 1], there)
 
-    def __call__(self, x: Vectors, memory: Memory) -> Vectors:
+    def __call__(self, x: Vectors, memory: KeysAndValues) -> Vectors:
         """Where nothing can be seen, what is added is the same whatever `memory` holds."""
         queries = jax.vmap(self.queries)(x).reshape(len(x), self.n_heads, -1)
         found = attend(queries, memory).reshape(len(x), -1)
         return x + self.gate * jax.vmap(self.out)(found)
 
 
-def attend(queries: Float[Array, " q heads d"], memory: Memory) -> Float[Array, " q heads d"]:
+def attend(
+    queries: Float[Array, " q heads d"], memory: KeysAndValues
+) -> Float[Array, " q heads d"]:
     """For each query the mean of the values that are there, weighted by their keys; else 0."""
     scores = jnp.einsum("qhd,nhd->hqn", queries, memory.keys) / math.sqrt(queries.shape[-1])
     there = jnp.broadcast_to(memory.there, scores.shape)

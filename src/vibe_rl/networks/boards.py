@@ -119,14 +119,14 @@ class Rolled(eqx.Module):
 
     def prepare(self, board: Num[Array, " R C F"], viewer: Viewer) -> Num[Array, " cells n"]:
         """The rolled cells, marks behind, of the board's type: what needs no parameters."""
-        return roll(board, viewer)
+        return roll_board(board, viewer)
 
     def of_prepared(self, cells: Num[Array, " cells n"]) -> Float[Array, " out"]:
         """The rest of `__call__`."""
         return self.embed.of_joined(cells.astype(jnp.float32)).ravel()
 
 
-def roll(board: Num[Array, " R C F"], viewer: Viewer) -> Num[Array, " cells n"]:
+def roll_board(board: Num[Array, " R C F"], viewer: Viewer) -> Num[Array, " cells n"]:
     """The cells of a board from the viewer's on, and whether they are beyond its two edges."""
     assert viewer is not None
     rows, columns = board.shape[:2]
@@ -179,7 +179,7 @@ def _crop_backward(viewer: Array, slope: Array) -> tuple[Array, None]:
 crop.defvjp(_crop_forward, _crop_backward)
 
 
-class Attention(eqx.Module):
+class BoardAttention(eqx.Module):
     """One block of self-attention over the cells (Vaswani et al. 2017, arXiv:1706.03762)."""
 
     embed: CellLayer
@@ -202,11 +202,11 @@ class Attention(eqx.Module):
         cells = self.embed(cells_of(board), mark(viewer, board)) + self.position
         split = jnp.split(jax.vmap(self.queries_keys_values)(cells), 3 * HEADS, 1)
         queries, keys, values = (jnp.stack(split[i * HEADS : (i + 1) * HEADS]) for i in range(3))
-        seen = jax.vmap(attend)(queries, keys, values)
+        seen = jax.vmap(_attend)(queries, keys, values)
         return (cells + jax.vmap(self.out)(jnp.concatenate(seen, 1))).ravel()
 
 
-def attend(
+def _attend(
     queries: Float[Array, " cells d"], keys: Float[Array, " cells d"], values: Array
 ) -> Float[Array, " cells d"]:
     """For each query the mean of the values, weighted by how its key answers."""

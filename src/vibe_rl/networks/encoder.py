@@ -55,10 +55,10 @@ def view(obs: PyTree) -> PyTree:
     return obs.view if isinstance(obs, MaskedObs) else obs
 
 
-Choice = Callable[[Key, Part, "Look"], Any]
+Choice = Callable[[Key, Part, "_Look"], Any]
 
 
-class Look(NamedTuple):
+class _Look(NamedTuple):
     """What the networks over pictures and boards are made of."""
 
     cell_width: int  # features of a cell after the layer that the cells share
@@ -66,19 +66,19 @@ class Look(NamedTuple):
     conv_layers: Sequence[tuple[int, int, int]] | None
 
 
-def as_picture(key: Key, part: Part, look: Look) -> CNN | None:
+def as_picture(key: Key, part: Part, look: _Look) -> CNN | None:
     """Convolutions if it is a picture."""
     return make_cnn(key, part.space, look.conv_layers) if is_image(part.space) else None
 
 
-def flattened(key: Key, part: Part, look: Look) -> None:
+def _flattened(key: Key, part: Part, look: _Look) -> None:
     """Nothing, whatever it is."""
 
 
 def as_board(network: Callable[..., Any]) -> Choice:
     """`network` over a board, of its width and activation; pictures are still convolved."""
 
-    def choose(key: Key, part: Part, look: Look) -> Any:
+    def choose(key: Key, part: Part, look: _Look) -> Any:
         if isinstance(part.space, Board):
             return network(key, part.space, look.cell_width, look.activation)
         return as_picture(key, part, look)
@@ -86,7 +86,7 @@ def as_board(network: Callable[..., Any]) -> Choice:
     return choose
 
 
-def beside_tokens(key: Key, part: Part, look: Look) -> CNN | None:
+def beside_tokens(key: Key, part: Part, look: _Look) -> CNN | None:
     """Nothing of a set; convolutions of a picture."""
     return None if is_set(part.space) else as_picture(key, part, look)
 
@@ -103,13 +103,13 @@ OF_TOKENS |= {"perceiver": OF_TOKENS["lq"], "mgail": OF_TOKENS["lqh"]}
 
 ENCODERS: dict[str, Choice] = {
     "auto": as_picture,
-    "mlp": flattened,
-    "none": flattened,
+    "mlp": _flattened,
+    "none": _flattened,
     "cells": as_board(boards.Cells),
     "rolled": as_board(boards.Rolled),
     "centred": as_board(boards.Centred),
     "conv": as_board(boards.Convolutions),
-    "attention": as_board(boards.Attention),
+    "attention": as_board(boards.BoardAttention),
     **dict.fromkeys(OF_TOKENS, beside_tokens),
 }
 """What looks at each array of an observation before all is joined; None flattens it."""
@@ -136,7 +136,7 @@ def arrays_for(name: str, space: Space, obs: PyTree) -> list[Array]:
     return jax.tree.leaves(view(obs)) if name in OF_ANY_SPACE else arrays(space, obs)
 
 
-def join(
+def join_vectors(
     seen: Sequence[Part], networks: Sequence[Any], over_sets: Any, found: Sequence[Any]
 ) -> Float[Array, " n"]:
     """What the dense layers get: every array of the observation as a vector, end to end.
@@ -190,7 +190,7 @@ class Encoder(eqx.Module):
     ):
         name, cell_width = look
         seen = parts_for(name, space)
-        how = Look(cell_width, activation, conv_layers)
+        how = _Look(cell_width, activation, conv_layers)
         plain = not any(is_image(part.space) for part in seen)
         keys = (key,) * (len(seen) + 1) if plain else jax.random.split(key, len(seen) + 1)
         self.space, self.name, self.layer = space, name, layer
@@ -243,7 +243,7 @@ class Encoder(eqx.Module):
         found = view(prepared)
         if not self._prepares:
             found = arrays_for(self.name, self.space, prepared)
-        return join(self._parts, self.cnns, self.over_sets, found)
+        return join_vectors(self._parts, self.cnns, self.over_sets, found)
 
     def _vector(self, obs: PyTree) -> Float[Array, " n"]:
         return self._join(self.prepare(obs))

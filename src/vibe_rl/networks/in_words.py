@@ -13,7 +13,7 @@ LARGE = 100.0
 """Numbers of such a size are better scaled than learned from as they are."""
 
 
-def describe(space: Space) -> list[str]:
+def describe_network(space: Space) -> list[str]:
     """What the networks see of each array of an observation, in words."""
     return [_seen(leaf) for leaf in array_spaces(space)]
 

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from vibe_rl.networks.attention import Attention, FeedForward, SelfAttention
-from vibe_rl.networks.tokens import Embed, Group, Sets, embeds, join_groups
+from vibe_rl.networks.tokens import Embed, Sets, TokenGroup, embeds, join_groups
 from vibe_rl.types import Key
 
 ROUNDS, DEPTH = 4, 2
@@ -81,12 +81,12 @@ class LatentAttention(eqx.Module):
             SelfAttention(keys[3 + i], width, sets.heads, sets.activation) for i in range(depth - 1)
         )
 
-    def __call__(self, group: Group) -> Group:
+    def __call__(self, group: TokenGroup) -> TokenGroup:
         """The latents, all of them there."""
         x = self.feed_forward(self.cross(self.latents, self.cross.memory(*group)))
         for layer in self.among:
             x = layer(x)
-        return Group(x, jnp.ones(len(x), bool))
+        return TokenGroup(x, jnp.ones(len(x), bool))
 
 
 class Wayformer(eqx.Module):

@@ -107,7 +107,7 @@ class NormedLinear(RowLinear):
 Layer = type[Linear] | type[RowLinear]
 
 
-def plain(layer: Layer) -> Layer:
+def without_norm(layer: Layer) -> Layer:
     """The layer of this kind that norms nothing: for the last one of a network."""
     return RowLinear if issubclass(layer, RowLinear) else layer
 

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from vibe_rl.networks.attention import Attention, FeedForward
-from vibe_rl.networks.tokens import Embed, Group, Sets, embeds, join_groups, mean_of
+from vibe_rl.networks.tokens import Embed, Sets, TokenGroup, embeds, join_groups, mean_of
 from vibe_rl.spaces import Tokens
 from vibe_rl.types import Key
 
@@ -64,7 +64,7 @@ class Neighbours(eqx.Module):
         agents = [g for e, g in zip(self.embed, groups, strict=True) if are_agents(e)]
         others = [g for e, g in zip(self.embed, groups, strict=True) if not are_agents(e)]
         whole, seen = join_groups([*agents, *others]), join_groups(agents or groups)
-        near = nearest(whole.tokens, seen, self.n_neighbours)
+        near = nearest_neighbours(whole.tokens, seen, self.n_neighbours)
         tokens = whole.tokens
         for layer in self.layers:
             tokens = layer(tokens, slice(len(seen.there)), near)
@@ -76,17 +76,19 @@ def are_agents(embed: Embed) -> bool:
     return isinstance(embed.space, Tokens) and embed.space.agents
 
 
-def pool_time(embed: Embed, x: Float[Array, "..."]) -> Group:
+def pool_time(embed: Embed, x: Float[Array, "..."]) -> TokenGroup:
     """A token for each thing: of its rows that are there, the largest of each feature."""
     tokens, there = embed(x)
     n_things = embed.space.shape[0]
     tokens, there = tokens.reshape(n_things, -1, tokens.shape[1]), there.reshape(n_things, -1)
     largest = jnp.where(there[..., None], tokens, -jnp.inf).max(1)
     any_there = there.any(1)
-    return Group(jnp.where(any_there[:, None], largest, 0.0), any_there)
+    return TokenGroup(jnp.where(any_there[:, None], largest, 0.0), any_there)
 
 
-def nearest(tokens: Float[Array, " n width"], seen: Group, k: int) -> Bool[Array, " n m"]:
+def nearest_neighbours(
+    tokens: Float[Array, " n width"], seen: TokenGroup, k: int
+) -> Bool[Array, " n m"]:
     """Which `k` of `seen` are nearest to each token, fewer where fewer are there.
 
     Those that are as near as the k-th are among them.

@@ -7,7 +7,7 @@ import jax
 from jaxtyping import Array, Float
 
 from vibe_rl.networks.encoder import Encoder
-from vibe_rl.networks.layers import MLP, Linear, RowLinear, plain
+from vibe_rl.networks.layers import MLP, Linear, RowLinear, without_norm
 from vibe_rl.types import Key, PyTree
 
 
@@ -36,7 +36,9 @@ class QNetwork(eqx.Module):
     def __init__(self, key: Key, make_encoder: Callable[[Key], Encoder], n_actions: int):
         keys = jax.random.split(key)
         self.encoder = make_encoder(keys[0])
-        self.head = plain(self.encoder.layer)(keys[1], self.encoder.width, n_actions, scale=1.0)
+        self.head = without_norm(self.encoder.layer)(
+            keys[1], self.encoder.width, n_actions, scale=1.0
+        )
 
     def __call__(self, obs: PyTree) -> Float[Array, " A"]:
         """The value of every choice at one observation."""

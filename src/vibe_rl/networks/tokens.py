@@ -36,7 +36,7 @@ class Sets(NamedTuple):
         return self.fields.token_layers or default
 
 
-class Group(NamedTuple):
+class TokenGroup(NamedTuple):
     """Tokens that are attended to together."""
 
     tokens: Array  # [n, width]
@@ -77,10 +77,10 @@ class Embed(eqx.Module):
         self.place = 0.1 * jax.random.normal(keys[2], (n_rows, width), jnp.float32)
         self.space = space
 
-    def __call__(self, x: Float[Array, "..."]) -> Group:
+    def __call__(self, x: Float[Array, "..."]) -> TokenGroup:
         """The tokens of one array."""
         rows, there = rows_of(self.space, x)
-        return Group(jax.vmap(self.out)(jax.vmap(self.mlp)(rows)) + self.place, there)
+        return TokenGroup(jax.vmap(self.out)(jax.vmap(self.mlp)(rows)) + self.place, there)
 
 
 def check_hidden_sizes(fields: Any) -> tuple[int, ...]:
@@ -102,12 +102,12 @@ def embeds(key: Key, sets: Sets) -> tuple[Embed, ...]:
     return tuple(Embed(keys[i], space, sets) for i, space in enumerate(sets.spaces))
 
 
-def join_groups(groups: Sequence[Group]) -> Group:
+def join_groups(groups: Sequence[TokenGroup]) -> TokenGroup:
     """All tokens as one group."""
-    return Group(*(jnp.concatenate(both) for both in zip(*groups, strict=True)))
+    return TokenGroup(*(jnp.concatenate(both) for both in zip(*groups, strict=True)))
 
 
-def mean_of(group: Group) -> Float[Array, " width"]:
+def mean_of(group: TokenGroup) -> Float[Array, " width"]:
     """The mean of the tokens that are there; 0 where none is."""
     there = group.there[:, None]
     n = jnp.maximum(there.sum(dtype=jnp.int32), 1)

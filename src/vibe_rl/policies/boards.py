@@ -11,10 +11,10 @@ import numpy as np
 from vibe_rl.errors import ConfigError
 from vibe_rl.networks import boards
 from vibe_rl.networks.parts import Part
-from vibe_rl.policies.operations import Network, convolutions
+from vibe_rl.policies.operations import PolicyNetwork, convolutions
 
 
-def board_vector(network: Network, part: Part, over: Any, x: str, parts: list[str]) -> str:
+def board_vector(network: PolicyNetwork, part: Part, over: Any, x: str, parts: list[str]) -> str:
     """One board as a vector of float32.
 
     Args:
@@ -47,7 +47,7 @@ def board_vector(network: Network, part: Part, over: Any, x: str, parts: list[st
 
 
 def embed(
-    network: Network,
+    network: PolicyNetwork,
     layer: boards.CellLayer,
     x: str,
     viewer: str | None = None,
@@ -71,7 +71,7 @@ def of_every_viewer(part: Part, look: Callable[..., Any]) -> np.ndarray:
     return np.asarray(jax.vmap(partial(look, board))(viewers))
 
 
-def marked(network: Network, part: Part, over: Any, x: str, viewer: str | None) -> str:
+def marked(network: PolicyNetwork, part: Part, over: Any, x: str, viewer: str | None) -> str:
     """The cells where they are, the viewer's marked where it is known."""
     if viewer is None:
         return embed(network, over.embed, x)
@@ -79,15 +79,15 @@ def marked(network: Network, part: Part, over: Any, x: str, viewer: str | None) 
     return embed(network, over.embed, x, viewer, marks)
 
 
-def rolled(network: Network, part: Part, over: Any, x: str, viewer: str) -> str:
+def rolled(network: PolicyNetwork, part: Part, over: Any, x: str, viewer: str) -> str:
     """The cells from the viewer's on."""
-    cells = of_every_viewer(part, boards.roll)
+    cells = of_every_viewer(part, boards.roll_board)
     order, marks = cells[..., 0] - 1, cells[..., 1:]
     x = network.add("rearrange", x, viewer, params={"table": order})
     return embed(network, over.embed, x, viewer, marks)
 
 
-def centred(network: Network, part: Part, over: Any, x: str, viewer: str) -> str:
+def centred(network: PolicyNetwork, part: Part, over: Any, x: str, viewer: str) -> str:
     """The cells around the viewer; all that are outside are the one after the last."""
     number = of_every_viewer(part, lambda board, viewer: boards.crop(board, viewer).ravel())
     order = np.where(number > 0, number - 1, number.max())
@@ -95,7 +95,7 @@ def centred(network: Network, part: Part, over: Any, x: str, viewer: str) -> str
     return network.add("rearrange", x, viewer, params={"table": order})
 
 
-def convolved(network: Network, part: Part, over: Any, x: str, viewer: str | None) -> str:
+def convolved(network: PolicyNetwork, part: Part, over: Any, x: str, viewer: str | None) -> str:
     """The last feature map."""
     x = marked(network, part, over, x, viewer)
     shape = [*part.space.shape[:2], over.embed.linear.bias.shape[0]]

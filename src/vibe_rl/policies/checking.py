@@ -73,7 +73,7 @@ def actions_of(space: Box, squash: bool, mean: np.ndarray) -> np.ndarray:
     return np.asarray(scaled, np.float64)
 
 
-def compare(what: str, algorithm: Algorithm, here: Original, found: Outputs) -> Difference:
+def compare_outputs(what: str, algorithm: Algorithm, here: Original, found: Outputs) -> Difference:
     """How far what was written is from the original, at the same observations.
 
     Raises:

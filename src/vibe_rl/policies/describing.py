@@ -29,7 +29,7 @@ OF_TRAINING = (AutoResetWrapper, EpisodeStatisticsWrapper, SinglePrecisionWrappe
 """Wrappers that change no observation."""
 
 
-def describe(algorithm: Algorithm, state: PyTree) -> dict[str, Any]:
+def describe_policy(algorithm: Algorithm, state: PyTree) -> dict[str, Any]:
     """What a policy is, apart from its operations."""
     kind = kind_of(algorithm)
     statistics = kind.parts(algorithm, state).statistics
@@ -42,7 +42,7 @@ def describe(algorithm: Algorithm, state: PyTree) -> dict[str, Any]:
         "normalisation": None if statistics is None else {"clip": CLIP},
         "masks": isinstance(algorithm.obs_space, Masked),
         "samples": kind.samples,
-        "versions": {**versions(), "onnx": installed("onnx")},
+        "versions": {**versions(), "onnx": _installed("onnx")},
         "onnx_opset": onnx.OPSET,
         "matmul_precision": stablehlo.PRECISION,
         "stablehlo_platforms": list(stablehlo.PLATFORMS),
@@ -53,7 +53,7 @@ def architecture(algorithm: Algorithm) -> dict[str, Any]:
     """What the networks see, and the settings that say how they are built."""
     config = static_fields(algorithm.config)
     settings = {name: config[name] for name in ARCHITECTURE if name in config}
-    return {"sees": in_words.describe(algorithm.obs_space), **plain(settings)}
+    return {"sees": in_words.describe_network(algorithm.obs_space), **plain(settings)}
 
 
 def describe_env(env: AnyEnvironment) -> dict[str, Any]:
@@ -67,7 +67,7 @@ def describe_env(env: AnyEnvironment) -> dict[str, Any]:
     }
 
 
-def installed(package: str) -> str | None:
+def _installed(package: str) -> str | None:
     """The version of a package; None if it is not there."""
     with suppress(PackageNotFoundError):
         return version(package)

@@ -21,12 +21,12 @@ from vibe_rl.policies.checking import (
     TOLERANCE,
     Difference,
     Original,
-    compare,
+    compare_outputs,
     compare_samples,
     original,
 )
-from vibe_rl.policies.describing import describe, describe_env
-from vibe_rl.policies.network import Network, network_of
+from vibe_rl.policies.describing import describe_env, describe_policy
+from vibe_rl.policies.network import PolicyNetwork, network_of
 from vibe_rl.policies.numpy_runner import DESCRIPTION, PARAMS, digest
 from vibe_rl.policies.observations import observations
 from vibe_rl.policies.parts import kind_of
@@ -49,7 +49,7 @@ class Draft:
 
     algorithm: Algorithm
     state: PyTree  # on one device
-    network: Network
+    network: PolicyNetwork
     leaves: Sequence[np.ndarray]  # of the observations to compare on
     here: Original
     folder: Path
@@ -57,7 +57,7 @@ class Draft:
     def compared(self, what: str, found: Mapping[str, Any]) -> Difference:
         """How far what was written is from the policy; ConfigError if too far."""
         arrays = {name: np.asarray(x) for name, x in found.items()}
-        return compare(what, self.algorithm, self.here, arrays)
+        return compare_outputs(what, self.algorithm, self.here, arrays)
 
 
 def export(
@@ -163,7 +163,7 @@ def write_all(draft: Draft, without: Sequence[str], about: Mapping[str, Any]) ->
     if "stablehlo" not in without:
         differences |= write_stablehlo(draft)
     files = {path.name: digest(path) for path in sorted(draft.folder.iterdir())}
-    description = describe(draft.algorithm, draft.state) | {
+    description = describe_policy(draft.algorithm, draft.state) | {
         **about,
         "check": {
             "observations": len(draft.leaves[0]),
@@ -193,7 +193,9 @@ def write_onnx(draft: Draft) -> dict[str, Difference]:
     path = draft.folder / ONNX_FILE
     path.write_bytes(onnx.to_onnx(draft.network).SerializeToString())
     names = [spec["name"] for spec in draft.network.inputs]
-    found = onnx.run(path, dict(zip(names, draft.leaves, strict=True)), list(draft.network.outputs))
+    found = onnx.run_onnx(
+        path, dict(zip(names, draft.leaves, strict=True)), list(draft.network.outputs)
+    )
     return {"onnx": draft.compared("the ONNX model", found)}
 
 

@@ -16,7 +16,7 @@ from vibe_rl.checkpoint import spaces
 from vibe_rl.errors import ConfigError, shown
 from vibe_rl.experiment import load_run
 from vibe_rl.policies import stablehlo
-from vibe_rl.policies.describing import describe
+from vibe_rl.policies.describing import describe_policy
 from vibe_rl.policies.folder import SAMPLED
 from vibe_rl.policies.network import network_of
 from vibe_rl.policies.numpy_runner import DESCRIPTION, Array, NumpyPolicy, PolicyError
@@ -101,13 +101,13 @@ def load(
     Raises:
         ConfigError: there is no policy, its format is another, or its spaces are.
     """
-    policy = find(os.fspath(source), best, tracking_uri)
+    policy = _find(os.fspath(source), best, tracking_uri)
     check_space("observes", policy.obs_space, obs_space, source)
     check_space("acts in", policy.action_space, action_space, source)
     return policy
 
 
-def find(source: str, best: bool, tracking_uri: str | None) -> Policy:
+def _find(source: str, best: bool, tracking_uri: str | None) -> Policy:
     """The policy at an address, a run or a folder."""
     folder, registered = Path(source), source.startswith(MODELS)
     if not registered and (folder / "logs").is_dir():
@@ -155,7 +155,7 @@ def load_from_params(path: Path) -> Policy:
 def policy_of(algorithm: Algorithm, state: PyTree, about: Mapping[str, Any]) -> Policy:
     """The policy of an agent's state, and what else its metadata are to tell."""
     network = network_of(algorithm, state)
-    description = plain(describe(algorithm, state) | dict(about)) | network.description()
+    description = plain(describe_policy(algorithm, state) | dict(about)) | network.description()
     program = stablehlo.sampled_program(algorithm, state)
     sampler = cache(partial(jax.jit, program)) if description["samples"] else None
     return make_policy(NumpyPolicy(description, network.params), sampler)

@@ -15,7 +15,7 @@ from vibe_rl.networks.layers import CNN, MLP, Linear, RowLinear
 from vibe_rl.networks.vectors import is_image, picture_shape, scale
 from vibe_rl.ops.normalization import RunningStatistics
 from vibe_rl.policies.boards import board_vector
-from vibe_rl.policies.operations import Network, convolutions
+from vibe_rl.policies.operations import PolicyNetwork, convolutions
 from vibe_rl.policies.parts import Parts, Streams, kind_of
 from vibe_rl.spaces import (
     ArraySpace,
@@ -35,11 +35,11 @@ CLIP = 10.0
 EPSILON = np.float32(1e-8)
 
 
-def network_of(algorithm: Algorithm, state: PyTree) -> Network:
+def network_of(algorithm: Algorithm, state: PyTree) -> PolicyNetwork:
     """The greedy policy of an algorithm's state; ConfigError if it cannot be written down."""
     kind = kind_of(algorithm)
     parts, space = kind.parts(algorithm, state), algorithm.action_space
-    network = Network()
+    network = PolicyNetwork()
     features, legal = encode(network, parts, algorithm.obs_space)
     dtype = greedy_dtype(algorithm, state)
     if isinstance(space, Box):
@@ -62,7 +62,7 @@ def greedy_dtype(algorithm: Algorithm, state: PyTree) -> str:
     return np.dtype(jax.eval_shape(algorithm.greedy, state, obs).dtype).name
 
 
-def encode(network: Network, parts: Parts, space: Space) -> tuple[str, str | None]:
+def encode(network: PolicyNetwork, parts: Parts, space: Space) -> tuple[str, str | None]:
     """The features of an observation, and the legal actions if it says which they are."""
     encoder = parts.encoder
     if encoder.over_sets is not None:
@@ -82,10 +82,10 @@ def encode(network: Network, parts: Parts, space: Space) -> tuple[str, str | Non
     if isinstance(space, Masked):
         legal = network.input("obs.legal", ["legal"], [space.n_actions], bool)
     joined = vectors[0] if len(vectors) == 1 else network.add("concatenate", *vectors)
-    return layers(network, encoder.mlp, joined), legal
+    return _layers(network, encoder.mlp, joined), legal
 
 
-def array_inputs(network: Network, space: Space) -> Iterator[tuple[str, ArraySpace]]:
+def array_inputs(network: PolicyNetwork, space: Space) -> Iterator[tuple[str, ArraySpace]]:
     """An input for each array of an observation, in the order of the encoder."""
     array_spaces(space)  # refuses what has no encoder
     for path, leaf in paths(space):
@@ -106,7 +106,7 @@ def paths(space: Space) -> Iterator[tuple[list[str], ArraySpace]]:
         yield [], space
 
 
-def taken_apart(network: Network, space: ArraySpace, x: str) -> list[tuple[str, ArraySpace]]:
+def taken_apart(network: PolicyNetwork, space: ArraySpace, x: str) -> list[tuple[str, ArraySpace]]:
     """The parts of a `Flat`; of any other array itself."""
     if not isinstance(space, Flat):
         return [(x, space)]
@@ -129,7 +129,9 @@ def leaf_statistics(
     return np.asarray(mean), np.asarray(1 / np.sqrt(np.asarray(var, np.float32) + EPSILON))
 
 
-def vector(network: Network, space: ArraySpace, x: str, cnn: CNN | None, statistics: Any) -> str:
+def vector(
+    network: PolicyNetwork, space: ArraySpace, x: str, cnn: CNN | None, statistics: Any
+) -> str:
     """One array of an observation as a vector of float32."""
     if isinstance(space, Discrete | MultiDiscrete):
         x = network.add("reshape", x, shape=[len(choices(space))])
@@ -142,14 +144,14 @@ def vector(network: Network, space: ArraySpace, x: str, cnn: CNN | None, statist
     if cnn is None:
         flat = len(space.shape) == 1
         if is_image(space) and not isinstance(space, Board):
-            x = pixels(network, space, x)
+            x = _pixels(network, space, x)
         return x if flat else network.add("reshape", x, shape=[math.prod(space.shape)])
-    x = convolutions(network, pixels(network, space, x), cnn)
+    x = convolutions(network, _pixels(network, space, x), cnn)
     picture = jax.ShapeDtypeStruct(picture_shape(space), np.float32)
     return network.add("reshape", x, shape=list(jax.eval_shape(cnn, picture).shape))
 
 
-def pixels(network: Network, space: ArraySpace, x: str) -> str:
+def _pixels(network: PolicyNetwork, space: ArraySpace, x: str) -> str:
     """A picture `[H, W, C]`, divided by its largest bound; a stack's pictures are more channels."""
     assert is_image(space)
     if scale(space) != 1.0:
@@ -159,30 +161,32 @@ def pixels(network: Network, space: ArraySpace, x: str) -> str:
     return network.add("reshape", x, shape=list(picture_shape(space)))
 
 
-def layers(network: Network, mlp: MLP, x: str) -> str:
+def _layers(network: PolicyNetwork, mlp: MLP, x: str) -> str:
     """The dense layers."""
     for layer in mlp.layers:
-        x = network.add("activate", dense(network, layer, x), kind=mlp.activation)
+        x = network.add("activate", _dense(network, layer, x), kind=mlp.activation)
     return x
 
 
-def dense(network: Network, layer: Linear | RowLinear, x: str) -> str:
+def _dense(network: PolicyNetwork, layer: Linear | RowLinear, x: str) -> str:
     """One affine map, its weight `[in, out]`."""
     weight = layer.weight if isinstance(layer, RowLinear) else np.asarray(layer.weight).T
     return network.add("dense", x, params={"weight": weight, "bias": layer.bias})
 
 
-def head(network: Network, parts: Parts, features: str) -> str:
+def head(network: PolicyNetwork, parts: Parts, features: str) -> str:
     """Logits, values or what else the last layer gives."""
     if not isinstance(parts.head, Streams):
-        return dense(network, parts.head, features)
+        return _dense(network, parts.head, features)
     halves = [
-        dense(network, each.head, layers(network, each.hidden, features)) for each in parts.head
+        _dense(network, each.head, _layers(network, each.hidden, features)) for each in parts.head
     ]
     return network.add("join_streams", *halves)
 
 
-def add_numbers(network: Network, parts: Parts, features: str, space: Box, dtype: str) -> None:
+def add_numbers(
+    network: PolicyNetwork, parts: Parts, features: str, space: Box, dtype: str
+) -> None:
     """Adds a continuous policy's outputs."""
     mean = head(network, parts, features)
     if isinstance(parts.log_std, tuple):

@@ -40,7 +40,7 @@ def observations(
     """
     agent, key, n_steps = narrow((algorithm, state)), prng.key(0), -(-n // SIDE_BY_SIDE)
     if isinstance(env, HostEnvironment):
-        seen = on_host(agent, env, key, n_steps)
+        seen = _on_host(agent, env, key, n_steps)
     else:
         env = in_single_precision(env)
         env = env if auto_resets(env, env_params) else AutoResetWrapper(env)
@@ -68,7 +68,7 @@ def on_device(
     return jax.lax.scan(step, (obs, env_state), jax.random.split(key, n_steps))[1]
 
 
-def on_host(agent: tuple[Any, PyTree], env: HostEnvironment, key: Key, n_steps: int) -> PyTree:
+def _on_host(agent: tuple[Any, PyTree], env: HostEnvironment, key: Key, n_steps: int) -> PyTree:
     """Observations `[n_steps, N, ...]` of envs that run in Python."""
     key, open_key = jax.random.split(key)
     seen = []

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from vibe_rl.extras import require
-from vibe_rl.policies.network import Network
+from vibe_rl.policies.network import PolicyNetwork
 
 OPSET, IR_VERSION = 17, 8
 """Of 2022, so that older readers understand them; tried with ONNX Runtime 1.32."""
@@ -23,7 +23,9 @@ def load_onnx() -> Any:
     return require("onnx", "export", "ONNX files")
 
 
-def run(path: Path, inputs: Mapping[str, np.ndarray], outputs: Sequence[str]) -> dict[str, Any]:
+def run_onnx(
+    path: Path, inputs: Mapping[str, np.ndarray], outputs: Sequence[str]
+) -> dict[str, Any]:
     """What a model gives, by ONNX Runtime where it is installed, else by onnx's own NumPy."""
     if find_spec("onnxruntime") is None:
         session = require("onnx.reference", "export", "ONNX files").ReferenceEvaluator(str(path))
@@ -61,7 +63,7 @@ class Writer:
         return self.onnx.helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
 
 
-def to_onnx(network: Network) -> Any:
+def to_onnx(network: PolicyNetwork) -> Any:
     """The model: inputs and outputs have the names of the description."""
     writer = Writer(network.params)
     values = {spec["name"]: spec["name"] for spec in network.inputs}
@@ -75,7 +77,7 @@ def to_onnx(network: Network) -> Any:
     return model(writer, network)
 
 
-def model(writer: Writer, network: Network) -> Any:
+def model(writer: Writer, network: PolicyNetwork) -> Any:
     """The checked model of a graph that is complete."""
     helper = writer.onnx.helper
     info = helper.make_tensor_value_info

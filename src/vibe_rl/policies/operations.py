@@ -16,7 +16,7 @@ from vibe_rl.policies.numpy_runner import FORMAT, NumpyPolicy
 
 
 @dataclass
-class Network:
+class PolicyNetwork:
     """Inputs, operations, outputs and parameters, as they are put together."""
 
     inputs: list[dict[str, Any]] = field(default_factory=list)
@@ -63,7 +63,7 @@ class Network:
         return NumpyPolicy({"format": FORMAT, **self.description()}, self.params)
 
 
-def convolutions(network: Network, x: str, cnn: CNN) -> str:
+def convolutions(network: PolicyNetwork, x: str, cnn: CNN) -> str:
     """The last feature map."""
     for kernel, stride in zip(cnn.kernels, cnn.strides, strict=True):
         if cnn.padding == "SAME":

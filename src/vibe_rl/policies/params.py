@@ -59,7 +59,7 @@ def load_params(
             observes something else.
     """
     path = Path(path)
-    arrays, metadata = read(path)
+    arrays, metadata = _read(path)
     here, actions = (
         spaces.from_plain(metadata[f"{end}_space"]) for end in ("observation", "action")
     )
@@ -72,7 +72,7 @@ def load_params(
     return SavedAgent(algorithm, filled(path, algorithm, arrays), metadata)
 
 
-def read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+def _read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """The arrays of a file, and its metadata."""
     try:
         with path.open("rb") as source, np.load(source, allow_pickle=False) as file:

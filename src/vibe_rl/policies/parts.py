@@ -40,7 +40,7 @@ class Parts(NamedTuple):
     squash: bool = False  # whether a tanh keeps continuous actions within their bounds
 
 
-class Kind(NamedTuple):
+class _Kind(NamedTuple):
     """What an algorithm has to say of its policies."""
 
     parts: Callable[[Any, Any], Parts]  # of the algorithm and its state
@@ -90,15 +90,15 @@ def _actor_distribution(
     return algorithm.acting_params(state).policy(algorithm.standardized(state, obs))
 
 
-KINDS: dict[type[Algorithm], Kind] = {
-    PPO: Kind(_ppo, _ppo_distribution, value=_ppo_value),
-    DQN: Kind(_dqn, _dqn_distribution, choice="values", samples=False),
-    **dict.fromkeys((SAC, BC), Kind(_actor, _actor_distribution)),
+KINDS: dict[type[Algorithm], _Kind] = {
+    PPO: _Kind(_ppo, _ppo_distribution, value=_ppo_value),
+    DQN: _Kind(_dqn, _dqn_distribution, choice="values", samples=False),
+    **dict.fromkeys((SAC, BC), _Kind(_actor, _actor_distribution)),
 }
 """Each algorithm whose policies can be exported; one that derives from another is like it."""
 
 
-def kind_of(algorithm: Algorithm) -> Kind:
+def kind_of(algorithm: Algorithm) -> _Kind:
     """The entry of an algorithm; ConfigError if it has none."""
     for base in type(algorithm).__mro__:
         if base in KINDS:

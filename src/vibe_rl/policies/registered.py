@@ -40,7 +40,7 @@ def downloaded(address: str, tracking_uri: str | None = None) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="vibe_rl_") as folder:
         with told_as_one_sentence():
             client = client_at(uri)
-            version = version_of(client, **found.groupdict())
+            version = _version_of(client, **found.groupdict())
             source = client.get_model_version_download_uri(found["name"], version)
             how = {"tracking_uri": uri, "dst_path": folder}
             path = Path(load_mlflow().artifacts.download_artifacts(artifact_uri=source, **how))
@@ -49,7 +49,7 @@ def downloaded(address: str, tracking_uri: str | None = None) -> Iterator[Path]:
         yield path
 
 
-def version_of(client: Any, name: str, alias: str | None, version: str | None) -> str:
+def _version_of(client: Any, name: str, alias: str | None, version: str | None) -> str:
     """The version that is meant; ConfigError with the nearest names if there is none."""
     model = if_there(client.get_registered_model, name)
     if model is None:

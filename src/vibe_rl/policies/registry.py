@@ -46,7 +46,7 @@ class Published(NamedTuple):
 
 
 @dataclass
-class Attempt:
+class _Attempt:
     """What has been made so far, to be undone if the rest fails."""
 
     client: Any
@@ -113,11 +113,11 @@ def publish(
     uri = check_address(tracking_uri or given_address() or local_address(make=True))
     with told_as_one_sentence():
         client = client_at(uri)
-        attempt = Attempt(client, name, aliases_of(client, name))
+        attempt = _Attempt(client, name, aliases_of(client, name))
         try:
             run = client.get_run(run_id) if run_id else new_run(attempt, uri)
-            fill(attempt, [folder / name for name in names], description, figures, run)
-            register(attempt, run.info.run_id, {**figures.metrics, **(tags or {})})
+            _fill(attempt, [folder / name for name in names], description, figures, run)
+            _register(attempt, run.info.run_id, {**figures.metrics, **(tags or {})})
             published = set_aliases(attempt, figures, [alias] if alias else [])
             if attempt.made_run is not None:
                 client.set_terminated(attempt.made_run, "FINISHED")
@@ -164,7 +164,7 @@ def aliases_of(client: Any, name: str) -> dict[str, Any]:
     return {} if model is None else dict(model.aliases)
 
 
-def new_run(attempt: Attempt, uri: str) -> Any:
+def new_run(attempt: _Attempt, uri: str) -> Any:
     """A run for a model that comes from none."""
     client, artifacts = attempt.client, Path(uri.removeprefix("sqlite:///")).parent / ARTIFACTS
     experiment = find_experiment(client, attempt.name, artifacts)
@@ -173,8 +173,8 @@ def new_run(attempt: Attempt, uri: str) -> Any:
     return run
 
 
-def fill(
-    attempt: Attempt,
+def _fill(
+    attempt: _Attempt,
     files: Sequence[Path],
     description: Mapping[str, Any],
     figures: Figures,
@@ -212,7 +212,7 @@ def stamp(client: Any, figures: Figures, name: str, run: Any) -> int:
     return known[0] if known else int(1000 * time.time())
 
 
-def register(attempt: Attempt, run_id: str, tags: Mapping[str, Any]) -> None:
+def _register(attempt: _Attempt, run_id: str, tags: Mapping[str, Any]) -> None:
     """Makes the model a version of its name."""
     client, model = attempt.client, attempt.client.get_logged_model(attempt.model_id)
     try:
@@ -227,7 +227,7 @@ def register(attempt: Attempt, run_id: str, tags: Mapping[str, Any]) -> None:
     attempt.version = made.version
 
 
-def set_aliases(attempt: Attempt, figures: Figures, more: Sequence[str]) -> Published:
+def set_aliases(attempt: _Attempt, figures: Figures, more: Sequence[str]) -> Published:
     """Names the version `candidate`, `champion` if no other is better, and what else is wanted."""
     client, name, version = attempt.client, attempt.name, attempt.version
     before, aliases = attempt.aliases.get(CHAMPION), [CANDIDATE, *more]

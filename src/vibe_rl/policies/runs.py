@@ -111,12 +111,12 @@ def publish_run(
         known = about["eval_return"]
         value = float(evaluate_run(path, best=best).mean_return) if known is None else known
         figures = Figures({"eval_return": value}, by="eval_return", step=about["step"])
-        uri, run_id = tracked(run_dir)
+        uri, run_id = _tracked(run_dir)
         how = {"run_id": run_id, "tracking_uri": uri, "tags": {"run": about["name"]}}
         return publish(policy, figures, name=name or experiment_of(run_dir), **how), figures
 
 
-def tracked(run_dir: RunDir) -> tuple[str, str]:
+def _tracked(run_dir: RunDir) -> tuple[str, str]:
     """The address and the id of the MLflow run of a run directory, which is sent if it has none."""
     uri = check_address(given_address() or default_address(folder_of_runs(run_dir)))
     known = read_ids(run_dir)

@@ -30,7 +30,7 @@ def greedy_program(algorithm: Algorithm, state: PyTree) -> Program:
 
     @jax.default_matmul_precision(PRECISION)
     def greedy(*leaves: Array) -> Array:
-        obs = observation(algorithm.obs_space, leaves)
+        obs = _observation(algorithm.obs_space, leaves)
         return jax.vmap(lambda one: algorithm.greedy(state, one))(obs)
 
     return greedy
@@ -45,17 +45,17 @@ def sampled_program(algorithm: Algorithm, state: PyTree) -> Program:
         key = jax.random.wrap_key_data(words, impl="threefry2x32")
         numbers = jnp.arange(leaves[0].shape[0], dtype=jnp.uint32)
         keys = jax.vmap(lambda i: jax.random.fold_in(key, i))(numbers)
-        obs = observation(algorithm.obs_space, leaves)
+        obs = _observation(algorithm.obs_space, leaves)
         return jax.vmap(lambda one, k: algorithm.act(state, one, k)[0])(obs, keys)
 
     return sampled
 
 
-def observation(space: Space, leaves: Sequence[Array]) -> PyTree:
+def _observation(space: Space, leaves: Sequence[Array]) -> PyTree:
     """A batch of observations, from its arrays in the order of the description's inputs."""
     if isinstance(space, Masked):
         *view, legal = leaves
-        return MaskedObs(observation(space.view, view), legal)
+        return MaskedObs(_observation(space.view, view), legal)
     return jax.tree.unflatten(jax.tree.structure(skeleton(space)), leaves)
 
 

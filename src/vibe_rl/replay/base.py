@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from vibe_rl.replay import sum_tree
-from vibe_rl.replay.ring import Batch, Ring, empty, gather
+from vibe_rl.replay.ring import Batch, Ring, empty_ring, gather
 from vibe_rl.spaces import Space
 from vibe_rl.types import AnyArray, Number, Transition
 
@@ -76,4 +76,4 @@ class AbstractReplay(ABC):
     def _empty(self, xp: Any, obs_space: Space, action_space: Space) -> Ring:
         n_slots = self.num_envs * self.length
         priorities = sum_tree.init(n_slots) if self.prioritized else None
-        return empty(xp, self.num_envs, self.length, obs_space, action_space, priorities)
+        return empty_ring(xp, self.num_envs, self.length, obs_space, action_space, priorities)

@@ -33,7 +33,7 @@ def draw_by_priority(
     n, batch = math.prod(shape), math.prod(shape[-1:])
     place = jnp.arange(n, dtype=jnp.int32) % batch
     share = (place + jax.random.uniform(key, (n,), jnp.float32)) / batch
-    slot = sum_tree.find(ring.priorities, share * ring.priorities.total)
+    slot = sum_tree.find_leaf(ring.priorities, share * ring.priorities.total)
     slot = jnp.minimum(slot, ring.num_envs * ring.length - 1)
     probability = ring.priorities.levels[-1][slot] / ring.priorities.total
     hit = probability > 0.0

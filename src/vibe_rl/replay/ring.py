@@ -66,7 +66,7 @@ class Batch(NamedTuple):
         return jnp.where(found, x, 0.0).sum(-1) / jnp.maximum(found.sum(-1, dtype=jnp.int32), 1)
 
 
-def empty(
+def empty_ring(
     xp: Any,
     num_envs: int,
     length: int,
@@ -97,11 +97,11 @@ def write(xp: Any, ring: Ring, step: Transition) -> Ring:
     """The ring with one step `[N, ...]` of every env written over its oldest transitions."""
     first = np.arange(ring.num_envs, dtype=np.int32) * ring.length
     here, following = first + ring.cursor, first + (ring.cursor + 1) % ring.length
-    both = xp.concatenate([here, following])  # written at once: see `put`
+    both = xp.concatenate([here, following])  # written at once: see `_put`
     done = step.terminated | step.truncated
     ending = xp.where(done, np.int32(TRUNCATED), np.int32(GOES_ON))
     kind = xp.where(step.terminated, np.int32(TERMINATED), ending).astype(np.uint8)
-    into = partial(put, xp, both)
+    into = partial(_put, xp, both)
     return ring._replace(
         obs=jax.tree.map(into, ring.obs, step.obs, step.next_obs),
         action=jax.tree.map(into, ring.action, step.action),
@@ -125,7 +125,7 @@ def _with_new(ring: Ring, both: AnyArray) -> SumTree | None:
     return sum_tree.change(ring.priorities, both, new)
 
 
-def put(
+def _put(
     xp: Any, slots: AnyArray, array: AnyArray, new: AnyArray, following: AnyArray | None = None
 ) -> AnyArray:
     """`array` with `new` in the first half of `slots` and `following`, or zeros, in the second.

@@ -39,13 +39,13 @@ class ShardedReplay(AbstractReplay):
     @override
     def init(self, obs_space: Space, action_space: Space) -> Ring:
         part = self.part.init(obs_space, action_space)
-        return joined(jax.tree.map(lambda x: jnp.stack([x] * self.n_shards), part))
+        return _joined(jax.tree.map(lambda x: jnp.stack([x] * self.n_shards), part))
 
     @override
     def insert(self, ring: Ring, rollout: Transition) -> Ring:
         insert = jax.vmap(self.part.insert, in_axes=(0, 1), axis_name=SHARDS)
         lean = rollout._replace(extras=None)
-        return joined(insert(self._parts(ring), self._split(lean)))
+        return _joined(insert(self._parts(ring), self._split(lean)))
 
     @override
     def sample(
@@ -71,7 +71,7 @@ class ShardedReplay(AbstractReplay):
         axis = batch.slot.ndim - 1
         drawn = Batch(*[None] * len(Batch._fields))._replace(slot=batch.slot, weight=batch.weight)
         reprioritize = jax.vmap(self.part.reprioritize, (0, axis, axis), axis_name=SHARDS)
-        return joined(reprioritize(self._parts(ring), *self._split((drawn, priority), axis)))
+        return _joined(reprioritize(self._parts(ring), *self._split((drawn, priority), axis)))
 
     def _split(self, tree: PyTree, axis: int = 1) -> PyTree:
         """Leaves with this axis as two, the first of which is that of the parts."""
@@ -89,6 +89,6 @@ class ShardedReplay(AbstractReplay):
         return jax.tree.map(parts, ring)
 
 
-def joined(parts: Ring) -> Ring:
+def _joined(parts: Ring) -> Ring:
     """The ring without the axis of parts; of scalars, the greatest counts."""
     return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]) if x.ndim > 1 else x.max(), parts)

@@ -44,7 +44,7 @@ def change(tree: SumTree, index: Int[Array, " B"], weight: Float[Array, " B"]) -
     return SumTree(tuple(levels))
 
 
-def find(tree: SumTree, mass: Float[Array, " B"]) -> Int[Array, " B"]:
+def find_leaf(tree: SumTree, mass: Float[Array, " B"]) -> Int[Array, " B"]:
     """The indices at which the running sum of the weights passes `mass`, each in [0, total)."""
     index = jnp.zeros(mass.shape, jnp.int32)
     for level in tree.levels:

@@ -17,7 +17,7 @@ WHOLE = ("env_kwargs",)
 """Fields that are dicts and are shown and typed as one."""
 
 
-class Difference(NamedTuple):
+class _Difference(NamedTuple):
     """A field that is not as elsewhere."""
 
     field: str  # its dotted name, such as algo.lr
@@ -25,21 +25,21 @@ class Difference(NamedTuple):
     here: Any
 
 
-def flat(record: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def flat_settings(record: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     """The fields of a recorded config by their dotted names."""
     for name, value in record.items():
         if isinstance(value, Mapping) and name not in WHOLE:
-            yield from flat(value, f"{prefix}{name}.")
+            yield from flat_settings(value, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}", value
 
 
-def differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> list[Difference]:
+def differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> list[_Difference]:
     """The fields of two recorded configs that differ, in the order of `here`."""
-    other, own = dict(flat(there)), dict(flat(here))
+    other, own = dict(flat_settings(there)), dict(flat_settings(here))
     names = dict.fromkeys([*own, *other])
     pairs = {name: (other.get(name), own.get(name)) for name in names}
-    return [Difference(name, a, b) for name, (a, b) in pairs.items() if a != b]
+    return [_Difference(name, a, b) for name, (a, b) in pairs.items() if a != b]
 
 
 def recorded(config: TrainConfig) -> dict[str, Any]:
@@ -47,10 +47,14 @@ def recorded(config: TrainConfig) -> dict[str, Any]:
     return plain(to_dict(as_recorded(config)))
 
 
-def preset_of(config: Mapping[str, Any], command: Sequence[str] = ()) -> str | None:
+def nearest_preset(config: Mapping[str, Any], command: Sequence[str] = ()) -> str | None:
     """The preset that a command names, else the nearest one of its task; None if there is none."""
     named = [word for word in command if word in PRESETS or word in FOR_ANY_ENV]
-    if named and named[0] == config.get("algorithm") and base_of(named[0], config) is not None:
+    if (
+        named
+        and named[0] == config.get("algorithm")
+        and recorded_preset(named[0], config) is not None
+    ):
         return named[0]
     fitting = {
         name: len(differences(recorded(preset), config))
@@ -63,7 +67,7 @@ def preset_of(config: Mapping[str, Any], command: Sequence[str] = ()) -> str | N
     return min(same_task or fitting, key=fitting.__getitem__, default=None)
 
 
-def base_of(preset: str, config: Mapping[str, Any]) -> dict[str, Any] | None:
+def recorded_preset(preset: str, config: Mapping[str, Any]) -> dict[str, Any] | None:
     """A preset as it is recorded; that of an algorithm for the environment of a config.
 
     None where that environment cannot be made, as of a suite that is not installed.
@@ -85,7 +89,7 @@ def spell(value: Any) -> list[str]:
     return [str(tuple(value)) if isinstance(value, list) else str(value)]
 
 
-def fields_as_words(changes: Sequence[Difference], without: Sequence[str] = ()) -> list[str]:
+def fields_as_words(changes: Sequence[_Difference], without: Sequence[str] = ()) -> list[str]:
     """The fields as options, such as `--algo.lr 0.001`."""
     return [
         word
@@ -100,7 +104,7 @@ def words_for(config: Mapping[str, Any], preset: str | None) -> list[str] | None
 
     None where none do: they are parsed, and what comes out is compared.
     """
-    base = None if preset is None else base_of(preset, config)
+    base = None if preset is None else recorded_preset(preset, config)
     if preset is None or base is None:
         return None
     env = ["--env", str(config["env_id"])] if preset in FOR_ANY_ENV else []
@@ -120,10 +124,10 @@ def train_command(
     Args:
         config: as it was recorded first.
         path: of the run or the group, for where only its own file describes it.
-        preset: see `preset_of`.
+        preset: see `nearest_preset`.
         seeds: of a group.
     """
-    base = base_of(preset, config) if seeds and preset is not None else None
+    base = recorded_preset(preset, config) if seeds and preset is not None else None
     if base is not None:
         config = {**config, "runner": {**config["runner"], "seed": base["runner"]["seed"]}}
     words = words_for(config, preset)

@@ -12,9 +12,9 @@ from vibe_rl.env.pictures.drawing import check_draws
 from vibe_rl.errors import ConfigError, reason
 from vibe_rl.experiment.single import load_run
 from vibe_rl.extras import require
-from vibe_rl.report.html import Html, note, number, tag
+from vibe_rl.report.html import Html, format_number, note, tag
 from vibe_rl.run_dir.directory import RunDir
-from vibe_rl.runner.recording import Recording, frames, record, write_gif
+from vibe_rl.runner.recording import EpisodeRecording, frames, record, write_gif
 from vibe_rl.runner.run import Run
 from vibe_rl.runner.streams import evaluation_key
 from vibe_rl.system.programs import enable_compilation_cache
@@ -51,7 +51,7 @@ def _step(run: Run, notes: Any) -> int:
     return notes["update"] * run.steps_per_update
 
 
-def _record(run: Run, agent_state: PyTree, notes: Any) -> Recording:
+def _record(run: Run, agent_state: PyTree, notes: Any) -> EpisodeRecording:
     """The first episode of the evaluation that belongs to the checkpoint."""
     enable_compilation_cache()
     episodes = max(run.n_eval_episodes, 1)
@@ -62,7 +62,7 @@ def _record(run: Run, agent_state: PyTree, notes: Any) -> Recording:
         return record(run.algorithm, agent_state, run.env, env_params, key, max_steps)
 
 
-def _pictures(tape: Recording, run: Run) -> tuple[bytes, bytes]:
+def _pictures(tape: EpisodeRecording, run: Run) -> tuple[bytes, bytes]:
     """The episode as a GIF that is small enough, and its first picture as a PNG."""
     stride = -(-tape.length // MOST_FRAMES)
     while True:
@@ -77,7 +77,7 @@ def _pictures(tape: Recording, run: Run) -> tuple[bytes, bytes]:
         stride *= 2
 
 
-def _encoded(tape: Recording, run: Run, stride: int) -> tuple[bytes, bytes]:
+def _encoded(tape: EpisodeRecording, run: Run, stride: int) -> tuple[bytes, bytes]:
     """With every `stride`-th state, and the last."""
     n_states = len(jax.tree.leaves(tape.states)[0])
     kept = sorted({*range(0, n_states, stride), n_states - 1})
@@ -93,7 +93,7 @@ def _encoded(tape: Recording, run: Run, stride: int) -> tuple[bytes, bytes]:
     return gif, still.getvalue()
 
 
-def _figure(tape: Recording, moving: bytes, still: bytes, which: str) -> Html:
+def _figure(tape: EpisodeRecording, moving: bytes, still: bytes, which: str) -> Html:
     """Those who want no motion see the first picture."""
     cut = "" if tape.finished else ", where it was cut short"
     alt = f"Moving pictures of a greedy episode of {tape.length:,} env steps."
@@ -101,8 +101,8 @@ def _figure(tape: Recording, moving: bytes, still: bytes, which: str) -> Html:
     image = f'<img src="{_uri("gif", moving)}" alt="{alt}">'
     picture = tag("picture", Html(source.removesuffix("</source>")), Html(image))
     caption = (
-        f"Greedy episode of the {which}: return {number(tape.episode_return)} in {tape.length:,} "
-        f"env steps{cut}."
+        f"Greedy episode of the {which}: return {format_number(tape.episode_return)} in "
+        f"{tape.length:,} env steps{cut}."
     )
     return tag("figure", picture, tag("figcaption", caption), class_="episode")
 

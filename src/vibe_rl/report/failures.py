@@ -3,7 +3,7 @@
 import csv
 from collections import Counter
 
-from vibe_rl.report.html import Html, number, section, table
+from vibe_rl.report.html import Html, format_number, section, table
 from vibe_rl.report.html import note as note_of
 from vibe_rl.run_dir.directory import EPISODES, RunDir
 
@@ -25,10 +25,10 @@ def failures(run_dir: RunDir) -> Html:
     said = f"{len(failed)} of {len(rows)} held-out episodes of the last evaluation failed."
     if not failed:
         return section("Failures", note_of(said))
-    return section("Failures", note_of(said), counts(failed), some(failed))
+    return section("Failures", note_of(said), _counts(failed), _some(failed))
 
 
-def counts(failed: list[dict[str, str]]) -> Html:
+def _counts(failed: list[dict[str, str]]) -> Html:
     """A row for each kind of scene, a column for each ending."""
     found = Counter((row["family"], row["ended_by"]) for row in failed)
     families, endings = (sorted({pair[i] for pair in found}) for i in (0, 1))
@@ -36,11 +36,16 @@ def counts(failed: list[dict[str, str]]) -> Html:
     return table(["", *(f"ended by {ending}" for ending in endings)], rows, "Failures by kind")
 
 
-def some(failed: list[dict[str, str]]) -> Html:
+def _some(failed: list[dict[str, str]]) -> Html:
     """The first of them, each with its scenario."""
     names = [name for name in FIGURES if name in failed[0]]
     rows = [
-        [row["uid"], row["family"], row["ended_by"], *(number(float(row[name])) for name in names)]
+        [
+            row["uid"],
+            row["family"],
+            row["ended_by"],
+            *(format_number(float(row[name])) for name in names),
+        ]
         for row in failed[:MOST]
     ]
     caption = f"The first {len(rows)} of {len(failed)} failures"

@@ -45,7 +45,7 @@ def to_svg(figure: Any, name: str, alt: str) -> Html:
     with matplotlib.rc_context(settings):
         figure.savefig(text, format="svg", transparent=True, metadata={"Date": None})
     svg = text.getvalue()
-    return Html(in_theme(svg[svg.index("<svg") :], name).replace("<svg ", tag_of(alt), 1))
+    return Html(in_theme(svg[svg.index("<svg") :], name).replace("<svg ", _tag_of(alt), 1))
 
 
 def thinned(x: Any, y: Any) -> tuple[Any, Any]:
@@ -59,7 +59,7 @@ def thinned(x: Any, y: Any) -> tuple[Any, Any]:
     return x[kept], y[kept]
 
 
-def tag_of(alt: str) -> str:
+def _tag_of(alt: str) -> str:
     """The beginning of an element that a screen reader reads as a picture."""
     return tag("svg", role="img", aria_label=alt).removesuffix("></svg>") + " "
 
@@ -77,14 +77,14 @@ def in_theme(svg: str, name: str) -> str:
     return _ID.sub(rf"\g<1>{name}-\2", _FONT.sub("", svg))
 
 
-class Drawn(NamedTuple):
+class CurvesOf(NamedTuple):
     """What the curves of a figure are of."""
 
     runs: Sequence[RunFacts]
     group_by: str = "auto"  # which of them share a curve, see `plot_reward_curve`
 
 
-def curves(drawn: Drawn, name: str, y_key: str, alt: str, config: PlotConfig) -> Html:
+def curves(drawn: CurvesOf, name: str, y_key: str, alt: str, config: PlotConfig) -> Html:
     """A metric over env steps, with 95 % intervals where there are seeds."""
     some = [facts for facts in drawn.runs if len(drawn.runs) == 1 or _has(facts, y_key)]
     read = [curves_in(facts.run_dir, facts.rows, "step", y_key) for facts in some]
@@ -96,7 +96,7 @@ def _has(facts: RunFacts, y_key: str) -> bool:
     return len(curve_of(facts.rows, "step", y_key).x) > 0
 
 
-def learning_curve(drawn: Drawn, prefix: str) -> Html:
+def learning_curve(drawn: CurvesOf, prefix: str) -> Html:
     """The returns, in a shape for wide and in one for narrow windows.
 
     Args:
@@ -110,10 +110,10 @@ def learning_curve(drawn: Drawn, prefix: str) -> Html:
         figure = curves(drawn, f"{prefix}-{shape}", "episode_return", alt, config)
         return tag("div", figure, class_=f"for-{shape}")
 
-    return shown(lambda: tag("figure", draw("wide", WIDE), draw("narrow", SMALL)))
+    return drawn_or_reason(lambda: tag("figure", draw("wide", WIDE), draw("narrow", SMALL)))
 
 
-def small_curves(drawn: Drawn, metrics: Sequence[str], prefix: str) -> Html:
+def small_curves(drawn: CurvesOf, metrics: Sequence[str], prefix: str) -> Html:
     """A small figure for each metric, side by side as there is room."""
     try:
         require("matplotlib", "plot", "figures")
@@ -123,14 +123,14 @@ def small_curves(drawn: Drawn, metrics: Sequence[str], prefix: str) -> Html:
     return tag("div", *figures, class_="figures")
 
 
-def _small(drawn: Drawn, metric: str, name: str) -> Html:
+def _small(drawn: CurvesOf, metric: str, name: str) -> Html:
     config = PlotConfig(shaded="iqm", figsize=SMALL, title="", ylabel="")
     caption, alt = metric.replace("_", " "), f"{metric} over env steps."
-    figure = shown(lambda: curves(drawn, name, metric, alt, config))
+    figure = drawn_or_reason(lambda: curves(drawn, name, metric, alt, config))
     return tag("figure", tag("figcaption", caption), figure)
 
 
-def shown(draw: Callable[[], Html]) -> Html:
+def drawn_or_reason(draw: Callable[[], Html]) -> Html:
     """What `draw` draws, or the sentence that says why there is nothing."""
     try:
         return draw()

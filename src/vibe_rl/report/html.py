@@ -50,7 +50,7 @@ def table(header: Sequence[Any], rows: Iterable[Sequence[Any]], caption: str) ->
 
 
 def _row(row: Sequence[Any], classes: Sequence[str | None]) -> Html:
-    cells = [number(value) if _is_number(value) else value for value in row]
+    cells = [format_number(value) if _is_number(value) else value for value in row]
     first, *others = zip(cells, classes, strict=True)
     name = tag("th", first[0], scope="row", class_=first[1])
     return tag("tr", name, *(tag("td", cell, class_=kind) for cell, kind in others))
@@ -60,7 +60,7 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def number(value: float | int | None) -> str:
+def format_number(value: float | int | None) -> str:
     """A number for people: four digits, or all of a whole one."""
     if value is None or not math.isfinite(value):
         return "none" if value is None else str(value)

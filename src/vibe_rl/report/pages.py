@@ -13,12 +13,12 @@ from vibe_rl.errors import ConfigError
 from vibe_rl.experiment.trials import last_return
 from vibe_rl.plotting.comparison import plot_comparison
 from vibe_rl.report import sections
-from vibe_rl.report.command import flat
+from vibe_rl.report.command import flat_settings
 from vibe_rl.report.episode import episode
 from vibe_rl.report.facts import RunFacts
 from vibe_rl.report.failures import failures
-from vibe_rl.report.figures import Drawn, learning_curve, shown, small_curves, to_svg
-from vibe_rl.report.html import Html, join, note, number, section, table, tag
+from vibe_rl.report.figures import CurvesOf, drawn_or_reason, learning_curve, small_curves, to_svg
+from vibe_rl.report.html import Html, format_number, join, note, section, table, tag
 from vibe_rl.run_dir.directory import RunDir
 from vibe_rl.run_dir.group import (
     AnyPath,
@@ -50,7 +50,7 @@ class Page(NamedTuple):
     parts: list[Html]
 
 
-class Subject(NamedTuple):
+class _Subject(NamedTuple):
     """A run, or a group with its members."""
 
     path: AnyPath
@@ -58,28 +58,28 @@ class Subject(NamedTuple):
     members: list[RunFacts]  # in the order of their settings; none of a run
 
     @property
-    def drawn(self) -> Drawn:
+    def drawn(self) -> CurvesOf:
         """What its curves are of: members that diverged are left out."""
         if not is_group(self.path):
-            return Drawn([self.facts])
+            return CurvesOf([self.facts])
         finite = [run for run in self.members if run.rows and run.divergence is None]
         if is_population(self.path):  # whose members are not seeds
-            return Drawn(finite, "none")
-        return Drawn(finite, "setting" if is_sweep(self.path) else "auto")
+            return CurvesOf(finite, "none")
+        return CurvesOf(finite, "setting" if is_sweep(self.path) else "auto")
 
 
-def read_subject(path: AnyPath) -> Subject:
+def read_subject(path: AnyPath) -> _Subject:
     """All that the files of a run or a group say."""
-    return Subject(path, RunFacts(path), [RunFacts(run) for run in by_setting(members(path))])
+    return _Subject(path, RunFacts(path), [RunFacts(run) for run in by_setting(members(path))])
 
 
-def page_of(subject: Subject, detail: Detail, prefix: str = "m") -> Page:
+def page_of(subject: _Subject, detail: Detail, prefix: str = "m") -> Page:
     """The page about one run or group; `prefix` makes the names of its figures its own."""
     page = group_page if is_group(subject.path) else run_page
     return page(subject, detail, prefix)
 
 
-def run_page(subject: Subject, detail: Detail, prefix: str) -> Page:
+def run_page(subject: _Subject, detail: Detail, prefix: str) -> Page:
     """Everything about a run."""
     facts, drawn = subject.facts, subject.drawn
     under = join([facts.name, sections.badge(facts)])
@@ -92,7 +92,7 @@ def run_page(subject: Subject, detail: Detail, prefix: str) -> Page:
         parts += metrics(facts, drawn, detail, prefix)
     parts.append(_pair(facts.run_dir, sections.timing(facts.sessions), detail))
     parts.append(sections.recordings(facts.run_dir))
-    parts += [sections.settings(facts), sections.reproduce(facts)]
+    parts += [sections.settings_section(facts), sections.reproduce(facts)]
     history = sections.history(facts, facts.sessions)
     parts += [section("Sessions", history), sections.machine(facts)]
     return Page(facts.title, under, parts)
@@ -106,13 +106,13 @@ def _pair(run_dir: RunDir, timing: Html, detail: Detail, of: str = "") -> Html:
     return tag("div", section("Episode", of_whom, episode(run_dir)), timing, class_="pair")
 
 
-def _evaluation(facts: RunFacts, drawn: Drawn, detail: Detail, prefix: str) -> list[Html]:
+def _evaluation(facts: RunFacts, drawn: CurvesOf, detail: Detail, prefix: str) -> list[Html]:
     names = [name for name in ("eval_return", "q_start", "return_start") if name in facts.metrics]
     figures = small_curves(drawn, names, f"{prefix}-e") if detail.metrics else Html()
     return [sections.evaluations(facts), figures]
 
 
-def metrics(facts: RunFacts, drawn: Drawn, detail: Detail, prefix: str) -> list[Html]:
+def metrics(facts: RunFacts, drawn: CurvesOf, detail: Detail, prefix: str) -> list[Html]:
     """The losses and the other metrics of a run, or of the group that it is a member of."""
     if not detail.metrics:
         return [section("Losses", note("Left out, as the page would be too large."))]
@@ -123,7 +123,7 @@ def metrics(facts: RunFacts, drawn: Drawn, detail: Detail, prefix: str) -> list[
     return [*found, section("Other metrics", small_curves(drawn, others, f"{prefix}-o"))]
 
 
-def group_page(subject: Subject, detail: Detail, prefix: str) -> Page:
+def group_page(subject: _Subject, detail: Detail, prefix: str) -> Page:
     """Everything about seeds, a sweep, a population or a search."""
     path, facts, runs = subject
     drawn = subject.drawn
@@ -136,7 +136,7 @@ def group_page(subject: Subject, detail: Detail, prefix: str) -> Page:
     timing = sections.timing(shared)
     best = max(drawn.runs, key=_best_evaluation, default=None)
     parts.append(timing if best is None else _pair(best.run_dir, timing, detail, best.name))
-    parts.append(sections.settings(facts))
+    parts.append(sections.settings_section(facts))
     seeds = [run.config["runner"]["seed"] for run in runs if run.configs]
     if _are_seeds(runs):
         parts.append(sections.reproduce(facts, seeds))
@@ -191,7 +191,7 @@ def _settings_table(runs: Sequence[RunFacts]) -> Html:
         returns = [x for x in last if x is not None]
         if returns:
             iqm, low, high, n = aggregate(returns)
-            rows.append((iqm, [setting or "all", iqm, interval(low, high), n, min(returns)]))
+            rows.append((iqm, [setting or "all", iqm, _interval(low, high), n, min(returns)]))
     if not rows:
         return note("No run was evaluated.")
     rows.sort(key=lambda row: -row[0])
@@ -199,17 +199,17 @@ def _settings_table(runs: Sequence[RunFacts]) -> Html:
     return table(header, [row for _, row in rows], "Settings")
 
 
-def interval(low: float, high: float) -> str:
+def _interval(low: float, high: float) -> str:
     """Its ends."""
-    return f"[{number(low)}, {number(high)}]"
+    return f"[{format_number(low)}, {format_number(high)}]"
 
 
-def comparison_page(subjects: Sequence[Subject], detail: Detail) -> Page:
+def comparison_page(subjects: Sequence[_Subject], detail: Detail) -> Page:
     """Several runs or groups beside each other, then each of them."""
     facts = [subject.facts for subject in subjects]
     runs = [run for subject in subjects for run in subject.drawn.runs]
     parts = [
-        section("Learning curves", learning_curve(Drawn(runs, "directory"), "all")),
+        section("Learning curves", learning_curve(CurvesOf(runs, "directory"), "all")),
         section("Scores", *scores([subject.path for subject in subjects])),
         section("Settings that differ", differing(facts)),
     ]
@@ -230,7 +230,7 @@ def scores(paths: Sequence[AnyPath]) -> list[Html]:
     rows = []
     for name, strata in comparison.scores.items():
         iqm, low, high, n = aggregate_strata(strata)
-        rows.append([name, iqm, interval(low, high), n, min(float(x.min()) for x in strata)])
+        rows.append([name, iqm, _interval(low, high), n, min(float(x.min()) for x in strata)])
     header = ["", "IQM of last evaluations", "95 % interval", "seeds", "worst seed"]
     caveats = [tag("li", caveat) for caveat in comparison.caveats]
 
@@ -239,15 +239,15 @@ def scores(paths: Sequence[AnyPath]) -> list[Html]:
         figure = to_svg(plot_comparison(comparison.scores), "scores", alt)
         return tag("div", figure, class_="wide", tabindex="0", role="region", aria_label=alt)
 
-    return [table(header, rows, "Scores"), tag("ul", *caveats), shown(draw)]
+    return [table(header, rows, "Scores"), tag("ul", *caveats), drawn_or_reason(draw)]
 
 
 def differing(facts: Sequence[RunFacts]) -> Html:
     """The fields in which the configs of several runs differ."""
-    configs = [dict(flat(sections.normal(each.config))) for each in facts]
+    configs = [dict(flat_settings(sections.normal(each.config))) for each in facts]
     names = dict.fromkeys(name for config in configs for name in config)
     rows = [
-        [tag("code", name), *(sections.text(config.get(name, "")) for config in configs)]
+        [tag("code", name), *(sections.value_in_words(config.get(name, "")) for config in configs)]
         for name in names
         if len({json.dumps(config.get(name)) for config in configs}) > 1
     ]

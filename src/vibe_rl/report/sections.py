@@ -9,16 +9,16 @@ from vibe_rl.configs.train_config import from_dict, to_dict
 from vibe_rl.env.registry import is_name
 from vibe_rl.errors import ConfigError
 from vibe_rl.report.command import (
-    base_of,
     differences,
-    flat,
-    preset_of,
+    flat_settings,
+    nearest_preset,
+    recorded_preset,
     resume_commands,
     trainer_commands,
 )
 from vibe_rl.report.command import train_command as command_of
 from vibe_rl.report.facts import RunFacts
-from vibe_rl.report.html import Html, duration, join, note, number, section, table, tag
+from vibe_rl.report.html import Html, duration, format_number, join, note, section, table, tag
 from vibe_rl.run_dir.directory import RunDir
 from vibe_rl.run_dir.notes import SessionNote
 from vibe_rl.run_dir.plain import plain
@@ -53,12 +53,12 @@ def cards(facts: RunFacts) -> Html:
     evaluations, speeds = facts.column("eval_return"), sorted(facts.column("steps_per_second"))
     returns = facts.column("episode_return_mean") or facts.column("episode_return")
     found = {
-        "last evaluation": number(evaluations[-1]) if evaluations else None,
-        "best evaluation": number(max(evaluations)) if evaluations else None,
-        "last training return": number(returns[-1]) if returns else None,
+        "last evaluation": format_number(evaluations[-1]) if evaluations else None,
+        "best evaluation": format_number(max(evaluations)) if evaluations else None,
+        "last training return": format_number(returns[-1]) if returns else None,
         "env steps": f"{facts.step:,}",
         "time": None if facts.seconds is None else duration(facts.seconds),
-        "env steps per second": number(round(speeds[len(speeds) // 2])) if speeds else None,
+        "env steps per second": format_number(round(speeds[len(speeds) // 2])) if speeds else None,
         "seed": facts.config.get("runner", {}).get("seed"),
     }
     pairs = [(name, value) for name, value in found.items() if value is not None]
@@ -151,7 +151,9 @@ def machine(facts: RunFacts) -> Html:
         return section("Device and versions", note("They were not recorded."))
     newest = facts.manifests[-1]
     record = {k: v for k, v in newest.items() if k not in ("created", "command", "seed")}
-    rows = [[name, "none" if value is None else str(value)] for name, value in flat(record)]
+    rows = [
+        [name, "none" if value is None else str(value)] for name, value in flat_settings(record)
+    ]
     return section("Device and versions", table(["", ""], rows, "Device and versions"))
 
 
@@ -173,20 +175,22 @@ def recordings(run_dir: RunDir) -> Html:
     return section("Recordings", where, tag("ul", *lines))
 
 
-def settings(facts: RunFacts) -> Html:
+def settings_section(facts: RunFacts) -> Html:
     """Its config: what differs from the preset, then all of it."""
     if not facts.configs:
         return section("Config", note("None was recorded: it was trained by a program of its own."))
     config, preset = normal(facts.config), _preset(facts)
     parts = []
-    base = None if preset is None else base_of(preset, config)
+    base = None if preset is None else recorded_preset(preset, config)
     if base is not None:
         changes = differences(base, config)
-        rows = [[tag("code", x.field), text(x.there), text(x.here)] for x in changes]
+        rows = [
+            [tag("code", x.field), value_in_words(x.there), value_in_words(x.here)] for x in changes
+        ]
         words = f"Different from the preset {preset}" if rows else f"That of the preset {preset}."
         parts.append(note(words + (":" if rows else "")))
         parts += [table(["field", preset, "this run"], rows, words)] if rows else []
-    rows = [[tag("code", name), text(value)] for name, value in flat(config)]
+    rows = [[tag("code", name), value_in_words(value)] for name, value in flat_settings(config)]
     whole = table(["field", "value"], rows, "All fields")
     return section("Config", *parts, tag("details", tag("summary", "All fields"), whole))
 
@@ -197,14 +201,14 @@ def _unbroken(command: str) -> Html:
     return join([*(part for word in words for part in (word, " ")), "\n"])
 
 
-def text(value: Any) -> str:
+def value_in_words(value: Any) -> str:
     """A value of a config, for people."""
     return "None" if value is None else str(tuple(value) if isinstance(value, list) else value)
 
 
 def _preset(facts: RunFacts) -> str | None:
     first = facts.manifests[0].get("command", []) if facts.manifests else []
-    return preset_of(normal(facts.configs[0]), first)
+    return nearest_preset(normal(facts.configs[0]), first)
 
 
 def reproduce(facts: RunFacts, seeds: Sequence[int] = (), command: str | None = None) -> Html:

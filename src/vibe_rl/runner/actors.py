@@ -20,8 +20,8 @@ from vibe_rl.env.precision import fit_for_loop
 from vibe_rl.errors import whole_number
 from vibe_rl.runner.evaluation import results_of, rounds_of, summary_of_rounds
 from vibe_rl.runner.evaluator import Episodes, EvalMetrics, Running, no_value, play_episodes
-from vibe_rl.runner.host_env import Player, play_on_host
-from vibe_rl.runner.loop import Experience, TrainState, play
+from vibe_rl.runner.host_env import HostPlayer, play_on_host
+from vibe_rl.runner.loop import Experience, TrainState, play_on
 from vibe_rl.types import EitherKey, Key, PyTree, description, narrow, static, typed_key
 
 __all__ = [
@@ -145,7 +145,7 @@ def _play_on_host(
     def act(obs: PyTree) -> PyTree:
         return _act_on_host(actor, obs, jax.random.fold_in(act_key, next(turn)))
 
-    return play_on_host(Player(act, no_value), env, env_key, n_episodes, max_steps)
+    return play_on_host(HostPlayer(act, no_value), env, env_key, n_episodes, max_steps)
 
 
 @jax.jit
@@ -184,4 +184,4 @@ def _collect(
 
     act_keys, step_keys = jax.random.split(play_key, (2, n_steps, num_envs))
     state = TrainState((), env_state, obs, key)
-    return play(act, env, env_params, state, (act_keys, step_keys))[1]
+    return play_on(act, env, env_params, state, (act_keys, step_keys))[1]

@@ -19,7 +19,7 @@ OF_EPISODES = ("return", "length", "finished")
 OF_ROWS = (*OF_EPISODES, "return_std")
 
 
-def columns_of(scores: EvalMetrics) -> dict[str, np.ndarray]:
+def _columns_of(scores: EvalMetrics) -> dict[str, np.ndarray]:
     """What is known of each episode, by its names in files."""
     found = scores.episode_returns, scores.episode_lengths, scores.finished
     columns = dict(zip(OF_EPISODES, found, strict=True)) | scores.episode_metrics
@@ -36,7 +36,7 @@ def with_metrics(scores: EvalMetrics, functions: Mapping[str, EvalMetric]) -> Ev
     Raises:
         ConfigError: a function returns something else.
     """
-    columns, means = columns_of(scores), {}
+    columns, means = _columns_of(scores), {}
     for name, function in functions.items():
         value = np.asarray(function(columns), np.float32)
         if value.shape == columns["return"].shape:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from vibe_rl.runner.evaluator import Episodes, EvalMetrics, Running, summary
+from vibe_rl.runner.evaluator import Episodes, EvalMetrics, Running, summary_of_episodes
 from vibe_rl.system.processes import greatest
 from vibe_rl.system.signals import StopRequest
 
@@ -88,8 +88,8 @@ def summary_of_rounds(rounds: Sequence[Episodes], n_episodes: int) -> EvalMetric
     return jit_summary(whole) if whole.length.ndim == 1 else jit_summaries(whole)
 
 
-jit_summary = jax.jit(summary)
-jit_summaries = jax.jit(jax.vmap(summary))
+jit_summary = jax.jit(summary_of_episodes)
+jit_summaries = jax.jit(jax.vmap(summary_of_episodes))
 
 
 def results_of(evaluation: Evaluation) -> EvalMetrics:

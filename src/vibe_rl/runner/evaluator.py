@@ -160,7 +160,9 @@ def evaluate(
     n_episodes = whole_number("n_episodes", n_episodes, 1)
     choose = chosen_by(partial(act_fn, agent_state))
     keys = jax.random.split(typed_key(rng), n_episodes)
-    return summary(play_episodes(choose, fit_for_loop(env), env_params, keys, max_steps))
+    return summary_of_episodes(
+        play_episodes(choose, fit_for_loop(env), env_params, keys, max_steps)
+    )
 
 
 def chosen_by(policy: Callable[[PyTree], PyTree]) -> Choice:
@@ -231,7 +233,7 @@ def continue_evaluation(
     if episodes is not None:
         env_params = take_entries(env, env_params, episodes)
     running = jax.vmap(go_on, (params_axes(env, env_params), 0))(env_params, running)
-    return running, summary(running.episodes)
+    return running, summary_of_episodes(running.episodes)
 
 
 def no_value(obs: PyTree) -> None:
@@ -239,7 +241,7 @@ def no_value(obs: PyTree) -> None:
     return None
 
 
-def summary(episodes: Episodes) -> EvalMetrics:
+def summary_of_episodes(episodes: Episodes) -> EvalMetrics:
     """The results of single episodes, and their means; NaN is what an env does not say of one."""
     valued = episodes.first_value is not None
     said = [(own, values) for name, values in episodes.own.items() if (own := column(name))]

@@ -47,7 +47,7 @@ def is_false(answer: object) -> bool:
 
 
 @jax.jit
-def copied(tree: PyTree) -> PyTree:
+def copied_state(tree: PyTree) -> PyTree:
     """The same arrays in memory of their own, which no other program takes."""
     return jax.tree.map(jnp.copy, tree)
 
@@ -150,7 +150,7 @@ class Host:
             row = self.flush()
             if row and update > run.warmup_updates:
                 acting = run.algorithm.portable(chunk.state.agent_state)
-                answer = self.callback(update * run.steps_per_update, copied(acting), row)
+                answer = self.callback(update * run.steps_per_update, copied_state(acting), row)
                 self.ended = is_false(answer)
 
     def save(self, chunk: Chunk, update: int, scores: EvalMetrics | None) -> None:
@@ -274,7 +274,7 @@ def fit(
         TrainingInterrupted: at Ctrl-C or SIGTERM, if there is no `stop`.
     """
     rows = row_writer(run, tracker, keep_history)
-    result = drive(run, Host(run, rows, callback, saver, found), stop)
+    result = drive_chunks(run, Host(run, rows, callback, saver, found), stop)
     return result if stop is not None else unless_interrupted(result, result.signal)
 
 
@@ -283,7 +283,7 @@ def row_writer(run: Run, tracker: LogBackend | None, keep_history: bool = False)
     return RowWriter(tracker or Tee(), run.due, run.algorithm.losses, keep_history)
 
 
-def drive(run: Run, host: AnyHost[Result], stop: StopRequest | None = None) -> Result:
+def drive_chunks(run: Run, host: AnyHost[Result], stop: StopRequest | None = None) -> Result:
     """The one loop: a chunk on the device, then the host's part, until the budget is used up."""
     requested = StopRequest() if stop is None else nullcontext(stop)
     with jax.default_matmul_precision(run.config.matmul_precision), requested as stopping:

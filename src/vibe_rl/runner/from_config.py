@@ -107,12 +107,12 @@ def check_shapes(
     """Raises ConfigError if a shape is given and contradicts the env's spaces."""
     actions = algorithm.action_space
     length = actions.shape[0] if isinstance(actions, Box) and len(actions.shape) == 1 else None
-    check_shape("obs_shape", obs_shape, getattr(algorithm.obs_space, "shape", None))
-    check_shape("n_actions", n_actions, getattr(actions, "n", None))
-    check_shape("action_dim", action_dim, length)
+    _check_shape("obs_shape", obs_shape, getattr(algorithm.obs_space, "shape", None))
+    _check_shape("n_actions", n_actions, getattr(actions, "n", None))
+    _check_shape("action_dim", action_dim, length)
 
 
-def check_shape(name: str, given: Any, actual: Any) -> None:
+def _check_shape(name: str, given: Any, actual: Any) -> None:
     """Raises ConfigError if an optional argument contradicts the env's spaces."""
     if given is None or (tuple(given) if isinstance(given, list) else given) == actual:
         return

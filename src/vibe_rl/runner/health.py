@@ -64,7 +64,7 @@ class Health:
 
     def __call__(self, row: Mapping[str, Any]) -> list[HealthNote]:
         """What this row is the first to show; usually nothing."""
-        value = figure(row, "episode_return_mean")
+        value = _figure(row, "episode_return_mean")
         if value is not None:
             self.first = value if self.first is None else self.first
             self.latest, self.best = value, max(self.best, value)
@@ -74,7 +74,7 @@ class Health:
         return [HealthNote(int(row["step"]), name, text) for name, text in new.items()]
 
 
-def figure(row: Mapping[str, Any], name: str) -> float | None:
+def _figure(row: Mapping[str, Any], name: str) -> float | None:
     """A metric of the row, if it is there and finite."""
     value = row.get(name)
     return value if isinstance(value, int | float) and math.isfinite(value) else None
@@ -87,7 +87,7 @@ def exceeds(value: float | None, limit: float | None) -> bool:
 
 def entropy_collapse(health: Health, row: Mapping[str, Any]) -> str | None:
     """The policy has nearly ceased to explore, and it is not because it has found what is best."""
-    entropy = figure(row, "entropy")
+    entropy = _figure(row, "entropy")
     if health.masked and entropy is not None:
         health.largest_entropy = max(health.largest_entropy or 0.0, entropy)
     share, most = health.limits.health_entropy, health.largest_entropy
@@ -105,7 +105,7 @@ def entropy_collapse(health: Health, row: Mapping[str, Any]) -> str | None:
 
 def kl_spike(health: Health, row: Mapping[str, Any]) -> str | None:
     """Updates move the policy too far at once."""
-    limit, kl = health.limits.health_kl, figure(row, "approx_kl")
+    limit, kl = health.limits.health_kl, _figure(row, "approx_kl")
     if not exceeds(kl, limit):
         return None
     return (
@@ -116,7 +116,7 @@ def kl_spike(health: Health, row: Mapping[str, Any]) -> str | None:
 
 def clipping(health: Health, row: Mapping[str, Any]) -> str | None:
     """Most of what updates ask for is clipped."""
-    limit, clipped = health.limits.health_clip, figure(row, "clip_fraction")
+    limit, clipped = health.limits.health_clip, _figure(row, "clip_fraction")
     if not exceeds(clipped, limit):
         return None
     return (
@@ -130,7 +130,7 @@ def dead_values(health: Health, row: Mapping[str, Any]) -> str | None:
 
     Where all episodes pay the most that there is, nothing is left to explain.
     """
-    limit, explained = health.limits.health_value, figure(row, "explained_variance")
+    limit, explained = health.limits.health_value, _figure(row, "explained_variance")
     if explained is None:
         return None
     health.n_values += 1
@@ -147,7 +147,7 @@ def dead_values(health: Health, row: Mapping[str, Any]) -> str | None:
 def overestimated(health: Health, row: Mapping[str, Any]) -> str | None:
     """Values at the start are far above what the same episodes pay."""
     factor = health.limits.health_q
-    value, paid = figure(row, "q_start"), figure(row, "return_start")
+    value, paid = _figure(row, "q_start"), _figure(row, "return_start")
     if value is None or paid is None:
         return None
     above = factor is not None and value - paid > (factor - 1) * abs(paid)
@@ -162,7 +162,7 @@ def overestimated(health: Health, row: Mapping[str, Any]) -> str | None:
 
 def stalled(health: Health, row: Mapping[str, Any]) -> str | None:
     """For a good part of the run the return is no better than at its beginning."""
-    share, value = health.limits.health_stall, figure(row, "episode_return_mean")
+    share, value = health.limits.health_stall, _figure(row, "episode_return_mean")
     period = int(PERIODS * row["step"] / health.limits.total_timesteps)
     if value is None:
         return None
@@ -174,7 +174,7 @@ def stalled(health: Health, row: Mapping[str, Any]) -> str | None:
     lately = [x for x in complete if x >= period - round(share * PERIODS)]
     if sum(health.returns[x][1] for x in lately) < LEAST_ROWS:
         return None
-    before, after = mean_of(health.returns, complete[:1]), mean_of(health.returns, lately)
+    before, after = _mean_of(health.returns, complete[:1]), _mean_of(health.returns, lately)
     if after - before > LEAST_RISE * abs(before):
         return None
     return (
@@ -183,7 +183,7 @@ def stalled(health: Health, row: Mapping[str, Any]) -> str | None:
     )
 
 
-def mean_of(returns: Mapping[int, tuple[float, int]], periods: Iterable[int]) -> float:
+def _mean_of(returns: Mapping[int, tuple[float, int]], periods: Iterable[int]) -> float:
     """The mean over the rows of some periods."""
     sums, counts = zip(*(returns[period] for period in periods), strict=True)
     return sum(sums) / sum(counts)

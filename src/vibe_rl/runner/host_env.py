@@ -20,7 +20,7 @@ from vibe_rl.env.reductions import named_columns, reductions
 from vibe_rl.errors import ConfigError
 from vibe_rl.ops import prng
 from vibe_rl.runner.evaluation import Evaluation, Extent
-from vibe_rl.runner.evaluator import Episodes, greedy_action, summary
+from vibe_rl.runner.evaluator import Episodes, greedy_action, summary_of_episodes
 from vibe_rl.runner.executor import Beginning, Executor
 from vibe_rl.runner.hybrid import (
     Rollout,
@@ -139,7 +139,7 @@ def act(actor: Packed, obs: PyTree, keys: Packed, t: Any) -> tuple[PyTree, PyTre
     return actions(narrow(stage), agent_state, obs, keys.tree[t])
 
 
-def play(
+def _play(
     stage: Packed, state: Packed, n_steps: int, envs: CountedEnvs, first: FirstAction
 ) -> Experience:
     """A rollout `[T, N, ...]`, begun by the device."""
@@ -171,7 +171,7 @@ def run_chunk_with_host_envs(
         state, rollout, row = learn_then_act(on_device, envs.obs, each_episode, state, given, last)
         if rollout is not None:
             n_steps = stage.rollout_length
-            experience = play(on_device, state, n_steps, envs, rollout.experience)
+            experience = _play(on_device, state, n_steps, envs, rollout.experience)
             rollout = rollout._replace(experience=experience)
         return state, rollout, row
 
@@ -232,11 +232,13 @@ def evaluate_host_envs(
 ) -> Evaluation:
     """See `Executor.evaluate`; `AT_ONCE` episodes at a time, a step of each in a piece."""
     policy = algorithm, algorithm.portable(agent_state)
-    how = Player(partial(jit_greedy, policy), partial(jit_values, policy), algorithm.config.gamma)
+    how = HostPlayer(
+        partial(jit_greedy, policy), partial(jit_values, policy), algorithm.config.gamma
+    )
     return play_on_host(how, env, key, extent.n_episodes, extent.max_steps)
 
 
-class Player(NamedTuple):
+class HostPlayer(NamedTuple):
     """Who plays envs on the host."""
 
     act: Callable[[PyTree], PyTree]  # observations [N, ...] to actions
@@ -245,7 +247,7 @@ class Player(NamedTuple):
 
 
 def play_on_host(
-    player: Player, env: HostEnvironment, key: Key, n_episodes: int, max_steps: int
+    player: HostPlayer, env: HostEnvironment, key: Key, n_episodes: int, max_steps: int
 ) -> Evaluation:
     """Episodes of a player; see `evaluate_host_envs`."""
     begins = range(0, n_episodes, AT_ONCE)
@@ -253,12 +255,12 @@ def play_on_host(
     rounds = []
     for env_key, begin in zip(keys, begins, strict=True):
         with open_envs(env, env_key, min(AT_ONCE, n_episodes - begin)) as envs:
-            rounds.append((yield from first_episodes(player, envs, max_steps)))
-    yield summary(jax.tree.map(lambda *parts: jnp.concatenate(parts), *rounds))
+            rounds.append((yield from _first_episodes(player, envs, max_steps)))
+    yield summary_of_episodes(jax.tree.map(lambda *parts: jnp.concatenate(parts), *rounds))
 
 
-def first_episodes(
-    player: Player, envs: CountedEnvs, max_steps: int
+def _first_episodes(
+    player: HostPlayer, envs: CountedEnvs, max_steps: int
 ) -> Generator[None, None, Episodes]:
     """The first episode of each env, until its end or `max_steps`; yields after every step."""
     values = jax.device_get(player.value(envs.obs))

@@ -81,7 +81,7 @@ def shapes_with_host_ring(beginning: Beginning) -> TrainState:
     return state._replace(agent_state=agent_state)
 
 
-def learn(stage: Any, agent_state: PyTree, given: UpdateInput) -> tuple[PyTree, dict[str, Array]]:
+def _learn(stage: Any, agent_state: PyTree, given: UpdateInput) -> tuple[PyTree, dict[str, Array]]:
     """An algorithm's `update`, with what the host drew if the host has the ring."""
     rollout, key = given.experience.transition, given.key.tree
     if given.fill is None:
@@ -101,7 +101,7 @@ def learn_and_measure(
     """The state after an update, and its row of a table; the state as it is without input."""
     if given is None:
         return state, None
-    agent_state, metrics = learn(stage, state.agent_state, given)
+    agent_state, metrics = _learn(stage, state.agent_state, given)
     row = metrics_row(measure(given.experience, metrics), each_episode)
     return state._replace(agent_state=agent_state), row
 

@@ -137,14 +137,14 @@ def collect(
     axes = params_axes(env, env_params)
     act = acting(algorithm, env, env_params, axes, state.agent_state)
     keys = rollout_keys(algorithm, state.agent_state, key, num_envs)
-    return play(act, env, env_params, state, keys)
+    return play_on(act, env, env_params, state, keys)
 
 
 Collect = Callable[..., tuple[TrainState, Experience]]
 """See `collect`."""
 
 
-def play(
+def play_on(
     act: Act,
     env: Environment,
     env_params: PyTree,

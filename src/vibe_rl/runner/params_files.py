@@ -47,7 +47,7 @@ class ParamsWriter:
                 "runner.save_params True: several processes hold parts of the parameters, leave it "
                 "out or give runner.fsdp_devices 1."
             )
-        self.about = describe(self.run)
+        self.about = _describe(self.run)
 
     def __call__(self, update: int, state: TrainState) -> Path:
         """Writes the agent of an update, whole or not at all; the file."""
@@ -59,7 +59,7 @@ class ParamsWriter:
         return path
 
 
-def describe(run: Run) -> dict[str, Any]:
+def _describe(run: Run) -> dict[str, Any]:
     """What a file says of the agent, apart from when it was saved."""
     algorithm = run.algorithm
     return plain(

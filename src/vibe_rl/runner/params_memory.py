@@ -16,7 +16,7 @@ WORTH_SAYING = 2**20
 """Bytes from which on they are mentioned."""
 
 
-def bytes_of(tree: PyTree) -> int:
+def _bytes_of(tree: PyTree) -> int:
     """The bytes of all leaves."""
     return sum(map(bytes_of_leaf, jax.tree.leaves(tree)))
 
@@ -33,7 +33,7 @@ def copies_of(env_params: PyTree) -> int:
 
 def describe_params(first_params: PyTree, copies: int) -> str:
     """What so many blocks take, with the arithmetic; nothing if it is not worth saying."""
-    n_bytes = bytes_of(first_params)
+    n_bytes = _bytes_of(first_params)
     if n_bytes < WORTH_SAYING:
         return ""
     size = format_bytes(n_bytes)
@@ -62,7 +62,7 @@ def check_params_memory(
     """Raises ConfigError for env_params that do not fit into the memory of the devices."""
     known = {id(leaf) for leaf in jax.tree.leaves(first_params)}
     own = [x for x in jax.tree.leaves(eval_params) if id(x) not in known]
-    of_eval = bytes_of([x for x in own if not isinstance(x, jax.Array)])
+    of_eval = _bytes_of([x for x in own if not isinstance(x, jax.Array)])
     needed, free = bytes_to_place(env, first_params, copies, n_devices) + of_eval, free_on_device()
     if needed > free:
         raise ConfigError(

@@ -26,7 +26,7 @@ from vibe_rl.runner.loop import (
     TrainState,
     iterations,
     jit_start_with,
-    play,
+    play_on,
     rollout_keys,
 )
 from vibe_rl.runner.restarting import RESTART, restart, restarted
@@ -98,11 +98,14 @@ def place_on_mesh(mesh: Mesh, env: AnyEnvironment, env_params: PyTree) -> PyTree
     data, whole = data_sharding(mesh), replicate_sharding(mesh)
     axes = params_axes(env, env_params)
     return jax.tree.map(
-        lambda axis, x: put(x, whole if axis is None else data), axes, env_params, is_leaf=is_shared
+        lambda axis, x: _put(x, whole if axis is None else data),
+        axes,
+        env_params,
+        is_leaf=is_shared,
     )
 
 
-def put(x: Any, sharding: NamedSharding) -> Any:
+def _put(x: Any, sharding: NamedSharding) -> Any:
     """An array, which all processes have whole, as a sharded one.
 
     With several processes it is made of parts: `device_put` would compare all of it between them.
@@ -200,7 +203,7 @@ def collect_on_mesh(
 
     def local(stage: Any, env_params: PyTree, part: TrainState, keys: Any) -> Any:
         act = acting(stage, env, env_params, axes, part.agent_state)
-        part, rollout = play(act, env, env_params, part, keys)
+        part, rollout = play_on(act, env, env_params, part, keys)
         metrics = {name: x[:, None] for name, x in rollout.metrics.items()}
         return (part.env_state, part.obs), rollout._replace(metrics=metrics)
 

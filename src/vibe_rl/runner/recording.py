@@ -72,7 +72,7 @@ class Tape(NamedTuple):
     reward: AnyArray  # float32
 
 
-class Recording(NamedTuple):
+class EpisodeRecording(NamedTuple):
     """One greedy episode, on the host; arrays are `[length + 1, ...]` or `[length, ...]`.
 
     Where an env resets itself without `AutoResetWrapper`, its last state is unknown and not there.
@@ -93,7 +93,7 @@ def record(
     env_params: PyTree,
     key: EitherKey,
     max_steps: int,
-) -> Recording:
+) -> EpisodeRecording:
     """Runs one greedy episode, as an evaluation that gives it this key does, and keeps its states.
 
     Args:
@@ -140,12 +140,12 @@ def on_host(tree: PyTree) -> PyTree:
 
 def _assembled(
     first: PyTree, tapes: Sequence[Tape], episodes: Episodes, last_is_known: bool
-) -> Recording:
+) -> EpisodeRecording:
     """The recording of what was taped in pieces."""
     tape: Tape = jax.tree.map(lambda *parts: np.concatenate(parts), *tapes)
     episodes = jax.device_get(episodes)
     end = None if last_is_known or not episodes.finished else -1
-    return Recording(
+    return EpisodeRecording(
         states=jax.tree.map(lambda x, xs: np.concatenate([x[None], xs])[:end], first, tape.state),
         actions=tape.action,
         rewards=tape.reward,
@@ -190,7 +190,7 @@ def jit_continue(
     return jax.lax.while_loop(unfinished, body, (running, blank))
 
 
-def frames(recording: Recording, env: AnyEnvironment, env_params: PyTree) -> Iterator[Frame]:
+def frames(recording: EpisodeRecording, env: AnyEnvironment, env_params: PyTree) -> Iterator[Frame]:
     """A picture of each state that is there, drawn when it is asked for.
 
     Args:

@@ -213,7 +213,7 @@ def agent_part(directory: str | Path, like: PyTree, step: int | None = None) -> 
     return load_checkpoint(directory, like, step=step, part=part, ignore=NO_LONGER_KEPT)
 
 
-def pack(columns: Row) -> dict[str, str]:
+def columns_as_text(columns: Row) -> dict[str, str]:
     """Columns of float32 as text that loses no bit."""
     encode = base64.b64encode
     return {name: encode(x.astype("<f4").tobytes()).decode() for name, x in columns.items()}

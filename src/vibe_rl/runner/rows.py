@@ -133,7 +133,7 @@ class RowWriter:
     def _finish(self, update: int, evaluation: EvalMetrics | None) -> Row:
         """Logs the row that ends with `update`."""
         row: Row = {"step": update * self.steps_per_update, "update": update}
-        row |= summarize(self.unfinished)
+        row |= summarize_updates(self.unfinished)
         if self.speedometer.speed is not None:
             row["steps_per_second"] = self.speedometer.speed
         before, self.told = self.told, self.times()
@@ -204,17 +204,17 @@ def check_finite(
     raise NonFiniteLossError(f"{told}: try a smaller learning rate; what was written is intact.")
 
 
-def summarize(parts: Sequence[Mapping[str, np.ndarray]]) -> Row:
+def summarize_updates(parts: Sequence[Mapping[str, np.ndarray]]) -> Row:
     """Means over some updates; episodes are weighed one by one."""
     names = dict.fromkeys(name for part in parts for name in part)
     columns = {n: np.concatenate([part[n] for part in parts if n in part]) for n in names}
     sums = {name: columns.pop(name) for name in EpisodeSummary._fields}
     metrics = {name: float(x.mean()) for name, x in columns.items() if column(name) is None}
     metrics |= {name: float(columns[name][-1]) for name in COUNTERS if name in columns}
-    return metrics | own_metrics(parts) | episode_metrics(sums)
+    return metrics | own_metrics(parts) | _episode_metrics(sums)
 
 
-def episode_metrics(sums: Mapping[str, np.ndarray]) -> Row:
+def _episode_metrics(sums: Mapping[str, np.ndarray]) -> Row:
     """Means and extremes from the sums of `EpisodeSummary`; only how many if none ended."""
     episodes = int(sums["episodes"].sum())
     counts = {"episodes": episodes, "episodes_per_update": episodes / len(sums["episodes"])}

@@ -20,7 +20,7 @@ from vibe_rl.runner.config import share_for_saving
 from vibe_rl.runner.evaluator import EvalMetrics
 from vibe_rl.runner.loop import TrainState
 from vibe_rl.runner.params_files import ParamsWriter
-from vibe_rl.runner.resuming import CUT, RUN, pack, saved_part
+from vibe_rl.runner.resuming import CUT, RUN, columns_as_text, saved_part
 from vibe_rl.runner.rows import Row
 from vibe_rl.runner.run import Run
 from vibe_rl.runner.schedule import next_due
@@ -142,7 +142,7 @@ class Saver:
             "holds": RUN,
             "update": update,
             CUT: self.run.due.is_cut(update, scores),
-            "unfinished": [pack(columns) for columns in unfinished],
+            "unfinished": [columns_as_text(columns) for columns in unfinished],
             "algorithm": type(self.run.algorithm).__name__,
             "replay": self.run.config.checkpoint_replay,
         }

@@ -123,7 +123,7 @@ def open_session(
         if directory is not None:
             run_on_first(partial(take_directory, directory, stack))
             run_together(partial(check_checkpoints, run, directory))
-        yield Session(run, run_dir, directory, stop, where_to_resume(run, directory))
+        yield Session(run, run_dir, directory, stop, _where_to_resume(run, directory))
 
 
 def directory_of(run: Run, run_dir: Any, callback: Any, trackers: Any) -> Path | None:
@@ -168,7 +168,7 @@ def is_complete(run: Run, found: Found | None) -> bool:
     return found.update == run.n_updates
 
 
-def where_to_resume(run: Run, directory: Path | None) -> Found | None:
+def _where_to_resume(run: Run, directory: Path | None) -> Found | None:
     """Where the run resumes, if it does.
 
     Raises:

@@ -13,7 +13,7 @@ from jax.core import Tracer
 from jaxtyping import Array, Bool
 
 from vibe_rl.errors import ConfigError, short
-from vibe_rl.spaces.dtypes import bounds_of, is_whole, number_dtype, shown_bounds
+from vibe_rl.spaces.dtypes import bounds_of_dtype, is_whole, number_dtype, shown_bounds
 from vibe_rl.types import COUNTABLE, Key, PyTree
 
 
@@ -67,7 +67,7 @@ def check_choices(space: ArraySpace, counts: Iterable[Any]) -> None:
         raise ConfigError(f"{space}: give a dtype of integers that holds them, such as int32.")
 
 
-def all_of(condition: Any) -> Bool[Array, ""]:
+def all_true(condition: Any) -> Bool[Array, ""]:
     """Whether every entry is true."""
     return jnp.all(jnp.asarray(condition, bool))
 
@@ -90,7 +90,7 @@ class Discrete(ArraySpace):
 
     def contains(self, x: Any) -> Bool[Array, ""]:
         """Whether 0 <= x < n."""
-        return all_of((x >= 0) & (x < self.n)) if self.fits(x) else all_of(False)
+        return all_true((x >= 0) & (x < self.n)) if self.fits(x) else all_true(False)
 
 
 @dataclass(frozen=True, repr=False)
@@ -120,9 +120,9 @@ class MultiDiscrete(ArraySpace):
     def contains(self, x: Any) -> Bool[Array, ""]:
         """Whether every choice is in its range."""
         return (
-            all_of((x >= 0) & (x < np.array(self.nvec, np.int32)))
+            all_true((x >= 0) & (x < np.array(self.nvec, np.int32)))
             if self.fits(x)
-            else all_of(False)
+            else all_true(False)
         )
 
 
@@ -148,7 +148,7 @@ class MultiBinary(ArraySpace):
 
     def contains(self, x: Any) -> Bool[Array, ""]:
         """Whether every entry is 0 or 1."""
-        return all_of((x == 0) | (x == 1)) if self.fits(x) else all_of(False)
+        return all_true((x == 0) | (x == 1)) if self.fits(x) else all_true(False)
 
 
 @dataclass(frozen=True, init=False)
@@ -175,7 +175,10 @@ class Box(ArraySpace):
                 shape = np.broadcast_shapes(np.shape(low), np.shape(high))
             shape = (shape,) if isinstance(shape, int | np.integer) else tuple(shape)
             shape = tuple(map(operator.index, shape))
-            bounds = bounds_of(low, shape, dtype, np.ceil), bounds_of(high, shape, dtype, np.floor)
+            bounds = (
+                bounds_of_dtype(low, shape, dtype, np.ceil),
+                bounds_of_dtype(high, shape, dtype, np.floor),
+            )
         except (TypeError, ValueError) as error:
             what = f"{short(low)} to {short(high)}, shape {short(shape)}"
             raise ConfigError(f"Box from {what}: give numbers, and a shape of ints.") from error
@@ -241,9 +244,9 @@ class Box(ArraySpace):
     def contains(self, x: Any) -> Bool[Array, ""]:
         """Whether every entry lies within its bounds."""
         if not self.fits(x):
-            return all_of(False)
+            return all_true(False)
         low, high = self._exact_bounds()
-        return all_of((low <= x) & (x <= high))
+        return all_true((low <= x) & (x <= high))
 
     def _exact_bounds(self) -> tuple[np.ndarray, np.ndarray]:
         """Those of integers as integers: the larger ones are not told apart by 32-bit floats."""
@@ -279,7 +282,7 @@ class Image(ArraySpace):
 
     def contains(self, x: Any) -> Bool[Array, ""]:
         """Whether `x` is a picture of this size."""
-        return all_of(self.fits(x))
+        return all_true(self.fits(x))
 
 
 def static_bound(value: Any, default: Any) -> float:

@@ -30,7 +30,7 @@ def number_dtype(dtype: Any) -> Any:
     return narrow
 
 
-def bounds_of(
+def bounds_of_dtype(
     value: Any, shape: tuple[int, ...], dtype: Any, to_whole: Callable[[Any], Any]
 ) -> tuple[float, ...]:
     """One per entry; infinite where it is the last number of a type, which is no bound.

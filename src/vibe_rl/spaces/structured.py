@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Array, Bool
 
 from vibe_rl.errors import ConfigError, check_kind, listed, short
-from vibe_rl.spaces.arrays import Space, all_of, check_counts
+from vibe_rl.spaces.arrays import Space, all_true, check_counts
 from vibe_rl.types import Key, MaskedObs, PyTree
 
 
@@ -40,8 +40,8 @@ class Dict(Space):
     def contains(self, x: Any) -> Bool[Array, ""]:
         """Whether `x` has these names and each value is a member of its space."""
         if not isinstance(x, dict) or sorted(x) != [name for name, _ in self.items]:
-            return all_of(False)
-        return all_of(jnp.stack([space.contains(x[name]) for name, space in self.items]))
+            return all_true(False)
+        return all_true(jnp.stack([space.contains(x[name]) for name, space in self.items]))
 
 
 @dataclass(frozen=True)
@@ -65,8 +65,8 @@ class Masked(Space):
     def contains(self, x: Any) -> Bool[Array, ""]:
         """Whether the view is a member and at least one action is legal."""
         if not isinstance(x, MaskedObs) or np.shape(x.legal) != (self.n_actions,):
-            return all_of(False)
-        return self.view.contains(x.view) & jnp.any(x.legal) & all_of(x.legal.dtype == bool)
+            return all_true(False)
+        return self.view.contains(x.view) & jnp.any(x.legal) & all_true(x.legal.dtype == bool)
 
 
 def map_spaces(function: Callable[[Space], Space], space: Space) -> Space:

@@ -55,7 +55,7 @@ def enable_compilation_cache() -> None:
             jax.config.update(FOLDER, str(cache_directory()))
             jax.config.update(LEAST_SECONDS, 0)
             jax.config.update(LEAST_BYTES, -1)
-        check_writable(jax.config.values[FOLDER])
+        _check_writable(jax.config.values[FOLDER])
     except (OSError, RuntimeError) as error:
         warn_of_cache(getattr(error, "strerror", None) or reason(error).rstrip("."))
         jax.config.update(LEAST_SECONDS, math.inf)  # JAX would warn of each program
@@ -63,7 +63,7 @@ def enable_compilation_cache() -> None:
             jax.config.update(FOLDER, None)
 
 
-def check_writable(folder: str) -> None:
+def _check_writable(folder: str) -> None:
     """Makes the folder of the cache; OSError if no file can be written there."""
     if "://" in folder:
         return  # a storage that JAX reaches by itself

@@ -120,7 +120,7 @@ class MLflowTracker(Tracker):
 
     @override
     def log_config(self, config: Mapping[str, Any]) -> None:
-        flat = dict(flattened(config))
+        flat = dict(_flattened(config))
         before = self.client.get_run(self.run_id).data.params
         fresh = {name: text for name, text in flat.items() if name not in before}
         entities = self._mlflow.entities
@@ -244,7 +244,7 @@ def read_ids(run_dir: RunDir | None) -> dict[str, str]:
     return {} if path is None or not path.exists() else read_json(path)
 
 
-def branch(run_dir: RunDir, step: int, folder: Path) -> None:
+def _branch(run_dir: RunDir, step: int, folder: Path) -> None:
     """Sets the ids of a run aside: metrics stay there for good, so what resumes has another run."""
     path = run_dir.root / ID_FILE
     if path.exists():
@@ -259,11 +259,11 @@ def write_ids(run_dir: RunDir | None, tracking_uri: str, run_id: str) -> None:
             file.write(f"{text}\n".encode())
 
 
-def flattened(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+def _flattened(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
     """Dotted names and texts of all values, cut at what MLflow takes."""
     for name, value in config.items():
         if isinstance(value, Mapping) and value:
-            yield from flattened(value, f"{prefix}{name}.")
+            yield from _flattened(value, f"{prefix}{name}.")
         else:
             yield mlflow_name(f"{prefix}{name}"), str(value)[:LONGEST]
 
@@ -278,7 +278,7 @@ def pieces(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
     return (items[i : i + size] for i in range(0, len(items), size))
 
 
-def check_settings() -> None:
+def _check_settings() -> None:
     """Raises ConfigError if the environment names an address that cannot work."""
     check_address(given_address() or default_address(Path.cwd()))
 

@@ -92,7 +92,7 @@ def caught_up(name: str, run_dir: RunDir, step: int | None, size: int | None = N
     if step is not None:
         tracker.rewind(step)
     if step is not None and step >= 0:  # else the log may be cut back meanwhile
-        replay(rows_of(run_dir.log_path(), size), tracker, step)
+        replay(_rows_of(run_dir.log_path(), size), tracker, step)
     return tracker
 
 
@@ -103,7 +103,7 @@ def opened(name: str, run_dir: RunDir, new: bool, live: bool) -> Any:
     return Translated(tracker, settings) if settings.names or settings.sums else tracker
 
 
-def rows_of(path: Path, size: int | None = None) -> list[dict[str, Any]]:
+def _rows_of(path: Path, size: int | None = None) -> list[dict[str, Any]]:
     """The rows of a log, or of its first bytes."""
     if size is None or not path.exists():
         return read_metrics(path)
@@ -125,7 +125,7 @@ def send(name: str, run_dir: RunDir, story: Story | None = None) -> None:
     """
     try:
         with lock_directory(run_dir.checkpoints):
-            rows, config, files = story or story_of(run_dir)
+            rows, config, files = story or _story_of(run_dir)
             tracker = opened(name, run_dir, new=False, live=False)
             tracker.rewind(sys.maxsize)
             replay(rows, tracker, sys.maxsize)
@@ -139,7 +139,7 @@ def send(name: str, run_dir: RunDir, story: Story | None = None) -> None:
         raise ConfigError(f"{name}: {reason(error)}: see that it can be reached.") from error
 
 
-def story_of(run_dir: RunDir) -> Story:
+def _story_of(run_dir: RunDir) -> Story:
     """What the directory of a run, or of a group, holds."""
     return Story(read_metrics(run_dir), described(run_dir), finished_files(run_dir))
 

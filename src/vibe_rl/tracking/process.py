@@ -178,7 +178,7 @@ class _Listener(logging.Handler):
         self.lines.append(record.getMessage())
 
 
-def serve(name: str, requests: IO[str], replies: IO[str]) -> None:
+def serve_tracker(name: str, requests: IO[str], replies: IO[str]) -> None:
     """Does what each line asks for, until there are no more."""
     served, listener, status = Served(name), _Listener(), "failed"
     LOGGER.addHandler(listener)
@@ -210,5 +210,5 @@ def outcome(served: Served, run: str, method: str, args: Sequence[Any]) -> str |
 if __name__ == "__main__":
     with Path(os.devnull).open("w") as nowhere:
         answers, sys.stdout = sys.stdout, nowhere  # whatever a package prints
-        serve(sys.argv[1], sys.stdin, answers)
+        serve_tracker(sys.argv[1], sys.stdin, answers)
     os._exit(0)  # the parent waits, and nothing is left to do

@@ -30,7 +30,7 @@ class Renamed(Tee):
         keep_others: bool = True,
     ):
         super().__init__(tracker)
-        self._theirs = {ours: names_of(ours, theirs) for ours, theirs in table.items()}
+        self._theirs = {ours: names_elsewhere(ours, theirs) for ours, theirs in table.items()}
         self._keep_others = keep_others
 
     @override
@@ -51,7 +51,7 @@ def rename(
     return row
 
 
-def names_of(ours: str, theirs: str | Sequence[str]) -> tuple[str, ...]:
+def names_elsewhere(ours: str, theirs: str | Sequence[str]) -> tuple[str, ...]:
     """The names that a metric has elsewhere."""
     several = isinstance(theirs, Sequence) and not isinstance(theirs, str)
     names: tuple[Any, ...] = tuple(theirs) if several else (theirs,)

@@ -18,7 +18,7 @@ from typing_extensions import override
 from vibe_rl.run_dir.directory import RunDir
 from vibe_rl.run_dir.files import read_json, write_atomically
 from vibe_rl.tracking.base import Status, Tracker
-from vibe_rl.tracking.renamed import names_of, rename
+from vibe_rl.tracking.renamed import names_elsewhere, rename
 
 FILE = "tracking.json"
 Sums = Mapping[str, Mapping[str, float]]
@@ -54,7 +54,9 @@ class Translated(Tracker):
 
     def __init__(self, tracker: Any, settings: TrackingSettings, *, keep_others: bool = True):
         self._tracker, self._sums, self._keep_others = tracker, settings.sums, keep_others
-        self._names = {ours: names_of(ours, theirs) for ours, theirs in settings.names.items()}
+        self._names = {
+            ours: names_elsewhere(ours, theirs) for ours, theirs in settings.names.items()
+        }
 
     @override
     def log(self, metrics: Mapping[str, Any], step: int) -> None:

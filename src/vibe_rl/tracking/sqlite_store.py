@@ -71,10 +71,10 @@ def migrate(connection: sqlite3.Connection, path: Path) -> None:
         ConfigError: the file is of another program, or of a later version of this one.
     """
     check_history(connection, path)
-    if version_of(connection) == len(MIGRATIONS):
+    if _version_of(connection) == len(MIGRATIONS):
         return
     with transaction(connection):
-        for statements in MIGRATIONS[version_of(connection) :]:  # another may just have been here
+        for statements in MIGRATIONS[_version_of(connection) :]:  # another may just have been here
             for statement in statements:
                 connection.execute(statement)
         connection.execute(f"PRAGMA application_id = {APPLICATION}")
@@ -89,21 +89,21 @@ def check_history(connection: sqlite3.Connection, path: Path) -> None:
         if isinstance(error, sqlite3.OperationalError):  # locked, or cannot be read
             raise
         is_new = None
-    if is_new is None or not (is_new or value_of(connection, "application_id") == APPLICATION):
+    if is_new is None or not (is_new or _value_of(connection, "application_id") == APPLICATION):
         raise ConfigError(f"{shown(path)} is no training history: name another file.")
-    if version_of(connection) > len(MIGRATIONS):
+    if _version_of(connection) > len(MIGRATIONS):
         raise ConfigError(
-            f"{shown(path)} has version {version_of(connection)} of training histories, of which "
+            f"{shown(path)} has version {_version_of(connection)} of training histories, of which "
             f"this vibe_rl knows {len(MIGRATIONS)}: update it, or name another file."
         )
 
 
-def version_of(connection: sqlite3.Connection) -> int:
+def _version_of(connection: sqlite3.Connection) -> int:
     """How many migrations a file has seen."""
-    return value_of(connection, "user_version")
+    return _value_of(connection, "user_version")
 
 
-def value_of(connection: sqlite3.Connection, pragma: str) -> int:
+def _value_of(connection: sqlite3.Connection, pragma: str) -> int:
     """A number of the file's header."""
     return connection.execute(f"PRAGMA {pragma}").fetchone()[0]
 

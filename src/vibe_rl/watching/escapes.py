@@ -76,10 +76,10 @@ def codes(fg: Colour | None, bg: Colour | None, bold: bool, colours: int) -> str
 def _number(colour: Colour, colours: int) -> str:
     if colours > 256:
         return "2;" + ";".join(map(str, colour))
-    return f"5;{nearest(colour)}"
+    return f"5;{nearest_color(colour)}"
 
 
-def nearest(colour: Colour) -> int:
+def nearest_color(colour: Colour) -> int:
     """The number of the most similar of xterm's colours 16 to 255: its cube, and 24 grays."""
     steps = [min(range(6), key=lambda i, x=x: abs(CUBE[i] - x)) for x in colour]
     gray = min(max(round((sum(colour) / 3 - 8) / 10), 0), 23)

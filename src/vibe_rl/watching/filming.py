@@ -100,15 +100,15 @@ def film_episodes(
     limit = max_steps or subject.max_steps
     with subject.open() as game:
         episodes = [
-            episode_of(subject, game, key, limit) for key in subject.keys(which.number, seed)
+            _episode_of(subject, game, key, limit) for key in subject.keys(which.number, seed)
         ]
         return [
-            (write(film, game, saved, free_path(folder, f"{name}_{subject.name}")), saved)
+            (_write(film, game, saved, free_path(folder, f"{name}_{subject.name}")), saved)
             for name, saved in which.chosen(episodes).items()
         ]
 
 
-def episode_of(subject: Subject, game: Game, key: Key, max_steps: int) -> SavedEpisode:
+def _episode_of(subject: Subject, game: Game, key: Key, max_steps: int) -> SavedEpisode:
     """An episode that the subject plays."""
     env = subject.env_id, subject.env_kwargs
     return replace(play_unseen(game, subject.decide, key, max_steps, env), about=subject.title)
@@ -121,17 +121,17 @@ def free_path(folder: Path, stem: str) -> Path:
     return folder / f"{stem}.gif"
 
 
-def write(film: Film, game: Game, saved: SavedEpisode, path: Path) -> Path:
+def _write(film: Film, game: Game, saved: SavedEpisode, path: Path) -> Path:
     """Writes an episode and its film, a GIF of this path; the film."""
-    write_gif(frames(game, saved), path, film.fps)
+    write_gif(_frames(game, saved), path, film.fps)
     write_episode(saved, path.with_suffix(".json"))
     if film.mp4:
         path = path.with_suffix(".mp4")
-        write_mp4(frames(game, saved), path, film.fps)
+        write_mp4(_frames(game, saved), path, film.fps)
     return path
 
 
-def frames(game: Game, saved: SavedEpisode) -> Iterator[Frame]:
+def _frames(game: Game, saved: SavedEpisode) -> Iterator[Frame]:
     """A picture of each state of an episode that is played again."""
     how = scripted(saved, game.action_space), with_key(saved.key), saved.length
     for moment, _ in turns(game, *how):

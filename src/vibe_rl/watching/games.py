@@ -82,7 +82,7 @@ def open_game(env: AnyEnvironment, env_params: PyTree) -> Game:
 
 
 @partial(jax.jit, static_argnames="env")
-def jit_step(
+def _jit_step(
     env: Environment, env_params: PyTree, running: Running, action: PyTree
 ) -> tuple[Running, Step]:
     """One env step of an episode."""
@@ -118,7 +118,7 @@ class CompiledGame:
     def step(self, action: PyTree) -> Moment:
         """The episode an env step later."""
         action = jax.tree.map(np.asarray, action)
-        self.running, step = jit_step(self.env, self.env_params, self.running, action)
+        self.running, step = _jit_step(self.env, self.env_params, self.running, action)
         if self.last_is_known or not self.running.episodes.finished:
             self.shown = on_host(self.running.state)
         return self._moment(step)
@@ -143,15 +143,15 @@ class CompiledGame:
             obs,
             reward,
             float(episodes.episode_return),
-            scalars(info.get("metrics", {})),
-            scalars(info.get("episode", {})) if any(ends) else {},
+            _scalars(info.get("metrics", {})),
+            _scalars(info.get("episode", {})) if any(ends) else {},
             *ends,
             partial(picture, self.env, self.shown, self.env_params),
             named_arrays(innermost(self.env, self.shown)),
         )
 
 
-def scalars(values: Mapping[str, Any]) -> dict[str, float]:
+def _scalars(values: Mapping[str, Any]) -> dict[str, float]:
     """Those of named values that are single numbers."""
     arrays = {name: np.asarray(value) for name, value in values.items()}
     return {name: float(x) for name, x in arrays.items() if x.ndim == 0 and x.dtype.kind in "biuf"}
@@ -209,8 +209,8 @@ class GymnasiumGame:
     ) -> Moment:
         ours = self.wrapper.conversions[0].to_ours(obs)
         progress = self.number, ours, reward, self.total
-        parts = scalars(info.get("reward_breakdown", {}))
-        outcome = scalars(info.get("episode_stats", {}))
+        parts = _scalars(info.get("reward_breakdown", {}))
+        outcome = _scalars(info.get("episode_stats", {}))
         theirs = obs, info.get("action_mask")
         return Moment(*progress, parts, outcome, *ends, self._drawing(), {}, theirs)
 

@@ -25,7 +25,7 @@ from vibe_rl.watching.games import Game, Moment, check_seen, open_game, words_of
 from vibe_rl.watching.layout import screen as laid_out
 from vibe_rl.watching.lines import end_line
 from vibe_rl.watching.panel import NAME, panel
-from vibe_rl.watching.showing import seen
+from vibe_rl.watching.showing import picture_or_reason
 from vibe_rl.watching.terminal import Terminal, is_interactive
 
 QUIT = ("q", "ESC", "EOF")
@@ -49,7 +49,7 @@ class Keyboard:
         """A row for each action that is legal: its keys and its name."""
         rows: list[Row] = []
         for action in np.flatnonzero(self.legal(moment)).tolist():
-            keys = [shown(key) for key, number in self.actions.items() if number == action]
+            keys = [_shown(key) for key, number in self.actions.items() if number == action]
             if keys:
                 rows.append((Span(f"{' '.join(keys):{NAME}} {self.name(action)}"),))
         return rows
@@ -74,7 +74,7 @@ class Keyboard:
         return "" if self.legal(moment)[action] else f"{self.name(action)} is not legal now"
 
 
-def shown(key: str) -> str:
+def _shown(key: str) -> str:
     """A key as it is called."""
     return "SPACE" if key == " " else key
 
@@ -167,17 +167,17 @@ def play(env: AnyEnvironment, env_params: PyTree, *, seed: int = 0, keys: str = 
 def episodes(game: Game, keyboard: Keyboard, screen: Screen, root: Key) -> Iterator[str]:
     """Plays until nobody wants more; a line for each episode."""
     for number in count(1):
-        moment, wants_more = episode(game, keyboard, screen, jax.random.fold_in(root, number))
+        moment, wants_more = _episode(game, keyboard, screen, jax.random.fold_in(root, number))
         yield end_line(number, moment)
         if not wants_more:
             return
 
 
-def episode(game: Game, keyboard: Keyboard, screen: Screen, key: Key) -> tuple[Moment, bool]:
+def _episode(game: Game, keyboard: Keyboard, screen: Screen, key: Key) -> tuple[Moment, bool]:
     """One episode: its last moment, and whether another one is wanted."""
     moment, said = game.begin(key), ""
     while True:
-        screen.draw(partial(table, moment, keyboard, said, screen.look))
+        screen.draw(partial(_table, moment, keyboard, said, screen.look))
         pressed = screen.key() or ""
         if pressed in QUIT or (moment.done and pressed != "RESIZED"):
             return moment, pressed not in QUIT
@@ -188,11 +188,11 @@ def episode(game: Game, keyboard: Keyboard, screen: Screen, key: Key) -> tuple[M
             moment = game.step(keyboard.action(keyboard.actions[pressed]))
 
 
-def table(
+def _table(
     moment: Moment, keyboard: Keyboard, said: str, look: Look, size: tuple[int, int]
 ) -> Cells:
     """What a person sees."""
-    picture, trouble = seen(moment.picture)
+    picture, trouble = picture_or_reason(moment.picture)
     rows = panel("your turn", moment, None, (), () if moment.done else keyboard.legend(moment))
     foot = AFTERWARDS if moment.done else said or trouble or "press a key of the list, q quits"
     return laid_out(picture, rows, foot, size, colour=look.unicode)

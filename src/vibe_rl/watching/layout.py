@@ -39,7 +39,7 @@ def screen(
         rows = list(panel)
     elif _fits_beside(picture, columns):
         seen = fitted(picture, columns - PANEL - GAP, max(body, 1), colour)
-        rows = beside(seen, panel)
+        rows = _beside(seen, panel)
     else:
         room = body - min(len(panel), body // 2)
         seen = fitted(picture, columns, room, colour) if room >= LEAST else ()
@@ -54,7 +54,7 @@ def _fits_beside(picture: Picture, columns: int) -> bool:
     return width + GAP + PANEL <= columns
 
 
-def beside(left: Cells, right: Sequence[Row]) -> list[Row]:
+def _beside(left: Cells, right: Sequence[Row]) -> list[Row]:
     """Two blocks of rows next to each other."""
     width = width_of(left) + GAP
     return [(*padded(a, width), *b) for a, b in zip_longest(left, right, fillvalue=())]

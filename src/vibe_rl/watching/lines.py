@@ -11,7 +11,7 @@ from vibe_rl.errors import ConfigError
 from vibe_rl.types import PyTree
 from vibe_rl.watching.deciding import Decision
 from vibe_rl.watching.games import Moment
-from vibe_rl.watching.panel import decided, named, number, pair, telling
+from vibe_rl.watching.panel import block_of_numbers, decided, four_digits, pair, telling
 
 SHORT = 8
 """Entries of an array that are written out."""
@@ -21,10 +21,10 @@ def step_line(moment: Moment, decision: Decision, after: Moment, names: Sequence
     """What was done at a moment, how likely that was, and what it brought."""
     fields = [f"step {moment.number}", f"action {action_text(decision, names)}"]
     if decision.value is not None:
-        fields.append(f"value {number(decision.value)}")
-    fields += [f"reward {number(after.reward)}", f"return {number(after.episode_return)}"]
+        fields.append(f"value {four_digits(decision.value)}")
+    fields += [f"reward {four_digits(after.reward)}", f"return {four_digits(after.episode_return)}"]
     parts = {name: value for name, value in after.parts.items() if value}
-    return " | ".join([*fields, *listed(parts)])
+    return " | ".join([*fields, *_listed(parts)])
 
 
 def action_text(decision: Decision, names: Sequence[str]) -> str:
@@ -40,17 +40,17 @@ def action_text(decision: Decision, names: Sequence[str]) -> str:
     return f"{text} ({100 * float(np.prod(chances)):.1f} %)"
 
 
-def listed(values: Mapping[str, float]) -> list[str]:
+def _listed(values: Mapping[str, float]) -> list[str]:
     """Named numbers, each a text."""
-    return [f"{name} {number(value)}" for name, value in values.items()]
+    return [f"{name} {four_digits(value)}" for name, value in values.items()]
 
 
 def end_line(episode: int, moment: Moment) -> str:
     """How an episode went; `episode` counts from 1."""
     how = "cut short" if not moment.done else "terminated" if moment.terminated else "truncated"
-    fields = [f"episode {episode}", f"return {number(moment.episode_return)}"]
+    fields = [f"episode {episode}", f"return {four_digits(moment.episode_return)}"]
     fields.append(f"{moment.number:,} env steps, {how}")
-    return " | ".join([*fields, *listed(telling(moment.outcome))])
+    return " | ".join([*fields, *_listed(telling(moment.outcome))])
 
 
 def step_block(
@@ -63,10 +63,10 @@ def step_block(
     yield pair("action", action_text(decision, names))
     yield from decided(decision, names)
     yield ()
-    yield pair("reward", number(after.reward))
-    yield pair("return", number(after.episode_return))
-    yield from named("reward parts", telling(after.parts))
-    yield from named("episode", telling(after.outcome))
+    yield pair("reward", four_digits(after.reward))
+    yield pair("return", four_digits(after.episode_return))
+    yield from block_of_numbers("reward parts", telling(after.parts))
+    yield from block_of_numbers("episode", telling(after.outcome))
     yield ()
 
 
@@ -92,16 +92,16 @@ def summaries(tree: PyTree) -> Iterator[tuple[str, str]]:
     """A name and a text for each array of a tree, in the array's own units."""
     for path, leaf in jax.tree.leaves_with_path(tree):
         name = jax.tree_util.keystr(path, simple=True, separator=".")
-        yield name, summary(np.asarray(leaf))
+        yield name, summary_line(np.asarray(leaf))
 
 
-def summary(array: np.ndarray | Any) -> str:
+def summary_line(array: np.ndarray | Any) -> str:
     """The entries of a short array; of a long one its shape, range and mean."""
     if array.dtype == bool:
         array = array.astype(np.uint8)
     if array.size <= SHORT:
-        return " ".join(number(x) for x in array.ravel().tolist()) or "empty"
+        return " ".join(four_digits(x) for x in array.ravel().tolist()) or "empty"
     shape = " x ".join(map(str, array.shape))
-    ends = f"{number(array.min().item())} to {number(array.max().item())}"
+    ends = f"{four_digits(array.min().item())} to {four_digits(array.max().item())}"
     filled = np.count_nonzero(array)
-    return f"[{shape}] {ends}, mean {number(array.mean().item())}, {filled} not zero"
+    return f"[{shape}] {ends}, mean {four_digits(array.mean().item())}, {filled} not zero"

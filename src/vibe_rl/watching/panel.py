@@ -22,7 +22,7 @@ MANY = 8
 """Named numbers, of more than which those that are zero are left out."""
 
 
-def number(value: float | int) -> str:
+def four_digits(value: float | int) -> str:
     """Four digits, and no more zeros than it needs."""
     return f"{value:,.0f}" if float(value).is_integer() and abs(value) < 1e9 else f"{value:,.4g}"
 
@@ -55,30 +55,30 @@ def panel(
         legend: what can be done, if a person decides.
     """
     rows: list[Row] = [(Span(title, bold=True),), ()]
-    rows.append(pair("step", number(moment.number)))
-    rows.append(pair("reward", number(moment.reward)))
-    rows.append(pair("return", number(moment.episode_return)))
+    rows.append(pair("step", four_digits(moment.number)))
+    rows.append(pair("reward", four_digits(moment.reward)))
+    rows.append(pair("return", four_digits(moment.episode_return)))
     if decision is not None:
         rows += decided(decision, names)
     rows += [(), *legend] if legend else []
     if moment.done:
         rows += [(), (Span(ending(moment), bold=True),)]
-    rows += named("episode", telling(moment.outcome))
-    rows += named("reward parts", telling(moment.parts))
+    rows += block_of_numbers("episode", telling(moment.outcome))
+    rows += block_of_numbers("reward parts", telling(moment.parts))
     return rows
 
 
 def decided(decision: Decision, names: Sequence[str]) -> Iterator[Row]:
     """What an agent expects, and its options."""
     if decision.value is not None:
-        yield pair("value", number(decision.value))
+        yield pair("value", four_digits(decision.value))
     actions = np.ravel(decision.action)
     for i, choice in enumerate(decision.choices):
         yield ()
         yield from options(choice, int(actions[i]), names, i if len(actions) > 1 else None)
     if decision.spread is not None:
         yield ()
-        yield from spread(actions, *decision.spread)
+        yield from _spread(actions, *decision.spread)
 
 
 def options(
@@ -127,7 +127,7 @@ def entropy(choice: Choice) -> str:
     return f"entropy {choice.entropy:.3f}, {100 * share:.0f} % of ln {n_legal}"
 
 
-def spread(actions: np.ndarray, mean: np.ndarray, std: np.ndarray) -> Iterator[Row]:
+def _spread(actions: np.ndarray, mean: np.ndarray, std: np.ndarray) -> Iterator[Row]:
     """Continuous actions, with mean and standard deviation before any bounds."""
     yield (Span("action = mean +- std, before bounds", FAINT),)
     for i, action in enumerate(actions.tolist()):
@@ -145,10 +145,10 @@ def telling(values: Mapping[str, float]) -> dict[str, float]:
     return {name: x for name, x in ordered if x != 0 or len(ordered) <= MANY}
 
 
-def named(title: str, values: Mapping[str, Any]) -> list[Row]:
+def block_of_numbers(title: str, values: Mapping[str, Any]) -> list[Row]:
     """A block of named numbers; none if there are none."""
     if not values:
         return []
     width = max(map(len, values))
-    rows = [(Span(f"  {k:{width}} {number(v)}"),) for k, v in values.items()]
+    rows = [(Span(f"  {k:{width}} {four_digits(v)}"),) for k, v in values.items()]
     return [(), (Span(title, FAINT),), *rows]

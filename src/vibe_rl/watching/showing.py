@@ -135,7 +135,7 @@ class Shown:
 
     def show(self, moment: Moment, decision: Decision | None) -> str:
         """Shows a moment until it is over: `step`, or what a key asks for, `next` or `quit`."""
-        picture, trouble = seen(moment.picture)
+        picture, trouble = picture_or_reason(moment.picture)
         draw = self._drawer(picture, trouble, moment, decision)
         self.terminal.draw(draw)
         while True:
@@ -178,7 +178,7 @@ class Shown:
         return {"n": "step", "r": "next"}.get(key, "")
 
 
-def seen(picture: Callable[[], Picture]) -> tuple[Picture | None, str]:
+def picture_or_reason(picture: Callable[[], Picture]) -> tuple[Picture | None, str]:
     """A picture, or None and the sentence why there is none."""
     try:
         return picture(), ""

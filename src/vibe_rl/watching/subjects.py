@@ -83,7 +83,7 @@ class Subject:
             game.close()
 
 
-def of_run(path: Path, wanted: Wanted) -> Subject:
+def _of_run(path: Path, wanted: Wanted) -> Subject:
     """The latest or best saved agent of a run."""
     run, agent_state, notes = load_run(path, wanted.best)
     which = "best" if wanted.best else "latest"
@@ -176,7 +176,7 @@ def of_episode(path: Path, wanted: Wanted) -> Subject:
 
 
 LOADERS: dict[str, Callable[[Path, Wanted], Subject]] = {
-    "": of_run,
+    "": _of_run,
     ".json": of_episode,
     ".npz": of_params,
     ".zip": of_sb3,

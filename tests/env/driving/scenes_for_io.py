@@ -3,7 +3,7 @@
 import numpy as np
 
 from vibe_rl.env.driving.scenarios.codes import GREEN, RED, SURFACE_LANE, VEHICLE
-from vibe_rl.env.driving.scenarios.scenario import DT, Dims, Scenario, empty
+from vibe_rl.env.driving.scenarios.scenario import DT, Dims, Scenario, empty_scenario
 
 DIMS = Dims(N=3, T=14, P=80, L=2, K=2, Q=24, R=3)
 LANE, OTHER_LANE = 7, 9
@@ -11,7 +11,7 @@ LANE, OTHER_LANE = 7, 9
 
 def scene(uid: int = 1, speed: float = 5.0, family: int = 2, dims: Dims = DIMS) -> Scenario:
     """The ego drives along the lane `LANE` from (0, 0); a second one beside it, to the left."""
-    s = empty(dims)
+    s = empty_scenario(dims)
     t = np.arange(dims.T) * DT
     for user, y in enumerate((0.0, 4.0)):
         s.log_xy[user] = np.stack([speed * t, np.full(dims.T, y)], 1)

@@ -15,9 +15,9 @@ from vibe_rl.env.driving.scenarios.scenario import stacked
 SCENES = 32
 ENV = Driving(observation="gt")
 DRIVERS = {
-    "expert": actors.Expert(ENV),
-    "lane": actors.Lane(ENV, factor=1.0),
-    "cruise": actors.Lane(ENV, factor=None),
+    "expert": actors.LogFollower(ENV),
+    "lane": actors.LaneFollower(ENV, factor=1.0),
+    "cruise": actors.LaneFollower(ENV, factor=None),
     "brake": actors.Brake(ENV),
     "constant": actors.Constant(ENV),
 }

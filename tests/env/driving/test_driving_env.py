@@ -15,7 +15,7 @@ from vibe_rl.env.driving.geometry import Boxes, corners, offroad_corridor, offro
 from vibe_rl.env.driving.params import with_scenario, with_scenarios
 from vibe_rl.env.driving.scenarios.scenario import chosen, stacked
 from vibe_rl.env.driving.scenarios.scene import Scene
-from vibe_rl.env.driving.scenarios.tables import MPH, prepare
+from vibe_rl.env.driving.scenarios.tables import MPH, prepare_tables
 from vibe_rl.errors import ConfigError, UnknownNameError
 
 ENV = Driving()
@@ -201,7 +201,7 @@ def test_the_road_ends_where_the_asked_test_says(test):
     def answer(place):
         box = Boxes(place, *(np.float32(v) for v in (0, 4, 2)))
         standing = ego._replace(x=place[0], y=place[1], yaw=jnp.float32(0))
-        outside = road.around(scene, standing, corners(box), 0.3) & 15 != 15
+        outside = road.bits_around(scene, standing, corners(box), 0.3) & 15 != 15
         return road.offroad(scene, corners(box), outside, test)
 
     places = np.array([(50, 1), (50, 5.2), (-6, 1)], np.float32)
@@ -343,9 +343,9 @@ def test_limits_are_the_maps_or_what_is_usual():
     unknown = BANK._replace(
         map_speed=np.full_like(BANK.map_speed, -1), speed_limit_default=0 * BANK.speed_limit_default
     )
-    limits = prepare(unknown).lane_limit
+    limits = prepare_tables(unknown).lane_limit
     lane = BANK.map_valid[0] & (BANK.map_type[0] == 2)
-    np.testing.assert_allclose(prepare(BANK).lane_limit[:, lane], 15)
+    np.testing.assert_allclose(prepare_tables(BANK).lane_limit[:, lane], 15)
     np.testing.assert_allclose(limits[0, lane], 25 * MPH)  # the fastest drives 10 m/s
     np.testing.assert_allclose(limits[1, lane], 35 * MPH)  # 12 m/s
 
@@ -435,7 +435,7 @@ def test_a_stop_line_lies_between_two_points_of_the_path_where_its_light_does():
     scene = straight(red=True)
     for x in (79.4, 80.0):
         scene.light_xy[0, 0] = x
-        assert np.isclose(prepare(stacked([scene])).stop_s[0, 0], x - 10)
+        assert np.isclose(prepare_tables(stacked([scene])).stop_s[0, 0], x - 10)
 
 
 def test_a_noisy_beginning_is_off_the_log_but_safe():

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from vibe_rl.env.driving import rows
 from vibe_rl.env.driving.geometry import Boxes, obb_overlap
 from vibe_rl.env.driving.measures import collisions, comfort, scores
-from vibe_rl.env.driving.measures.collisions import Seen, at_fault, hits, time_to_collision
+from vibe_rl.env.driving.measures.collisions import SeenUsers, at_fault, hits, time_to_collision
 from vibe_rl.env.driving.motion.dynamics import Motion, moving
 from vibe_rl.env.driving.scenarios.codes import PEDESTRIAN, VEHICLE
 from vibe_rl.env.driving.scenarios.scene import Users
@@ -74,7 +74,7 @@ def seen(x, y, yaw=0.0, vx=0.0, vy=0.0, kind=VEHICLE):
     one = [jnp.array([v], jnp.float32) for v in (x, y, yaw, vx, vy)]
     users = Users(*one, jnp.ones(1, bool))
     boxes = Boxes(jnp.stack(one[:2], -1), one[2], *(jnp.full(1, v, jnp.float32) for v in (4, 2)))
-    return Seen(boxes, users, jnp.ones(1, bool), jnp.full(1, kind, jnp.int32))
+    return SeenUsers(boxes, users, jnp.ones(1, bool), jnp.full(1, kind, jnp.int32))
 
 
 def ego(speed, yaw=0.0):
@@ -217,7 +217,7 @@ def test_the_nearest_few_are_those_of_a_sort(seed, missing):
 @pytest.mark.parametrize("n", [7, 20, 81, 128, 320, 2560])
 def test_the_nearest_of_a_row_is_a_smallest(n):
     x = np.random.default_rng(n).integers(0, n // 2, (3, n)).astype(np.float32)
-    value, place = rows.nearest(jnp.asarray(x))
+    value, place = rows.smallest_entry(jnp.asarray(x))
     np.testing.assert_array_equal(value, x.min(-1))
     np.testing.assert_array_equal(
         np.take_along_axis(x, np.asarray(place)[:, None], -1)[:, 0], value
@@ -226,8 +226,8 @@ def test_the_nearest_of_a_row_is_a_smallest(n):
 
 def test_unions_and_totals_are_those_of_the_whole_row():
     x = np.random.default_rng(0).integers(0, 64, (2, 640)).astype(np.int32)
-    np.testing.assert_array_equal(rows.union(jnp.asarray(x)), np.bitwise_or.reduce(x, -1))
-    np.testing.assert_array_equal(rows.total(jnp.asarray(x)), x.sum(-1))
+    np.testing.assert_array_equal(rows.row_union(jnp.asarray(x)), np.bitwise_or.reduce(x, -1))
+    np.testing.assert_array_equal(rows.row_total(jnp.asarray(x)), x.sum(-1))
 
 
 def test_bumpers_are_looked_for_from_the_rear_axle():

@@ -23,7 +23,7 @@ from vibe_rl.env.driving.scenarios.codes import (
     SURFACE_LANE,
 )
 from vibe_rl.env.driving.scenarios.scenario import Dims
-from vibe_rl.env.driving.scenarios.validate import problems
+from vibe_rl.env.driving.scenarios.validate import problems_of_scenario
 from vibe_rl.errors import ConfigError
 
 DIMS = Dims(N=4, P=600, L=3, K=3, Q=100, R=4)
@@ -85,7 +85,7 @@ def imported(content, tmp_path, dims=DIMS, kind="scenarionet"):
 
 
 def valid(s):
-    assert problems(s) == []
+    assert problems_of_scenario(s) == []
     return s
 
 

@@ -17,14 +17,14 @@ from vibe_rl.env.driving.io import (
     read_manifest,
     write_scenarios,
 )
-from vibe_rl.env.driving.io.npz import checksum
+from vibe_rl.env.driving.io.npz import checksum_of_shard
 from vibe_rl.env.driving.scenarios.scenario import (
     Scenario,
     bytes_of,
     chosen,
     count_of,
     dtype_of,
-    padded,
+    padded_scenario,
 )
 from vibe_rl.errors import ConfigError, UnwritableError
 
@@ -73,7 +73,7 @@ def test_the_manifest_says_what_the_shards_hold(data):
     assert entries["count"] == 10
     assert entries["dt"] == 0.1
     for shard in manifest.shards:
-        assert checksum((data / shard.file).read_bytes()) == shard.sha256
+        assert checksum_of_shard((data / shard.file).read_bytes()) == shard.sha256
     assert {path.name for path in data.iterdir()} == {
         "manifest.json",
         *(s.file for s in manifest.shards),
@@ -153,7 +153,10 @@ def test_a_source_that_cannot_be_read_is_not_said_to_be_unwritable(tmp_path):
     [
         (scene(1), "scenario 1 .uid 1.: scenario 0 has the same uid"),
         (scene(2)._replace(log_yaw=np.zeros(3)), "scenario 1 .uid 2.: log_yaw has the shape"),
-        (padded(scene(2), DIMS._replace(L=3)), "scenario 1 .uid 2.: its Dims.* give both the same"),
+        (
+            padded_scenario(scene(2), DIMS._replace(L=3)),
+            "scenario 1 .uid 2.: its Dims.* give both the same",
+        ),
     ],
 )
 def test_scenarios_that_cannot_be_in_one_set_are_refused(tmp_path, second, sentence):
@@ -185,7 +188,7 @@ def rewritten(data, number: int, content: bytes) -> None:
     """Replaces a shard and its checksum."""
     shards = json.loads((data / "manifest.json").read_text())["shards"]
     (data / shards[number]["file"]).write_bytes(content)
-    shards[number]["sha256"] = checksum(content)
+    shards[number]["sha256"] = checksum_of_shard(content)
     changed_manifest(data, shards=shards)
 
 

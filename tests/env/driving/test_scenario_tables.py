@@ -9,7 +9,7 @@ from vibe_rl.env.driving.io import write_scenarios
 from vibe_rl.env.driving.io.tables.files import read_tables, write_tables
 from vibe_rl.env.driving.scenarios.codes import RED, ROAD_EDGE
 from vibe_rl.env.driving.scenarios.scenario import NO_STOP_LINE, Dims, Scenario
-from vibe_rl.env.driving.scenarios.validate import problems
+from vibe_rl.env.driving.scenarios.validate import problems_of_scenario
 from vibe_rl.errors import ConfigError
 
 COMPUTED = {field for field in Scenario._fields if field.startswith(("route", "agent", "conflict"))}
@@ -35,7 +35,7 @@ def test_a_set_goes_into_tables_and_back(tmp_path, kind):
     read = list(read_tables(kind, tmp_path / kind, DIMS))
     assert [group for group, _ in read] == groups
     for (_, got), written in zip(read, scenes(), strict=True):
-        assert problems(got) == []
+        assert problems_of_scenario(got) == []
         for field in {*Scenario._fields} - COMPUTED - {"must_yield"}:
             a, b = getattr(got, field), getattr(written, field)
             np.testing.assert_allclose(a, b, atol=1e-3, err_msg=field)
@@ -80,7 +80,7 @@ def read_by_hand(tmp_path, **tables) -> Scenario:
 
 def test_few_points_written_by_hand_become_a_scenario(tmp_path):
     [(group, got)] = read_tables("csv", by_hand(tmp_path), ROOMY)
-    assert problems(got) == []
+    assert problems_of_scenario(got) == []
     assert group == "imported/3"
     lane = got.map_xy[got.map_id == 4]
     np.testing.assert_allclose(lane[:, 0], np.arange(-10, 51))

@@ -10,9 +10,9 @@ import pytest
 from vibe_rl.env.driving.generate import generate
 from vibe_rl.env.driving.generate.logs import roll_out
 from vibe_rl.env.driving.generate.making import TOGETHER
-from vibe_rl.env.driving.motion.traffic import Seen, Traffic, fields_of, tracked, traffic_step
+from vibe_rl.env.driving.motion.traffic import Traffic, TruePoses, fields_of, tracked, traffic_step
 from vibe_rl.env.driving.scenarios.codes import GREEN, RED, YELLOW
-from vibe_rl.env.driving.scenarios.scenario import Dims, Scenario, empty, stacked
+from vibe_rl.env.driving.scenarios.scenario import Dims, Scenario, empty_scenario, stacked
 
 step = jax.jit(lambda scene, now, seen, frame: traffic_step(fields_of(scene), now, seen, frame))
 
@@ -24,7 +24,7 @@ def generated() -> list[Scenario]:
 
 def straight_road(starts: list[float], speeds: list[float]) -> Scenario:
     """Cars on one straight route of 20 m/s, each on a copy of it."""
-    scene = empty(Dims())
+    scene = empty_scenario(Dims())
     n = len(starts)
     scene.route_xy[:, :, 0] = np.arange(scene.route_xy.shape[1])
     scene.route_vref[:] = 20.0
@@ -105,7 +105,7 @@ def test_who_has_to_yield_lets_the_other_pass_first(must_yield):
     assert first > second + 10 if must_yield else first == pytest.approx(second, abs=12)
 
 
-def accelerations(scene: Scenario, now: Traffic, seen: Seen, frame: int) -> np.ndarray:
+def accelerations(scene: Scenario, now: Traffic, seen: TruePoses, frame: int) -> np.ndarray:
     """The model written as its description says it, in loops; NaN for who has no route."""
     n = len(scene.agent_route)
     found = np.full(n, np.nan)
@@ -172,7 +172,7 @@ def test_the_model_is_what_its_description_says_in_loops():
         s, v = scene.agent_s0.copy(), scene.agent_v0.copy()
         for frame in range(45):
             x, y = scene.log_xy[:, frame].T
-            seen = Seen(x, y, scene.log_yaw[:, frame], v, scene.agent_route >= 0)
+            seen = TruePoses(x, y, scene.log_yaw[:, frame], v, scene.agent_route >= 0)
             after = jax.device_get(step(scene, Traffic(s, v), seen, jnp.int32(frame)))
             if frame % 15 == 0:
                 wanted = np.maximum(0, v + 0.1 * accelerations(scene, Traffic(s, v), seen, frame))
@@ -187,7 +187,7 @@ def test_who_is_moved_by_something_else_is_found_on_its_route_again():
     scene = generated()[2]
     s, v = np.asarray(scene.agent_s0), np.asarray(scene.agent_v0)
     x, y = scene.log_xy[:, 0].T
-    seen = Seen(x, y, scene.log_yaw[:, 0], v, scene.agent_route >= 0)
+    seen = TruePoses(x, y, scene.log_yaw[:, 0], v, scene.agent_route >= 0)
     there = scene.agent_route >= 0
     now = jax.jit(lambda s: tracked(fields_of(scene), Traffic(s, v), seen))(s + 3.0)
     np.testing.assert_allclose(now.s[there], s[there], atol=0.1)

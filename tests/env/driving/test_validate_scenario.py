@@ -8,8 +8,8 @@ import pytest
 from scenes_for_io import DIMS, scene
 
 from vibe_rl.env.driving.scenarios.rules import RULES
-from vibe_rl.env.driving.scenarios.scenario import Dims, Scenario, padded, stacked
-from vibe_rl.env.driving.scenarios.validate import problems, validate
+from vibe_rl.env.driving.scenarios.scenario import Dims, Scenario, padded_scenario, stacked
+from vibe_rl.env.driving.scenarios.validate import problems_of_scenario, validate
 from vibe_rl.errors import ConfigError
 
 BROKEN = (
@@ -68,8 +68,8 @@ def changed(field: str, index, value) -> Scenario:
 
 
 def test_a_scene_that_keeps_all_rules_has_no_problem():
-    assert problems(scene()) == []
-    validate(padded(scene(), DIMS._replace(P=200, L=9, K=3, Q=50, R=9)))
+    assert problems_of_scenario(scene()) == []
+    validate(padded_scenario(scene(), DIMS._replace(P=200, L=9, K=3, Q=50, R=9)))
 
 
 @pytest.mark.parametrize(("field", "index", "value", "sentence"), BROKEN)
@@ -85,7 +85,7 @@ def test_every_rule_is_broken_by_one_of_these():
     met = Counter(
         remedy
         for broken in BROKEN
-        for problem in problems(changed(*broken[:3]))
+        for problem in problems_of_scenario(changed(*broken[:3]))
         for remedy in set(remedies)
         if remedy in problem
     )
@@ -95,15 +95,18 @@ def test_every_rule_is_broken_by_one_of_these():
 def test_all_problems_are_listed_at_once():
     s = changed("map_width", 3, -1.0)
     s.size[0] = 0.0
-    assert [problem.partition("[")[0] for problem in problems(s)] == ["size", "map_width"]
+    assert [problem.partition("[")[0] for problem in problems_of_scenario(s)] == [
+        "size",
+        "map_width",
+    ]
 
 
 def test_the_lane_of_a_light_is_on_the_map_or_on_a_path():
     s = scene()
     s.map_id[:30] = 3
-    assert problems(s) == []  # the path lies on it
+    assert problems_of_scenario(s) == []  # the path lies on it
     s.path_lane[0] = 3
-    assert problems(s)[0].startswith("light_lane[0] is 7")
+    assert problems_of_scenario(s)[0].startswith("light_lane[0] is 7")
 
 
 @pytest.mark.parametrize(
@@ -117,16 +120,18 @@ def test_the_lane_of_a_light_is_on_the_map_or_on_a_path():
     ],
 )
 def test_shapes_and_types_are_looked_at_before_anything_else(field, array, sentence):
-    found = problems(scene()._replace(**{field: array}))
+    found = problems_of_scenario(scene()._replace(**{field: array}))
     assert found[0].startswith(sentence)
 
 
 def test_a_bank_is_no_scenario():
-    assert "give one scenario" in problems(stacked([scene(), scene(2)]))[0]
+    assert "give one scenario" in problems_of_scenario(stacked([scene(), scene(2)]))[0]
 
 
 def test_a_scenario_that_ends_before_an_episode_begins_is_refused():
-    assert "log_yaw has 11 frames: give 12" in problems(scene(dims=DIMS._replace(T=11)))[0]
+    assert (
+        "log_yaw has 11 frames: give 12" in problems_of_scenario(scene(dims=DIMS._replace(T=11)))[0]
+    )
 
 
 def test_a_scenario_of_the_usual_size_is_validated_within_milliseconds():

@@ -15,9 +15,9 @@ from vibe_rl.env.hackmatrix.reference import state as reference
 from vibe_rl.env.hackmatrix.reward import path_length
 from vibe_rl.env.hackmatrix.stage import from_tape
 from vibe_rl.env.hackmatrix.state import (
-    Board,
     Enemies,
-    Game,
+    GameBoard,
+    GameState,
     History,
     Player,
     Snapshot,
@@ -79,7 +79,7 @@ def place(cell: int) -> tuple[int, int]:
     return divmod(int(cell), rules.SIDE)
 
 
-def state_of(game: Game) -> reference.State:
+def state_of(game: GameState) -> reference.State:
     """A game of one env, in the host's memory, as the reference has it; to be read alone."""
     state = reference.State(
         player=_player(game.player),
@@ -119,14 +119,14 @@ ENEMY = ("kind", "cell", "hp", "disabled", "stunned", "from_schedule", "from_sip
 EGG = ("kind", "cell", "timer", "from_schedule", "from_siphon")
 
 
-def _cells(board: Board) -> reference.Cells:
+def _cells(board: GameBoard) -> reference.Cells:
     return _cells_of(np.asarray(board.word).tobytes())
 
 
 @lru_cache(maxsize=10_000)
 def _cells_of(words: bytes) -> reference.Cells:
     """Boards seldom change, and several snapshots have the same."""
-    board = Board(np.frombuffer(words, np.uint32))
+    board = GameBoard(np.frombuffer(words, np.uint32))
     cells = [_cell(*values) for values in _columns(board, CELL, rules.N_CELLS)]
     return [cells[row * rules.SIDE :][: rules.SIDE] for row in range(rules.SIDE)]
 
@@ -191,13 +191,13 @@ def _snapshot(snapshot: Snapshot) -> reference.Snapshot:
     )
 
 
-def game_of(state: reference.State) -> Game:
+def game_of(state: reference.State) -> GameState:
     """A state of the reference as the game in JAX has it, in the host's memory."""
     nothing = reference.Snapshot(state.player, set(), 0, False, False, 0, state.cells, [], [])
     free = [nothing] * (state.undo_depth - len(state.history))
     snapshots = [_snapshot_arrays(s) for s in [*reversed(state.history), *free]]
     row, col = state.exit_pos
-    return Game(
+    return GameState(
         player=_player_arrays(state.player, state.owned),
         board=_board_arrays(state.cells),
         enemies=_enemy_arrays(state.enemies),
@@ -236,8 +236,10 @@ def _player_arrays(player: reference.Player, owned: set[int]) -> Player:
     return Player(np.int32(cell), *map(np.int32, numbers), np.int32(player.attack), has)
 
 
-def _board_arrays(cells: reference.Cells) -> Board:
-    return _packed(Board, CELL, [_cell_row(cell) for row in cells for cell in row], rules.N_CELLS)
+def _board_arrays(cells: reference.Cells) -> GameBoard:
+    return _packed(
+        GameBoard, CELL, [_cell_row(cell) for row in cells for cell in row], rules.N_CELLS
+    )
 
 
 def _cell_row(cell: reference.Cell) -> tuple:
@@ -278,7 +280,7 @@ class Both(NamedTuple):
     begin: Callable[..., Any]  # chance -> obs, Game
 
 
-def full(game: Game, steps: Any) -> HackMatrixState:
+def full(game: GameState, steps: Any) -> HackMatrixState:
     """The state of an env whose episode came to a game in so many steps."""
     return HackMatrixState(game, path_length(game), no_totals()._replace(steps=steps))
 
@@ -288,7 +290,7 @@ def side_by_side(n: int, **options: Any) -> Both:
     game = env(**options)
     params = game.default_params()
 
-    def advance(chance: Any, state: Game, action: Any, steps: Any) -> Any:
+    def advance(chance: Any, state: GameState, action: Any, steps: Any) -> Any:
         return game.advance(chance, full(state, steps), action, params)
 
     def begin(chance: Any) -> Any:

@@ -17,7 +17,7 @@ from vibe_rl.env.hackmatrix.reference import game
 from vibe_rl.env.hackmatrix.reference.board import NEIGHBOURS
 from vibe_rl.env.hackmatrix.reference.moves import first_target, moved
 from vibe_rl.env.hackmatrix.reference.state import Enemy, State
-from vibe_rl.env.hackmatrix.state import Game
+from vibe_rl.env.hackmatrix.state import GameState
 from vibe_rl.types import MaskedObs
 
 SET, ILLEGAL, LATE = 0.3, 0.01, 0.02
@@ -40,7 +40,7 @@ class Duel:
         self.random, self.generator = Random(seed), np.random.default_rng(seed)
         self.round = 0
         self.set_steps = 0  # from states that were set, or come of one
-        self.fresh: list[tuple[State, Game]] = []
+        self.fresh: list[tuple[State, GameState]] = []
         begun = [self._begun() for _ in range(both.n)]
         self.states = [state for state, _ in begun]
         self.games = stack([each for _, each in begun])
@@ -80,7 +80,7 @@ class Duel:
         numbers.stage.layouts.cell[stuck] = 0
         return numbers
 
-    def _begun(self) -> tuple[State, Game]:
+    def _begun(self) -> tuple[State, GameState]:
         """A new game, which both engines begin alike."""
         if not self.fresh:
             numbers, n = self._numbers(BEGIN), self.both.n
@@ -98,7 +98,7 @@ class Duel:
             if self.random.random() < SET:
                 self._put(i, *self._set())
 
-    def _set(self) -> tuple[State, Game]:
+    def _set(self) -> tuple[State, GameState]:
         state = random_state(self.random, self.both.env.undo_depth)
         if self.random.random() < AT_EXIT:
             to_exit(state, self.random)
@@ -108,7 +108,7 @@ class Duel:
             huddle(state, self.random)
         return state, game_of(state)
 
-    def _put(self, i: int, state: State, begun: Game) -> None:
+    def _put(self, i: int, state: State, begun: GameState) -> None:
         self.states[i] = state
 
         def put(all_games: np.ndarray, one: np.ndarray) -> None:
@@ -234,7 +234,7 @@ def unsound(out: Any, done: np.ndarray) -> Iterator[tuple[int, str]]:
     yield from unequal("sum of the parts", sum(out.info["metrics"][p] for p in PARTS), out.reward)
 
 
-def differing(obs: MaskedObs, games: Game, states: list[State]) -> Iterator[tuple[int, str]]:
+def differing(obs: MaskedObs, games: GameState, states: list[State]) -> Iterator[tuple[int, str]]:
     """The games of which the engines have or show something else: which, and what."""
     n = len(states)
     views = np.array([game.flat(game.observation(state)) for state in states])

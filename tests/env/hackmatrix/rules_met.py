@@ -66,7 +66,7 @@ class Met:
     def add(self, kind: str, what: str) -> None:
         self.counts[f"{kind}: {what}"] += 1
 
-    def step(self, state: State, action: int, chance: Any, **options: Any) -> game.Outcome:
+    def step(self, state: State, action: int, chance: Any, **options: Any) -> game.StepOutcome:
         """`game.step`, counted."""
         if game.is_legal(state, action):
             self._before(state, action)

@@ -12,7 +12,7 @@ from worked_examples import DISTANCES, EXAMPLES, FACTS, MASKS, Example, data, gi
 
 from vibe_rl.env.hackmatrix import rules
 from vibe_rl.env.hackmatrix.chance import STEP
-from vibe_rl.env.hackmatrix.reference.line_protocol.fixture import load
+from vibe_rl.env.hackmatrix.reference.line_protocol.fixture import load_state
 from vibe_rl.env.hackmatrix.reference.state import Content
 from vibe_rl.env.hackmatrix.reward import path_length
 
@@ -45,7 +45,7 @@ def advanced(both, games, actions, seed=0):
 
 def all_played(both, seed=0) -> list[tuple[Example, list[Any]]]:
     """Every example with its steps."""
-    games = filled([game_of(load(each.given, both.env.undo_depth)) for each in EXAMPLES])
+    games = filled([game_of(load_state(each.given, both.env.undo_depth)) for each in EXAMPLES])
     steps, most = [], max(len(each.actions) for each in EXAMPLES)
     for i in range(most):
         out = advanced(both, games, [(*each.actions, 0, 0)[i] for each in EXAMPLES], seed + i)
@@ -83,7 +83,7 @@ def test_signed_shaping_pays_the_same_but_for_moving_away(other):
 
 def test_every_mask_comes_out_as_the_rules_say(both):
     """After an illegal action, which changes nothing."""
-    games = filled([game_of(load(state)) for _, state, _ in MASKS])
+    games = filled([game_of(load_state(state)) for _, state, _ in MASKS])
     out = advanced(both, games, [rules.FIRST_PROGRAM] * len(MASKS))
     assert out.info["invalid"].all()
     for step, (name, _, legal) in zip(unstack(out, N), MASKS, strict=False):
@@ -95,7 +95,7 @@ def test_what_is_no_action_is_illegal_and_counts_from_no_end(both):
     state = given(
         2, 2, owned=(rules.HACK,), credits=9, energy=9, blocks=[data(0, 0, siphoned=True)]
     )
-    games = filled([game_of(load(state))] * 6)
+    games = filled([game_of(load_state(state))] * 6)
     out = advanced(both, games, [-1, -28, 28, 29, 2**31 - 1, rules.N_ACTIONS - 1])
     assert out.info["invalid"][:6].tolist() == [True] * 5 + [False]
     assert out.terminated[:6].tolist() == [True] * 5 + [False]
@@ -105,7 +105,7 @@ def test_what_is_no_action_is_illegal_and_counts_from_no_end(both):
 def test_every_distance_comes_out_as_the_rules_say():
     games = []
     for _, blocks, start, goal, _ in DISTANCES:
-        state = load(given(*start))
+        state = load_state(given(*start))
         state.exit_pos = goal
         for place in blocks:
             state.at(place).content = Content.DATA

@@ -19,7 +19,7 @@ from vibe_rl.env.hackmatrix.drawing import (
 )
 from vibe_rl.env.hackmatrix.line_protocol.text_board import text_board
 from vibe_rl.env.hackmatrix.reference.line_protocol import protocol
-from vibe_rl.env.hackmatrix.reference.line_protocol.fixture import load
+from vibe_rl.env.hackmatrix.reference.line_protocol.fixture import load_state
 from vibe_rl.env.hackmatrix.reference.state import Content, Enemy, Transmission
 from vibe_rl.env.pictures.cells import cells, width_of
 from vibe_rl.watching.human import QUIT
@@ -29,7 +29,7 @@ AT = {"row": 2, "col": 3}
 
 def state(**fields):
     """A state that is fresh but for these fields; the exit is at the upper right."""
-    return load({"player": AT, **fields})
+    return load_state({"player": AT, **fields})
 
 
 def rows_of(state):
@@ -60,7 +60,7 @@ def test_every_state_has_the_same_size_and_only_letters_of_ascii():
 def test_the_line_protocol_has_the_same_board_as_text():
     for seed in range(20):
         state = random_state(Random(seed))
-        seen = protocol.observation(state, [])
+        seen = protocol.observation_as_json(state, [])
         lines, drawn = text_board(seen).splitlines(), text_of(state)
         assert lines[:14] == drawn[:14]
         assert f"score {state.player.score}" in lines[15]

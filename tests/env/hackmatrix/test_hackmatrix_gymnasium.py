@@ -135,7 +135,7 @@ def test_what_the_line_carries_is_what_the_reference_observes():
     random = Random(1)
     for _ in range(60):
         state = random_state(random)
-        arrays = decoded(protocol.observation(state, []))
+        arrays = decoded(protocol.observation_as_json(state, []))
         player, programs, grid = game.observation(state)
         assert arrays["programs"].tolist() == programs
         np.testing.assert_array_equal(arrays["player"], np.asarray(player, np.float32))

@@ -12,7 +12,7 @@ from vibe_rl.env.hackmatrix.env import HackMatrix, HackMatrixState, no_totals
 from vibe_rl.env.hackmatrix.facts import facts
 from vibe_rl.env.hackmatrix.game import legal_actions
 from vibe_rl.env.hackmatrix.players import rules_player
-from vibe_rl.env.hackmatrix.reference.line_protocol.fixture import load
+from vibe_rl.env.hackmatrix.reference.line_protocol.fixture import load_state
 from vibe_rl.runner.actors import actors_of
 from vibe_rl.types import MaskedObs
 
@@ -37,7 +37,7 @@ def action_in(state, seed=0):
 def state(row=3, col=3, *, means=None, programs=(), **fields):
     """A state that is fresh but for these fields; the exit is at the upper right."""
     owned = [rules.FIRST_PROGRAM + program for program in programs]
-    return load(
+    return load_state(
         {"player": {"row": row, "col": col, **(means or {})}, "ownedPrograms": owned, **fields}
     )
 

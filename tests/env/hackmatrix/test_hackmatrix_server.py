@@ -228,7 +228,9 @@ def test_every_state_can_be_told_as_json():
     for _ in range(50):
         state = random_state(random)
         hints = protocol.Hints()
-        json.dumps([protocol.observation(state, hints.look(state)), protocol.internal_state(state)])
+        json.dumps(
+            [protocol.observation_as_json(state, hints.look(state)), protocol.internal_state(state)]
+        )
         outcome = game.step(state, random.choice(game.legal(state)), random_chance(random))
         breakdown = protocol.info(outcome)["reward_breakdown"]
         assert sum(breakdown.values()) == pytest.approx(outcome.reward)

@@ -20,7 +20,7 @@ from vibe_rl.env.hackmatrix import rules
 from vibe_rl.env.hackmatrix.compact.bitboard import CORNER_CELLS
 from vibe_rl.env.hackmatrix.reference import game as reference
 from vibe_rl.env.hackmatrix.reference.board import PLACES
-from vibe_rl.env.hackmatrix.reference.line_protocol.fixture import load
+from vibe_rl.env.hackmatrix.reference.line_protocol.fixture import load_state
 from vibe_rl.env.hackmatrix.reference.spawning import eligible_places, empty_places
 from vibe_rl.env.hackmatrix.reference.state import State, Transmission
 from vibe_rl.env.hackmatrix.state import DATA, PROGRAM
@@ -43,7 +43,7 @@ def played():
 
 
 def set_state(row: int, col: int, owned: tuple[int, ...] = (), **more: Any) -> State:
-    return load(given(row, col, owned, credits=9, energy=9, **more), 1)
+    return load_state(given(row, col, owned, credits=9, energy=9, **more), 1)
 
 
 def test_warp_goes_to_each_enemy_and_transmission_alike(played):
@@ -107,7 +107,7 @@ def ends_of_orders() -> dict[tuple[Any, Any], tuple[int, ...]]:
     """Where the enemies end, by the orders of both sub-steps; in the second only viruses act."""
     ends, second = {}, [(0, 1, 2, 3), (3, 2, 1, 0)]
     for orders in product(permutations(range(len(RACE))), second):
-        after = load(given(0, 0, (rules.WAIT,), energy=9, enemies=RACE))
+        after = load_state(given(0, 0, (rules.WAIT,), energy=9, enemies=RACE))
         reference.step(after, WAIT, lambda slot, orders=orders: orders[slot[2]][slot[3]])
         ends[orders] = tuple(cell(each.place) for each in after.enemies)
     return ends

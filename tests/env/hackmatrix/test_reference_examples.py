@@ -8,14 +8,14 @@ from worked_examples import DISTANCES, EXAMPLES, FACTS, MASKS, SIPHONING, WAIT, 
 from vibe_rl.env.hackmatrix import rules
 from vibe_rl.env.hackmatrix.reference import game
 from vibe_rl.env.hackmatrix.reference.chance import random_chance
-from vibe_rl.env.hackmatrix.reference.line_protocol.fixture import load
+from vibe_rl.env.hackmatrix.reference.line_protocol.fixture import load_state
 from vibe_rl.env.hackmatrix.reference.paths import path_distance
 from vibe_rl.env.hackmatrix.reference.spawning import in_line_of_fire
 from vibe_rl.env.hackmatrix.reference.state import Content
 
 
 def played(example, seed=0, **options):
-    state, chance = load(example.given), random_chance(Random(seed))
+    state, chance = load_state(example.given), random_chance(Random(seed))
     return state, [game.step(state, action, chance, **options) for action in example.actions]
 
 
@@ -33,14 +33,14 @@ def test_an_example_comes_out_as_the_rules_say(example, seed):
 
 @pytest.mark.parametrize(("name", "state", "legal"), MASKS, ids=[mask[0] for mask in MASKS])
 def test_a_mask_comes_out_as_the_rules_say(name, state, legal):
-    assert game.legal(load(state)) == legal
+    assert game.legal(load_state(state)) == legal
 
 
 @pytest.mark.parametrize(
     ("name", "blocks", "start", "goal", "steps"), DISTANCES, ids=[each[0] for each in DISTANCES]
 )
 def test_a_distance_comes_out_as_the_rules_say(name, blocks, start, goal, steps):
-    state = load(given(0, 0))
+    state = load_state(given(0, 0))
     for place in blocks:
         state.at(place).content = Content.DATA
     assert path_distance(state, start, goal) == steps
@@ -59,7 +59,7 @@ def test_siphoned_data_releases_transmissions_out_of_the_line_of_fire():
 
 def test_a_hatched_enemy_acts_a_turn_later():
     trace = next(example for example in EXAMPLES if example.name.startswith("what a siphon"))
-    state, chance = load(trace.given), random_chance(Random(0))
+    state, chance = load_state(trace.given), random_chance(Random(0))
     places = []
     for action in (*trace.actions, WAIT):
         game.step(state, action, chance)
@@ -68,12 +68,12 @@ def test_a_hatched_enemy_acts_a_turn_later():
 
 
 def test_an_illegal_action_changes_nothing():
-    state = load(given(0, 0))
+    state = load_state(given(0, 0))
     outcome = game.step(state, rules.DOWN, random_chance(Random(0)))
-    assert state == load(given(0, 0))
+    assert state == load_state(given(0, 0))
     assert outcome.invalid
     assert not outcome.died
 
 
 def test_a_fresh_state_differs_from_one_with_a_resource():
-    assert load(given(0, 0)) != load(given(0, 0, resources=[at(1, 1, credits=1)]))
+    assert load_state(given(0, 0)) != load_state(given(0, 0, resources=[at(1, 1, credits=1)]))

@@ -4,7 +4,7 @@ import pytest
 from worked_examples import at, data, enemy, given, transmission
 
 from vibe_rl.env.hackmatrix import rules
-from vibe_rl.env.hackmatrix.reference.line_protocol.fixture import load
+from vibe_rl.env.hackmatrix.reference.line_protocol.fixture import load_state
 from vibe_rl.env.hackmatrix.reference.state import Content, Enemy, Player, State, Transmission
 from vibe_rl.errors import ConfigError
 
@@ -12,12 +12,12 @@ from vibe_rl.errors import ConfigError
 def test_what_is_left_out_is_fresh():
     fresh = State(Player(2, 3))
     fresh.at((5, 5)).content = Content.EXIT
-    assert load({"player": at(2, 3)}) == fresh
+    assert load_state({"player": at(2, 3)}) == fresh
     assert (fresh.interval, fresh.next_spawn_turn, fresh.stage) == (12, 12, 1)
 
 
 def test_everything_that_can_be_given_is_taken():
-    state = load(
+    state = load_state(
         {
             "player": at(1, 2, hp=2, credits=3, energy=4, dataSiphons=5, attackDamage=6, score=7),
             "enemies": [
@@ -57,7 +57,7 @@ def test_everything_that_can_be_given_is_taken():
 
 
 def test_the_exit_overwrites_what_was_put_there():
-    state = load(given(0, 0, blocks=[data(5, 5)], resources=[at(5, 5, credits=2)]))
+    state = load_state(given(0, 0, blocks=[data(5, 5)], resources=[at(5, 5, credits=2)]))
     assert (state.at((5, 5)).content, state.at((5, 5)).credits) == (Content.EXIT, 0)
     assert state.blocks() == []
 
@@ -123,6 +123,6 @@ REFUSED = [
 @pytest.mark.parametrize(("state", "words"), REFUSED, ids=[words for _, words in REFUSED])
 def test_a_state_outside_the_rules_is_refused_in_one_sentence(state, words):
     with pytest.raises(ConfigError) as refused:
-        load(state)
+        load_state(state)
     assert words in str(refused.value)
     assert "\n" not in str(refused.value)

@@ -8,7 +8,7 @@ from worked_examples import action_of, at, data, enemy, given, transmission
 from vibe_rl.env.hackmatrix import rules
 from vibe_rl.env.hackmatrix.reference import game
 from vibe_rl.env.hackmatrix.reference.chance import random_chance
-from vibe_rl.env.hackmatrix.reference.line_protocol.fixture import load
+from vibe_rl.env.hackmatrix.reference.line_protocol.fixture import load_state
 from vibe_rl.env.hackmatrix.reference.paths import next_place
 from vibe_rl.env.hackmatrix.reference.siphon import siphon_quality
 from vibe_rl.env.hackmatrix.reference.stage import is_valid
@@ -19,7 +19,7 @@ ALL = tuple(range(rules.N_PROGRAMS))
 
 
 def rich(row, col, **more):
-    return load(given(row, col, owned=ALL, **{**RICH, **more}))
+    return load_state(given(row, col, owned=ALL, **{**RICH, **more}))
 
 
 def play(state, *actions, seed=0):
@@ -102,7 +102,7 @@ def test_q4_a_layout_is_connected_through_the_exit_only_if_it_is_the_first_corne
 
 @pytest.mark.parametrize("kind", range(4))
 def test_q5_all_types_break_ties_in_the_order_of_directions(kind):
-    state = load(given(0, 0))
+    state = load_state(given(0, 0))
     state.enemies = [Enemy(kind, 3, 3, 2)]
     assert next_place(state, state.enemies[0]) == (2, 3)
     state.player.go((5, 5))
@@ -110,14 +110,14 @@ def test_q5_all_types_break_ties_in_the_order_of_directions(kind):
 
 
 def test_q6_an_enemy_that_is_blocked_shuffles_away():
-    state = load(given(0, 0, blocks=[data(0, 1), data(1, 0)]))
+    state = load_state(given(0, 0, blocks=[data(0, 1), data(1, 0)]))
     state.enemies = [Enemy(rules.DAEMON, 1, 1, 3)]
     assert next_place(state, state.enemies[0]) == (2, 1)
 
 
 def test_an_enemy_goes_round_others_then_waits_behind_them_then_is_greedy():
     corridor = [data(1, col) for col in range(6)]
-    state = load(given(0, 0, blocks=corridor))
+    state = load_state(given(0, 0, blocks=corridor))
     state.enemies = [Enemy(rules.DAEMON, 0, 1, 3), Enemy(rules.DAEMON, 0, 3, 3)]
     assert next_place(state, state.enemies[1]) == (0, 2)
     state.enemies.append(Enemy(rules.DAEMON, 0, 2, 3))
@@ -137,7 +137,7 @@ def test_q7_and_q8_undo_restores_its_price_and_launders_origins():
     assert (state.player.credits, state.show) == (credits, False)
     assert not state.enemies[0].from_schedule
     assert not state.transmissions[0].from_siphon
-    state = load(given(0, 0, owned=(rules.UNDO,), credits=0))
+    state = load_state(given(0, 0, owned=(rules.UNDO,), credits=0))
     state.history = [None]
     assert action_of(rules.UNDO) not in game.legal(state)
 
@@ -155,7 +155,7 @@ def test_undo_takes_a_score_back_but_not_the_schedule():
 
 
 def test_q9_siphon_quality_peeks_into_hidden_blocks():
-    state = load(given(2, 2, dataSiphons=1, resources=[at(2, 3, credits=2)]))
+    state = load_state(given(2, 2, dataSiphons=1, resources=[at(2, 3, credits=2)]))
     assert siphon_quality(state) == 0
     state.cells[2][1] = Cell(Content.DATA, points=3, hidden=True, spawn=3)
     state.at((3, 1)).energy = 3
@@ -166,7 +166,7 @@ def test_q9_siphon_quality_peeks_into_hidden_blocks():
 
 def test_q10_a_program_that_is_owned_releases_its_transmissions_all_the_same():
     block = at(4, 3, type="program", programType="push", spawnCount=4)
-    state = load(given(3, 3, owned=(rules.PUSH,), dataSiphons=1, blocks=[block]))
+    state = load_state(given(3, 3, owned=(rules.PUSH,), dataSiphons=1, blocks=[block]))
     play(state, rules.SIPHON)
     assert (len(state.transmissions), state.owned) == (4, {rules.PUSH})
 
@@ -200,7 +200,7 @@ def test_q13_crash_and_warp_pay_one_kill_a_cell_by_the_oldest():
 
 
 def test_q14_a_player_on_a_block_siphons_it_and_is_compared_as_if_it_yielded_nothing():
-    state = load(
+    state = load_state(
         given(2, 2, dataSiphons=1, blocks=[data(2, 2, 4)], resources=[at(5, 0, credits=2)])
     )
     state.enemies = [Enemy(rules.VIRUS, 2, 4, 2), Enemy(rules.GLITCH, 5, 2, 2)]
@@ -213,7 +213,7 @@ def test_q14_a_player_on_a_block_siphons_it_and_is_compared_as_if_it_yielded_not
 
 
 def test_q15_the_step_to_the_exit_gives_no_enemy_a_turn():
-    state = load(given(5, 4, hp=1, enemies=[enemy("virus", 4, 4), enemy("virus", 5, 3)]))
+    state = load_state(given(5, 4, hp=1, enemies=[enemy("virus", 4, 4), enemy("virus", 5, 3)]))
     outcome = play(state, rules.RIGHT)
     assert (outcome.died, state.player.hp, len(state.enemies)) == (False, 2, 2)
 

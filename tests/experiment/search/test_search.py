@@ -16,7 +16,7 @@ from vibe_rl.checkpoint import saved_steps
 from vibe_rl.errors import ConfigError
 from vibe_rl.experiment.build import build
 from vibe_rl.experiment.search import Range, run_trial
-from vibe_rl.experiment.search.objective import Monitor
+from vibe_rl.experiment.search.objective import TrialMonitor
 from vibe_rl.experiment.search.optuna import objective
 from vibe_rl.experiment.search.space import as_options, validate_space
 from vibe_rl.run_dir import RunDir
@@ -95,7 +95,7 @@ def test_seeds_that_diverge_count_as_the_lowest_and_end_the_trial(run_dir):
 
 def test_a_return_that_is_not_a_number_counts_as_the_lowest():
     reports, stop = [], StopRequest()
-    monitor = Monitor(collect(reports), build(CONFIG), stop)
+    monitor = TrialMonitor(collect(reports), build(CONFIG), stop)
     monitor(256, [nan, 1.0, 2.0, 3.0])
     assert (reports[0].iqm, monitor.stopped) == (1.5, False)
     monitor(384, [nan, 1.0])

@@ -12,7 +12,7 @@ import pytest
 from compiling import as_users_do
 from straight_roads import straight
 from vibe_rl.cli import main
-from vibe_rl.configs.env_schedules import scheduled
+from vibe_rl.configs.env_schedules import scheduled_params
 from vibe_rl.env import make
 from vibe_rl.env.driving.generate import GENERATED
 from vibe_rl.env.driving.io import SplitRule, write_scenarios
@@ -27,9 +27,9 @@ from vibe_rl.trainers.driving.composing import compose
 from vibe_rl.trainers.driving.environment import ENV_ID
 from vibe_rl.trainers.driving.evaluating import drive, film, last_outcome
 from vibe_rl.trainers.driving.plans import plan_of
-from vibe_rl.trainers.driving.results import Outcome, episodes_text
-from vibe_rl.trainers.driving.scenarios import place_of, scenarios_of, with_scenarios
-from vibe_rl.trainers.driving.worlds import Wanted, open_worlds
+from vibe_rl.trainers.driving.results import DriveOutcome, episodes_text
+from vibe_rl.trainers.driving.scenarios import place_of, scenarios_of, with_scenarios_of
+from vibe_rl.trainers.driving.worlds import WantedEvaluation, open_worlds
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +67,7 @@ def test_the_environment_is_that_of_the_tree():
 def test_encoders_of_tokens_fit_the_settings_of_the_algorithms(folder):
     words = [f"path_dataset={folder}", "network/encoder=perceiver", "network.encoder.n_heads=4"]
     made = plan(*words, "num_envs=64", "runner.buffer_size=20000")
-    run = build(with_scenarios(made.config, made.source, made.keys))
+    run = build(with_scenarios_of(made.config, made.source, made.keys))
     config = run.algorithm.config
     assert (config.encoder, config.n_heads, config.normalize_obs) == ("lq", 4, False)
 
@@ -100,7 +100,7 @@ def test_a_reward_is_a_preset_and_weights_of_ones_own():
 def test_a_folder_is_trained_with_and_its_held_out_part_evaluated_once_each(folder):
     words = [f"path_dataset={folder}", "num_scenario_per_eval=99"]
     made = plan(*words)
-    config = with_scenarios(made.config, made.source, made.keys)
+    config = with_scenarios_of(made.config, made.source, made.keys)
     env, env_params = make(config.env_id, **config.env_kwargs)
     assert isinstance(env, ScenarioDriving)
     valid = env.held_out(env_params)
@@ -115,7 +115,7 @@ def test_a_folder_is_trained_with_and_its_held_out_part_evaluated_once_each(fold
 def test_a_second_folder_is_held_out_whole(folder, tmp_path):
     write_scenarios(tmp_path / "other", (straight(uid=100 + i) for i in range(3)))
     made = plan(f"path_dataset={folder}", f"path_dataset_eval={tmp_path / 'other'}")
-    config = with_scenarios(made.config, made.source, made.keys)
+    config = with_scenarios_of(made.config, made.source, made.keys)
     assert config.runner.eval_episodes == 3
     assert config.env_kwargs["held_out_scenarios"] == str(tmp_path / "other")
 
@@ -135,7 +135,7 @@ def test_a_second_folder_is_held_out_whole(folder, tmp_path):
 def test_scenarios_that_are_not_there_are_refused(folder, words, said):
     def with_those() -> None:
         made = plan(*(word.replace("FOLDER", str(folder)) for word in words))
-        with_scenarios(made.config, made.source, made.keys)
+        with_scenarios_of(made.config, made.source, made.keys)
 
     with pytest.raises(ConfigError) as refused:
         with_those()
@@ -182,7 +182,7 @@ ORDER = (3, 7, 1, 2, 5, 9, 0, 4, 6, 8, 10, 11)
 def reordered(folder, results):
     """All scenarios in another order, by a random driver; the program is that of `results`."""
     with as_users_do():
-        wanted = Wanted(dataset=str(folder), split="all", indexes=ORDER)
+        wanted = WantedEvaluation(dataset=str(folder), split="all", indexes=ORDER)
         (actor,), world = open_worlds(wanted, ["random"])
         return actor, world, drive(actor, world, lanes=6)
 
@@ -254,7 +254,7 @@ def test_several_drivers_have_a_folder_each_and_one_table(folder, tmp_path, monk
         driven.append(type(actor).__name__)
         worse = np.float32(len(driven) > 1)
         figures = {"success": np.ones(12, np.float32) - worse}
-        return Outcome(world.numbers, world.uids, world.families, figures, ["time"] * 12)
+        return DriveOutcome(world.numbers, world.uids, world.families, figures, ["time"] * 12)
 
     monkeypatch.setattr("vibe_rl.cli.driving.evaluate.drive", drive_once)
     words = ["--actor", "expert,random", "--dataset", str(folder), "--split", "all"]
@@ -276,7 +276,9 @@ def test_several_drivers_have_a_folder_each_and_one_table(folder, tmp_path, monk
 
 
 def test_a_lane_follower_drives_at_the_share_of_the_limit_that_is_asked_for(folder):
-    wanted = [Wanted(dataset=str(folder), split="all", factor=factor) for factor in (None, 0.5)]
+    wanted = [
+        WantedEvaluation(dataset=str(folder), split="all", factor=factor) for factor in (None, 0.5)
+    ]
     found = [open_worlds(each, ["lane"])[0][0] for each in wanted]
     assert [getattr(actor, "factor", None) for actor in found] == [0.7, 0.5]
 
@@ -301,11 +303,11 @@ def test_the_folder_of_generated_scenarios_belongs_to_their_settings(tmp_path, m
         return (straight(uid=i + 1 + 100 * source.seed) for i in range(source.count))
 
     monkeypatch.setattr("vibe_rl.trainers.driving.scenarios.scenarios_of", generated)
-    first = with_scenarios(made.config, made.source, made.keys)
-    again = with_scenarios(made.config, made.source, made.keys)
+    first = with_scenarios_of(made.config, made.source, made.keys)
+    again = with_scenarios_of(made.config, made.source, made.keys)
     assert first.env_kwargs == again.env_kwargs
     assert len(calls) == 1
-    other = with_scenarios(made.config, replace(made.source, seed=1), made.keys)
+    other = with_scenarios_of(made.config, replace(made.source, seed=1), made.keys)
     assert other.env_kwargs["scenarios"] != first.env_kwargs["scenarios"]
 
 
@@ -324,10 +326,10 @@ def test_knobs_of_the_generator_make_other_scenarios_and_processes_do_not(monkey
 
 def test_a_stream_brings_other_scenarios_in_every_iteration(folder):
     made = plan(f"path_dataset={folder}", "scenarios.stream=3", "num_episode_per_epoch=2", "seed=5")
-    config = with_scenarios(made.config, made.source, made.keys)
+    config = with_scenarios_of(made.config, made.source, made.keys)
     assert config.env_schedule == f"scenarios:160:5:train:{folder}"  # 2 scenarios of 80 steps each
     env, env_params = make(config.env_id, **config.env_kwargs)
-    schedule = scheduled(config.env_schedule, env_params)
+    schedule = scheduled_params(config.env_schedule, env_params)
     assert isinstance(schedule, EnvParamsSchedule)
     assert schedule.restarts
     seen = [schedule.at(update).scenarios.scenario_uid.tolist() for update in (0, 160, 0)]
@@ -344,12 +346,12 @@ def test_a_stream_has_all_of_a_folder_where_another_is_held_out(folder, tmp_path
     write_scenarios(tmp_path / "other", (straight(uid=100 + i) for i in range(3)))
     paths = f"path_dataset={folder}", f"path_dataset_eval={tmp_path / 'other'}"
     made = plan(*paths, "scenarios.stream=3", "num_episode_per_epoch=2")
-    config = with_scenarios(made.config, made.source, made.keys)
+    config = with_scenarios_of(made.config, made.source, made.keys)
     assert config.env_schedule == f"scenarios:160:0:all:{folder}"
 
 
 def test_a_stream_of_another_form_or_of_another_environment_is_refused(folder):
     with pytest.raises(ConfigError, match="write scenarios:EVERY:SEED:SPLIT:FOLDER"):
-        scheduled("scenarios:3", make("Driving-v0")[1])
+        scheduled_params("scenarios:3", make("Driving-v0")[1])
     with pytest.raises(ConfigError, match="env_params is a"):
-        scheduled(f"scenarios:3:0:train:{folder}", make("Pendulum-v1")[1])
+        scheduled_params(f"scenarios:3:0:train:{folder}", make("Pendulum-v1")[1])

@@ -11,7 +11,7 @@ from vibe_rl.trainers.driving.results import (
     EPISODES,
     RESULTS,
     TEXT,
-    Outcome,
+    DriveOutcome,
     check_out,
     ended_by,
     interval,
@@ -31,7 +31,7 @@ ENDINGS = {
     "ended_by_overlap": np.float32([0, 0, 1, 0]),
     "ended_by_time": np.float32([1, 1, 0, 1]),
 }
-OUTCOME = Outcome(
+OUTCOME = DriveOutcome(
     numbers=[0, 1, 5, 6],
     uids=["7", "8", "9", "10"],
     families=["merge", "highway", "merge", "merge"],

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from vibe_rl.errors import ConfigError
-from vibe_rl.trainers.driving.composing import Composition, sweep
+from vibe_rl.trainers.driving.composing import Composition, sweep_words
 from vibe_rl.trainers.driving.trials import figure_of, trial_callback
 
 HOW = ["hydra/sweeper=optuna", "hydra.sweeper.sampler_seed=0", "hydra.sweeper.storage=s.journal"]
@@ -29,7 +29,7 @@ def test_trials_have_values_within_their_range_and_of_their_choices(capsys, fold
         return closeness(tree)
 
     words = ["algorithm.gamma=interval(0.9,0.99)", "algorithm.batch_size=32,64", "seed=3"]
-    sweep([*HOW, "hydra.sweeper.n_trials=6", *words], train)
+    sweep_words([*HOW, "hydra.sweeper.n_trials=6", *words], train)
     assert len(seen) == 6
     assert all(0.9 <= gamma <= 0.99 and batch in (32, 64) for gamma, batch in seen)
     best = min(seen, key=lambda x: abs(x[0] - 0.97))
@@ -45,10 +45,12 @@ def test_a_study_is_gone_on_with_until_it_has_its_trials():
         return closeness(tree)
 
     for n_trials in (2, 5):
-        sweep([*HOW, f"hydra.sweeper.n_trials={n_trials}", "algorithm.gamma=0.9,0.95,0.99"], train)
+        sweep_words(
+            [*HOW, f"hydra.sweeper.n_trials={n_trials}", "algorithm.gamma=0.9,0.95,0.99"], train
+        )
     assert len(seen) == 5
     with pytest.raises(ConfigError, match="has another space"):
-        sweep([*HOW, "algorithm.gamma=0.9,0.99"], train)
+        sweep_words([*HOW, "algorithm.gamma=0.9,0.99"], train)
 
 
 def test_trials_that_cannot_work_or_are_not_finite_do_not_end_the_study(capsys):
@@ -57,7 +59,7 @@ def test_trials_that_cannot_work_or_are_not_finite_do_not_end_the_study(capsys):
             raise ConfigError("seed 1: not that one.")
         return float("nan") if tree.values["seed"] == 2 else 0.5
 
-    sweep([*HOW, "hydra.sweeper.n_trials=9", "seed=1,2,3"], train)
+    sweep_words([*HOW, "hydra.sweeper.n_trials=9", "seed=1,2,3"], train)
     said = capsys.readouterr().out
     assert "refused: seed 1: not that one." in said
     assert "pruned" in said
@@ -76,7 +78,7 @@ def test_a_trial_that_is_worse_than_the_others_is_ended_by_its_evaluations():
         return quality
 
     seeds = "seed=" + ",".join(map(str, range(4)))
-    sweep([*HOW, "hydra.sweeper.n_trials=10", seeds], train)
+    sweep_words([*HOW, "hydra.sweeper.n_trials=10", seeds], train)
     assert (0.0, [False, False, False]) in ended  # after the first few, which no pruner ends
     assert all(False not in answers for quality, answers in ended if quality)
 
@@ -92,7 +94,7 @@ def test_what_cannot_work_is_refused_before_there_is_a_study(folder):
         ("hydra.sweeper.storage=notes.txt",): "storage 'notes.txt' is a file, but no journal",
     }.items():
         with pytest.raises(ConfigError) as refused:
-            sweep([*varied, *words], closeness)
+            sweep_words([*varied, *words], closeness)
         assert said in str(refused.value)
     assert [path.name for path in folder.iterdir()] == ["notes.txt"]
     assert (folder / "notes.txt").read_text() == "mine"
@@ -103,17 +105,17 @@ def test_if_no_trial_can_work_the_sweep_is_refused_and_of_several_runs_the_first
         raise ConfigError(f"seed {tree.values['seed']}: not that one.")
 
     with pytest.raises(ConfigError, match="all 2 trials were refused, the last so: seed"):
-        sweep([*HOW, "hydra.sweeper.n_trials=2", "seed=1,2"], train)
+        sweep_words([*HOW, "hydra.sweeper.n_trials=2", "seed=1,2"], train)
     with pytest.raises(ConfigError, match=r"^seed 1: not that one\.$"):
-        sweep(["seed=1,2"], train)
+        sweep_words(["seed=1,2"], train)
     assert capfd.readouterr().err == ""  # Hydra says nothing beside
 
 
 def test_nothing_that_varies_is_refused():
     with pytest.raises(ConfigError, match="no key has several values"):
-        sweep([*HOW, "seed=1"], closeness)
+        sweep_words([*HOW, "seed=1"], closeness)
     with pytest.raises(ConfigError, match="give the lower end first"):
-        sweep([*HOW, "algorithm.gamma=interval(0.99,0.9)"], closeness)
+        sweep_words([*HOW, "algorithm.gamma=interval(0.99,0.9)"], closeness)
 
 
 def test_what_is_maximized_is_success_or_else_the_return():

@@ -18,7 +18,7 @@ from vibe_rl.tracking.jsonl import read_metrics
 from vibe_rl.tracking.tensorboard import events_of
 from vibe_rl.trainers.driving import plans
 from vibe_rl.trainers.driving.composing import compose
-from vibe_rl.trainers.driving.names import newest_run, run_name
+from vibe_rl.trainers.driving.names import newest_run_of, run_name
 from vibe_rl.trainers.driving.plans import plan_of
 from vibe_rl.trainers.driving.training import train_tree
 
@@ -144,9 +144,9 @@ def test_a_run_is_gone_on_with_by_name_by_what_made_it_and_then_by_auto(run, cap
 
 
 def test_auto_knows_a_run_by_its_name_and_seed(run):
-    assert newest_run(plan_of(compose([]))) is not None
+    assert newest_run_of(plan_of(compose([]))) is not None
     for word in ("seed=1", "algorithm=ppo", "observation=vec", "name_exp=others"):
-        assert newest_run(plan_of(compose([word]))) is None
+        assert newest_run_of(plan_of(compose([word]))) is None
 
 
 def test_what_cannot_work_is_refused_in_one_sentence_and_nothing_is_written(home, capsys):

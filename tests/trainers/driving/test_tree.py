@@ -12,7 +12,7 @@ from vibe_rl.errors import ConfigError
 from vibe_rl.run_dir.plain import plain
 from vibe_rl.runner.config import RunnerConfig
 from vibe_rl.trainers.driving.algorithm_settings import SETTINGS
-from vibe_rl.trainers.driving.composing import Composition, compose, dotted, sweep
+from vibe_rl.trainers.driving.composing import Composition, compose, dotted, sweep_words
 from vibe_rl.trainers.driving.groups import DEFAULTS, groups
 from vibe_rl.trainers.driving.keys import (
     ELSEWHERE,
@@ -194,7 +194,7 @@ def test_an_iteration_is_every_scenario_of_every_env():
 
 def test_several_values_are_a_run_for_every_combination():
     seen = []
-    sweep(
+    sweep_words(
         ["seed=1,2", "algorithm=sac,ppo"],
         lambda tree: seen.append((tree.values["seed"], tree.choices["algorithm"])),
     )
@@ -204,7 +204,7 @@ def test_several_values_are_a_run_for_every_combination():
 def test_a_sweep_over_what_does_not_exist_trains_nothing():
     seen = []
     with pytest.raises(ConfigError, match="unknown option of algorithm 'sacc'"):
-        sweep(["algorithm=sac,sacc"], seen.append)
+        sweep_words(["algorithm=sac,sacc"], seen.append)
     with pytest.raises(ConfigError, match=r"unknown key 'algorithm\.n_stepp'"):
-        sweep(["algorithm=sac,ppo", "algorithm.n_stepp=3"], seen.append)
+        sweep_words(["algorithm=sac,ppo", "algorithm.n_stepp=3"], seen.append)
     assert not seen

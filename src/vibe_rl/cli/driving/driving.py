@@ -50,17 +50,17 @@ def train(args: Sequence[str]) -> None:
     shows, words = pop_flag("--cfg", words)
     several, words = bool(MANY & {*words}), [word for word in words if word not in MANY]
     check_train_words(words, several)
-    from vibe_rl.trainers.driving.composing import compose, sweep  # noqa: PLC0415 - an extra
+    from vibe_rl.trainers.driving.composing import compose, sweep_words  # noqa: PLC0415 - an extra
     from vibe_rl.trainers.driving.training import resumed_words  # noqa: PLC0415
 
     if several:
-        sweep(words, print_words if shows else train_trial, config_dir)
+        sweep_words(words, print_words if shows else train_trial, config_dir)
         return
     tree = compose(resumed_words(words), config_dir)
     if shows:
         print(tree_text(tree))
     else:
-        train_one(tree)
+        _train_one(tree)
 
 
 def check_train_words(words: Sequence[str], several: bool) -> None:
@@ -72,7 +72,7 @@ def check_train_words(words: Sequence[str], several: bool) -> None:
             raise ConfigError(f"{word} with -m: a run goes on alone, or give resume=auto.")
 
 
-def train_one(tree: "Composition") -> Any:
+def _train_one(tree: "Composition") -> Any:
     """Trains a tree and prints how that ended; the result."""
     from vibe_rl.trainers.driving.training import train_tree  # noqa: PLC0415 - an extra
     from vibe_rl.trainers.driving.trials import trial_callback  # noqa: PLC0415
@@ -91,7 +91,7 @@ def train_trial(tree: "Composition") -> float | None:
     """Trains one of several trees; what a sweeper maximizes, if there are evaluations."""
     from vibe_rl.trainers.driving.training import objective_of  # noqa: PLC0415 - an extra
 
-    result = train_one(tree)
+    result = _train_one(tree)
     return None if result.evaluation is None else objective_of(result, tree.values["objective"])
 
 

@@ -23,7 +23,7 @@ from vibe_rl.trainers.driving.results import (
     write_actors,
     write_results,
 )
-from vibe_rl.trainers.driving.worlds import AGENT, Wanted, open_worlds
+from vibe_rl.trainers.driving.worlds import AGENT, WantedEvaluation, open_worlds
 
 FPS = 10
 """Pictures a second: as fast as it was driven."""
@@ -34,7 +34,7 @@ Flag = tyro.conf.FlagCreatePairsOff[bool]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
+class _Options:
     """Drives every scenario once and writes how that went: a CSV row a scenario, means as JSON."""
 
     actor: str = AGENT
@@ -74,9 +74,9 @@ class Options:
 
 def evaluate_drivers(args: Sequence[str]) -> None:
     """Drives scenarios, and writes and prints how that went; of several drivers one by one."""
-    options: Options = parse_words(Options, args, "vibe-rl driving evaluate")
+    options: _Options = parse_words(_Options, args, "vibe-rl driving evaluate")
     names = drivers_of(options)
-    check_options(options)
+    _check_options(options)
     folders = folders_of(options, names)
     actors, world = open_worlds(wanted_of(options), names)
     if options.render or options.plot_failures:
@@ -90,7 +90,7 @@ def evaluate_drivers(args: Sequence[str]) -> None:
         print(f"Results | {shown(path)}")
 
 
-def folders_of(options: Options, names: Sequence[str]) -> dict[str, Path]:
+def folders_of(options: _Options, names: Sequence[str]) -> dict[str, Path]:
     """Where the results of each driver go; ConfigError if there are some that are to stay."""
     places = {name: Path(options.out, name) for name in names}
     if len(names) == 1:
@@ -101,7 +101,7 @@ def folders_of(options: Options, names: Sequence[str]) -> dict[str, Path]:
 
 
 def evaluate_one(
-    options: Options, name: str, actor: Actor, world: World, folder: Path
+    options: _Options, name: str, actor: Actor, world: World, folder: Path
 ) -> dict[str, Any]:
     """Lets one drive, and writes and prints how that went; its results."""
     outcome = drive(actor, world, options.seed, options.batch_size)
@@ -118,9 +118,9 @@ def evaluate_one(
     return results
 
 
-def wanted_of(options: Options) -> Wanted:
+def wanted_of(options: _Options) -> WantedEvaluation:
     """What is to be opened."""
-    return Wanted(
+    return WantedEvaluation(
         factor=options.factor,
         run=options.run,
         best=options.best,
@@ -132,7 +132,7 @@ def wanted_of(options: Options) -> Wanted:
     )
 
 
-def drivers_of(options: Options) -> list[str]:
+def drivers_of(options: _Options) -> list[str]:
     """Who drives, one after another; ConfigError if somebody cannot."""
     names = split_names(options.actor)
     for name in names:
@@ -145,7 +145,7 @@ def drivers_of(options: Options) -> list[str]:
     return names
 
 
-def check_options(options: Options) -> None:
+def _check_options(options: _Options) -> None:
     """Raises ConfigError for options that cannot work, alone or together."""
     if options.indexes and options.limit is not None:
         raise ConfigError("--indexes and --limit both say which scenarios: give one of them.")

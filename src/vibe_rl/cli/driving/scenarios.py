@@ -46,7 +46,7 @@ def generate(words: Sequence[str]) -> None:
     knobs = knobs_of(options)
     made = generated(**what, knobs=knobs, processes=options.processes)
     about = {"kind": "procedural", **what, "knobs": asdict(knobs)}
-    write(made, options.count, options, about)
+    _write(made, options.count, options, about)
 
 
 def import_(words: Sequence[str]) -> None:
@@ -57,10 +57,10 @@ def import_(words: Sequence[str]) -> None:
     from vibe_rl.env.driving.io.importing import importer, parse_dims  # noqa: PLC0415
 
     found = importer(options.kind)(options.source, parse_dims(options.slots))
-    write(found, None, options, {"kind": options.kind, "source": Path(options.source).name})
+    _write(found, None, options, {"kind": options.kind, "source": Path(options.source).name})
 
 
-def write(
+def _write(
     made: Iterable[Any], count: int | None, options: "OutputOptions", generator: Mapping[str, Any]
 ) -> None:
     """Writes scenarios as they are made, with a progress bar on a terminal."""
@@ -100,11 +100,11 @@ def validate(words: Sequence[str]) -> None:
 
     path = parse_words(options, words, "vibe-rl scenarios validate")
     from vibe_rl.env.driving.io import iterate  # noqa: PLC0415
-    from vibe_rl.env.driving.scenarios.validate import problems  # noqa: PLC0415
+    from vibe_rl.env.driving.scenarios.validate import problems_of_scenario  # noqa: PLC0415
 
     checked = bad = 0
     for place, scenario in enumerate(iterate(path)):
-        found, checked = problems(scenario), place + 1
+        found, checked = problems_of_scenario(scenario), place + 1
         if found:
             bad += 1
             more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
@@ -120,17 +120,17 @@ def show(words: Sequence[str]) -> None:
 
     options = parse_words(ShowOptions, words, "vibe-rl scenarios show")
     from vibe_rl.env.driving.io import read_manifest  # noqa: PLC0415
-    from vibe_rl.env.driving.io.summary import find, summary_of_scenario, summary_of_set  # noqa: PLC0415
+    from vibe_rl.env.driving.io.summary import find_scenario, summary_of_scenario, summary_of_set  # noqa: PLC0415
 
     path, uid = Path(options.path), options.uid
     manifest = read_manifest(path)
     if uid is None:
         print("\n".join(summary_of_set(path, manifest)))
     else:
-        print("\n".join(summary_of_scenario(find(path, manifest, uid))))
+        print("\n".join(summary_of_scenario(find_scenario(path, manifest, uid))))
     if options.png:
         from vibe_rl.plotting.scenario import plot_scenario  # noqa: PLC0415
 
-        drawn = find(path, manifest, manifest.ids[0] if uid is None else uid)
+        drawn = find_scenario(path, manifest, manifest.ids[0] if uid is None else uid)
         plot_scenario(drawn, save_path=options.png)
         print(f"Figure | {shown(options.png)}")

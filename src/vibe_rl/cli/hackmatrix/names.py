@@ -24,7 +24,7 @@ NAMES: dict[str, list[str]] = {
 """From ours to theirs."""
 
 
-def sums(batch: int) -> dict[str, dict[str, float]]:
+def _sums(batch: int) -> dict[str, dict[str, float]]:
     """What our rows have no metric of, as weighted sums of those that they have.
 
     Args:
@@ -37,6 +37,6 @@ def sums(batch: int) -> dict[str, dict[str, float]]:
     }
 
 
-def settings(batch: int, wandb: WandbSettings | None = None) -> TrackingSettings:
-    """What the trackers of a run are told; see `sums`."""
-    return TrackingSettings(NAMES, sums(batch), wandb or WandbSettings())
+def settings_of_trackers(batch: int, wandb: WandbSettings | None = None) -> TrackingSettings:
+    """What the trackers of a run are told; see `_sums`."""
+    return TrackingSettings(NAMES, _sums(batch), wandb or WandbSettings())

@@ -146,7 +146,7 @@ def with_options(config: "TrainConfig", options: Options) -> "TrainConfig":
         section, _, own = field.partition(".")
         if getattr(options, name) is not None:
             values[section][own] = getattr(options, name)
-    values["algo"] |= layers(options, config.algo.hidden_sizes)
+    values["algo"] |= _layers(options, config.algo.hidden_sizes)
     algo, runner = (
         replace(config.algo, **values["algo"]),
         replace(config.runner, **values["runner"]),
@@ -158,7 +158,7 @@ def with_options(config: "TrainConfig", options: Options) -> "TrainConfig":
     return replace(config, algo=algo, runner=runner, env_schedule=schedule)
 
 
-def layers(options: Options, sizes: Sequence[int]) -> dict[str, tuple[int, ...]]:
+def _layers(options: Options, sizes: Sequence[int]) -> dict[str, tuple[int, ...]]:
     """The dense layers, if a number or a width of them is given."""
     if options.hidden_dim is None and options.num_layers is None:
         return {}

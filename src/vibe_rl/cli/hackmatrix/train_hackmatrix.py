@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from typing_extensions import override
 
-from vibe_rl.cli.hackmatrix.names import settings
+from vibe_rl.cli.hackmatrix.names import settings_of_trackers
 from vibe_rl.cli.hackmatrix.options import (
     Options,
     check_options,
@@ -86,7 +86,7 @@ def begin_new(options: Options) -> "tuple[RunDir, FitResult]":
     name = options.run_name or next_run_name(options.checkpoint_dir, PREFIX, date.today(), suffix)
     project = options.project or PROJECT
     where = WandbSettings(project, options.entity, artifacts=not options.no_artifact)
-    told = settings(batch_of(config), where)
+    told = settings_of_trackers(batch_of(config), where)
     print_banner(name, config)
     lines = Translated(UpdateLines(), told, keep_others=False)
     how = {"run_id": name, "tracking": told, "trackers": [lines]}

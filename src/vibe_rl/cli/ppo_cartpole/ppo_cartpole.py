@@ -51,11 +51,11 @@ def train(words: Sequence[str]) -> None:
     known = pop_option("--track", words)[1]
     options = parse_words(TrainOptions, known, "vibe-rl ppo-cartpole train")
     set_address(options.mlflow_uri)
-    trainer = trainer_of(options, words)
+    trainer = _trainer_of(options, words)
     print_result(lambda: trainer.train(resume=options.resume), print_results)
 
 
-def trainer_of(options: TrainOptions, words: Sequence[str]) -> "PPOTrainer":
+def _trainer_of(options: TrainOptions, words: Sequence[str]) -> "PPOTrainer":
     """The trainer that the options describe, or that of a run with what they change."""
     from vibe_rl.ops import prng  # noqa: PLC0415 - each command imports what it needs
     from vibe_rl.trainers.ppo_trainer import (  # noqa: PLC0415
@@ -120,7 +120,7 @@ def scores_line(scores: Mapping[str, Any]) -> str:
 def evaluate(words: Sequence[str]) -> None:
     """Plays greedy episodes, prints the returns and, if asked for, writes them down."""
     options = parse_words(EvaluateOptions, words, "vibe-rl ppo-cartpole evaluate")
-    from vibe_rl.trainers.ppo_trainer.evaluating import play_episodes  # noqa: PLC0415
+    from vibe_rl.trainers.ppo_trainer.evaluating import play_agent_episodes  # noqa: PLC0415
 
     set_address(options.mlflow_uri)
     given = [x for x in (options.checkpoint, options.run_id, options.model_uri) if x is not None]
@@ -130,7 +130,7 @@ def evaluate(words: Sequence[str]) -> None:
         if getattr(options, name) < least:
             raise ConfigError(f"--{name} {getattr(options, name)}: give at least {least}.")
     with agent_of(options)() as agent:
-        scores = play_episodes(
+        scores = play_agent_episodes(
             agent,
             options.episodes,
             seed=options.seed,
@@ -172,7 +172,7 @@ def sweep(words: Sequence[str]) -> None:
         print(SWEEP_HELP)
         return
     from vibe_rl.configs import parse_seeds  # noqa: PLC0415
-    from vibe_rl.trainers.ppo_trainer.sweep import sweep as train_all  # noqa: PLC0415
+    from vibe_rl.trainers.ppo_trainer.sweep import sweep_trainers as train_all  # noqa: PLC0415
 
     seeds, words = pop_option("--seeds", words)
     grid, words = pop_grid(words)
@@ -182,7 +182,7 @@ def sweep(words: Sequence[str]) -> None:
     set_address(options.mlflow_uri)
     arguments = arguments_of_trainer(options, words) | given_of(options, words, AGENTS)
     listed = parse_seeds(INCLUSIVE.sub(half_open, seeds or "0:5"))
-    print_result(lambda: train_all(listed, grid, arguments=arguments), print_group)
+    print_result(lambda: train_all(listed, grid, arguments=arguments), _print_group)
 
 
 SWEEP_HELP = """usage: vibe-rl ppo-cartpole sweep [--seeds 0:5] [--grid NAME=VALUE,VALUE ...] ...
@@ -221,13 +221,13 @@ def pop_grid(words: Sequence[str]) -> tuple[dict[str, list[Any]], list[str]]:
             name, equals, values = word.partition("=")
             if not (name and equals and values):
                 raise ConfigError(f"--grid {word}: write NAME=VALUE,VALUE.")
-            grid[name.replace("-", "_")] = [value_of(text) for text in split_names(values)]
+            grid[name.replace("-", "_")] = [_value_of(text) for text in split_names(values)]
         else:
             rest.append(word)
     return grid, rest
 
 
-def value_of(text: str) -> Any:
+def _value_of(text: str) -> Any:
     """A number, or a word."""
     for kind in (int, float):
         try:
@@ -237,7 +237,7 @@ def value_of(text: str) -> Any:
     return {"true": True, "false": False}.get(text.lower(), text)
 
 
-def print_group(group: "RunDir", rows: Sequence[Mapping[str, Any]]) -> None:
+def _print_group(group: "RunDir", rows: Sequence[Mapping[str, Any]]) -> None:
     """Prints where a sweep's files are."""
     print(f"Sweep | {len(rows)} trainings | {shown(group.artifact_path('sweep.csv'))}")
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Player:
+class _Player:
     """Who plays."""
 
     run: Annotated[tyro.conf.Positional[str | None], tyro.conf.arg(metavar="RUN")] = None
@@ -57,7 +57,7 @@ class Player:
         return find(newest_run() if self.latest else named[0], wanted)
 
 
-AnyPlayer = tyro.conf.OmitArgPrefixes[Player]
+AnyPlayer = tyro.conf.OmitArgPrefixes[_Player]
 """Its fields as options of a command."""
 
 

@@ -33,10 +33,10 @@ def space_of(space: Any) -> Space:
     )
 
 
-def members(space: Space, x: PyTree) -> PyTree:
+def in_dtypes_of(space: Space, x: PyTree) -> PyTree:
     """`x` in the dtypes of a space."""
     if isinstance(space, Dict):
-        return {name: members(part, x[name]) for name, part in space.items}
+        return {name: in_dtypes_of(part, x[name]) for name, part in space.items}
     return jnp.asarray(x, space.dtype)  # type: ignore[attr-defined]
 
 

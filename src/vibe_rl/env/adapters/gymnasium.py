@@ -210,7 +210,7 @@ def check_interface(env: Any) -> None:
     legal = () if mask is None else (np.asarray(mask, np.int8),)
     after = returned(env.step, 5, f"{name}.step", values, env.action_space.sample(*legal))
     for obs in (first[0], after[0]):
-        check_shape(name, env.observation_space, obs)
+        _check_shape(name, env.observation_space, obs)
     if not all(env.observation_space.contains(obs) for obs in (first[0], after[0])):
         warnings.warn(
             f"{name} shows observations outside its observation_space: see check_env(env).",
@@ -218,11 +218,11 @@ def check_interface(env: Any) -> None:
         )
 
 
-def check_shape(name: str, space: Any, obs: Any) -> None:
+def _check_shape(name: str, space: Any, obs: Any) -> None:
     """Raises ConfigError for an array whose shape is not that of its space, in a Dict too."""
     if isinstance(obs, Mapping):
         for key in obs.keys() & getattr(space, "spaces", {}).keys():
-            check_shape(name, space[key], obs[key])
+            _check_shape(name, space[key], obs[key])
         return
     if space.shape is not None and np.shape(obs) != space.shape:
         raise ConfigError(

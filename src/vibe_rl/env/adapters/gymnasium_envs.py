@@ -65,8 +65,8 @@ class GymnasiumEnvs:
             obs = self.obs.to_ours(self.restart(self.envs, done))
         elif done.any():
             ended = np.flatnonzero(done)
-            final = with_entries(obs, ended, self.obs.to_ours(stacked(info["final_obs"], ended)))
-        said = said_of_episodes(self.said, info, done) if self.said else {}
+            final = with_entries(obs, ended, self.obs.to_ours(_stacked(info["final_obs"], ended)))
+        said = _said_of_episodes(self.said, info, done) if self.said else {}
         return HostStep(obs, np.asarray(reward, np.float32), terminated, truncated, final, said)
 
     def close(self) -> None:
@@ -74,7 +74,7 @@ class GymnasiumEnvs:
         self.envs.close()
 
 
-def stacked(examples: Any, indices: np.ndarray) -> PyTree:
+def _stacked(examples: Any, indices: np.ndarray) -> PyTree:
     """Some of the examples as one batch."""
     return jax.tree.map(lambda *x: np.stack(x), *(examples[i] for i in indices))
 
@@ -90,7 +90,7 @@ def with_entries(batch: PyTree, indices: np.ndarray, entries: PyTree) -> PyTree:
     return jax.tree.map(written, batch, entries)
 
 
-def said_of_episodes(
+def _said_of_episodes(
     names: Iterable[str], info: Mapping[str, Any], done: np.ndarray
 ) -> dict[str, np.ndarray]:
     """The scalars `[N]` of `info["episode"]` of the episodes that are done, NaN of others.

@@ -47,9 +47,9 @@ def conversion(space: Any) -> Conversion:
     if kind == "Box":
         return of_picture(space) if len(space.shape) == 3 else of_box(space)
     if kind == "Discrete":
-        return shifted(Discrete(int(space.n)), space)
+        return _shifted(Discrete(int(space.n)), space)
     if kind == "MultiDiscrete" and len(space.shape) == 1:
-        return shifted(MultiDiscrete(tuple(map(int, space.nvec))), space)
+        return _shifted(MultiDiscrete(tuple(map(int, space.nvec))), space)
     if kind == "MultiBinary" and len(space.shape) == 1:
         return of_dtypes(MultiBinary(int(space.shape[0])), space)
     raise ConfigError(
@@ -60,16 +60,16 @@ def conversion(space: Any) -> Conversion:
 
 def of_dtypes(ours: Any, theirs: Any) -> Conversion:
     """The same values in another dtype."""
-    return Conversion(ours, partial(np.asarray, dtype=ours.dtype), partial(cast, theirs.dtype))
+    return Conversion(ours, partial(np.asarray, dtype=ours.dtype), partial(_cast, theirs.dtype))
 
 
-def cast(dtype: Any, x: Any) -> np.ndarray:
+def _cast(dtype: Any, x: Any) -> np.ndarray:
     """`x` as Gymnasium wants it, rounded if that is a whole number."""
     x = np.asarray(x)
     return (np.round(x) if x.dtype.kind == "f" and dtype.kind in "iu" else x).astype(dtype)
 
 
-def shifted(ours: Any, theirs: Any) -> Conversion:
+def _shifted(ours: Any, theirs: Any) -> Conversion:
     """Choices that start at any integer there, and at 0 here."""
     return Conversion(
         ours,
@@ -80,10 +80,10 @@ def shifted(ours: Any, theirs: Any) -> Conversion:
 
 def of_box(space: Any) -> Conversion:
     """Entries of at most 32 bits; bytes stay bytes."""
-    return of_dtypes(Box(*bounds_of(space), space.shape, dtype_of(space)), space)
+    return of_dtypes(Box(*_bounds_of(space), space.shape, _dtype_of(space)), space)
 
 
-def bounds_of(space: Any) -> tuple[np.ndarray, np.ndarray]:
+def _bounds_of(space: Any) -> tuple[np.ndarray, np.ndarray]:
     """Lower and upper bounds; infinite where they are the last numbers of 64 bits."""
     if space.dtype.kind not in "iu" or space.dtype.itemsize < 8:
         return space.low, space.high
@@ -92,7 +92,7 @@ def bounds_of(space: Any) -> tuple[np.ndarray, np.ndarray]:
     return low, np.where(space.high == ends.max, np.inf, space.high)
 
 
-def dtype_of(space: Any) -> np.dtype:
+def _dtype_of(space: Any) -> np.dtype:
     """What a Box's entries become: 64-bit integers that may be large are seen as floats."""
     if space.dtype.kind == "f":
         return np.dtype(np.float32)
@@ -106,9 +106,9 @@ def dtype_of(space: Any) -> np.dtype:
 def of_picture(space: Any) -> Conversion:
     """Three axes, with the channels last: they come first in a stack of frames."""
     last = space.shape[0] >= space.shape[2]
-    low, high = (x if last else np.moveaxis(x, 0, -1) for x in bounds_of(space))
+    low, high = (x if last else np.moveaxis(x, 0, -1) for x in _bounds_of(space))
     is_bytes = space.dtype == np.uint8 and (low == 0).all() and (high == 255).all()
-    ours = Image(*low.shape) if is_bytes else Box(low, high, low.shape, dtype_of(space))
+    ours = Image(*low.shape) if is_bytes else Box(low, high, low.shape, _dtype_of(space))
     same = of_dtypes(ours, space)
     if last:
         return same

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from vibe_rl.env.adapters.conversions import (
-    members,
+    in_dtypes_of,
     numbers_of,
     shared_by_all,
     space_of,
@@ -20,7 +20,7 @@ from vibe_rl.env.adapters.conversions import (
 )
 from vibe_rl.env.adapters.suite_calls import as_suites_expect
 from vibe_rl.env.base import Step
-from vibe_rl.env.params.arguments import build
+from vibe_rl.env.params.arguments import build_env
 from vibe_rl.errors import ConfigError, unknown
 from vibe_rl.extras import require
 from vibe_rl.spaces import Box, Space
@@ -80,7 +80,7 @@ class GymnaxAdapter:
         )
 
     def _seen(self, obs: PyTree, params: PyTree) -> PyTree:
-        return members(self.observation_space(params), obs)
+        return in_dtypes_of(self.observation_space(params), obs)
 
 
 def make(name: str, **kwargs: Any) -> tuple[GymnaxAdapter, PyTree]:
@@ -92,8 +92,8 @@ def make(name: str, **kwargs: Any) -> tuple[GymnaxAdapter, PyTree]:
         )
     if name not in names():
         raise unknown("environment of gymnax", name, names())
-    signature = type(made(name).inner)
-    return build(f"gymnax:{name}", partial(made, name), kwargs, signature)
+    signature = type(_made(name).inner)
+    return build_env(f"gymnax:{name}", partial(_made, name), kwargs, signature)
 
 
 def names() -> tuple[str, ...]:
@@ -103,6 +103,6 @@ def names() -> tuple[str, ...]:
 
 @lru_cache(maxsize=None, typed=True)
 @as_suites_expect()
-def made(name: str, **kwargs: Any) -> GymnaxAdapter:
+def _made(name: str, **kwargs: Any) -> GymnaxAdapter:
     """The same for the same arguments, so that programs are compiled once."""
     return GymnaxAdapter(gymnax().make(name, **kwargs)[0])

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from vibe_rl.env.adapters.conversions import strong
 from vibe_rl.env.adapters.suite_calls import as_suites_expect
 from vibe_rl.env.base import Step
-from vibe_rl.env.params.arguments import build
+from vibe_rl.env.params.arguments import build_env
 from vibe_rl.errors import ConfigError, unknown
 from vibe_rl.extras import require
 from vibe_rl.spaces import Box, Discrete, Masked
@@ -90,7 +90,7 @@ def make(name: str, **kwargs: Any) -> tuple[PgxAdapter, tuple[()]]:
     """A game by pgx's id, such as `"minatar-breakout"`, with arguments of its class."""
     if name not in pgx().available_envs():
         raise unknown("game of pgx", name, names())
-    return build(f"pgx:{name}", partial(made, name), kwargs, type(made(name).inner))
+    return build_env(f"pgx:{name}", partial(_made, name), kwargs, type(_made(name).inner))
 
 
 def names() -> tuple[str, ...]:
@@ -101,7 +101,7 @@ def names() -> tuple[str, ...]:
 
 @lru_cache(maxsize=None, typed=True)
 @as_suites_expect()
-def made(name: str, **kwargs: Any) -> PgxAdapter:
+def _made(name: str, **kwargs: Any) -> PgxAdapter:
     """The same for the same arguments, so that programs are compiled once."""
     game = pgx().make(name)
     return PgxAdapter(type(game)(**kwargs) if kwargs else game)

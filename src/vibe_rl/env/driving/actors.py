@@ -28,7 +28,7 @@ SHARPEST = np.float32(9.0)
 """m/s, a speed of which half, in metres, is the least that one looks ahead along a path."""
 
 
-class Driver(ABC):
+class _Driver(ABC):
     """Chooses where to go and how fast; the action follows from the env's dynamics."""
 
     env: Any
@@ -37,14 +37,14 @@ class Driver(ABC):
         """An action."""
         scene = Scene(params.scenarios, params.tables, state.scenario)
         ego = Motion(*(row[0] for row in state.history))
-        return encoded(self.env, ego, self.next_motion(scene, ego, state))
+        return _encoded(self.env, ego, self.next_motion(scene, ego, state))
 
     @abstractmethod
     def next_motion(self, scene: Scene, ego: Motion, state: PyTree) -> Motion:
         """How it wants to move after a tenth of a second."""
 
 
-def encoded(env: Any, ego: Motion, after: Motion) -> Array:
+def _encoded(env: Any, ego: Motion, after: Motion) -> Array:
     """The action of an env that leads to a motion, as nearly as there is one."""
     if env.dynamics == "bicycle":
         action = dynamics.bicycle_inverse(ego, after, env.steering)
@@ -55,7 +55,7 @@ def encoded(env: Any, ego: Motion, after: Motion) -> Array:
     return dynamics.nearest_bin(action, env.bins) if env.bins else action
 
 
-def driven(ego: Motion, acceleration: Array, curvature: Array) -> Motion:
+def _driven(ego: Motion, acceleration: Array, curvature: Array) -> Motion:
     """The motion after 0.1 s of m/s2 and 1/m."""
     action = jnp.stack(
         [acceleration / dynamics.MAX_ACCELERATION, curvature / dynamics.MAX_CURVATURE]
@@ -80,7 +80,7 @@ def along_path(scene: Scene, ego: Motion, state: PyTree) -> Array:
 
 
 @dataclass(frozen=True)
-class Expert(Driver):
+class LogFollower(_Driver):
     """Follows the log: steers for where it is half a second later, and keeps its speed."""
 
     env: Any
@@ -95,11 +95,11 @@ class Expert(Driver):
         curvature = pursued(ego, aim.x + beyond * aim.vx, aim.y + beyond * aim.vy)
         behind = (now.x - ego.x) * jnp.cos(ego.yaw) + (now.y - ego.y) * jnp.sin(ego.yaw)
         speed = jnp.maximum(after.speed + behind, 0)
-        return driven(ego, (speed - ego.speed) / np.float32(DT), curvature)
+        return _driven(ego, (speed - ego.speed) / np.float32(DT), curvature)
 
 
 @dataclass(frozen=True)
-class InverseExpert(Driver):
+class InverseExpert(_Driver):
     """Takes the action that leads from where it is to the log's next frame, as V-Max's does."""
 
     env: Any
@@ -110,7 +110,7 @@ class InverseExpert(Driver):
 
 
 @dataclass(frozen=True)
-class Idm(Driver):
+class Idm(_Driver):
     """Follows its own route as the others do: keeps its distance, stops at lights, yields."""
 
     env: Any
@@ -119,12 +119,12 @@ class Idm(Driver):
         """See `traffic`."""
         users = self.env.users(scene, state)
         acceleration = ego_acceleration(scene, users, ego, state.frame)
-        return driven(ego, acceleration, along_path(scene, ego, state))
+        return _driven(ego, acceleration, along_path(scene, ego, state))
 
 
 @description
 @dataclass(frozen=True)
-class Lane(Driver):
+class LaneFollower(_Driver):
     """Follows its path at a share of the speed limit and looks at nobody."""
 
     env: Any = static()
@@ -137,12 +137,12 @@ class Lane(Driver):
         else:
             limit = scene.row("lane_limit", nearest_lane(scene, ego))
             wanted = limit * jnp.asarray(self.factor, jnp.float32)
-        return driven(ego, jnp.clip(wanted - ego.speed, -3, 2), along_path(scene, ego, state))
+        return _driven(ego, jnp.clip(wanted - ego.speed, -3, 2), along_path(scene, ego, state))
 
 
 @description
 @dataclass(frozen=True)
-class Brake(Driver):
+class Brake(_Driver):
     """Brakes along its path until it stands."""
 
     env: Any = static()
@@ -151,28 +151,28 @@ class Brake(Driver):
     def next_motion(self, scene: Scene, ego: Motion, state: PyTree) -> Motion:
         """Slower."""
         braking = jnp.asarray(self.braking, jnp.float32)
-        return driven(ego, -braking, along_path(scene, ego, state))
+        return _driven(ego, -braking, along_path(scene, ego, state))
 
 
 @dataclass(frozen=True)
-class Constant(Driver):
+class Constant(_Driver):
     """Keeps speed and heading."""
 
     env: Any
 
     def next_motion(self, scene: Scene, ego: Motion, state: PyTree) -> Motion:
         """The same."""
-        return driven(ego, jnp.float32(0), jnp.float32(0))
+        return _driven(ego, jnp.float32(0), jnp.float32(0))
 
 
-def all_of(env: Any) -> dict[str, Callable[..., Array]]:
+def actors_by_name(env: Any) -> dict[str, Callable[..., Array]]:
     """Those of an env, by name."""
     return {
-        "expert": Expert(env),
+        "expert": LogFollower(env),
         "expert_inverse": InverseExpert(env),
         "idm": Idm(env),
-        "lane": Lane(env),
-        "cruise": Lane(env, factor=None),
+        "lane": LaneFollower(env),
+        "cruise": LaneFollower(env, factor=None),
         "brake": Brake(env),
         "constant": Constant(env),
     }

@@ -22,7 +22,7 @@ DOT = 0.5
 
 
 def ahead_upwards(scenario: Scenario, ego: Motion, users: Users) -> tuple[Scenario, Motion, Users]:
-    """What `picture` draws, turned and shifted so that the ego stands at 0 and looks upwards."""
+    """What `scene_from_above` draws, turned and shifted: the ego stands at 0 and looks upwards."""
     turn = np.float32(np.pi / 2) - np.asarray(ego.yaw)
     c, s = np.cos(turn), np.sin(turn)
 
@@ -37,7 +37,7 @@ def ahead_upwards(scenario: Scenario, ego: Motion, users: Users) -> tuple[Scenar
     return scenario._replace(**places), ego._replace(x=0.0, y=0.0, yaw=np.pi / 2), users
 
 
-def picture(
+def scene_from_above(
     scenario: Scenario, ego: Motion, users: Users, frame: int, pov: bool = False
 ) -> UInt8[np.ndarray, "h w 3"]:
     """Lanes pale, edges dark, the first path green, lights as they are, the ego orange.

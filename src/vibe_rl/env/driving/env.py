@@ -16,14 +16,14 @@ from jaxtyping import Array, UInt8
 
 from vibe_rl.env.base import Step
 from vibe_rl.env.driving import actors, observe, reward, sensing
-from vibe_rl.env.driving.drawing import ahead_upwards, picture
+from vibe_rl.env.driving.drawing import ahead_upwards, scene_from_above
 from vibe_rl.env.driving.measures.aggregate import Totals, added, episode_metrics, none_yet
 from vibe_rl.env.driving.measures.comfort import FRAMES
-from vibe_rl.env.driving.measures.metrics import Metrics, measured
+from vibe_rl.env.driving.measures.metrics import Metrics, measured_step
 from vibe_rl.env.driving.motion import dynamics, reactive
 from vibe_rl.env.driving.motion.dynamics import Motion
 from vibe_rl.env.driving.motion.noise import noisy_history
-from vibe_rl.env.driving.motion.routes import Place, place
+from vibe_rl.env.driving.motion.routes import RoutePlace, place
 from vibe_rl.env.driving.params import DrivingParams, default_params
 from vibe_rl.env.driving.scenarios.scenario import FIRST_FRAME, chosen
 from vibe_rl.env.driving.scenarios.scene import Scene, Users, logged, logged_ego
@@ -47,7 +47,7 @@ class DrivingState(NamedTuple):
     scenario: Array  # int32, which of the bank
     frame: Array  # int32, of the log
     history: Motion  # float32 [10] each, of the ego, the newest first
-    place: Place  # of the ego
+    place: RoutePlace  # of the ego
     totals: Totals
     traffic: PyTree  # `reactive.Others`, () where all follow their logs
     chance: PyTree = ()  # uint32, what is by chance of the view; () where nothing is
@@ -101,7 +101,7 @@ class Driving(Typed):
 
     def actors(self) -> dict[str, Callable[..., Array]]:
         """Scripted drivers; see `actors`."""
-        return actors.all_of(self)
+        return actors.actors_by_name(self)
 
     def draw(
         self, state: DrivingState, params: DrivingParams, pov: bool = False
@@ -110,8 +110,8 @@ class Driving(Typed):
         scene = Scene(params.scenarios, params.tables, state.scenario)
         users = jax.tree.map(np.asarray, self.users(scene, state))
         scenario = chosen(jax.tree.map(np.asarray, params.scenarios), int(state.scenario))
-        seen = scenario, latest(state.history), users
-        return picture(*(ahead_upwards(*seen) if pov else seen), int(state.frame), pov)
+        seen = scenario, _latest(state.history), users
+        return scene_from_above(*(ahead_upwards(*seen) if pov else seen), int(state.frame), pov)
 
     def reset(self, key: Key, params: DrivingParams) -> tuple[Array, DrivingState]:
         """A scenario's eleventh frame: any scenario's, or the one that is pinned."""
@@ -136,9 +136,9 @@ class Driving(Typed):
 
     def begin(self, scene: Scene, history: Motion) -> DrivingState:
         """The state at the eleventh frame of the log, after a past of the ego."""
-        here, frames = place(scene, latest(history)), self.observation.frames
+        here, frames = place(scene, _latest(history)), self.observation.frames
         replay = self.traffic == "replay"
-        traffic = () if replay else reactive.begin(scene, FIRST_FRAME, frames)
+        traffic = () if replay else reactive.begin_traffic(scene, FIRST_FRAME, frames)
         frame = jnp.int32(FIRST_FRAME)
         return DrivingState(scene.index, frame, history, here, none_yet(), traffic)
 
@@ -146,18 +146,18 @@ class Driving(Typed):
         """A tenth of a second."""
         scene = Scene(params.scenarios, params.tables, state.scenario)
         frame = state.frame + 1
-        ego = self.move(latest(state.history), action)
+        ego = self.move(_latest(state.history), action)
         history = jax.tree.map(
             lambda x, row: jnp.concatenate([x[None], row[:-1]]), ego, state.history
         )
         here = place(scene, ego)
         traffic = state.traffic
         if self.traffic != "replay":
-            before = latest(state.history)
-            traffic = reactive.step(scene, traffic, before, frame, self.traffic)
+            before = _latest(state.history)
+            traffic = reactive.step_traffic(scene, traffic, before, frame, self.traffic)
         after = DrivingState(state.scenario, frame, history, here, state.totals, traffic)
         after = after._replace(chance=self.chance_of(key))
-        metrics = measured(
+        metrics = measured_step(
             scene,
             frame,
             history,
@@ -167,7 +167,7 @@ class Driving(Typed):
             (self.offroad, self.metrics),
         )
         after = after._replace(totals=added(state.totals, metrics))
-        rewards = reward.parts(metrics, params)
+        rewards = reward.weighted_terms(metrics, params)
         terminated = ends(metrics, params)
         truncated = ~terminated & (frame + 1 >= scene.frames)
         return Step(
@@ -177,7 +177,7 @@ class Driving(Typed):
             terminated=terminated,
             truncated=truncated,
             info={
-                "metrics": step_metrics(metrics, rewards),
+                "metrics": _step_metrics(metrics, rewards),
                 "episode": self.episode(scene, after, metrics, truncated, params),
             },
         )
@@ -225,7 +225,7 @@ class Driving(Typed):
         """What the driver sees of a state."""
         view: observe.View = self.observation
         scene = Scene(params.scenarios, params.tables, state.scenario)
-        frame = observe.frame_of(latest(state.history), view)
+        frame = observe.frame_of(_latest(state.history), view)
         parts = {"ego": observe.of_ego(scene, frame, state.history, view)}
         if view.kind == "gt":
             parts["path"] = observe.of_log(scene, frame, state.frame, view)
@@ -245,8 +245,8 @@ class Driving(Typed):
         now, drop_key, noise_key = self.users(scene, state), None, None
         if view.by_chance:
             drop_key, noise_key = jax.random.split(jax.random.key(state.chance))
-        seen = observe.noticed(scene, frame, now, view, drop_key)
-        chosen, found = observe.nearest(frame, (now.x, now.y), seen, view.agents)
+        seen = observe.who_is_seen(scene, frame, now, view, drop_key)
+        chosen, found = observe.nearest_things(frame, (now.x, now.y), seen, view.agents)
         if self.traffic == "replay":
             frames = state.frame - np.arange(view.frames, dtype=np.int32)
             past = logged(scene, frames[None, :], chosen[:, None])
@@ -259,7 +259,7 @@ class Driving(Typed):
         return observe.of_users(frame, past, jnp.broadcast_to(size, (*past.x.shape, 2)))
 
 
-def latest(history: Motion) -> Motion:
+def _latest(history: Motion) -> Motion:
     """The ego now."""
     return Motion(*(row[0] for row in history))
 
@@ -273,7 +273,7 @@ def ends(metrics: Metrics, params: DrivingParams) -> Array:
     )
 
 
-def step_metrics(metrics: Metrics, rewards: dict[str, Array]) -> dict[str, Array]:
+def _step_metrics(metrics: Metrics, rewards: dict[str, Array]) -> dict[str, Array]:
     """All that is measured, and the terms of the reward."""
     measured = {f"step_{name}": value for name, value in metrics._asdict().items()}
     return measured | {f"reward_{name}": value for name, value in rewards.items()}

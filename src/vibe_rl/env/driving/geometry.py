@@ -100,14 +100,14 @@ def offroad_edge(
         valid: points that are none are left out; without any, nothing is outside.
     """
     distances = jnp.where(valid[None], squared_distances(corners, points), jnp.inf)
-    nearest = rows.nearest(distances)[1]
+    nearest = rows.smallest_entry(distances)[1]
     before = jnp.where(follows[nearest], jnp.maximum(nearest - 1, 0), nearest)
     offsets = corners - points[nearest]
-    right = jnp.minimum(cross(offsets, directions[nearest]), cross(offsets, directions[before]))
+    right = jnp.minimum(_cross(offsets, directions[nearest]), _cross(offsets, directions[before]))
     return jnp.any((right > 0) & valid[nearest])
 
 
-def cross(a: Float[AnyArray, "*n 2"], b: Float[AnyArray, "*n 2"]) -> Float[Array, "*n"]:
+def _cross(a: Float[AnyArray, "*n 2"], b: Float[AnyArray, "*n 2"]) -> Float[Array, "*n"]:
     """Positive where `b` lies to the left of `a`."""
     return a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0]
 

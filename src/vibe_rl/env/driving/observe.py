@@ -16,7 +16,7 @@ from jaxtyping import Array, Bool, Float
 from vibe_rl.env.driving import rows, sensing
 from vibe_rl.env.driving.geometry import TURN, wrap
 from vibe_rl.env.driving.motion.dynamics import Motion
-from vibe_rl.env.driving.motion.routes import Place
+from vibe_rl.env.driving.motion.routes import RoutePlace
 from vibe_rl.env.driving.scenarios.scenario import EGO
 from vibe_rl.env.driving.scenarios.scene import Scene, Users, boxes_of, others
 from vibe_rl.env.driving.scenarios.tables import SEEN
@@ -149,7 +149,7 @@ def frame_of(ego: Motion, view: View) -> Frame:
     return Frame(ego.x, ego.y, ego.yaw, jnp.cos(ego.yaw), jnp.sin(ego.yaw), view.reach)
 
 
-def features(columns: list[Array], valid: Array) -> Float[Array, "..."]:
+def _features(columns: list[Array], valid: Array) -> Float[Array, "..."]:
     """Columns side by side, then whether they are there; zero where they are not."""
     there = jnp.asarray(valid, jnp.float32)
     return jnp.stack([*(column * there for column in columns), there], -1)
@@ -167,7 +167,7 @@ def of_users(frame: Frame, users: Users, size: Float[Array, "..."]) -> Float[Arr
     yaw = towards(users.yaw - frame.yaw) / np.float32(np.pi)
     long, wide = (jnp.clip(size[..., i] / np.float32(frame.reach), -1, 1) for i in (0, 1))
     place = frame.place(users.x, users.y)
-    return features([*place, vx, vy, jnp.clip(yaw, -1, 1), long, wide], users.valid)
+    return _features([*place, vx, vy, jnp.clip(yaw, -1, 1), long, wide], users.valid)
 
 
 def towards(angle: Array) -> Array:
@@ -181,7 +181,7 @@ def towards(angle: Array) -> Array:
 
 def of_ego(
     scene: Scene, frame: Frame, history: Motion, view: View
-) -> Float[Array, "1 frames features"]:
+) -> Float[Array, "1 frames _features"]:
     """The ego's own past."""
     past = Motion(*(row[: view.frames] for row in history))
     users = Users(past.x, past.y, past.yaw, past.vx, past.vy, jnp.ones(view.frames, bool))
@@ -189,7 +189,7 @@ def of_ego(
     return of_users(frame, users, size)[None]
 
 
-def noticed(
+def who_is_seen(
     scene: Scene, frame: Frame, users: Users, view: View, key: Key | None
 ) -> Bool[Array, " N"]:
     """Who of the others is seen; with a key where that is by chance."""
@@ -203,7 +203,7 @@ def noticed(
     return there & seen
 
 
-def nearest(
+def nearest_things(
     frame: Frame, places: tuple[AnyArray, AnyArray], there: Bool[Array, " n"], count: int
 ) -> tuple[Array, Array]:
     """Which of some things are nearest to the ego, int32 `[count]`, and bool, whether they exist.
@@ -220,7 +220,7 @@ def nearest(
     return jnp.pad(order, missing), jnp.pad(there[order], missing)
 
 
-def of_map(scene: Scene, frame: Frame, view: View) -> Float[Array, "points features"]:
+def of_map(scene: Scene, frame: Frame, view: View) -> Float[Array, "points _features"]:
     """The nearest points in front of the ego."""
     x, y = frame.seen_from(scene.row("seen_x"), scene.row("seen_y"))
     inside = (x > -view.back) & (x < view.front) & (jnp.abs(y) < view.side)
@@ -235,16 +235,16 @@ def of_map(scene: Scene, frame: Frame, view: View) -> Float[Array, "points featu
     if view.map_types:
         kind = scene.of("map_type", scene.row("seen", chosen))
         kinds = [jnp.float32(kind == np.int32(code)) for code in SEEN]
-    points = features([*place, *heading, *kinds], jnp.isfinite(distances[chosen]))
+    points = _features([*place, *heading, *kinds], jnp.isfinite(distances[chosen]))
     return jnp.pad(points, ((0, view.map_points - count), (0, 0)))
 
 
 def of_lights(
     scene: Scene, frame: Frame, time: Array, view: View
-) -> Float[Array, "lights frames features"]:
+) -> Float[Array, "lights frames _features"]:
     """The nearest lights: place, state, over the last frames."""
     xy, valid = scene.of("light_xy"), scene.of("light_valid")
-    chosen, found = nearest(frame, (xy[:, 0], xy[:, 1]), valid, view.lights)
+    chosen, found = nearest_things(frame, (xy[:, 0], xy[:, 1]), valid, view.lights)
     frames = time - np.arange(view.frames, dtype=np.int32)
     state = scene.of("light_state", chosen[:, None], frames[None, :])
     place = [
@@ -252,10 +252,10 @@ def of_lights(
         for z in frame.place(scene.of("light_xy", chosen, 0), scene.of("light_xy", chosen, 1))
     ]
     states = [jnp.float32(state == code) for code in range(1, STATES + 1)]
-    return features([*place, *states], jnp.broadcast_to(found[:, None], state.shape))
+    return _features([*place, *states], jnp.broadcast_to(found[:, None], state.shape))
 
 
-def of_path(scene: Scene, frame: Frame, place: Place, view: View) -> Float[Array, "points 2"]:
+def of_path(scene: Scene, frame: Frame, place: RoutePlace, view: View) -> Float[Array, "points 2"]:
     """Points ahead on the longest way that leads where the log does; its end if it is near."""
     path = scene.row("main_path")
     ahead = np.arange(1, view.path_points + 1, dtype=np.int32) * np.int32(view.path_gap)

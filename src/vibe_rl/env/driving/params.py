@@ -7,7 +7,7 @@ import numpy as np
 
 from vibe_rl.env.driving import reward
 from vibe_rl.env.driving.scenarios.scenario import Scenario, stacked
-from vibe_rl.env.driving.scenarios.tables import Tables, prepare
+from vibe_rl.env.driving.scenarios.tables import Tables, prepare_tables
 from vibe_rl.env.params.bounds import ABOVE_0, AT_LEAST_0
 from vibe_rl.errors import ConfigError, unknown
 from vibe_rl.types import Bounds, f32, i32
@@ -21,7 +21,7 @@ class DrivingParams(NamedTuple):
     """Constants of the environment; `driving_params` makes them for a bank of your own."""
 
     scenarios: Scenario  # the bank, with a leading axis
-    tables: Tables  # what `prepare` makes of it
+    tables: Tables  # what `prepare_tables` makes of it
     scenario: Any = i32(-1)  # which one to drive; -1 draws one
     overlap: Any = _WEIGHTS["overlap"]  # of the reward's terms, see `reward.terms`
     offroad: Any = _WEIGHTS["offroad"]
@@ -58,7 +58,7 @@ def driving_params(
     Args:
         bank: scenarios with a leading axis, see `scenario.stacked`.
         preset: of the reward: "safety", "navigation", "behavior" or "progress".
-        tables: of the bank, if `prepare` has made them already.
+        tables: of the bank, if `prepare_tables` has made them already.
         **numbers: other fields.
 
     Raises:
@@ -66,7 +66,7 @@ def driving_params(
     """
     if preset not in reward.PRESETS:
         raise unknown("reward", preset, reward.PRESETS)
-    params = DrivingParams(bank, prepare(bank) if tables is None else tables)
+    params = DrivingParams(bank, prepare_tables(bank) if tables is None else tables)
     params = params._replace(**reward.weights(preset))
     for name, value in numbers.items():
         if name not in DrivingParams._fields:
@@ -77,7 +77,7 @@ def driving_params(
 
 def with_scenarios(params: DrivingParams, bank: Scenario) -> DrivingParams:
     """The same constants for another bank."""
-    return params._replace(scenarios=bank, tables=prepare(bank))
+    return params._replace(scenarios=bank, tables=prepare_tables(bank))
 
 
 def with_scenario(params: DrivingParams, index: Any) -> DrivingParams:

@@ -65,6 +65,6 @@ def terms(metrics: Metrics, params: Any) -> dict[str, Array]:
     return {name: jnp.asarray(found[name], jnp.float32) for name in TERMS}
 
 
-def parts(metrics: Metrics, params: Any) -> dict[str, Array]:
+def weighted_terms(metrics: Metrics, params: Any) -> dict[str, Array]:
     """Every term times its weight; the reward is their sum."""
     return {name: getattr(params, name) * term for name, term in terms(metrics, params).items()}

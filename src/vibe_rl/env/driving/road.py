@@ -44,7 +44,7 @@ def road(
         tolerance: how far, in metres, a corner may stand off the road.
         test: see `Driving.offroad`.
     """
-    bits = around(scene, motion, corners, tolerance)
+    bits = bits_around(scene, motion, corners, tolerance)
     lane = nearest_lane(scene, motion)
     heading = scene.row("lane_cos", lane), scene.row("lane_sin", lane)
     dx = corners[:, 0] - scene.row("lane_x", lane)
@@ -58,7 +58,7 @@ def road(
     )
 
 
-def around(
+def bits_around(
     scene: Scene, motion: Motion, corners: Float[Array, "4 2"], tolerance: AnyArray
 ) -> Int[Array, ""]:
     """The bits that are set for any point of a lane."""
@@ -73,13 +73,13 @@ def around(
         bits = bits | jnp.where(distance <= reach, np.int32(1 << i), np.int32(0))
         near = near | (distance <= BESIDE**2)
     direction = jnp.where(along >= 0, np.int32(ALIGNED), np.int32(OPPOSED))
-    return rows.union(bits | jnp.where(near, direction, np.int32(0)))
+    return rows.row_union(bits | jnp.where(near, direction, np.int32(0)))
 
 
 def nearest_lane(scene: Scene, motion: Motion) -> Int[Array, ""]:
     """The point of a lane that is nearest to a vehicle's middle."""
     x, y = scene.row("lane_x") - motion.x, scene.row("lane_y") - motion.y
-    return rows.nearest(x * x + y * y)[1]
+    return rows.smallest_entry(x * x + y * y)[1]
 
 
 def offroad(

@@ -23,18 +23,18 @@ def folded(combine: Callable[[Array, Array], Array], x: Array, least: int = 20) 
     return x
 
 
-def union(x: Int[Array, "*rows n"]) -> Int[Array, "*rows"]:
+def row_union(x: Int[Array, "*rows n"]) -> Int[Array, "*rows"]:
     """The bits set in any entry along the last axis."""
     short = folded(jnp.bitwise_or, x)
     return jax.lax.reduce(short, np.zeros((), x.dtype), jax.lax.bitwise_or, (short.ndim - 1,))
 
 
-def total(x: Int[Array, "*rows n"]) -> Int[Array, "*rows"]:
+def row_total(x: Int[Array, "*rows n"]) -> Int[Array, "*rows"]:
     """The sum along the last axis."""
     return folded(jnp.add, x).sum(-1, dtype=x.dtype)
 
 
-def nearest(
+def smallest_entry(
     distances: Float[Array, "*rows n"],
 ) -> tuple[Float[Array, "*rows"], Int[Array, "*rows"]]:
     """The smallest entry along the last axis, and where it is; of equal ones, where one is."""
@@ -66,7 +66,7 @@ def nearest_few(distances: Float[Array, " n"], k: int) -> Int[Array, " k"]:
 def _nearest_few_by_bits(distances: Float[Array, " n"], k: int) -> Int[Array, " k"]:
     bits, last = kth_smallest(jax.lax.bitcast_convert_type(distances, jnp.int32), k)
     nearer_first = jnp.concatenate([packed(bits < last), packed(bits == last)])
-    chosen = members(nearer_first, k) % distances.shape[0]
+    chosen = _members(nearer_first, k) % distances.shape[0]
     return chosen[sorted_places(bits[chosen])]
 
 
@@ -96,7 +96,7 @@ def packed(mask: Bool[Array, " n"]) -> UInt32[Array, " words"]:
     return words
 
 
-def members(words: UInt32[Array, " words"], k: int) -> Int[Array, " k"]:
+def _members(words: UInt32[Array, " words"], k: int) -> Int[Array, " k"]:
     """The first `k` set bits, word by word: bit `b` of word `w` of two masks of n entries.
 
     They are numbered as `packed` does, those of the second mask from n on.
@@ -104,13 +104,13 @@ def members(words: UInt32[Array, " words"], k: int) -> Int[Array, " k"]:
     counts = jax.lax.population_count(words).astype(jnp.int32)
     ends = jnp.cumsum(counts)
     number = jax.lax.iota(jnp.int32, k)
-    word = total((ends[None, :] <= number[:, None]).astype(jnp.int32))
-    bit = nth_bit(words[word], number - (ends - counts)[word])
+    word = row_total((ends[None, :] <= number[:, None]).astype(jnp.int32))
+    bit = _nth_bit(words[word], number - (ends - counts)[word])
     half = words.shape[0] // 2
     return (word // half) * (half * WORD) + bit * half + word % half
 
 
-def nth_bit(word: Array, n: Int[Array, " k"]) -> Int[Array, " k"]:
+def _nth_bit(word: Array, n: Int[Array, " k"]) -> Int[Array, " k"]:
     """The place of the n-th set bit of each word, counted from 0."""
     place = jnp.zeros_like(n)
     for size in (16, 8, 4, 2, 1):
@@ -126,5 +126,5 @@ def sorted_places(x: Shaped[Array, " k"]) -> Int[Array, " k"]:
     own = jax.lax.iota(jnp.int32, x.shape[0])
     below = x[None, :] < x[:, None]
     tied = (x[None, :] == x[:, None]) & (own[None, :] < own[:, None])
-    rank = total((below | tied).astype(jnp.int32))
-    return total(jnp.where(rank[None, :] == own[:, None], own[None, :], 0))
+    rank = row_total((below | tied).astype(jnp.int32))
+    return row_total(jnp.where(rank[None, :] == own[:, None], own[None, :], 0))

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from vibe_rl.env.hackmatrix.chance import BLOCKS, LATER, Source, drawn
+from vibe_rl.env.hackmatrix.chance import BLOCKS, LATER, Source, drawn_for
 from vibe_rl.env.hackmatrix.compact import bitboard
 from vibe_rl.env.hackmatrix.compact.bitboard import CORNER_CELLS, HALF, WORD, Bitboard
 from vibe_rl.env.hackmatrix.compact.slots import before
@@ -35,7 +35,7 @@ SEARCH, CONTENTS, ATTEMPTS = 2 * LATER, 3 * LATER, 4 * LATER
 """The places of the first random numbers of each use."""
 
 
-class Bank(NamedTuple):
+class _Bank(NamedTuple):
     """uint32 `[numbers of blocks, exits, SETS]`."""
 
     low: np.ndarray
@@ -43,13 +43,13 @@ class Bank(NamedTuple):
 
 
 @cache
-def bank() -> Bank:
+def bank() -> _Bank:
     """The bank, the same in every process."""
     generator = np.random.Generator(np.random.PCG64(0))
     counts = range(FEWEST_BLOCKS, MOST_BLOCKS + 1)
     sets = [[_sets(generator, n, exit_cell) for exit_cell in CORNER_CELLS] for n in counts]
     words = np.array(sets, np.uint32)  # [counts, exits, words, SETS]
-    return Bank(words[:, :, 0], words[:, :, 1])
+    return _Bank(words[:, :, 0], words[:, :, 1])
 
 
 def _sets(generator: np.random.Generator, n: int, exit_cell: int) -> np.ndarray:
@@ -90,13 +90,13 @@ def from_bank(source: Source, site: Site) -> Layout:
     """A layout with the law of the rules; see `stage.Layouts`."""
     search = _searched(source, site)
     placed = place_one_after_another(
-        lambda i: drawn(source, BLOCKS, ATTEMPTS + i * len(BLOCKS) * MOST_BLOCKS),
+        lambda i: drawn_for(source, BLOCKS, ATTEMPTS + i * len(BLOCKS) * MOST_BLOCKS),
         site._replace(wanted=site.wanted & ~search.fits),
     )
     mask = search.blocks.mask()
     found = jnp.where(mask, before(mask), NOWHERE)
     block = jnp.where(search.fits, found, numbered(placed.cells))
-    return Layout(block, drawn(source, BLOCKS, CONTENTS))
+    return Layout(block, drawn_for(source, BLOCKS, CONTENTS))
 
 
 def _searched(source: Source, site: Site) -> Search:

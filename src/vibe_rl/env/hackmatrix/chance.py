@@ -87,7 +87,7 @@ def numbers(shape: tuple[int, ...]) -> jax.ShapeDtypeStruct:
     return jax.ShapeDtypeStruct(shape, jnp.uint32)
 
 
-def where(*shape: int) -> Where:
+def _where(*shape: int) -> Where:
     """The shapes of the numbers for transmissions."""
     return Where(numbers(shape), numbers(shape))
 
@@ -97,13 +97,13 @@ STAGE = StageChance(
     exit=numbers(()),
     count=numbers(()),
     resources=Resources(numbers((N_CELLS,)), numbers((N_CELLS,))),
-    transmissions=where(STAGES),
+    transmissions=_where(STAGES),
     layouts=None,
 )
 TURN = TurnChance(
     order=numbers((MOST_SPEED, MOST_ENEMIES)),
-    scheduled=where(),
-    siphoned=where(MOST_TRANSMISSIONS),
+    scheduled=_where(),
+    siphoned=_where(MOST_TRANSMISSIONS),
 )
 STEP = Chance(warp=numbers(()), poly=numbers((MOST_ENEMIES,)), turn=TURN, stage=STAGE)
 BEGIN = BeginChance(corner=numbers(()), bonus=numbers(()), stage=STAGE)
@@ -118,15 +118,15 @@ class Source(NamedTuple):
     def numbers(self, first: Any, shape: tuple[int, ...] = ()) -> Array:
         """Those from place `first` on; two calls must not ask for the same places."""
         places = jnp.uint32(first) + jnp.arange(int(np.prod(shape)), dtype=jnp.uint32)
-        once = mixed(self.words[0] + places * GOLDEN)
-        return (mixed(once ^ self.words[1]) >> 8).reshape(shape)
+        once = _mixed(self.words[0] + places * GOLDEN)
+        return (_mixed(once ^ self.words[1]) >> 8).reshape(shape)
 
 
 GOLDEN = np.uint32(0x9E3779B9)
 """2^32 divided by the golden ratio: multiples of it are spread evenly."""
 
 
-def mixed(x: Array) -> Array:
+def _mixed(x: Array) -> Array:
     """A word, every bit of which depends on every bit of `x` (the finalizer of MurmurHash3).
 
     With it and a counter, numbers cost far less than JAX's generator takes for them; that draws
@@ -150,13 +150,13 @@ def step_chance(key: Key) -> Chance:
     """Fresh numbers for a step, those for transmissions and layouts as a source."""
     later = source(key)
     turn = STEP.turn._replace(scheduled=later, siphoned=later)
-    return drawn(later, STEP._replace(turn=turn, stage=with_source(later)))
+    return drawn_for(later, STEP._replace(turn=turn, stage=with_source(later)))
 
 
 def begin_chance(key: Key) -> BeginChance:
     """Fresh numbers for a new game, those for transmissions and layouts as a source."""
     later = source(key)
-    return drawn(later, BEGIN._replace(stage=with_source(later)))
+    return drawn_for(later, BEGIN._replace(stage=with_source(later)))
 
 
 def with_source(later: Source) -> StageChance:
@@ -164,7 +164,7 @@ def with_source(later: Source) -> StageChance:
     return STAGE._replace(transmissions=later, layouts=later)
 
 
-def drawn(numbers: Source, shapes: PyTree, first: Any = 0) -> Any:
+def drawn_for(numbers: Source, shapes: PyTree, first: Any = 0) -> Any:
     """Numbers for all shapes in a tree, from place `first` on; sources in it stay."""
     leaves, structure = jax.tree.flatten(shapes, is_leaf=lambda x: isinstance(x, Source))
     found = []
@@ -177,7 +177,7 @@ def drawn(numbers: Source, shapes: PyTree, first: Any = 0) -> Any:
     return jax.tree.unflatten(structure, found)
 
 
-def numbers_of(given: Where | Source, i: Any) -> Where:
+def numbers_at(given: Where | Source, i: Any) -> Where:
     """The i-th numbers of those for transmissions."""
     if isinstance(given, Source):
         place = LATER + 2 * jnp.uint32(i)
@@ -185,6 +185,6 @@ def numbers_of(given: Where | Source, i: Any) -> Where:
     return jax.tree.map(lambda x: x[i] if jnp.ndim(x) else x, given)
 
 
-def pick(k: Array, n: Any) -> Array:
+def pick_below(k: Array, n: Any) -> Array:
     """A whole number from 0 up to `n`, which is at most 255; int32."""
     return ((jnp.asarray(k, jnp.uint32) * jnp.asarray(n, jnp.uint32)) // DRAWS).astype(jnp.int32)

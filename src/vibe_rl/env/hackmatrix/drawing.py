@@ -19,7 +19,7 @@ from vibe_rl.env.hackmatrix.rules import (
     SIPHON,
     STAGES,
 )
-from vibe_rl.env.hackmatrix.state import Game
+from vibe_rl.env.hackmatrix.state import GameState
 from vibe_rl.env.pictures.canvas import Colour
 from vibe_rl.env.pictures.cells import Row, Span, padded
 
@@ -49,7 +49,7 @@ PROGRAM_ROWS, PROGRAM_COLUMNS = 6, 4
 Line = list[Span]
 
 
-class View(NamedTuple):
+class _View(NamedTuple):
     """What there is to be seen of a game; NumPy's."""
 
     fields: dict[str, Any]  # of `cell_fields`, `[cells]`
@@ -57,32 +57,32 @@ class View(NamedTuple):
 
 
 @jax.jit
-def view(game: Game) -> View:
+def _view(game: GameState) -> _View:
     """It, of a game; a cryptog that hides and what a block hides are not in it."""
-    return View(cell_fields(game), legal_actions(game, facts(game)))
+    return _View(cell_fields(game), legal_actions(game, facts(game)))
 
 
-def board_and_means(game: Game) -> list[Row]:
+def board_and_means(game: GameState) -> list[Row]:
     """A game as 23 rows of 37 columns: the board, row 0 at the bottom, then the player's means."""
-    shown = jax.device_get(view(game))
+    shown = jax.device_get(_view(game))
     timers = longest_timers(game)
     cells = [cell_rows(game, shown.fields, timers, cell) for cell in range(N_CELLS)]
     rule: Line = [Span("+" + "+".join(["-" * WIDTH] * SIDE) + "+", EDGE)]
     rows: list[Line] = [rule]
     for row in reversed(range(SIDE)):
         line = cells[row * SIDE :][:SIDE]
-        rows += [joined([upper for upper, _ in line]), joined([lower for _, lower in line])]
-    rows += [rule, *numbers(game), *programs(game, shown.legal)]
+        rows += [_joined([upper for upper, _ in line]), _joined([lower for _, lower in line])]
+    rows += [rule, *_numbers(game), *programs(game, shown.legal)]
     return [padded(row, COLUMNS) for row in rows]
 
 
-def joined(parts: list[Line]) -> Line:
+def _joined(parts: list[Line]) -> Line:
     """Cells side by side, with edges between them."""
     edge = Span("|", EDGE)
     return [edge, *(span for part in parts for span in (*part, edge))]
 
 
-def longest_timers(game: Game) -> dict[int, int]:
+def longest_timers(game: GameState) -> dict[int, int]:
     """The turns left of the transmission on each cell that has one."""
     eggs = game.transmissions
     alive = np.asarray(eggs.alive)
@@ -91,14 +91,14 @@ def longest_timers(game: Game) -> dict[int, int]:
 
 
 def cell_rows(
-    game: Game, fields: dict[str, Any], timers: dict[int, int], cell: int
+    game: GameState, fields: dict[str, Any], timers: dict[int, int], cell: int
 ) -> tuple[Line, Line]:
     """The two rows of a cell."""
     own = {name: values[cell].item() for name, values in fields.items()}
     ground = ground_of(own, cell)
     beings = beings_on(own, timers.get(cell, 0), here=cell == int(game.player.cell))
     right = block_spawn(own)
-    return fitted(beings, right, ground), what_lies(own, ground)
+    return _fitted(beings, right, ground), what_lies(own, ground)
 
 
 def ground_of(own: dict[str, Any], cell: int) -> Colour:
@@ -132,7 +132,7 @@ def block_spawn(own: dict[str, Any]) -> str:
     return f"+{own['spawn']}"
 
 
-def fitted(left: Line, right: str, ground: Colour) -> Line:
+def _fitted(left: Line, right: str, ground: Colour) -> Line:
     """A row of a cell: as much of `left` as has room, spaces, and `right`."""
     line, room = [], WIDTH - len(right)
     for span in left:
@@ -145,17 +145,17 @@ def fitted(left: Line, right: str, ground: Colour) -> Line:
 def what_lies(own: dict[str, Any], ground: Colour) -> Line:
     """The row of a cell that says what it is."""
     if own["block"]:
-        return fitted([block_name(own)], "", ground)
+        return _fitted([_block_name(own)], "", ground)
     name = "EXIT" if own["exit"] else "[S]" if own["data_siphon"] else ""
     line = [Span(name, BRIGHT, bold=True)] if name else []
     for resource, letter, colour in (("credits", "c", CREDITS), ("energy", "e", ENERGY)):
         if own[resource]:
             line.append(Span(f"{own[resource]}{letter}", colour))
     mark = "*" if own["siphon_center"] else ""
-    return fitted(line, mark, ground)
+    return _fitted(line, mark, ground)
 
 
-def block_name(own: dict[str, Any]) -> Span:
+def _block_name(own: dict[str, Any]) -> Span:
     """What is known of a block: its program or points, in small letters once it is siphoned."""
     if own["block"] == QUESTION:
         return Span(" ???", BRIGHT)
@@ -165,7 +165,7 @@ def block_name(own: dict[str, Any]) -> Span:
     return Span(text, BRIGHT if own["program"] else DATA, bold=True)
 
 
-def numbers(game: Game) -> list[Line]:
+def _numbers(game: GameState) -> list[Line]:
     """Three rows of numbers of the player and the stage."""
     player, hp = game.player, int(game.player.hp)
     left = max(int(game.next_spawn_turn) - int(game.turn), 0)
@@ -191,7 +191,7 @@ def numbers(game: Game) -> list[Line]:
     return rows
 
 
-def programs(game: Game, legal: Any) -> list[Line]:
+def programs(game: GameState, legal: Any) -> list[Line]:
     """The programs that the player owns with their prices; small letters where they have no use."""
     rows: list[Line] = [[] for _ in range(PROGRAM_ROWS)]
     for i in range(PROGRAM_ROWS * PROGRAM_COLUMNS):

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Int
 
 from vibe_rl.env.hackmatrix.compact import bitboard
-from vibe_rl.env.hackmatrix.compact.bitboard import RAYS, Bitboard, column, row
+from vibe_rl.env.hackmatrix.compact.bitboard import RAYS, Bitboard, column_of_cell, row_of_cell
 from vibe_rl.env.hackmatrix.compact.packed import Record, put
 from vibe_rl.env.hackmatrix.compact.rows import least, some, total
 from vibe_rl.env.hackmatrix.compact.slots import before, closed_up
@@ -23,7 +23,7 @@ from vibe_rl.env.hackmatrix.rules import (
 )
 from vibe_rl.env.hackmatrix.state import (
     Enemies,
-    Game,
+    GameState,
     History,
     Snapshot,
 )
@@ -39,7 +39,7 @@ SECOND, NEVER = np.uint32(1 << 30), np.uint32(2**31 - 1)
 """Ranks of the second sub-step begin with one bit more; none is as high as `NEVER`."""
 
 
-def hatch(game: Game) -> Game:
+def hatch(game: GameState) -> GameState:
     """Transmissions become enemies when their time is up, as far as there are free slots."""
     eggs, enemies = game.transmissions, game.enemies
     due = eggs.alive & (eggs.timer <= 1)
@@ -80,7 +80,7 @@ class Acting(NamedTuple):
     attacked: Bool[Array, " enemies"]
 
 
-def act_all(game: Game, order: Array, happens: Array) -> Game:
+def act_all(game: GameState, order: Array, happens: Array) -> GameState:
     """Every enemy attacks or moves, as often as it is fast; each sub-step in its own order."""
     ranks = visits(game.enemies, order, happens)
     fixed = game.board.blocks(), game.transmissions.where()
@@ -116,7 +116,7 @@ def visits(enemies: Enemies, order: Array, happens: Array) -> tuple[Array, Array
 
 
 def visited(
-    acting: Acting, self: Bool[Array, " enemies"], game: Game, fixed: tuple[Bitboard, Bitboard]
+    acting: Acting, self: Bool[Array, " enemies"], game: GameState, fixed: tuple[Bitboard, Bitboard]
 ) -> Acting:
     """One enemy attacks if it is beside the player, else moves."""
     (walls, eggs), player, alive = fixed, game.player.cell, game.enemies.alive
@@ -138,7 +138,7 @@ def visited(
 def manhattan(a: Array, b: Array) -> Array:
     """Steps between two cells on an empty board."""
     a, b = jnp.asarray(a, jnp.int32), jnp.asarray(b, jnp.int32)
-    return jnp.abs(row(a) - row(b)) + jnp.abs(column(a) - column(b))
+    return jnp.abs(row_of_cell(a) - row_of_cell(b)) + jnp.abs(column_of_cell(a) - column_of_cell(b))
 
 
 def next_cell(
@@ -150,14 +150,14 @@ def next_cell(
     if its first cell is free; else to whichever free neighbour is nearest to the player.
     """
     occupied = occupied - bitboard.single(player)
-    around, own = first_step(cell, player, ~(walls | occupied), wanted)
-    through, there = first_step(cell, player, ~walls, wanted & ~own)
+    around, own = _first_step(cell, player, ~(walls | occupied), wanted)
+    through, there = _first_step(cell, player, ~walls, wanted & ~own)
     there = there & ~occupied.has(through)
     nearest = nearest_neighbour(cell, player, walls | occupied)
     return jnp.where(own, around, jnp.where(there, through, nearest))
 
 
-def first_step(
+def _first_step(
     cell: Array, player: Array, enterable: Bitboard, wanted: Array
 ) -> tuple[Array, Array]:
     """The first cell of the shortest path to the player, and whether there is a path."""
@@ -188,16 +188,16 @@ def nearest_neighbour(cell: Array, player: Array, closed: Bitboard) -> Array:
     return best
 
 
-def wake(game: Game) -> Game:
+def wake(game: GameState) -> GameState:
     """Nobody is stunned any more, and new enemies are nearly ready."""
     enemies = game.enemies
     disabled = jnp.maximum(enemies.disabled - 1, 0)
     return game._replace(enemies=put(enemies, disabled=disabled, stunned=False))
 
 
-def with_snapshot(game: Game) -> Game:
+def with_snapshot(game: GameState) -> GameState:
     """The game with the beginning of this turn of the player's on top of its history."""
-    newest = snapshot(game)
+    newest = _snapshot(game)
     depth = jax.tree.leaves(game.history.snapshots)[0].shape[0]
     pushed = jax.tree.map(
         lambda new, old: jnp.concatenate([new[None], old[:-1]]), newest, game.history.snapshots
@@ -205,7 +205,7 @@ def with_snapshot(game: Game) -> Game:
     return game._replace(history=History(pushed, jnp.minimum(game.history.count + 1, depth)))
 
 
-def snapshot(game: Game) -> Snapshot:
+def _snapshot(game: GameState) -> Snapshot:
     """What UNDO will restore; where enemies and transmissions came from is not kept."""
     return Snapshot(
         player=game.player,

@@ -15,8 +15,8 @@ from vibe_rl.env.hackmatrix.bank import from_bank
 from vibe_rl.env.hackmatrix.chance import BeginChance, Chance, begin_chance, step_chance
 from vibe_rl.env.hackmatrix.compact.bitboard import ONE
 from vibe_rl.env.hackmatrix.facts import facts
-from vibe_rl.env.hackmatrix.game import Events, Gifts, begin, is_move, legal_actions, play
-from vibe_rl.env.hackmatrix.reward import Transit, nearer, parts, path_length
+from vibe_rl.env.hackmatrix.game import Events, Gifts, begin, is_move, legal_actions, take_action
+from vibe_rl.env.hackmatrix.reward import Transit, nearer, path_length, reward_parts
 from vibe_rl.env.hackmatrix.rules import (
     FIRST_PROGRAM,
     N_ACTIONS,
@@ -31,7 +31,7 @@ from vibe_rl.env.hackmatrix.rules import (
 )
 from vibe_rl.env.hackmatrix.siphon import missed
 from vibe_rl.env.hackmatrix.stage import Layouts
-from vibe_rl.env.hackmatrix.state import Game
+from vibe_rl.env.hackmatrix.state import GameState
 from vibe_rl.env.pictures.cells import Row
 from vibe_rl.errors import ConfigError, short
 from vibe_rl.spaces import Board, Box, Discrete, Flat, Masked, Space
@@ -69,7 +69,7 @@ class HackMatrixParams(NamedTuple):
     }
 
 
-class Totals(NamedTuple):
+class _Totals(NamedTuple):
     """Sums over an episode so far."""
 
     steps: Array  # int32
@@ -85,16 +85,16 @@ class Totals(NamedTuple):
 class HackMatrixState(NamedTuple):
     """The game, and what the environment keeps beside it."""
 
-    game: Game
+    game: GameState
     distance: Array  # int32, steps to the exit
-    totals: Totals
+    totals: _Totals
 
 
-def no_totals() -> Totals:
+def no_totals() -> _Totals:
     """Those of an episode that begins."""
     zero = jnp.int32(0)
     nothing = jnp.zeros(len(PARTS), jnp.float32)
-    return Totals(zero, nothing, zero, zero, zero, jnp.uint32(0), zero, zero)
+    return _Totals(zero, nothing, zero, zero, zero, jnp.uint32(0), zero, zero)
 
 
 @dataclass(frozen=True)
@@ -185,7 +185,7 @@ class HackMatrix:
     ) -> Step:
         """`step`, with given random numbers."""
         before = state.game
-        after, events = play(before, action, chance, self.layouts, params.transmission_scale)
+        after, events = take_action(before, action, chance, self.layouts, params.transmission_scale)
         distance = path_length(after)
         transit = Transit(
             before=before,
@@ -195,8 +195,8 @@ class HackMatrix:
             nearer=nearer(state.distance, distance, events, self.shaping == "signed"),
             missed=jnp.where(action == SIPHON, missed(before), 0),
         )
-        rewards = parts(transit, params)
-        totals = added(state.totals, transit, rewards)
+        rewards = reward_parts(transit, params)
+        totals = _added(state.totals, transit, rewards)
         won = events.exited & (after.stage == WON)
         terminated = events.died | won | ~events.legal
         truncated = ~terminated & (totals.steps >= params.max_steps)
@@ -208,8 +208,8 @@ class HackMatrix:
             terminated=terminated,
             truncated=truncated,
             info={
-                "metrics": step_metrics(rewards, action, after),
-                "episode": episode_metrics(totals, transit, truncated),
+                "metrics": _step_metrics(rewards, action, after),
+                "episode": _episode_metrics(totals, transit, truncated),
                 "hp": after.player.hp,
                 "score": after.player.score,
                 "invalid": ~events.legal,
@@ -222,7 +222,7 @@ class HackMatrix:
     def obs_of(self, state: HackMatrixState, params: HackMatrixParams) -> MaskedObs:
         """What the player sees of a state, and which actions are legal."""
         game = state.game
-        parts = observe.seen(game)
+        parts = observe.seen_by_player(game)
         view = parts._asdict() if self.observation == "parts" else observe.flat(parts)
         return MaskedObs(view, legal_actions(game, facts(game)))
 
@@ -233,12 +233,12 @@ def check_choice(name: str, value: str, options: tuple[str, ...]) -> None:
         raise ConfigError(f"{name} {value!r} of HackMatrix: give {' or '.join(options)}.")
 
 
-def added(totals: Totals, transit: Transit, rewards: dict[str, Array]) -> Totals:
+def _added(totals: _Totals, transit: Transit, rewards: dict[str, Array]) -> _Totals:
     """The sums with one more step."""
     action, events = transit.action, transit.events
     program = action - FIRST_PROGRAM
     bit = ONE << jnp.maximum(program, 0).astype(jnp.uint32)
-    return Totals(
+    return _Totals(
         steps=totals.steps + 1,
         parts=totals.parts + jnp.stack([rewards[name] for name in PARTS]),
         moves=totals.moves + is_move(action),
@@ -250,7 +250,7 @@ def added(totals: Totals, transit: Transit, rewards: dict[str, Array]) -> Totals
     )
 
 
-def step_metrics(rewards: dict[str, Array], action: Array, after: Game) -> dict[str, Array]:
+def _step_metrics(rewards: dict[str, Array], action: Array, after: GameState) -> dict[str, Array]:
     """The parts of the reward, the class of the action and the stage."""
     return rewards | {
         "move_frac": jnp.float32(is_move(action)),
@@ -260,7 +260,7 @@ def step_metrics(rewards: dict[str, Array], action: Array, after: Game) -> dict[
     }
 
 
-def episode_metrics(totals: Totals, transit: Transit, truncated: Array) -> dict[str, Array]:
+def _episode_metrics(totals: _Totals, transit: Transit, truncated: Array) -> dict[str, Array]:
     """What is told of an episode that has ended; sums are over its steps."""
     events: Events = transit.events
     stage = transit.after.stage

@@ -6,7 +6,7 @@ from jaxtyping import Array, Bool
 
 from vibe_rl.env.hackmatrix.compact import bitboard
 from vibe_rl.env.hackmatrix.compact.bitboard import Bitboard
-from vibe_rl.env.hackmatrix.state import Game
+from vibe_rl.env.hackmatrix.state import GameState
 
 
 class Facts(NamedTuple):
@@ -21,15 +21,16 @@ class Facts(NamedTuple):
     entities: Bitboard  # enemies and transmissions
 
 
-def facts(game: Game) -> Facts:
+def facts(game: GameState) -> Facts:
     """They, of a game."""
     enemies, cell, player = game.enemies, game.enemies.cell, game.player.cell
     blocks = game.board.blocks()
     return Facts(
         blocks=blocks,
         on_block=enemies.alive & blocks.has(cell),
-        in_row=enemies.alive & (bitboard.row(cell) == bitboard.row(player)),
-        in_column=enemies.alive & (bitboard.column(cell) == bitboard.column(player)),
+        in_row=enemies.alive & (bitboard.row_of_cell(cell) == bitboard.row_of_cell(player)),
+        in_column=enemies.alive
+        & (bitboard.column_of_cell(cell) == bitboard.column_of_cell(player)),
         on_siphoned=enemies.alive & bitboard.of_mask(game.board.siphoned).has(cell),
         beside=bitboard.around(bitboard.single(player)),
         entities=enemies.where() | game.transmissions.where(),

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool
 
-from vibe_rl.env.hackmatrix.chance import BeginChance, Chance, StageChance, numbers_of, pick
+from vibe_rl.env.hackmatrix.chance import BeginChance, Chance, StageChance, numbers_at, pick_below
 from vibe_rl.env.hackmatrix.combat import (
     NO_KILLS,
     Deed,
@@ -37,16 +37,16 @@ from vibe_rl.env.hackmatrix.rules import (
     WON,
 )
 from vibe_rl.env.hackmatrix.siphon import siphon
-from vibe_rl.env.hackmatrix.spawning import Wave, draw, spawn
+from vibe_rl.env.hackmatrix.spawning import Wave, draw_place, spawn
 from vibe_rl.env.hackmatrix.stage import Layouts, enter_stage, n_transmissions
 from vibe_rl.env.hackmatrix.state import (
     DATA_SIPHON,
     EMPTY,
     EXIT,
-    Board,
-    Game,
+    GameBoard,
+    GameState,
     changed,
-    choose,
+    choose_tree,
     empty_board,
     no_enemies,
     no_history,
@@ -81,18 +81,20 @@ class Events(NamedTuple):
     siphon_death: Array  # bool, whether a siphon's enemy was beside the player who died
 
 
-def begin(chance: BeginChance, layouts: Layouts, undo_depth: int, gifts: Gifts = NO_GIFTS) -> Game:
+def begin(
+    chance: BeginChance, layouts: Layouts, undo_depth: int, gifts: Gifts = NO_GIFTS
+) -> GameState:
     """A new game on its first stage."""
     player = no_player()
-    bonus = pick(chance.bonus, len(STARTING_BONUS))
+    bonus = pick_below(chance.bonus, len(STARTING_BONUS))
     given = {
         field: (bonus == i) * np.int32(amount) + getattr(gifts, field)
         for i, (field, amount) in enumerate(STARTING_BONUS)
     }
-    corner = jnp.asarray(CORNER_CELLS, jnp.int32)[pick(chance.corner, len(CORNER_CELLS))]
+    corner = jnp.asarray(CORNER_CELLS, jnp.int32)[pick_below(chance.corner, len(CORNER_CELLS))]
     player = player._replace(cell=corner, hp=jnp.int32(MAX_HP), attack=jnp.int32(1), **given)
     zero, off, one = jnp.int32(0), jnp.array(False), jnp.int32(1)
-    fresh = Game(
+    fresh = GameState(
         player=player,
         board=empty_board(),
         enemies=no_enemies(),
@@ -111,10 +113,10 @@ def begin(chance: BeginChance, layouts: Layouts, undo_depth: int, gifts: Gifts =
     )
     entered = enter_stage(fresh, chance.stage, layouts, jnp.array(True))
     wave = Wave(zero, zero, n_transmissions(one, gifts.transmission_scale))
-    return spawn(entered, wave, partial(numbers_of, chance.stage.transmissions))
+    return spawn(entered, wave, partial(numbers_at, chance.stage.transmissions))
 
 
-def legal_actions(game: Game, known: Facts) -> Bool[Array, " actions"]:
+def legal_actions(game: GameState, known: Facts) -> Bool[Array, " actions"]:
     """Which actions may be taken."""
     here, enemies = bitboard.single(game.player.cell), game.enemies.where()
     passable = ~known.blocks | enemies
@@ -123,13 +125,13 @@ def legal_actions(game: Game, known: Facts) -> Bool[Array, " actions"]:
     return jnp.concatenate([jnp.stack([*moves, game.player.data_siphons > 0]), programs])
 
 
-def play(
-    game: Game,
+def take_action(
+    game: GameState,
     action: Array,
     chance: Chance,
     layouts: Layouts,
     transmission_scale: Any = 1.0,
-) -> tuple[Game, Events]:
+) -> tuple[GameState, Events]:
     """One action and all that follows from it; an illegal one changes nothing.
 
     Args:
@@ -142,18 +144,18 @@ def play(
     known = facts(game)
     legal = some((action == ACTIONS) & legal_actions(game, known))
     action = jnp.where(legal, action, NO_ACTION)
-    done, collected = act(game, action, known, chance)
+    done, collected = _act(game, action, known, chance)
     acted, exited = closed_up_game(done.game), jnp.asarray(done.exits)
     ends_turn = is_move(action) | (action == SIPHON) | (action == FIRST_PROGRAM + WAIT)
     due = ends_turn & ~exited
     happens = due & ~acted.step_armed
     fought = fight(acted, chance.turn.order, happens)
     waited = acted._replace(step_armed=acted.step_armed & ~due)
-    after = choose(happens, fought, waited)
-    after = choose(exited, next_stage(acted, chance.stage, layouts, exited), after)
+    after = choose_tree(happens, fought, waited)
+    after = choose_tree(exited, next_stage(acted, chance.stage, layouts, exited), after)
     entering = exited & (after.stage < WON)
     after = arrived(after, happens, entering, chance, transmission_scale)
-    after = choose(happens, end_turn(after), after)
+    after = choose_tree(happens, end_turn(after), after)
     died = after.player.hp == 0
     events = Events(
         legal=legal,
@@ -166,20 +168,20 @@ def play(
     return after, events
 
 
-def fight(game: Game, order: Array, happens: Array) -> Game:
+def fight(game: GameState, order: Array, happens: Array) -> GameState:
     """The enemies' turn up to their last move; means nothing where it does not happen."""
     return act_all(hatch(game._replace(turn=game.turn + 1)), order, happens)
 
 
-def next_stage(game: Game, chance: StageChance, layouts: Layouts, exited: Array) -> Game:
+def next_stage(game: GameState, chance: StageChance, layouts: Layouts, exited: Array) -> GameState:
     """A little healthier on the next stage; after the last one the game is won."""
     player = game.player._replace(hp=jnp.minimum(MAX_HP, game.player.hp + 1))
     left = game._replace(player=player, stage=game.stage + 1)
     entering = exited & (left.stage < WON)
-    return choose(entering, enter_stage(left, chance, layouts, entering), left)
+    return choose_tree(entering, enter_stage(left, chance, layouts, entering), left)
 
 
-def arrived(game: Game, turn: Array, stage: Array, chance: Chance, scale: Any) -> Game:
+def arrived(game: GameState, turn: Array, stage: Array, chance: Chance, scale: Any) -> GameState:
     """With the transmissions of the enemies' turn, or of a stage that has been entered."""
     scheduled = turn & ~game.calm & (game.turn >= game.next_spawn_turn)
     wave = Wave(
@@ -188,12 +190,12 @@ def arrived(game: Game, turn: Array, stage: Array, chance: Chance, scale: Any) -
         with_stage=jnp.where(stage, n_transmissions(game.stage, scale), 0),
     )
     following = jnp.where(scheduled, game.turn + game.interval, game.next_spawn_turn)
-    return spawn(game, wave, lambda i: draw(wave, i, chance))._replace(
+    return spawn(game, wave, lambda i: draw_place(wave, i, chance))._replace(
         next_spawn_turn=following, pending=jnp.where(turn, 0, game.pending)
     )
 
 
-def end_turn(game: Game) -> Game:
+def end_turn(game: GameState) -> GameState:
     """Everybody wakes, and the player's next turn begins, to which UNDO can return."""
     return with_snapshot(wake(game))
 
@@ -203,7 +205,7 @@ def is_move(action: Array) -> Array:
     return (action >= 0) & (action < SIPHON)
 
 
-def act(game: Game, action: Array, known: Facts, chance: Chance) -> tuple[Deed, Array]:
+def _act(game: GameState, action: Array, known: Facts, chance: Chance) -> tuple[Deed, Array]:
     """The player's part of a step, and whether it has walked onto a data siphon."""
     nothing = deed(game)
     result = execute(game, action - FIRST_PROGRAM, known, chance)
@@ -213,7 +215,7 @@ def act(game: Game, action: Array, known: Facts, chance: Chance) -> tuple[Deed, 
     return changed(moving, moved, nothing, result), collected & moving
 
 
-def move_or_attack(game: Game, direction: Array, known: Facts) -> tuple[Deed, Array]:
+def move_or_attack(game: GameState, direction: Array, known: Facts) -> tuple[Deed, Array]:
     """Attacks the nearest in a direction; if there is none in sight, moves a cell.
 
     Also whether a data siphon was walked onto.
@@ -224,8 +226,8 @@ def move_or_attack(game: Game, direction: Array, known: Facts) -> tuple[Deed, Ar
     on_cell = game.enemies.alive & target.has(game.enemies.cell)
     after, kills, _ = damage(after, first(on_cell) & ~hits_egg, game.player.attack)
     attacks = target.any()
-    walked, collected, exits = walk(game, direction)
-    moved = choose(attacks, after, walked)
+    walked, collected, exits = _walk(game, direction)
+    moved = choose_tree(attacks, after, walked)
     attacked_kills = jnp.where(attacks, egg_kills + kills, NO_KILLS)
     return Deed(moved, attacked_kills, exits & ~attacks), collected & ~attacks
 
@@ -238,7 +240,7 @@ class Sight(NamedTuple):
     open: Array  # bool, whether nothing was met yet
 
 
-def first_in_sight(game: Game, direction: Array, known: Facts) -> bitboard.Bitboard:
+def first_in_sight(game: GameState, direction: Array, known: Facts) -> bitboard.Bitboard:
     """The nearest cell in a direction with somebody on it, if no empty block comes before it."""
     stops = known.blocks | known.entities
 
@@ -261,7 +263,7 @@ def ahead(cells: bitboard.Bitboard, direction: Array) -> bitboard.Bitboard:
     return result
 
 
-def walk(game: Game, direction: Array) -> tuple[Game, Array, Array]:
+def _walk(game: GameState, direction: Array) -> tuple[GameState, Array, Array]:
     """One cell on; whether a data siphon was collected, and whether the exit was reached."""
     player, board = game.player, game.board
     cell = player.cell
@@ -272,19 +274,19 @@ def walk(game: Game, direction: Array) -> tuple[Game, Array, Array]:
     collected, exits = some(collects), some(here & (board.content == EXIT))
     moved = game._replace(
         player=player._replace(cell=cell, data_siphons=player.data_siphons + collected),
-        board=Board(jnp.where(collects, put(board, content=EMPTY).word, board.word)),
+        board=GameBoard(jnp.where(collects, put(board, content=EMPTY).word, board.word)),
     )
     return moved, collected, exits
 
 
-def closed_up_game(game: Game) -> Game:
+def closed_up_game(game: GameState) -> GameState:
     """Without gaps between the living."""
     return game._replace(
         enemies=closed_up(game.enemies), transmissions=closed_up(game.transmissions)
     )
 
 
-def beside_siphoned(game: Game) -> Array:
+def beside_siphoned(game: GameState) -> Array:
     """Whether an enemy that a siphon has released stands beside the player."""
     enemies = game.enemies
     beside = bitboard.single(game.player.cell).neighbours().has(enemies.cell)

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, UInt
 
-from vibe_rl.env.hackmatrix.compact.bitboard import column, row
+from vibe_rl.env.hackmatrix.compact.bitboard import column_of_cell, row_of_cell
 from vibe_rl.env.hackmatrix.compact.rows import most
 from vibe_rl.env.hackmatrix.rules import (
     CRYPTOG,
@@ -25,7 +25,7 @@ from vibe_rl.env.hackmatrix.rules import (
     SIDE,
     STAGES,
 )
-from vibe_rl.env.hackmatrix.state import DATA, DATA_SIPHON, EXIT, PROGRAM, Enemies, Game
+from vibe_rl.env.hackmatrix.state import DATA, DATA_SIPHON, EXIT, PROGRAM, Enemies, GameState
 
 QUESTION = 3
 """After data and program, what a block may look like."""
@@ -87,7 +87,7 @@ def places() -> dict[str, tuple[int, int]]:
 PLACES = places()
 
 
-def table() -> Table:
+def _table() -> Table:
     """The table of all channels."""
     rows = []
     for name, field in FIELDS.items():
@@ -100,15 +100,15 @@ def table() -> Table:
     )
 
 
-TABLE = table()
+TABLE = _table()
 
 
-def player_vector(game: Game) -> Float[Array, " 10"]:
+def player_vector(game: GameState) -> Float[Array, " 10"]:
     """Place, health, means, stage and what is switched on; all but two entries from 0 to 1."""
     player = game.player
     numbers = [
-        row(player.cell) / (SIDE - 1),
-        column(player.cell) / (SIDE - 1),
+        row_of_cell(player.cell) / (SIDE - 1),
+        column_of_cell(player.cell) / (SIDE - 1),
         player.hp / MAX_HP,
         jnp.minimum(player.credits.astype(jnp.float32) / RICH, 1.0),
         jnp.minimum(player.energy.astype(jnp.float32) / RICH, 1.0),
@@ -121,7 +121,7 @@ def player_vector(game: Game) -> Float[Array, " 10"]:
     return jnp.stack([jnp.asarray(number, jnp.float32) for number in numbers])
 
 
-def cell_words(game: Game) -> UInt[Array, " 2 cells"]:
+def cell_words(game: GameState) -> UInt[Array, " 2 cells"]:
     """The fields of all cells, packed as `PLACES` says."""
     words = [jnp.zeros(N_CELLS, jnp.uint32), jnp.zeros(N_CELLS, jnp.uint32)]
     for name, numbers in cell_fields(game).items():
@@ -130,7 +130,7 @@ def cell_words(game: Game) -> UInt[Array, " 2 cells"]:
     return jnp.stack(words)
 
 
-def cell_fields(game: Game) -> dict[str, Array]:
+def cell_fields(game: GameState) -> dict[str, Array]:
     """Every field of all cells, `[cells]`."""
     board = game.board
     block, shown = board.is_block(), ~board.hidden
@@ -152,14 +152,14 @@ def cell_fields(game: Game) -> dict[str, Array]:
     }
 
 
-def timers(game: Game) -> Int[Array, " cells"]:
+def timers(game: GameState) -> Int[Array, " cells"]:
     """Of the transmission on each cell, 0 where there is none; long ones look the same."""
     eggs = game.transmissions
     here = eggs.alive[None] & (eggs.cell[None] == jnp.arange(N_CELLS, dtype=jnp.int32)[:, None])
     return most(jnp.where(here, jnp.minimum(eggs.timer, LONGEST_TIMER)[None], 0))
 
 
-def enemies_seen(game: Game) -> dict[str, Array]:
+def enemies_seen(game: GameState) -> dict[str, Array]:
     """The fields of the oldest enemy of each cell; a cryptog out of the player's lines hides."""
     enemies, player = game.enemies, game.player.cell
     age = jnp.arange(MOST_ENEMIES, 0, -1, dtype=jnp.uint32) << AGE
@@ -168,7 +168,9 @@ def enemies_seen(game: Game) -> dict[str, Array]:
     )
     oldest = Enemies(most(jnp.where(here, (enemies.word | age)[None], np.uint32(0))))
     cells = np.arange(N_CELLS, dtype=np.int32)
-    in_line = (row(cells) == row(player)) | (column(cells) == column(player))
+    in_line = (row_of_cell(cells) == row_of_cell(player)) | (
+        column_of_cell(cells) == column_of_cell(player)
+    )
     seen = oldest.alive & (game.show | in_line | (oldest.kind != CRYPTOG))
     return {
         "enemy": jnp.where(seen, oldest.kind + 1, 0),
@@ -188,7 +190,7 @@ def grid(words: UInt[Array, " 2 cells"]) -> Float[Array, " cells channels"]:
     return shown * row.scale
 
 
-class Seen(NamedTuple):
+class _Seen(NamedTuple):
     """An observation in its parts."""
 
     player: Any  # float32 [10]
@@ -196,14 +198,14 @@ class Seen(NamedTuple):
     grid: Any  # float32 [rows, columns, channels]
 
 
-def seen(game: Game) -> Seen:
+def seen_by_player(game: GameState) -> _Seen:
     """What the player sees."""
     cells = grid(cell_words(game)).reshape(SIDE, SIDE, N_CHANNELS)
     owned = (game.player.owned >> np.arange(N_PROGRAMS, dtype=np.uint32)) & 1
-    return Seen(player_vector(game), owned.astype(jnp.int32), cells)
+    return _Seen(player_vector(game), owned.astype(jnp.int32), cells)
 
 
-def flat(parts: Seen) -> Float[Array, " 1545"]:
+def flat(parts: _Seen) -> Float[Array, " 1545"]:
     """The parts end to end."""
     head = jnp.concatenate([parts.player, parts.programs.astype(jnp.float32)])
     return jnp.concatenate([head, on_its_own(parts.grid).ravel()])

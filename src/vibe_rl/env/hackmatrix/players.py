@@ -20,7 +20,7 @@ from vibe_rl.env.hackmatrix.facts import Facts, facts
 from vibe_rl.env.hackmatrix.game import first_in_sight
 from vibe_rl.env.hackmatrix.rules import CRYPTOG, MAX_HP, N_CELLS, N_PROGRAMS, VIRUS
 from vibe_rl.env.hackmatrix.siphon import cross
-from vibe_rl.env.hackmatrix.state import DATA, DATA_SIPHON, PROGRAM, Board, Game
+from vibe_rl.env.hackmatrix.state import DATA, DATA_SIPHON, PROGRAM, GameBoard, GameState
 from vibe_rl.types import Key, MaskedObs, PyTree
 
 REACH_EXIT, DIE, BE_HIT, CROWDED = 50.0, -30.0, -4.0, -0.5
@@ -56,7 +56,7 @@ class Option(NamedTuple):
 class Situation(NamedTuple):
     """What the player thinks of before it acts."""
 
-    game: Game
+    game: GameState
     known: Facts
     seen: Bool[Array, " enemies"]
     strikes: Array  # int32, enemies that can hit the player where it stands
@@ -77,7 +77,7 @@ def rules_player(obs: MaskedObs, state: PyTree, params: PyTree, key: Key) -> Arr
     return jnp.argmax(jnp.where(obs.legal, scores + ties, -jnp.inf)).astype(jnp.int32)
 
 
-def situation_of(game: Game, legal: Bool[Array, " actions"]) -> Situation:
+def situation_of(game: GameState, legal: Bool[Array, " actions"]) -> Situation:
     """What there is to think of."""
     known, target = facts(game), goal(game)
     seen = seen_enemies(game, known)
@@ -97,25 +97,25 @@ def situation_of(game: Game, legal: Bool[Array, " actions"]) -> Situation:
     )
 
 
-def seen_enemies(game: Game, known: Facts) -> Bool[Array, " enemies"]:
+def seen_enemies(game: GameState, known: Facts) -> Bool[Array, " enemies"]:
     """Those that do not hide from the player."""
     in_line = known.in_row | known.in_column
     return game.enemies.alive & (game.show | in_line | (game.enemies.kind != CRYPTOG))
 
 
-def able(game: Game, seen: Bool[Array, " enemies"]) -> Bool[Array, " enemies"]:
+def able(game: GameState, seen: Bool[Array, " enemies"]) -> Bool[Array, " enemies"]:
     """Those of some that act in their next turn."""
     return seen & (game.enemies.disabled == 0) & ~game.enemies.stunned & ~game.step_armed
 
 
-def goal(game: Game) -> Bitboard:
+def goal(game: GameState) -> Bitboard:
     """Data siphons on the board if one is near, else the exit."""
     pickups = bitboard.of_mask(game.board.content == DATA_SIPHON)
     near = steps_to(game, game.player.cell, pickups) <= NEAR
     return bitboard.choose(near, pickups, bitboard.single(game.exit))
 
 
-def steps_to(game: Game, cell: Array, target: Bitboard) -> Array:
+def steps_to(game: GameState, cell: Array, target: Bitboard) -> Array:
     """Steps from a cell to the nearest of some past blocks; `FAR` where there is no path."""
     flood = bitboard.flood(bitboard.single(cell), ~game.board.blocks(), target)
     found = (flood.reached & target.neighbours()).any()
@@ -123,7 +123,7 @@ def steps_to(game: Game, cell: Array, target: Bitboard) -> Array:
     return jnp.where(target.has(cell), 0, steps)
 
 
-def in_reach(game: Game, cell: Array, some: Bool[Array, " enemies"], turns: int) -> Array:
+def in_reach(game: GameState, cell: Array, some: Bool[Array, " enemies"], turns: int) -> Array:
     """How many of some enemies can have hit a player on a cell after so many turns of theirs.
 
     Each step but the last is one of theirs, past blocks; the last is the hit.
@@ -139,7 +139,7 @@ def in_reach(game: Game, cell: Array, some: Bool[Array, " enemies"], turns: int)
 
 
 def option(
-    game: Game, known: Facts, seen: Bool[Array, " enemies"], target: Bitboard, direction: Array
+    game: GameState, known: Facts, seen: Bool[Array, " enemies"], target: Bitboard, direction: Array
 ) -> Option:
     """What moving or attacking in a direction leads to."""
     aim = first_in_sight(game, direction, known)
@@ -169,7 +169,7 @@ def move_scores(s: Situation) -> Float[Array, " directions"]:
     return jnp.where(exits, REACH_EXIT, gains + danger(s.game, o.strikes, o.closing))
 
 
-def danger(game: Game, strikes: Array, closing: Array) -> Array:
+def danger(game: GameState, strikes: Array, closing: Array) -> Array:
     """What being hit so often is worth, and having so many enemies about; one can be stunned."""
     crowded = CROWDED * jnp.maximum(closing - 1, 0)
     return BE_HIT * strikes + DIE * (strikes >= game.player.hp) + crowded
@@ -183,7 +183,7 @@ def siphon_score(s: Situation) -> Array:
     return jnp.where(pays, here + COME_NEARER, DIE) + danger(s.game, s.strikes, s.closing)
 
 
-def worth(game: Game) -> Float[Array, " cells"]:
+def worth(game: GameState) -> Float[Array, " cells"]:
     """What siphoning on each cell is worth."""
     board = game.board
     fresh = ~board.siphoned
@@ -192,12 +192,12 @@ def worth(game: Game) -> Float[Array, " cells"]:
     return jnp.where(crosses, each[None], 0.0).sum(1)
 
 
-def floor_worth(board: Board) -> Float[Array, " cells"]:
+def floor_worth(board: GameBoard) -> Float[Array, " cells"]:
     """Of what lies on the cells."""
     return RESOURCE * (board.credits + board.energy)
 
 
-def block_worth(game: Game) -> Float[Array, " cells"]:
+def block_worth(game: GameState) -> Float[Array, " cells"]:
     """Of blocks, less what they release."""
     board = game.board
     owned = (game.player.owned >> board.value.astype(jnp.uint32)) & 1 != 0

@@ -19,7 +19,7 @@ from vibe_rl.env.hackmatrix.rules import (
     VICTORY_REWARD,
     WON,
 )
-from vibe_rl.env.hackmatrix.state import Game
+from vibe_rl.env.hackmatrix.state import GameState
 
 EARNED = np.concatenate([[0], np.cumsum(STAGE_REWARDS)]).astype(np.float32)
 """What completing the first stages has paid in all, by their number."""
@@ -28,20 +28,20 @@ EARNED = np.concatenate([[0], np.cumsum(STAGE_REWARDS)]).astype(np.float32)
 class Transit(NamedTuple):
     """One step, as far as rewards depend on it."""
 
-    before: Game
-    after: Game
+    before: GameState
+    after: GameState
     events: Events
     action: Array
     nearer: Array  # int32, cells by which the exit is nearer now
     missed: Array  # int32, see `siphon.missed`; 0 unless the action was a siphon
 
 
-def change(transit: Transit, field: str) -> Array:
+def _change(transit: Transit, field: str) -> Array:
     """By how much a number of the player's has changed."""
     return getattr(transit.after.player, field) - getattr(transit.before.player, field)
 
 
-def held(game: Game) -> Array:
+def _held(game: GameState) -> Array:
     """Credits and energy together."""
     return game.player.credits + game.player.energy
 
@@ -51,19 +51,19 @@ def earned(stages: Array) -> Array:
     return jnp.asarray(EARNED)[stages]
 
 
-def victory(transit: Transit) -> Array:
+def _victory(transit: Transit) -> Array:
     """500, and 100 a point, for a game that is won."""
     worth = VICTORY_REWARD + VICTORY_PER_POINT * transit.after.player.score
     return jnp.where(transit.after.stage == WON, worth, 0) * transit.events.exited
 
 
-def stage_completion(transit: Transit) -> Array:
+def _stage_completion(transit: Transit) -> Array:
     """1, 2, 4, 8, 16, 32, 64 or 100 for completing a stage."""
     stage = transit.before.stage
     return jnp.where(transit.events.exited, earned(stage) - earned(stage - 1), 0.0)
 
 
-def program_waste(transit: Transit) -> Array:
+def _program_waste(transit: Transit) -> Array:
     """Whether RESET was executed for a single hp."""
     waste = transit.action == FIRST_PROGRAM + RESET
     return waste & (transit.before.player.hp == MAX_HP - 1)
@@ -71,25 +71,25 @@ def program_waste(transit: Transit) -> Array:
 
 COUNTS: dict[str, Callable[[Transit], Array]] = {
     "step_penalty": lambda t: t.events.legal,
-    "stage_completion": stage_completion,
-    "score_gain": lambda t: change(t, "score"),
+    "stage_completion": _stage_completion,
+    "score_gain": lambda t: _change(t, "score"),
     "kills": lambda t: t.events.kills,
     "data_siphon": lambda t: t.events.collected,
     "distance_shaping": lambda t: t.nearer,
-    "damage_penalty": lambda t: jnp.maximum(-change(t, "hp"), 0),
-    "hp_recovery": lambda t: jnp.maximum(change(t, "hp"), 0),
-    "victory": victory,
+    "damage_penalty": lambda t: jnp.maximum(-_change(t, "hp"), 0),
+    "hp_recovery": lambda t: jnp.maximum(_change(t, "hp"), 0),
+    "victory": _victory,
     "death_penalty": lambda t: t.events.died * earned(t.before.stage - 1),
     "siphon_death_penalty": lambda t: t.events.siphon_death,
-    "resource_gain": lambda t: held(t.after) - held(t.before),
-    "resource_holding": lambda t: t.events.exited * held(t.after),
-    "program_waste": program_waste,
+    "resource_gain": lambda t: _held(t.after) - _held(t.before),
+    "resource_holding": lambda t: t.events.exited * _held(t.after),
+    "program_waste": _program_waste,
     "siphon_quality": lambda t: t.missed,
 }
 """What each part counts; times its weight it is the part. An illegal step counts nothing."""
 
 
-def parts(transit: Transit, weights: Any) -> dict[str, Array]:
+def reward_parts(transit: Transit, weights: Any) -> dict[str, Array]:
     """The parts of a step's reward, float32 scalars, by name.
 
     `weights` has a number for each part, of its name, such as `HackMatrixParams`.
@@ -101,7 +101,7 @@ def parts(transit: Transit, weights: Any) -> dict[str, Array]:
     }
 
 
-def path_length(game: Game) -> Array:
+def path_length(game: GameState) -> Array:
     """Steps from the player to the exit past blocks, whoever stands in the way; 0 without a path.
 
     The exit may be a block, and the player may stand on one.

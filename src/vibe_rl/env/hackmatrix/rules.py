@@ -47,7 +47,7 @@ AMOUNTS = (7549747, 15099494)
 STARTING_BONUS = (("credits", 10), ("energy", 11), ("data_siphons", 1))
 
 
-class Enemy(NamedTuple):
+class EnemyKind(NamedTuple):
     """A kind of enemy."""
 
     name: str
@@ -56,10 +56,10 @@ class Enemy(NamedTuple):
 
 
 ENEMIES = (
-    Enemy("virus", 2, 2),
-    Enemy("daemon", 3, 1),
-    Enemy("glitch", 2, 1),
-    Enemy("cryptog", 2, 1),
+    EnemyKind("virus", 2, 2),
+    EnemyKind("daemon", 3, 1),
+    EnemyKind("glitch", 2, 1),
+    EnemyKind("cryptog", 2, 1),
 )
 VIRUS, DAEMON, GLITCH, CRYPTOG = range(len(ENEMIES))
 """A glitch may enter blocks; a cryptog is seen in the player's row and column alone."""

@@ -12,7 +12,7 @@ from vibe_rl.env.hackmatrix.compact.bitboard import ONE, RAYS, Bitboard
 from vibe_rl.env.hackmatrix.compact.packed import put
 from vibe_rl.env.hackmatrix.compact.rows import most, total, union
 from vibe_rl.env.hackmatrix.rules import N_CELLS, SHORTEST_INTERVAL, SIDE, SIPHON_DELAY
-from vibe_rl.env.hackmatrix.state import DATA, PROGRAM, Board, Game
+from vibe_rl.env.hackmatrix.state import DATA, PROGRAM, GameBoard, GameState
 
 ZERO = np.uint32(0)
 ROOM = 3
@@ -24,7 +24,7 @@ def cross(cells: Bitboard) -> Bitboard:
     return cells | cells.neighbours()
 
 
-def siphon(game: Game) -> Game:
+def siphon(game: GameState) -> GameState:
     """Takes what lies in the player's cross and has not been siphoned; the turn ends."""
     board, player = game.board, game.player
     here = jnp.arange(N_CELLS, dtype=jnp.int32) == player.cell
@@ -56,7 +56,7 @@ def siphon(game: Game) -> Game:
     )
 
 
-class Yield(NamedTuple):
+class _Yield(NamedTuple):
     """What siphoning on each cell would yield; uint32 `[cells]`."""
 
     credits: Array
@@ -65,7 +65,7 @@ class Yield(NamedTuple):
     programs: Array  # those not owned, a bit each
 
 
-def yields(game: Game) -> Yield:
+def yields(game: GameState) -> _Yield:
     """They, of every cell; hidden contents count, and standing on a block yields nothing."""
     board, block = game.board, game.board.is_block()
     fresh, value = ~board.siphoned, board.value.astype(jnp.uint32)
@@ -75,10 +75,10 @@ def yields(game: Game) -> Yield:
     planes = jnp.stack([*[x.astype(jnp.uint32) for x in resources], data])
     sums = _over_cross(planes, jax.lax.add)
     joined = _over_cross(programs[None], jax.lax.bitwise_or)
-    return Yield(*[jnp.where(block, ZERO, x) for x in (*sums, *joined)])
+    return _Yield(*[jnp.where(block, ZERO, x) for x in (*sums, *joined)])
 
 
-def programs_on(board: Board) -> Array:
+def programs_on(board: GameBoard) -> Array:
     """The program of each cell as a bit, 0 where there is none; uint32 `[cells]`."""
     value = board.value.astype(jnp.uint32)
     return jnp.where(board.content == PROGRAM, ONE << value, ZERO)
@@ -95,7 +95,7 @@ def _over_cross(planes: UInt[Array, " planes cells"], join) -> UInt[Array, " pla
     return joined.reshape(-1, N_CELLS)
 
 
-def comparable(game: Game) -> Bitboard:
+def comparable(game: GameState) -> Bitboard:
     """The cells with which the player's is compared if it yields data or programs.
 
     Those without a block, in whose cross lies every fresh block of the player's cross.
@@ -110,7 +110,7 @@ def comparable(game: Game) -> Bitboard:
     return cells
 
 
-def missed(game: Game) -> Array:
+def missed(game: GameState) -> Array:
     """Credits and energy that a dominating cell would have yielded more than the player's; int32.
 
     A cell dominates if it yields the same data and programs, no less of both resources, and more of

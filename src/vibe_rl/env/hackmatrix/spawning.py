@@ -10,12 +10,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array
 
-from vibe_rl.env.hackmatrix.chance import Chance, Source, Where, numbers_of, pick
+from vibe_rl.env.hackmatrix.chance import Chance, Source, Where, numbers_at, pick_below
 from vibe_rl.env.hackmatrix.compact import bitboard
 from vibe_rl.env.hackmatrix.compact.bitboard import RAYS, Bitboard
 from vibe_rl.env.hackmatrix.compact.packed import put
 from vibe_rl.env.hackmatrix.rules import ENEMIES, MOST_TRANSMISSIONS, NEW_TIMER, SIDE
-from vibe_rl.env.hackmatrix.state import Game, Transmissions, choose
+from vibe_rl.env.hackmatrix.state import GameState, Transmissions, choose_tree
 
 
 class Wave(NamedTuple):
@@ -30,17 +30,17 @@ class Wave(NamedTuple):
         return self.scheduled + self.siphoned + self.with_stage
 
 
-def draw(wave: Wave, i: Array, chance: Chance) -> Where:
+def draw_place(wave: Wave, i: Array, chance: Chance) -> Where:
     """The numbers of the i-th of a wave."""
     turn, stage = chance.turn, chance.stage
     if isinstance(turn.siphoned, Source):
-        return numbers_of(turn.siphoned, i)  # from which all are drawn
-    of_turn = choose(
+        return numbers_at(turn.siphoned, i)  # from which all are drawn
+    of_turn = choose_tree(
         i < wave.scheduled,
-        numbers_of(turn.scheduled, 0),
-        numbers_of(turn.siphoned, i - wave.scheduled),
+        numbers_at(turn.scheduled, 0),
+        numbers_at(turn.siphoned, i - wave.scheduled),
     )
-    return choose(wave.with_stage > 0, numbers_of(stage.transmissions, i), of_turn)
+    return choose_tree(wave.with_stage > 0, numbers_at(stage.transmissions, i), of_turn)
 
 
 def line_of_fire(cell: Array, screens: Bitboard) -> Bitboard:
@@ -65,10 +65,10 @@ class Spawning(NamedTuple):
     count: Array
 
 
-def spawn(game: Game, wave: Wave, draw: Callable[[Array], Where]) -> Game:
+def spawn(game: GameState, wave: Wave, draw: Callable[[Array], Where]) -> GameState:
     """The game with a wave of transmissions; those for which no cell is free are lost.
 
-    `draw` has the numbers of each, by its place in the wave.
+    `draw_place` has the numbers of each, by its place in the wave.
     """
     blocks, enemies, eggs = game.board.blocks(), game.enemies.where(), game.transmissions
     in_sight = line_of_fire(game.player.cell, enemies | blocks)
@@ -79,12 +79,12 @@ def spawn(game: Game, wave: Wave, draw: Callable[[Array], Where]) -> Game:
         safe = s.free - in_sight
         eligible = bitboard.choose(safe.any(), safe, s.free)
         possible, numbers = eligible.any(), draw(s.i)
-        cell = eligible.nth(pick(numbers.cell, eligible.size()))
+        cell = eligible.nth(pick_below(numbers.cell, eligible.size()))
         scheduled = s.i < wave.scheduled
         egg = put(
             Transmissions(np.uint32(0)),  # type: ignore[arg-type]
             alive=possible,
-            kind=pick(numbers.kind, len(ENEMIES)),
+            kind=pick_below(numbers.kind, len(ENEMIES)),
             cell=cell,
             timer=NEW_TIMER,
             from_schedule=scheduled,

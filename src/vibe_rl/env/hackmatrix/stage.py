@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Int
 
-from vibe_rl.env.hackmatrix.chance import Attempt, Resources, StageChance, pick
+from vibe_rl.env.hackmatrix.chance import Attempt, Resources, StageChance, pick_below
 from vibe_rl.env.hackmatrix.compact import bitboard
 from vibe_rl.env.hackmatrix.compact.bitboard import AT_CORNERS, CORNER_CELLS, ONE, Bitboard
 from vibe_rl.env.hackmatrix.compact.packed import put
@@ -32,8 +32,8 @@ from vibe_rl.env.hackmatrix.state import (
     EMPTY,
     EXIT,
     PROGRAM,
-    Board,
-    Game,
+    GameBoard,
+    GameState,
 )
 from vibe_rl.types import PyTree
 
@@ -117,7 +117,7 @@ def _placed(draws: Array, count: Array, eligible: Bitboard) -> tuple[Array, Bitb
 
     def place(left: Bitboard, block: tuple[Array, Array]) -> tuple[Bitboard, Array]:
         number, k = block
-        cell = left.nth(pick(k, left.size()))
+        cell = left.nth(pick_below(k, left.size()))
         cell = jnp.where((number < count) & left.any(), cell, NOWHERE)
         return left - bitboard.single(cell), cell
 
@@ -141,21 +141,21 @@ def from_tape(tape: Attempt, site: Site) -> Layout:
     return Layout(numbered(attempts.cells), jax.tree.map(lambda x: x[last], tape))
 
 
-def furnished(layout: Layout) -> Board:
+def furnished(layout: Layout) -> GameBoard:
     """A board with blocks, what they hold drawn one after another, and nothing else."""
     contents, there = layout.contents, layout.block >= 0
     data, blocks = contents.data < COIN, jnp.arange(MOST_BLOCKS, dtype=jnp.int32)
     programs = distinct_programs(contents.value, ~data & (blocks <= most(layout.block)))
-    points = 1 + pick(contents.value, MOST_POINTS)
+    points = 1 + pick_below(contents.value, MOST_POINTS)
     spawns = jnp.where(data, points, jnp.asarray(PROGRAM_SPAWNS)[programs])
     each = put(
-        Board(np.uint32(0)),  # type: ignore[arg-type]
+        GameBoard(np.uint32(0)),  # type: ignore[arg-type]
         content=jnp.where(data, np.int32(DATA), np.int32(PROGRAM)),
         value=jnp.where(data, points, programs),
         spawn=spawns,
         hidden=contents.hidden < HIDDEN,
     )
-    return Board(jnp.where(there, each.word[layout.block], np.uint32(0)))
+    return GameBoard(jnp.where(there, each.word[layout.block], np.uint32(0)))
 
 
 def distinct_programs(draws: Array, wanted: Bool[Array, " blocks"]) -> Int[Array, " blocks"]:
@@ -164,14 +164,14 @@ def distinct_programs(draws: Array, wanted: Bool[Array, " blocks"]) -> Int[Array
     def choose(left: Array, block: tuple[Array, Array]) -> tuple[Array, Array]:
         k, wants = block
         size = jax.lax.population_count(left)
-        program = bitboard.nth_bit(left, pick(k, size))
+        program = bitboard.nth_bit(left, pick_below(k, size))
         used = jnp.where(wants, ONE << program.astype(jnp.uint32), np.uint32(0))
         return left & ~used, program
 
     return jax.lax.scan(choose, jnp.uint32(2**N_PROGRAMS - 1), (draws, wanted))[1]
 
 
-def with_resources(board: Board, draws: Resources) -> Board:
+def with_resources(board: GameBoard, draws: Resources) -> GameBoard:
     """Credits or energy on every cell without block or exit."""
     amount = 1 + sum((draws.amount >= limit).astype(jnp.int32) for limit in AMOUNTS)
     there = (board.content == EMPTY) | (board.content == DATA_SIPHON)
@@ -187,11 +187,13 @@ def exit_corner(player: Array, k: Array) -> Array:
     """One of the corners where the player is not."""
     corners = jnp.asarray(CORNER_CELLS, jnp.int32)
     own = jnp.argmax(corners == player).astype(jnp.int32)
-    choice = pick(k, len(CORNER_CELLS) - 1)
+    choice = pick_below(k, len(CORNER_CELLS) - 1)
     return corners[choice + (choice >= own)]
 
 
-def new_board(game: Game, exit_cell: Array, chance: StageChance, blocks: Board) -> Board:
+def new_board(
+    game: GameState, exit_cell: Array, chance: StageChance, blocks: GameBoard
+) -> GameBoard:
     """The board of a stage: its blocks, exit, data siphons and resources."""
     cells = jnp.arange(N_CELLS, dtype=jnp.int32)
     corner = AT_CORNERS.mask() & (cells != game.player.cell)
@@ -200,7 +202,9 @@ def new_board(game: Game, exit_cell: Array, chance: StageChance, blocks: Board) 
     return with_resources(put(blocks, content=content), chance.resources)
 
 
-def enter_stage(game: Game, chance: StageChance, layouts: Layouts, entering: Array) -> Game:
+def enter_stage(
+    game: GameState, chance: StageChance, layouts: Layouts, entering: Array
+) -> GameState:
     """The stage that the game is at, newly laid out, before its first transmissions.
 
     The player stands on a corner. Player, enemies, transmissions and what is pending are kept.
@@ -212,7 +216,7 @@ def enter_stage(game: Game, chance: StageChance, layouts: Layouts, entering: Arr
         entering: whether the result will be used; where not, it means nothing.
     """
     exit_cell = exit_corner(game.player.cell, chance.exit)
-    count = FEWEST_BLOCKS + pick(chance.count, MOST_BLOCKS - FEWEST_BLOCKS + 1)
+    count = FEWEST_BLOCKS + pick_below(chance.count, MOST_BLOCKS - FEWEST_BLOCKS + 1)
     occupied = game.enemies.where() | game.transmissions.where()
     blocks = furnished(layouts(chance.layouts, Site(entering, count, exit_cell, occupied)))
     off, zero = jnp.array(False), jnp.int32(0)

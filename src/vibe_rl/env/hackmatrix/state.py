@@ -31,7 +31,7 @@ class Player(NamedTuple):
     owned: Array  # uint32, a bit for each program
 
 
-class Board(NamedTuple):
+class GameBoard(NamedTuple):
     """The cells."""
 
     word: Array  # uint32 [cells]
@@ -102,7 +102,7 @@ class Snapshot(NamedTuple):
     """What UNDO restores: the beginning of a player's turn."""
 
     player: Player
-    board: Board
+    board: GameBoard
     enemies: Enemies  # their origins forgotten
     transmissions: Transmissions  # their origins forgotten
     turn: Array
@@ -118,11 +118,11 @@ class History(NamedTuple):
     count: Array  # int32
 
 
-class Game(NamedTuple):
+class GameState(NamedTuple):
     """All of a game; numbers are int32 scalars, flags bool scalars."""
 
     player: Player
-    board: Board
+    board: GameBoard
     enemies: Enemies
     transmissions: Transmissions
     stage: Array  # 1 to 8; 9 has won
@@ -144,9 +144,9 @@ def no_player() -> Player:
     return Player(*[nothing] * (len(Player._fields) - 1), owned=jnp.uint32(0))
 
 
-def empty_board() -> Board:
+def empty_board() -> GameBoard:
     """Nothing anywhere."""
-    return Board(jnp.zeros(N_CELLS, jnp.uint32))
+    return GameBoard(jnp.zeros(N_CELLS, jnp.uint32))
 
 
 def no_enemies() -> Enemies:
@@ -168,7 +168,7 @@ def no_history(undo_depth: int) -> History:
     return History(many, zero)
 
 
-def choose(condition: Array, yes: PyTree, no: PyTree) -> PyTree:
+def choose_tree(condition: Array, yes: PyTree, no: PyTree) -> PyTree:
     """`yes` where a condition holds, else `no`; leaves that are the same are not touched."""
     return jax.tree.map(lambda y, n: n if y is n else jnp.where(condition, y, n), yes, no)
 

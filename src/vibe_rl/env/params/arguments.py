@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from vibe_rl.env.params.bounds import bounds_of, field_names, remedy_for
+from vibe_rl.env.params.bounds import bounds_of, names_of_params, remedy_for
 from vibe_rl.errors import ConfigError, short, unknown
 from vibe_rl.types import Bounds, PyTree
 
 
-def build(
+def build_env(
     name: str,
     cls: Callable[..., Any],
     kwargs: Mapping[str, Any],
@@ -50,7 +50,7 @@ def with_numbers(
     Raises:
         ConfigError: a field is unknown, or a value does not fit its dtype or its bounds.
     """
-    known, cast, bounds = field_names(params), {}, bounds_of(params)
+    known, cast, bounds = names_of_params(params), {}, bounds_of(params)
     for field, value in numbers.items():
         if field not in known:
             taken = {*arguments, *known}

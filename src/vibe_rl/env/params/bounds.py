@@ -13,7 +13,7 @@ TIME_LIMITS = ("max_steps", "max_steps_in_episode", "max_timesteps")
 """Fields with which environments of ours and of the suites' truncate episodes."""
 
 
-def field_names(params: Any) -> tuple[str, ...]:
+def names_of_params(params: Any) -> tuple[str, ...]:
     """The names that params have: a dataclass's or a named tuple's; none of other kinds."""
     if dataclasses.is_dataclass(params):
         return tuple(field.name for field in dataclasses.fields(params))
@@ -22,7 +22,7 @@ def field_names(params: Any) -> tuple[str, ...]:
 
 def bounds_of(params: Any) -> Mapping[str, Bounds]:
     """The bounds of each field that has some; time limits have them in every environment."""
-    limits = {field: Bounds(least=1) for field in TIME_LIMITS if field in field_names(params)}
+    limits = {field: Bounds(least=1) for field in TIME_LIMITS if field in names_of_params(params)}
     return limits | getattr(type(params), "BOUNDS", {})
 
 

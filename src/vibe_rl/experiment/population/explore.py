@@ -54,7 +54,7 @@ def sample_value(low: float, high: float, rng: np.random.Generator) -> float:
     """One hyperparameter."""
     if low <= 0:
         return float(rng.uniform(low, high))
-    return clip(math.exp(rng.uniform(math.log(low), math.log(high))), low, high)
+    return _clip(math.exp(rng.uniform(math.log(low), math.log(high))), low, high)
 
 
 def explore(
@@ -66,10 +66,10 @@ def explore(
         if rng.random() < RESAMPLE_PROBABILITY:
             new[name] = sample_value(low, high, rng)
         else:
-            new[name] = clip(values[name] * float(rng.choice(FACTORS)), low, high)
+            new[name] = _clip(values[name] * float(rng.choice(FACTORS)), low, high)
     return new
 
 
-def clip(value: float, low: float, high: float) -> float:
+def _clip(value: float, low: float, high: float) -> float:
     """The nearest value in the range."""
     return min(max(value, low), high)

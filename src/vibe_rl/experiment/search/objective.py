@@ -65,7 +65,7 @@ def run_trial(
     group = create_group(run_dir, next(iter(configs.values())), configs, runs)
     write_run_files(run_dir, group.config)
     with StopRequest() as stop:
-        monitor = Monitor(should_stop, runs[0], stop)
+        monitor = TrialMonitor(should_stop, runs[0], stop)
         trial = Trial(run_dir.root.name, values, group.members)
         complete = train_trials([trial], stop=stop, on_evaluation=monitor)
     unless_interrupted(TrialResult(monitor.last, complete=False), stop.signal)
@@ -99,7 +99,7 @@ def final_divergence(members: Sequence[Member]) -> Evaluation | None:
     return Evaluation(max(steps), -inf, -inf, -inf) if len(steps) == len(members) else None
 
 
-class Monitor:
+class TrialMonitor:
     """Reports evaluations, and ends the trial if it should stop.
 
     The last report waits until all is saved, because a scheduler may end the process at once.

@@ -13,7 +13,7 @@ import jax
 from vibe_rl.errors import DamagedCheckpointError, NonFiniteLossError
 from vibe_rl.run_dir.plain import plain
 from vibe_rl.runner.evaluator import EvalMetrics
-from vibe_rl.runner.fit import FitResult, Host, drive, evaluate_apart, row_writer
+from vibe_rl.runner.fit import FitResult, Host, drive_chunks, evaluate_apart, row_writer
 from vibe_rl.runner.loop import Chunk, TrainState, empty_chunk
 from vibe_rl.runner.many.exchange import Exchanger, take_over
 from vibe_rl.runner.many.runs import ManyRuns, stack
@@ -277,5 +277,5 @@ def fit_many(
         Host(run, row_writer(run, tracker), saver=saver, found=found, timing=timing)
         for run, (tracker, saver, found) in pairs
     ]
-    results = drive(many.run, Hosts(hosts, exchanger, on_divergence, on_evaluation), stop)
+    results = drive_chunks(many.run, Hosts(hosts, exchanger, on_divergence, on_evaluation), stop)
     return results if stop is not None else unless_interrupted(results, results[0].signal)

@@ -9,7 +9,7 @@ from vibe_rl.algorithms.sac import SACConfig
 from vibe_rl.configs.train_config import AlgorithmConfig
 
 
-class Settings(NamedTuple):
+class AlgorithmSettings(NamedTuple):
     """An algorithm's, and those elsewhere in the tree that belong to them; None: as they are."""
 
     algo: AlgorithmConfig
@@ -31,7 +31,7 @@ def given(values: dict[str, Any]) -> dict[str, Any]:
 
 
 SETTINGS = {
-    "sac": Settings(
+    "sac": AlgorithmSettings(
         SACConfig(
             batch_size=256,
             replay_ratio=1 / 64,
@@ -48,7 +48,7 @@ SETTINGS = {
         buffer_size=200_000,
         warmup_steps=20_000,
     ),
-    "sac_vmax": Settings(
+    "sac_vmax": AlgorithmSettings(
         SACConfig(
             batch_size=64,
             replay_ratio=0.25,
@@ -61,7 +61,7 @@ SETTINGS = {
         warmup_steps=1_600,
         steering="curvature",
     ),
-    "ppo": Settings(
+    "ppo": AlgorithmSettings(
         PPOConfig(
             hidden_sizes=(256, 256),
             activation="relu",
@@ -77,7 +77,7 @@ SETTINGS = {
         ),
         num_envs=256,
     ),
-    "ppo_vmax": Settings(
+    "ppo_vmax": AlgorithmSettings(
         PPOConfig(
             hidden_sizes=(256, 64, 32),
             n_steps=1280,
@@ -90,7 +90,7 @@ SETTINGS = {
         num_envs=16,
         steering="curvature",
     ),
-    "bc": Settings(
+    "bc": AlgorithmSettings(
         BCConfig(
             hidden_sizes=(256, 256),
             lr=1e-3,
@@ -104,7 +104,7 @@ SETTINGS = {
         buffer_size=200_000,
         warmup_steps=20_000,
     ),
-    "bc_vmax": Settings(
+    "bc_vmax": AlgorithmSettings(
         BCConfig(
             hidden_sizes=(256, 64, 32),
             activation="tanh",
@@ -117,7 +117,7 @@ SETTINGS = {
         warmup_steps=1_600,
         steering="curvature",
     ),
-    "bc_sac": Settings(
+    "bc_sac": AlgorithmSettings(
         BCSACConfig(
             hidden_sizes=(256, 256),
             batch_size=256,
@@ -141,7 +141,7 @@ SETTINGS = {
         buffer_size=200_000,
         warmup_steps=20_000,
     ),
-    "bc_sac_vmax": Settings(
+    "bc_sac_vmax": AlgorithmSettings(
         BCSACConfig(replay_ratio=0.25, grad_norms=True),
         num_envs=16,
         buffer_size=500_000,

@@ -20,7 +20,7 @@ from vibe_rl.trainers.driving.names import base_of, run_name
 from vibe_rl.trainers.driving.plans import Plan
 
 
-def run_of(
+def checked_run(
     config: TrainConfig, before: Path | None, eval_metrics: Mapping[str, EvalMetric] | None
 ) -> Run:
     """The run that a config describes, a new one or one that goes on.
@@ -44,15 +44,15 @@ def check_before_scenarios(
 
     The run is made with the environment's built-in scenarios in their place.
     """
-    run_together(partial(check_place, plan, before))
-    run = run_of(plan.config, before, eval_metrics)
+    run_together(partial(_check_place, plan, before))
+    run = checked_run(plan.config, before, eval_metrics)
     run_together(partial(check_callback, callback))
-    run_together(partial(check_trackers, run.config.track))
+    run_together(partial(_check_trackers, run.config.track))
     if before is not None and not getattr(plan.source, "stream", 0):  # whose envs begin anew
         run_together(partial(check_checkpoints, run, RunDir.open(before).checkpoints))
 
 
-def check_place(plan: Plan, before: Path | None) -> None:
+def _check_place(plan: Plan, before: Path | None) -> None:
     """Raises ConfigError unless a run's directory is there, or one can be made."""
     if before is None:
         check_free_name(run_name(plan), base_of(plan))
@@ -61,7 +61,7 @@ def check_place(plan: Plan, before: Path | None) -> None:
         RunDir.open(before)
 
 
-def check_trackers(names: Sequence[str]) -> None:
+def _check_trackers(names: Sequence[str]) -> None:
     """Raises ConfigError for trackers that do not exist, or whose packages are missing."""
     check_names(names)
     check_installed(names)

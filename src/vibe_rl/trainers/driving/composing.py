@@ -94,7 +94,7 @@ def compose(words: Sequence[str], config_dir: str | None = None) -> Composition:
         return composition_of(app.compose_config(CONFIG, given, run_mode(multirun=False)))
 
 
-def sweep(
+def sweep_words(
     words: Sequence[str], train: Callable[[Composition], Any], config_dir: str | None = None
 ) -> None:
     """Calls `train` for every combination of values, or for those that another sweeper chooses.

@@ -20,7 +20,7 @@ from vibe_rl.ops import prng
 from vibe_rl.runner.actors import Actor, as_tree, choose_action, evaluate_actor
 from vibe_rl.runner.evaluator import EvalMetrics, Running, one_step
 from vibe_rl.runner.recording import Frame, jit_begin, with_layers
-from vibe_rl.trainers.driving.results import ENDED_BY, Figures, Outcome, ended_by
+from vibe_rl.trainers.driving.results import ENDED_BY, DriveOutcome, Figures, ended_by
 from vibe_rl.types import AnyArray, Key, PyTree
 
 MAX_STEPS = 10_000
@@ -41,7 +41,7 @@ class World(NamedTuple):
     families: Sequence[str]  # their names
 
 
-def drive(actor: Actor, world: World, seed: int = 0, lanes: int = 64) -> Outcome:
+def drive(actor: Actor, world: World, seed: int = 0, lanes: int = 64) -> DriveOutcome:
     """Drives every scenario of a world once, in order.
 
     Args:
@@ -64,15 +64,15 @@ def drive(actor: Actor, world: World, seed: int = 0, lanes: int = 64) -> Outcome
 
 def outcome_of(
     scores: EvalMetrics, which: tuple[Sequence[int], Sequence[str], Sequence[str]]
-) -> Outcome:
+) -> DriveOutcome:
     """How the scenarios of an evaluation went; `which` are their numbers, uids and families."""
     figures = figures_of(scores)
     endings = ended_by(figures, len(which[0]))
     kept = {n: x for n, x in figures.items() if n not in LABELS and not n.startswith(ENDED_BY)}
-    return Outcome(*which, kept, endings)
+    return DriveOutcome(*which, kept, endings)
 
 
-def last_outcome(env_params: PyTree, scores: EvalMetrics | None) -> Outcome | None:
+def last_outcome(env_params: PyTree, scores: EvalMetrics | None) -> DriveOutcome | None:
     """How the last evaluation of a run went; None if there was none, or not of driving.
 
     Args:
@@ -141,7 +141,7 @@ def jit_drive(
     return one_step(action, env, env_params, 1.0, running._replace(key=key))
 
 
-def filmed(outcome: Outcome, first: int, failures: bool) -> list[int]:
+def filmed(outcome: DriveOutcome, first: int, failures: bool) -> list[int]:
     """The scenarios of which there are to be films: the first few, and those that failed."""
     chosen = set(range(min(first, len(outcome.uids))))
     if failures:

@@ -13,7 +13,7 @@ from vibe_rl.networks.encoder import ENCODERS, OF_TOKENS
 from vibe_rl.networks.token_fields import TokenFields
 from vibe_rl.run_dir.plain import plain
 from vibe_rl.runner.config import RunnerConfig
-from vibe_rl.trainers.driving.algorithm_settings import SETTINGS, Settings
+from vibe_rl.trainers.driving.algorithm_settings import SETTINGS, AlgorithmSettings
 from vibe_rl.trainers.driving.environment import environment_groups, simulator_node
 from vibe_rl.trainers.driving.keys import (
     ELSEWHERE,
@@ -92,11 +92,11 @@ def encoders() -> dict[str, Node]:
 
 def algorithms() -> dict[str, Node]:
     """An option for each algorithm there is, with settings for driving where there are any."""
-    plain_ones = {name: Settings(kind()) for name, (kind, _) in ALGORITHMS.items()}
+    plain_ones = {name: AlgorithmSettings(kind()) for name, (kind, _) in ALGORITHMS.items()}
     return {name: algorithm_node(each) for name, each in (plain_ones | SETTINGS).items()}
 
 
-def algorithm_node(settings: Settings) -> Node:
+def algorithm_node(settings: AlgorithmSettings) -> Node:
     """An option of `algorithm`, from the top of the tree."""
     algo = settings.algo
     section = {"name": algorithm_name(TrainConfig(algo=algo)), **node_of(algo, OF_THE_TREE)}

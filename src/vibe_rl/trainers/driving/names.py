@@ -61,7 +61,7 @@ def base_of(plan: Plan) -> str:
     return plan.keys.name_exp or BASE
 
 
-def newest_run(plan: Plan) -> RunDir | None:
+def newest_run_of(plan: Plan) -> RunDir | None:
     """The newest run that has the plan's name, but for the time; None if there is none."""
     pattern = rf"{re.escape(stem_of(plan))}_{TIME}_s{plan.keys.seed}(_\d+)?"
     if plan.keys.name_run is not None:
@@ -82,10 +82,10 @@ def tracking_settings(
     """
     known = {ours: [f"metrics/{theirs}"] for ours, theirs in own.items()}
     evaluated = {f"eval_{ours}": [f"evaluation/{theirs}"] for ours, theirs in own.items()}
-    return TrackingSettings({**NAMES, **known, **evaluated}, sums(plan, steps_per_update))
+    return TrackingSettings({**NAMES, **known, **evaluated}, _sums(plan, steps_per_update))
 
 
-def sums(plan: Plan, steps_per_update: int) -> dict[str, dict[str, float]]:
+def _sums(plan: Plan, steps_per_update: int) -> dict[str, dict[str, float]]:
     """What rows have no metric of, as weighted sums of those that they have."""
     share = 1 / max(plan.keys.log_freq, 1)  # of a row's time that an iteration takes
     return {

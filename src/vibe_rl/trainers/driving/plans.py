@@ -36,21 +36,21 @@ def plan_of(tree: Composition) -> Plan:
         ConfigError: a section lacks a name or has one too many, or a value cannot work.
     """
     values = tuples_of(tree.values)
-    keys = record(PipelineKeys, {name: values[name] for name in key_names()}, "")
-    source_kind, source_values = named(values["scenarios"], "scenarios", SOURCES)
-    (kind, _), algorithm = named(values["algorithm"], "algorithm", ALGORITHMS)
+    keys = _record(PipelineKeys, {name: values[name] for name in key_names()}, "")
+    source_kind, source_values = _named(values["scenarios"], "scenarios", SOURCES)
+    (kind, _), algorithm = _named(values["algorithm"], "algorithm", ALGORITHMS)
     network = values["network"]["encoder"]
     runner = {**values["runner"], **runner_values(keys), "track": tuple(values["logger"]["track"])}
     config = TrainConfig(
         env_id=ENV_ID,
         algo=with_whole_updates(
-            record(kind, {**algorithm, **encoder_fields(network)}, "algorithm."),
+            _record(kind, {**algorithm, **encoder_fields(network)}, "algorithm."),
             keys.num_envs * (keys.num_devices or 1),
         ),
-        runner=record(RunnerConfig, {**runner, "log_times": True}, "runner."),
+        runner=_record(RunnerConfig, {**runner, "log_times": True}, "runner."),
         env_kwargs=env_kwargs(keys, values),
     )
-    source = record(source_kind, source_values, "scenarios.")
+    source = _record(source_kind, source_values, "scenarios.")
     return Plan(keys, source, config, values["observation"]["name"], network["name"])
 
 
@@ -62,7 +62,7 @@ def tuples_of(values: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def named(section: Mapping[str, Any], group: str, table: Mapping[str, Any]) -> tuple[Any, dict]:
+def _named(section: Mapping[str, Any], group: str, table: Mapping[str, Any]) -> tuple[Any, dict]:
     """What the section's name means in a table, and the rest of the section."""
     rest = dict(section)
     name = rest.pop("name", None)
@@ -71,7 +71,7 @@ def named(section: Mapping[str, Any], group: str, table: Mapping[str, Any]) -> t
     return table[name], rest
 
 
-def record(kind: type, values: Mapping[str, Any], section: str) -> Any:
+def _record(kind: type, values: Mapping[str, Any], section: str) -> Any:
     """A dataclass with these values; ConfigError for a field that it has not."""
     names = [field.name for field in fields(kind)]
     for name in values:

@@ -28,7 +28,7 @@ Figures = Mapping[str, Any]
 """Columns by name, [S] each."""
 
 
-class Outcome(NamedTuple):
+class DriveOutcome(NamedTuple):
     """How every scenario went, once."""
 
     numbers: Sequence[int]  # in their split
@@ -48,16 +48,16 @@ def ended_by(figures: Figures, count: int) -> list[str]:
     return endings
 
 
-def summarize(outcome: Outcome) -> dict[str, Any]:
+def summarize(outcome: DriveOutcome) -> dict[str, Any]:
     """Means of all figures with intervals, over everything and over each family."""
     families = {
-        name: means(outcome, [each == name for each in outcome.families])
+        name: _means(outcome, [each == name for each in outcome.families])
         for name in sorted(set(outcome.families))
     }
-    return {**means(outcome, [True] * len(outcome.uids)), "families": families}
+    return {**_means(outcome, [True] * len(outcome.uids)), "families": families}
 
 
-def means(outcome: Outcome, chosen: Sequence[bool]) -> dict[str, Any]:
+def _means(outcome: DriveOutcome, chosen: Sequence[bool]) -> dict[str, Any]:
     """The number of scenarios, means with intervals, and how many ended by what."""
     found: dict[str, Any] = {"scenarios": sum(chosen)}
     for name, column in outcome.figures.items():
@@ -74,11 +74,11 @@ def interval(values: np.ndarray) -> list[float]:
         return wilson(int(values.sum()), len(values))
     if np.ptp(values) == 0 or not np.isfinite(values).all():
         return [float(values.mean())] * 2
-    low, high = bootstrap_interval(mean, [values], RESAMPLES)
+    low, high = bootstrap_interval(_mean, [values], RESAMPLES)
     return [float(low), float(high)]
 
 
-def mean(values: np.ndarray) -> np.ndarray:
+def _mean(values: np.ndarray) -> np.ndarray:
     """Over the last axis."""
     return values.mean(axis=-1)
 
@@ -102,7 +102,7 @@ def check_out(folder: str | Path, overwrite: bool = False) -> Path:
     return path
 
 
-def write_results(folder: Path, about: Mapping[str, Any], outcome: Outcome) -> dict[str, Any]:
+def write_results(folder: Path, about: Mapping[str, Any], outcome: DriveOutcome) -> dict[str, Any]:
     """Writes the three files; what the JSON holds.
 
     Args:
@@ -124,7 +124,7 @@ def write_results(folder: Path, about: Mapping[str, Any], outcome: Outcome) -> d
     return results
 
 
-def episodes_text(outcome: Outcome) -> str:
+def episodes_text(outcome: DriveOutcome) -> str:
     """A row a scenario, as CSV; numbers as short as float32 allows."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")

@@ -81,7 +81,7 @@ SOURCES: dict[str, type[Source]] = {
 }
 
 
-def with_scenarios(config: TrainConfig, source: Source, keys: PipelineKeys) -> TrainConfig:
+def with_scenarios_of(config: TrainConfig, source: Source, keys: PipelineKeys) -> TrainConfig:
     """The config with the folders of its scenarios, which are written if they are not there.
 
     Raises:

@@ -58,13 +58,13 @@ def run_study(
         return float(job.return_value)
 
     study = open_study(*place, {"space": plain(space), "words": fixed}, *how)
-    run_trials(study, objective(space, fixed, launch), n_trials, [print_trial])
+    run_trials(study, _objective(space, fixed, launch), n_trials, [_print_trial])
     best = best_trial(study)
     refused = [trial.user_attrs.get("refused") for trial in started_trials(study)]
     if all(refused):
         raise ConfigError(f"all {len(refused)} trials were refused, the last so: {refused[-1]}")
     if best is not None:
-        print(f"Best | trial {best.number}, {best.value:.4g}: {' '.join(words_of(best.params))}")
+        print(f"Best | trial {best.number}, {best.value:.4g}: {' '.join(_words_of(best.params))}")
     return best
 
 
@@ -74,14 +74,14 @@ def check_trials(n_trials: Any) -> None:
         raise ConfigError(f"hydra.sweeper.n_trials {n_trials}: give a whole number of at least 1.")
 
 
-def objective(
+def _objective(
     space: Mapping[str, Domain], fixed: Sequence[str], launch: Launch
 ) -> Callable[[Any], float]:
     """What Optuna maximizes: what the run of a trial's words returns."""
     pruned = require("optuna", "optuna", "sweeps").TrialPruned
 
     def run(trial: Any) -> float:
-        words = [*fixed, *words_of(suggest_values(trial, space))]
+        words = [*fixed, *_words_of(suggest_values(trial, space))]
         try:
             with reporting_to(lambda figure, step: reported(trial, figure, step)):
                 figure = launch(words, trial.number)
@@ -143,14 +143,14 @@ def domain_of(override: Any) -> Domain:
     return domain
 
 
-def words_of(values: Mapping[str, Any]) -> list[str]:
+def _words_of(values: Mapping[str, Any]) -> list[str]:
     """Values as overrides."""
     return [f"{name}={value}" for name, value in values.items()]
 
 
-def print_trial(study: Any, trial: Any) -> None:
+def _print_trial(study: Any, trial: Any) -> None:
     """Prints how a trial ended."""
-    attrs, words = trial.user_attrs, " ".join(words_of(trial.params))
+    attrs, words = trial.user_attrs, " ".join(_words_of(trial.params))
     if "refused" in attrs:
         ending = f"refused: {attrs['refused']}"
     elif trial.value is None:

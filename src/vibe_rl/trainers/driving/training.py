@@ -23,15 +23,15 @@ from vibe_rl.system.processes import run_on_first
 from vibe_rl.system.signals import unless_interrupted
 from vibe_rl.tracking.base import Tracker
 from vibe_rl.tracking.settings import TrackingSettings, Translated, read_settings, write_settings
-from vibe_rl.trainers.driving.checks import check_before_scenarios, run_of
+from vibe_rl.trainers.driving.checks import check_before_scenarios, checked_run
 from vibe_rl.trainers.driving.composing import NEEDS, Composition
 from vibe_rl.trainers.driving.evaluating import last_outcome
 from vibe_rl.trainers.driving.keys import AUTO
 from vibe_rl.trainers.driving.lines import IterationLines
-from vibe_rl.trainers.driving.names import base_of, newest_run, run_name, tracking_settings
+from vibe_rl.trainers.driving.names import base_of, newest_run_of, run_name, tracking_settings
 from vibe_rl.trainers.driving.plans import Plan, plan_of
 from vibe_rl.trainers.driving.results import episodes_text
-from vibe_rl.trainers.driving.scenarios import are_to_be_made, with_scenarios
+from vibe_rl.trainers.driving.scenarios import are_to_be_made, with_scenarios_of
 
 FOLDER = ".hydra"
 """Of a run directory: the composed tree, and the words that made it."""
@@ -57,9 +57,9 @@ def train_tree(
     before = run_to_resume(plan)
     if are_to_be_made(plan.source, plan.keys):
         check_before_scenarios(plan, before, callback, eval_metrics)
-    config = with_scenarios(plan.config, plan.source, plan.keys)
-    run = run_of(config, before, eval_metrics)
-    go_on = partial(begin, plan) if before is None else partial(resume, before)
+    config = with_scenarios_of(plan.config, plan.source, plan.keys)
+    run = checked_run(config, before, eval_metrics)
+    go_on = partial(_begin, plan) if before is None else partial(_resume, before)
     return go_on(Pieces(tree, config, run, callback))
 
 
@@ -75,14 +75,14 @@ class Pieces(NamedTuple):
 def run_to_resume(plan: Plan) -> Path | None:
     """The directory of the run that a plan says to go on with, if there is one."""
     if plan.keys.resume == AUTO:
-        newest = newest_run(plan)
+        newest = newest_run_of(plan)
         return None if newest is None else Path(str(newest))
     return None if plan.keys.resume is None else Path(plan.keys.resume)
 
 
-def begin(plan: Plan, pieces: Pieces) -> tuple[RunDir, FitResult]:
+def _begin(plan: Plan, pieces: Pieces) -> tuple[RunDir, FitResult]:
     """Trains a new run; its directory is removed again if it fails before anything was learned."""
-    run, name, own = pieces.run, run_name(plan), own_metrics(pieces.run)
+    run, name, own = pieces.run, run_name(plan), _own_metrics(pieces.run)
     check_objective(plan.keys.objective, own.values())
     told = tracking_settings(plan, own, run.steps_per_update)
     with (
@@ -93,7 +93,7 @@ def begin(plan: Plan, pieces: Pieces) -> tuple[RunDir, FitResult]:
         return trained(session, run_dir, pieces)
 
 
-def resume(path: Path, pieces: Pieces) -> tuple[RunDir, FitResult]:
+def _resume(path: Path, pieces: Pieces) -> tuple[RunDir, FitResult]:
     """Goes on with the run of a directory."""
     check_single(path)
     run_dir = RunDir.open(path)
@@ -126,7 +126,7 @@ def console(tree: Composition, told: TrackingSettings) -> Tracker:
     return Translated(IterationLines(keys.iteration_steps(keys.num_devices or 1)), told)
 
 
-def own_metrics(run: Run) -> dict[str, str]:
+def _own_metrics(run: Run) -> dict[str, str]:
     """What is told of steps and episodes, the user's metrics included: names in rows, and own."""
     found = {f"{name}{how}": name for name in run.eval_metrics for how in ("", "_mean")}
     assert not isinstance(run.env, HostEnvironment)
@@ -145,7 +145,7 @@ def write_tree(run_dir: RunDir, tree: Composition) -> None:
     omegaconf = require("omegaconf", *NEEDS).OmegaConf
     folder = run_dir.root / FOLDER
     folder.mkdir(exist_ok=True)
-    if (folder / "overrides.yaml").exists() and words_of(run_dir.root) == of_settings(tree.words):
+    if (folder / "overrides.yaml").exists() and _words_of(run_dir.root) == of_settings(tree.words):
         return
     for name, content in (("config", tree.values), ("overrides", list(tree.words))):
         text = omegaconf.to_yaml(omegaconf.create(content))
@@ -153,7 +153,7 @@ def write_tree(run_dir: RunDir, tree: Composition) -> None:
             file.write(text.encode())
 
 
-def words_of(path: AnyPath) -> list[str]:
+def _words_of(path: AnyPath) -> list[str]:
     """The words that made the newest tree of a run.
 
     Raises:
@@ -176,7 +176,7 @@ def resumed_words(words: Sequence[str]) -> list[str]:
     named = [word.partition("=")[2] for word in words if word.startswith("resume=")]
     if not named or named[-1] in (AUTO, "null"):
         return list(words)
-    return [*words_of(named[-1]), *words]
+    return [*_words_of(named[-1]), *words]
 
 
 def check_objective(name: str | None, known: Iterable[str]) -> None:

@@ -10,7 +10,7 @@ from vibe_rl.env.driving.io import load_bank
 from vibe_rl.env.driving.params import DrivingParams, with_scenario
 from vibe_rl.env.driving.scenarios.banks import Bank, every_scenario
 from vibe_rl.env.driving.scenarios.codes import FAMILIES
-from vibe_rl.env.driving.scenarios.tables import prepare
+from vibe_rl.env.driving.scenarios.tables import prepare_tables
 from vibe_rl.env.registry import make
 from vibe_rl.errors import ConfigError
 from vibe_rl.experiment.config_files import read_config
@@ -25,7 +25,7 @@ NAMES = ("scenarios", "held_out_scenarios", "limit", "held_out_limit")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wanted:
+class WantedEvaluation:
     """What an evaluation is of."""
 
     factor: float | None = None  # of the lane follower
@@ -38,7 +38,7 @@ class Wanted:
     noisy_init: bool = False
 
 
-def open_worlds(wanted: Wanted, names: Sequence[str]) -> tuple[list[Actor], World]:
+def open_worlds(wanted: WantedEvaluation, names: Sequence[str]) -> tuple[list[Actor], World]:
     """Who drives, by name, and the scenarios.
 
     Raises:
@@ -48,17 +48,17 @@ def open_worlds(wanted: Wanted, names: Sequence[str]) -> tuple[list[Actor], Worl
     return [actor_of(name, wanted, world) for name in names], world
 
 
-def open_world(wanted: Wanted) -> World:
+def open_world(wanted: WantedEvaluation) -> World:
     """The scenarios, and the environment in which they are driven; see `open_worlds`."""
     config = None if wanted.run is None else read_config(wanted.run)
     kwargs: dict[str, Any] = {} if config is None else dict(config.env_kwargs)
-    folder, split = where(wanted, {name: kwargs.pop(name, "") for name in NAMES})
+    folder, split = _where(wanted, {name: kwargs.pop(name, "") for name in NAMES})
     noise = {"noisy_init": True} if wanted.noisy_init else {}
     env, env_params = make(ENV_ID if config is None else config.env_id, **{**kwargs, **noise})
     if not isinstance(env_params, DrivingParams):
         raise ConfigError(f"{wanted.run} is no run of a driver: name another.")
     bank = load_bank(folder, split, wanted.limit)
-    env_params = env_params._replace(**Bank(bank, prepare(bank))._asdict())
+    env_params = env_params._replace(**Bank(bank, prepare_tables(bank))._asdict())
     env_params = every_scenario(env_params)
     if wanted.indexes:
         env_params = with_scenario(env_params, np.asarray(wanted.indexes))
@@ -68,7 +68,7 @@ def open_world(wanted: Wanted) -> World:
     return World(env, env_params, chosen.tolist(), uids, families)  # type: ignore[arg-type]
 
 
-def where(wanted: Wanted, named: dict[str, str]) -> tuple[str, str]:
+def _where(wanted: WantedEvaluation, named: dict[str, str]) -> tuple[str, str]:
     """The folder of the scenarios, and which of them.
 
     Raises:
@@ -84,7 +84,7 @@ def where(wanted: Wanted, named: dict[str, str]) -> tuple[str, str]:
     return (held_out if wanted.split == "valid" else train), "all"
 
 
-def actor_of(name: str, wanted: Wanted, world: World) -> Actor:
+def actor_of(name: str, wanted: WantedEvaluation, world: World) -> Actor:
     """Who drives; ConfigError if there is nobody of this name."""
     if name == AGENT:
         run, agent_state, _ = load_run(str(wanted.run), wanted.best)

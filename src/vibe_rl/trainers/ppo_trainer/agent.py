@@ -215,7 +215,7 @@ class PPOAgent:
             ConfigError: there is none, or it is of a later version or damaged.
         """
         folder = Path(path)
-        agent = cls(**read_config(folder / CONFIG_FILE))
+        agent = cls(**_read_config(folder / CONFIG_FILE))
         like = arrays_by_name(agent.state)
         saved = read_arrays(folder / STATE_FILE)
         shapes = {name: x.shape for name, x in saved.items()}
@@ -249,7 +249,7 @@ def checked_key(key: Any, name: str = "PPOAgent key") -> Any:
     return typed_key(key)
 
 
-def read_config(path: Path) -> dict[str, Any]:
+def _read_config(path: Path) -> dict[str, Any]:
     """The arguments of the agent that a file describes; ConfigError if it cannot be read here."""
     try:
         about = json.loads(path.read_text(encoding="utf-8"))
@@ -283,7 +283,7 @@ def get_entropy(logits: Float[Array, " A"]) -> Float[Array, ""]:
     return Categorical(logits).entropy()
 
 
-def describe(agent: PPOAgent) -> Mapping[str, Any]:
+def describe_agent(agent: PPOAgent) -> Mapping[str, Any]:
     """The agent's settings, for logs."""
     own = asdict(agent.config)
     return plain({"hidden_sizes": PPOConfig.hidden_sizes, **own.pop("more"), **own})

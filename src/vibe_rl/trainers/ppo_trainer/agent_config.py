@@ -76,7 +76,7 @@ class AgentConfig(Typed):
         check_bounds(self, self.section)
         self._check_batch_size()
         for name in self.more:
-            check_free(name)
+            _check_free(name)
         more = {OTHER.get(name, name): tuples(value) for name, value in self.more.items()}
         if len(more) < len(self.more):
             raise ConfigError("PPOAgent hidden and hidden_sizes are the same: give one of them.")
@@ -98,7 +98,7 @@ class AgentConfig(Typed):
         return PPOConfig(**named, **sizes, **scope, **fixed, vf_coef=2 * self.value_coef)
 
 
-def check_free(name: str) -> None:
+def _check_free(name: str) -> None:
     """Raises ConfigError for what is no field of `PPOConfig`, or has another name here."""
     name = OTHER.get(name, name)
     if name in TAKEN:

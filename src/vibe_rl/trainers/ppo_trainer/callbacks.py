@@ -53,12 +53,12 @@ class ProgressPrinter:
         """Prints what is due."""
         due, self._calls = self._calls % self.every == 0, self._calls + 1
         if due:
-            self.write(step_line(payload))
+            self.write(_step_line(payload))
         if payload["eval_metrics"] is not None:
-            self.write(evaluation_line(payload))
+            self.write(_evaluation_line(payload))
 
 
-def step_line(payload: Payload) -> str:
+def _step_line(payload: Payload) -> str:
     """An update in one line."""
     metrics, rolling = payload["step_metrics"], payload["convergence"]["rolling"]
     mean = "" if rolling is None else f" | mean {rolling:6.1f}"
@@ -71,7 +71,7 @@ def step_line(payload: Payload) -> str:
     )
 
 
-def evaluation_line(payload: Payload) -> str:
+def _evaluation_line(payload: Payload) -> str:
     """An evaluation in one line."""
     scores = payload["eval_metrics"]
     spread = f"min {scores['min_reward']:.0f}, max {scores['max_reward']:.0f}"
@@ -81,7 +81,7 @@ def evaluation_line(payload: Payload) -> str:
     )
 
 
-def flat(payload: Payload) -> dict[str, Any]:
+def _flat(payload: Payload) -> dict[str, Any]:
     """The single numbers of a payload, those of an evaluation as `eval_*`."""
     scores = payload["eval_metrics"] or {}
     named = {f"eval_{name}": value for name, value in scores.items()}
@@ -108,7 +108,7 @@ class CSVCallback:
 
     def __call__(self, payload: Payload) -> None:
         """Writes a line."""
-        row = flat(payload)
+        row = _flat(payload)
         if self._columns is None:
             self._columns = self._begin(row)
         with self.path.open("a", newline="", encoding="utf-8") as file:

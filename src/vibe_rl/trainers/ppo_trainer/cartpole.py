@@ -103,7 +103,7 @@ class CartPoleWrapper:
         if np.ndim(action) or action not in range(self.action_dim):
             raise ConfigError(f"action {action}: give one of 0 to {self.action_dim - 1}.")
         self._key, key = jax.random.split(self._key)
-        after = jit_step(self.env, key, self._state, jnp.int32(action), self.env_params)
+        after = _jit_step(self.env, key, self._state, jnp.int32(action), self.env_params)
         self._state = after.state
         ends = bool(after.terminated), bool(after.truncated)
         return self._seen(after.obs), float(after.reward), *ends, {}
@@ -174,6 +174,6 @@ def jit_reset(env: Any, key: Any, params: Any) -> Any:
 
 
 @partial(jax.jit, static_argnums=0)
-def jit_step(env: Any, key: Any, state: Any, action: Any, params: Any) -> Any:
+def _jit_step(env: Any, key: Any, state: Any, action: Any, params: Any) -> Any:
     """One step of an env."""
     return env.step(key, state, action, params)

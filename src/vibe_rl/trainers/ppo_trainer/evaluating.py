@@ -67,7 +67,7 @@ def agent_of_run(run_id: str) -> Iterator[PPOAgent]:
         yield PPOAgent.load(path)
 
 
-def play_episodes(
+def play_agent_episodes(
     agent: PPOAgent,
     episodes: int,
     *,

@@ -15,8 +15,13 @@ from vibe_rl.system.notices import say_once
 from vibe_rl.tracking.base import Tracker
 from vibe_rl.tracking.mlflow import read_ids
 from vibe_rl.trainers.ppo_trainer.figures.illustrations import illustrate, write_json
-from vibe_rl.trainers.ppo_trainer.publication import register
-from vibe_rl.trainers.ppo_trainer.results import RESULTS, TrainResults, results_of, write_results
+from vibe_rl.trainers.ppo_trainer.publication import register_model
+from vibe_rl.trainers.ppo_trainer.results import (
+    RESULTS,
+    TrainResults,
+    results_of_training,
+    write_results_of_training,
+)
 from vibe_rl.trainers.ppo_trainer.training import Training
 
 if TYPE_CHECKING:
@@ -50,17 +55,17 @@ def finish(trainer: "PPOTrainer", training: Training, state: PPOState, signal: i
     run_dir, settings = RunDir.open(trainer.run_dir), trainer.settings  # type: ignore[arg-type]
     trainer.agent.take(state)
     reason = "interrupted" if signal else training.stop_reason or "max_episodes"
-    results = results_of(training.progress, reason, settings.seed, run_dir)
+    results = results_of_training(training.progress, reason, settings.seed, run_dir)
     if not signal:
         evaluate_at_the_end(trainer, run_dir, results)
     before = earlier_results(run_dir) if not training.made else {}
     results.update({name: before[name] for name in REGISTERED if name in before})  # type: ignore[typeddict-item]
     save_agent(trainer, run_dir, training.progress.updates)
-    write_results(run_dir, results)
+    write_results_of_training(run_dir, results)
     files = [] if signal else illustrated(trainer, results, run_dir)
     best = run_dir.best_checkpoint
     files = [run_dir.root / RESULTS, *files, *([] if best is None or signal else [best])]
-    tell(training.tracker, results, files)
+    tell_results(training.tracker, results, files)
     return results
 
 
@@ -85,15 +90,15 @@ def earlier_results(run_dir: RunDir) -> dict[str, Any]:
     return read_json(path) if path.exists() else {}
 
 
-def publish(trainer: "PPOTrainer", results: TrainResults) -> None:
+def publish_model(trainer: "PPOTrainer", results: TrainResults) -> None:
     """Registers the model if it is to be, and notes down what MLflow calls run and version."""
     run_dir = RunDir.open(results["run_dir"])
     ids = read_ids(run_dir)
     if ids and "mlflow" in trainer.track:
         results["run_id"] = ids["run_id"]
         if results["model_version"] is None:
-            results["model_version"] = register(trainer, results, run_dir)
-        write_results(run_dir, results)
+            results["model_version"] = register_model(trainer, results, run_dir)
+        write_results_of_training(run_dir, results)
 
 
 def evaluate_at_the_end(trainer: "PPOTrainer", run_dir: RunDir, results: TrainResults) -> None:
@@ -116,7 +121,7 @@ def evaluate_at_the_end(trainer: "PPOTrainer", run_dir: RunDir, results: TrainRe
     results["training_time"] = time.perf_counter() - trainer.progress.began
 
 
-def tell(tracker: Tracker, results: Mapping[str, Any], files: Sequence[Path]) -> None:
+def tell_results(tracker: Tracker, results: Mapping[str, Any], files: Sequence[Path]) -> None:
     """Tells the trackers how it ended."""
     numbers = {name: results[name] for name in FINAL if results[name] is not None}
     tracker.log({name: float(x) for name, x in numbers.items()}, results["total_episodes"])

@@ -25,7 +25,7 @@ from vibe_rl.trainers.ppo_trainer.training import (
     Scores,
     run_of,
     scores_of,
-    write_episode,
+    write_episode_row,
 )
 from vibe_rl.types import EitherKey
 
@@ -92,7 +92,7 @@ class Playing(Watched):
             folder = self.env.video_dir or Path(self.run_dir or "", "videos")
             folder.mkdir(parents=True, exist_ok=True)
             path = first_free(folder, numbered_names(f"episode_{number:05d}", ".gif"))
-            write_episode(self.run, agent_state, path, self._key_of_evaluation(number))
+            write_episode_row(self.run, agent_state, path, self._key_of_evaluation(number))
             scores["gif_path"] = str(path)
         return scores
 
@@ -115,7 +115,7 @@ class Playing(Watched):
     def collect_batch(self, key: EitherKey, n: int) -> list[rollouts.EpisodeData]:
         """`n` whole episodes, sampled side by side."""
         check_whole("n", n)
-        return rollouts.play(
+        return rollouts.play_agent(
             self._episodic_run(), self.fitted_state(), checked_key(key, "key of PPOTrainer"), n
         )
 

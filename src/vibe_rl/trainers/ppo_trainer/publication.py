@@ -37,7 +37,9 @@ def save_model(
     return folder
 
 
-def register(trainer: "PPOTrainer", results: Mapping[str, Any], run_dir: RunDir) -> str | None:
+def register_model(
+    trainer: "PPOTrainer", results: Mapping[str, Any], run_dir: RunDir
+) -> str | None:
     """Registers the agent of a training that converged; the version, or None with a line why.
 
     Nothing is registered where MLflow has no run of the training.

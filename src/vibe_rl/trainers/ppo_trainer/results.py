@@ -45,7 +45,9 @@ class TrainResults(TypedDict):
     seed: int
 
 
-def results_of(progress: Progress, stop_reason: str, seed: int, run_dir: RunDir) -> TrainResults:
+def results_of_training(
+    progress: Progress, stop_reason: str, seed: int, run_dir: RunDir
+) -> TrainResults:
     """The results before the final evaluation and what follows it."""
     monitor = progress.monitor
     best, best_episode = progress.best_evaluation()
@@ -85,7 +87,7 @@ def has_converged(progress: Progress) -> bool:
     return progress.status.reached and progress.monitor.convergence_episode is not None
 
 
-def write_results(run_dir: RunDir, results: Mapping[str, Any]) -> None:
+def write_results_of_training(run_dir: RunDir, results: Mapping[str, Any]) -> None:
     """Writes `results.json`, in place of an earlier one."""
     text = json.dumps(finite(results), indent=2, allow_nan=False)
     with write_atomically(run_dir.root / RESULTS) as file:

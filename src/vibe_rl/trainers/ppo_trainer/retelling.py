@@ -12,7 +12,7 @@ from vibe_rl.tracking.base import Tracker
 from vibe_rl.tracking.jsonl import read_metrics
 from vibe_rl.tracking.named import Story, finished_files
 from vibe_rl.trainers.ppo_trainer.callbacks import CallbackList
-from vibe_rl.trainers.ppo_trainer.finishing import earlier_results, tell
+from vibe_rl.trainers.ppo_trainer.finishing import earlier_results, tell_results
 from vibe_rl.trainers.ppo_trainer.progress.evaluations import EvaluationLog
 from vibe_rl.trainers.ppo_trainer.restoring import KINDS
 from vibe_rl.trainers.ppo_trainer.results import RESULTS
@@ -33,7 +33,7 @@ class Listener(Tracker):
 
 def story_of(run_dir: RunDir) -> Story:
     """What the trackers of a `PPOTrainer` got, at the numbers of the episodes, and its files."""
-    trainer, listener = trainer_of(run_dir), Listener()
+    trainer, listener = _trainer_of(run_dir), Listener()
     training = Training(
         trainer.agent,
         trainer.settings,
@@ -48,11 +48,11 @@ def story_of(run_dir: RunDir) -> Story:
     training.retell(read_metrics(run_dir))
     results = earlier_results(run_dir)
     if results.get("total_episodes") == training.progress.episode_count:
-        tell(listener, results, [])
+        tell_results(listener, results, [])
     return Story(listener.rows, trainer.flat_description(), files_of(run_dir))
 
 
-def trainer_of(run_dir: RunDir) -> PPOTrainer:
+def _trainer_of(run_dir: RunDir) -> PPOTrainer:
     """The trainer of a run; one whose monitor was somebody's own judges as the settings say."""
     monitor = newest_manifest(run_dir.root)["trainer"]["monitor"]
     is_own = monitor is not None and monitor["kind"] not in KINDS

@@ -23,7 +23,7 @@ float32 [L, 4], `dones`, `terminated` and `truncated` bool [L], `log_probs` floa
 
 
 @partial(jax.jit, static_argnames=("env", "num_envs"))
-def begin(env: Any, env_params: Any, agent_state: PPOState, key: Key, num_envs: int) -> TrainState:
+def _begin(env: Any, env_params: Any, agent_state: PPOState, key: Key, num_envs: int) -> TrainState:
     """An agent before `num_envs` fresh envs."""
     env_key, key = jax.random.split(key)
     obs, env_state = reset_all(env, env_params, env_key, num_envs=num_envs)
@@ -48,10 +48,10 @@ jit_iteration = jax.jit(iteration, static_argnames="env")
 """One update of an agent, compiled."""
 
 
-def play(run: Run, agent_state: PPOState, key: Key, num_envs: int) -> list[EpisodeData]:
+def play_agent(run: Run, agent_state: PPOState, key: Key, num_envs: int) -> list[EpisodeData]:
     """Whole episodes, sampled from the policy, with all that PPO learns from."""
     env, params = run.env, run.first_params  # which plays whole episodes
-    state = begin(env, params, agent_state, key, num_envs)
+    state = _begin(env, params, agent_state, key, num_envs)
     experience, values = jax.device_get(collected(run.algorithm, env, params, state))  # type: ignore[arg-type]
     return [episode_data(experience, values, i) for i in range(num_envs)]
 
@@ -79,7 +79,7 @@ def update_once(
     run: Run, agent_state: PPOState, key: Key
 ) -> tuple[PPOState, dict[str, float], list[Episode]]:
     """An agent after one update on fresh envs, the library's metrics of it, and its episodes."""
-    state = begin(run.env, run.first_params, agent_state, key, run.num_envs)
+    state = _begin(run.env, run.first_params, agent_state, key, run.num_envs)
     state, measured = jit_iteration(run.algorithm, run.env, run.first_params, state)
     metrics = {name: float(x) for name, x in measured.metrics.items()}
     ended = np.asarray(measured.episodes)[:2].T

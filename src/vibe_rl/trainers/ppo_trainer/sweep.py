@@ -45,7 +45,7 @@ OURS = {ours: name for name, ours in SAME.items()}
 """The library's names of an agent's arguments, such as lr."""
 
 
-def sweep(
+def sweep_trainers(
     seeds: Sequence[int],
     grid: Grid,
     *,
@@ -84,7 +84,7 @@ def sweep(
     return group, rows
 
 
-class Plan(NamedTuple):
+class _Plan(NamedTuple):
     """One training of a sweep."""
 
     setting: dict[str, Any]
@@ -98,7 +98,7 @@ class Plan(NamedTuple):
         return "_".join([*parts, f"seed_{self.seed}"]).replace("/", "-")
 
 
-def planned(seeds: Sequence[int], grid: Grid, arguments: Mapping[str, Any]) -> list[Plan]:
+def planned(seeds: Sequence[int], grid: Grid, arguments: Mapping[str, Any]) -> list[_Plan]:
     """Every training, with a trainer that nothing refuses.
 
     Raises:
@@ -106,7 +106,7 @@ def planned(seeds: Sequence[int], grid: Grid, arguments: Mapping[str, Any]) -> l
     """
     settings = [dict(zip(grid, values, strict=True)) for values in product(*grid.values())]
     plans = [
-        Plan(setting, seed, trainer_of({**arguments, **setting}, seed))
+        _Plan(setting, seed, _trainer_of({**arguments, **setting}, seed))
         for setting in settings
         for seed in seeds
     ]
@@ -120,7 +120,7 @@ def planned(seeds: Sequence[int], grid: Grid, arguments: Mapping[str, Any]) -> l
 
 
 def train_all(
-    plans: Sequence[Plan], group: RunDir, show: Callable[[dict[str, Any]], object]
+    plans: Sequence[_Plan], group: RunDir, show: Callable[[dict[str, Any]], object]
 ) -> tuple[list[dict[str, Any]], int]:
     """Trains one after the other; their rows, and the number of a signal that ended it, or 0."""
     rows = []
@@ -130,15 +130,15 @@ def train_all(
             results = plan.trainer.train()
         except TrainingInterrupted as interrupted:
             return rows, interrupted.signal
-        rows.append(row_of(plan.setting, plan.seed, results))
+        rows.append(_row_of(plan.setting, plan.seed, results))
         show(rows[-1])
     return rows, 0
 
 
-def trainer_of(arguments: Mapping[str, Any], seed: int) -> PPOTrainer:
+def _trainer_of(arguments: Mapping[str, Any], seed: int) -> PPOTrainer:
     """The trainer with these arguments of its agent and of its own."""
-    of_trainer = names_of(TrainerSettings) | set(OF_TRAINER)
-    known = of_trainer | names_of(AgentConfig) | names_of(PPOConfig)
+    of_trainer = _names_of(TrainerSettings) | set(OF_TRAINER)
+    known = of_trainer | _names_of(AgentConfig) | _names_of(PPOConfig)
     for name in arguments:
         if name in ITS_OWN:
             raise ConfigError(f"{name} of a sweep: each training has its own, leave it out.")
@@ -152,12 +152,12 @@ def trainer_of(arguments: Mapping[str, Any], seed: int) -> PPOTrainer:
     return PPOTrainer(agent, env, seed=seed, **{"verbose": False, "plot": False, **own})
 
 
-def names_of(kind: Any) -> set[str]:
+def _names_of(kind: Any) -> set[str]:
     """The fields of a dataclass."""
     return {f.name for f in fields(kind)}
 
 
-def row_of(setting: Mapping[str, Any], seed: int, results: TrainResults) -> dict[str, Any]:
+def _row_of(setting: Mapping[str, Any], seed: int, results: TrainResults) -> dict[str, Any]:
     """What the table has of a training."""
     return {**setting, "seed": seed, **{name: results[name] for name in COLUMNS}}  # type: ignore[literal-required]
 
@@ -177,7 +177,7 @@ def write_group(
     """Writes the table and the heat map, and tells the group's own run in MLflow of them."""
     table = group.artifact_path("sweep.csv")
     write_table(table, rows)
-    files = [table, *draw(group, rows, grid)]
+    files = [table, *_draw(group, rows, grid)]
     scores = [row[SCORE] for row in rows if row[SCORE] is not None]
     converged = float(np.mean([row["converged"] for row in rows]))
     numbers = {
@@ -193,7 +193,7 @@ def write_group(
             tee.log_file(path)
 
 
-def draw(group: RunDir, rows: Sequence[Mapping[str, Any]], grid: Grid) -> list[Path]:
+def _draw(group: RunDir, rows: Sequence[Mapping[str, Any]], grid: Grid) -> list[Path]:
     """The heat map of the mean scores over two arguments, or one and the seeds; none without."""
     if not grid:
         return []

@@ -25,7 +25,7 @@ from vibe_rl.runner.session import Session, open_session
 from vibe_rl.tracking.base import LogBackend, Tee
 from vibe_rl.tracking.named import check_names
 from vibe_rl.tracking.opening import Destinations, open_named
-from vibe_rl.trainers.ppo_trainer.agent import PPOAgent, describe
+from vibe_rl.trainers.ppo_trainer.agent import PPOAgent, describe_agent
 from vibe_rl.trainers.ppo_trainer.arguments import (
     as_list,
     check_changes,
@@ -44,7 +44,7 @@ from vibe_rl.trainers.ppo_trainer.callbacks import (
     ProgressPrinter,
 )
 from vibe_rl.trainers.ppo_trainer.cartpole import CartPoleWrapper
-from vibe_rl.trainers.ppo_trainer.finishing import finish, publish
+from vibe_rl.trainers.ppo_trainer.finishing import finish, publish_model
 from vibe_rl.trainers.ppo_trainer.playing import Playing
 from vibe_rl.trainers.ppo_trainer.progress.evaluations import EvaluationLog
 from vibe_rl.trainers.ppo_trainer.progress.monitors import Monitor
@@ -226,7 +226,7 @@ class PPOTrainer(Playing):
             tee.status = "interrupted" if session.signal else "finished"
             results = finish(self, training, state, session.signal)
         if not session.signal:
-            publish(self, results)
+            publish_model(self, results)
         return results
 
     def _videos(self, run_dir: RunDir) -> tuple[Path, int]:
@@ -275,7 +275,7 @@ class PPOTrainer(Playing):
         settings = asdict(self.settings)
         env = {"env_id": self.env.env_id, "normalize": self.env.normalize_observations}
         about = {"algo": "ppo", "versions": versions(), "commit": commit()}
-        return {**settings, **describe(self.agent), **env, **about}
+        return {**settings, **describe_agent(self.agent), **env, **about}
 
     @classmethod
     def restore(cls, run_dir: str | os.PathLike[str], **changes: Any) -> "PPOTrainer":

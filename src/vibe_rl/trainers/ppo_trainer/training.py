@@ -13,7 +13,7 @@ from typing_extensions import override
 from vibe_rl.errors import ConfigError
 from vibe_rl.runner.evaluation import Evaluation
 from vibe_rl.runner.evaluator import EvalMetrics
-from vibe_rl.runner.fit import copied
+from vibe_rl.runner.fit import copied_state
 from vibe_rl.runner.loop import TrainState
 from vibe_rl.runner.recording import frames, record, write_gif
 from vibe_rl.runner.run import Run
@@ -29,7 +29,7 @@ from vibe_rl.trainers.ppo_trainer.progress.progress import (
     Progress,
     episode_of,
     episodes_of,
-    mean_of,
+    mean_or_none,
 )
 from vibe_rl.trainers.ppo_trainer.settings import TrainerSettings
 from vibe_rl.types import Key, PyTree
@@ -52,7 +52,7 @@ class RunOfAgent(Run):
         """The first state, or the restored one."""
         with super().start(restored) as first:
             fresh = restored is None
-            yield first._replace(agent_state=copied(self.agent_state)) if fresh else first
+            yield first._replace(agent_state=copied_state(self.agent_state)) if fresh else first
 
     @override
     def evaluation(self, agent_state: PyTree, update: int) -> Evaluation:
@@ -186,7 +186,7 @@ class Training:
 
     def report(self, metrics: Mapping[str, Any], scores: Scores | None) -> None:
         """Tells the trackers of an update."""
-        self.tracker.log(tracked(self.progress, metrics, scores), self.progress.episode_count - 1)
+        self.tracker.log(_tracked(self.progress, metrics, scores), self.progress.episode_count - 1)
 
     def _scores(self) -> Scores:
         """The evaluation that was just made, with a GIF if one is due."""
@@ -206,7 +206,7 @@ class Training:
         path = gif_path(self.videos[0], episode)
         key = evaluation_key(self.settings.seed, self.progress.updates)
         try:
-            write_episode(self.run, self.agent.fitted(self.run.agent_state), path, key)
+            write_episode_row(self.run, self.agent.fitted(self.run.agent_state), path, key)
         except (ConfigError, OSError) as error:
             say_once(f"no GIF of an evaluation: {error}")
             return None
@@ -219,7 +219,7 @@ def gif_path(folder: Path, episode: int) -> Path:
     return folder / f"eval_ep{episode:05d}.gif"
 
 
-def write_episode(run: Run, agent_state: PyTree, path: Path, key: Key) -> None:
+def write_episode_row(run: Run, agent_state: PyTree, path: Path, key: Key) -> None:
     """Plays a greedy episode and writes it as a GIF."""
     env, params = run.env, run.eval_params
     episode = record(run.algorithm, agent_state, env, params, key, run.config.eval_max_steps)
@@ -251,7 +251,7 @@ def plain_scores(returns: Sequence[float], target: float) -> Scores:
     }
 
 
-def tracked(
+def _tracked(
     progress: Progress, metrics: Mapping[str, Any], scores: Scores | None
 ) -> dict[str, float]:
     """An update under the names that trackers get."""
@@ -259,9 +259,9 @@ def tracked(
     named = {
         "wall_time": progress.wall_time,
         **metrics,
-        "avg_reward_10": mean_of(returns[-10:]),
-        "avg_reward_50": mean_of(returns[-50:]),
-        "avg_length_10": mean_of(lengths[-10:]),
+        "avg_reward_10": mean_or_none(returns[-10:]),
+        "avg_reward_50": mean_or_none(returns[-50:]),
+        "avg_length_10": mean_or_none(lengths[-10:]),
         "convergence_count": progress.status.count,
         "env_steps": progress.step_count,
         **named_scores(scores or {}),

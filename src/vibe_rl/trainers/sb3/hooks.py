@@ -85,7 +85,7 @@ class StopWhenAsked(BaseCallback):
         return not self.stop.requested
 
 
-class Evaluation(MaskableEvalCallback):
+class _Evaluation(MaskableEvalCallback):
     """SB3's evaluation with masks, which ends early where somebody asks the training to end."""
 
     def __init__(self, envs: Any, stop: StopRequest, **how: Any):
@@ -113,7 +113,7 @@ class Hooks(NamedTuple):
 
     callbacks: CallbackList
     episodes: EpisodeRows
-    evaluation: Evaluation
+    evaluation: _Evaluation
 
 
 def make_hooks(
@@ -122,7 +122,7 @@ def make_hooks(
     """What logs, saves, evaluates and ends a training; see `learn`."""
     models = place.models
     episodes = EpisodeRows(tracker, place.episodes)
-    evaluation = Evaluation(
+    evaluation = _Evaluation(
         evaluated,
         stop,
         n_eval_episodes=N_EVALUATED,

@@ -35,16 +35,16 @@ def make_model(settings: Settings, envs: Any) -> Any:
     step = 0 if resumed is None else step_of(resumed)
     how = {**settings.typed, "env": envs, "seed": settings.seed_of(step, 0)}
     if resumed is not None:
-        model = load(resumed, **how)
-        check_batch(settings.num_envs, model.n_steps, model.batch_size)
+        model = _load(resumed, **how)
+        _check_batch(settings.num_envs, model.n_steps, model.batch_size)
         return model
     how = HYPERPARAMETERS | how
-    check_batch(settings.num_envs, how["n_steps"], how["batch_size"])
+    _check_batch(settings.num_envs, how["n_steps"], how["batch_size"])
     policy = POLICIES.get(type(envs.observation_space).__name__, "MlpPolicy")
     return require_sb3()(policy, **how)
 
 
-def check_batch(num_envs: int, n_steps: int, batch_size: int) -> None:
+def _check_batch(num_envs: int, n_steps: int, batch_size: int) -> None:
     """Raises ConfigError if a batch does not divide the steps of an update."""
     if num_envs * n_steps % batch_size:
         raise ConfigError(
@@ -53,7 +53,7 @@ def check_batch(num_envs: int, n_steps: int, batch_size: int) -> None:
         )
 
 
-def load(path: Path, **how: Any) -> Any:
+def _load(path: Path, **how: Any) -> Any:
     """A saved model; ConfigError if it is none of MaskablePPO, or does not fit the environment.
 
     Args:
@@ -136,6 +136,6 @@ def load_policy(path: str | os.PathLike[str], env_id: str = ENV_ID) -> MaskedPol
     Raises:
         ConfigError: sb3-contrib is not installed, or the file is no model of MaskablePPO.
     """
-    model = load(Path(path), device="cpu")
+    model = _load(Path(path), device="cpu")
     model.policy.set_training_mode(False)
     return MaskedPolicy(model, env_id)

@@ -34,7 +34,7 @@ class Models:
         return self._write(model, self.folder / PERIODIC.format(step=model.num_timesteps))
 
     def _write(self, model: Any, path: Path) -> Path:
-        check_writable(self.folder)
+        check_model_writable(self.folder)
         with write_atomically(path) as file:
             model.save(file)
         return path
@@ -51,7 +51,7 @@ class Models:
         return aside
 
 
-def check_writable(folder: Path) -> None:
+def check_model_writable(folder: Path) -> None:
     """Makes a folder if it is not there; UnwritableError if nothing can be written in it."""
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)

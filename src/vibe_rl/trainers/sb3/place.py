@@ -14,7 +14,7 @@ from vibe_rl.system.lock import lock_directory
 from vibe_rl.system.notices import say_once
 from vibe_rl.tracking.jsonl import read_metrics, rewind
 from vibe_rl.trainers.sb3.loading import hyperparameters_of
-from vibe_rl.trainers.sb3.models import Models, check_writable
+from vibe_rl.trainers.sb3.models import Models, check_model_writable
 from vibe_rl.trainers.sb3.settings import Settings
 
 NAME = "maskable_ppo_hack"
@@ -69,24 +69,24 @@ def directories(settings: Settings) -> tuple[RunDir, Models]:
         folder = Path(settings.resume).absolute().parent
         named = Path(settings.log_dir, folder.name)
         if (named / "logs").is_dir():
-            check_writable(folder)
+            check_model_writable(folder)
             return RunDir.open(named), Models(folder)
         say_once(f"{shown(named)} is no run directory, so what goes on is a new run.")
-    check_writable(Path(settings.model_dir))  # before hours of training end there
+    check_model_writable(Path(settings.model_dir))  # before hours of training end there
     name = "_".join(filter(None, (NAME, settings.run_suffix)))
     run_dir = RunDir(name, settings.log_dir)
     return run_dir, Models(Path(settings.model_dir, run_dir.root.name))
 
 
-def record(settings: Settings, place: Place, model: Any) -> None:
+def record_place(settings: Settings, place: Place, model: Any) -> None:
     """Writes down what is trained, and with what."""
     new = not (place.run_dir.root / "config.json").exists()
     save = place.run_dir.save_config if new else place.run_dir.save_next_config
-    save(description(settings, model))
+    save(description_of_training(settings, model))
     place.run_dir.save_manifest({"experiment": NAME, "versions": all_versions()})
 
 
-def description(settings: Settings, model: Any) -> dict[str, Any]:
+def description_of_training(settings: Settings, model: Any) -> dict[str, Any]:
     """The settings, with the hyperparameters that the model has."""
     return {**asdict(settings), **hyperparameters_of(model), "algorithm": "MaskablePPO"}
 

@@ -21,7 +21,13 @@ from vibe_rl.tracking.jsonl import MetricsLogger
 from vibe_rl.tracking.opening import Destinations, open_named
 from vibe_rl.trainers.sb3.loading import make_model, require_sb3
 from vibe_rl.trainers.sb3.models import step_of
-from vibe_rl.trainers.sb3.place import Place, all_versions, description, open_place, record
+from vibe_rl.trainers.sb3.place import (
+    Place,
+    all_versions,
+    description_of_training,
+    open_place,
+    record_place,
+)
 from vibe_rl.trainers.sb3.settings import Settings, check_settings
 
 DIED = (EOFError, ConnectionError, EnvironmentDiedError)
@@ -56,18 +62,18 @@ def train_masked_ppo(settings: Settings, trackers: Sequence[LogBackend] = ()) ->
     """
     check_settings(settings)
     require_sb3()
-    step = where_to_resume(settings)
-    with StopRequest() as stop, open_envs(settings, settings.num_envs) as envs:
+    step = _where_to_resume(settings)
+    with StopRequest() as stop, _open_envs(settings, settings.num_envs) as envs:
         model = make_model(settings, envs)
-        with open_envs(settings, 1) as evaluated, open_place(settings, step) as place:
+        with _open_envs(settings, 1) as evaluated, open_place(settings, step) as place:
             evaluated.seed(settings.seed_of(step or 0, 1))
-            record(settings, place, model)
+            record_place(settings, place, model)
             with noted(place, model, stop):
-                outcome = learn(settings, place, model, evaluated, stop, trackers)
+                outcome = _learn(settings, place, model, evaluated, stop, trackers)
     return unless_interrupted(outcome, stop.signal)
 
 
-def where_to_resume(settings: Settings) -> int | None:
+def _where_to_resume(settings: Settings) -> int | None:
     """The env step where the run resumes; None for a new run.
 
     Raises:
@@ -85,7 +91,7 @@ def where_to_resume(settings: Settings) -> int | None:
 
 
 @contextmanager
-def open_envs(settings: Settings, n: int) -> Iterator[Any]:
+def _open_envs(settings: Settings, n: int) -> Iterator[Any]:
     """As many environments as one of SB3's, which have begun; closed when the block ends.
 
     Raises:
@@ -116,7 +122,7 @@ def death(error: Exception) -> str:
     return "the process of a game has ended"
 
 
-def learn(
+def _learn(
     settings: Settings,
     place: Place,
     model: Any,
@@ -137,10 +143,10 @@ def learn(
     from vibe_rl.trainers.sb3 import hooks  # noqa: PLC0415 - needs SB3
 
     with Destinations() as destinations:
-        own = own_trackers(settings, place, destinations)
+        own = _own_trackers(settings, place, destinations)
         with Tee(*trackers, *own) as tee:
             about = {"versions": all_versions(), "commit": commit()}
-            tee.log_config({**description(settings, model), **about})
+            tee.log_config({**description_of_training(settings, model), **about})
             model.set_logger(hooks.make_logger(tee, settings.info or settings.debug))
             made = hooks.make_hooks(settings, place, tee, evaluated, stop)
             with rescued(place, model, stop), one_thread():
@@ -204,15 +210,15 @@ def noted(place: Place, model: Any, stop: StopRequest) -> Iterator[None]:
     note_end(place.run_dir, SessionNote(begin, model.num_timesteps, status, None))
 
 
-def own_trackers(settings: Settings, place: Place, destinations: Destinations) -> list[Tracker]:
+def _own_trackers(settings: Settings, place: Place, destinations: Destinations) -> list[Tracker]:
     """The run's log, which passes rows on to the named trackers, and its progress."""
     names = ("sqlite", "wandb") if settings.wandb else ("sqlite",)
     named = open_named(names, place.run_dir, place.step, destinations)
     log = MetricsLogger(place.run_dir.log_path(), named, resume=place.step is not None)
-    return [log, Progress(settings.timesteps, initial=place.step or 0)]
+    return [log, _Progress(settings.timesteps, initial=place.step or 0)]
 
 
-class Progress(ConsoleTracker):
+class _Progress(ConsoleTracker):
     """A line that tells the mean return of the last episodes."""
 
     @override

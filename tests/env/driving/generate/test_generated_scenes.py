@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from vibe_rl.env.driving.generate import GENERATED, Knobs, generate
-from vibe_rl.env.driving.generate.making import Wanted
+from vibe_rl.env.driving.generate.making import WantedScene
 from vibe_rl.env.driving.scenarios.codes import FAMILIES, LANES, PEDESTRIAN, RED
 from vibe_rl.env.driving.scenarios.scenario import (
     EGO,
@@ -58,7 +58,7 @@ def test_another_seed_makes_another_scene():
 
 def test_no_two_scenes_of_any_seeds_have_one_number():
     each = [(seed, i) for seed in (0, 1, 2, 8191) for i in (*range(100), 65_535)]
-    uids = {Wanted(seed, family, i).uid() for family in GENERATED for seed, i in each}
+    uids = {WantedScene(seed, family, i).uid() for family in GENERATED for seed, i in each}
     assert len(uids) == len(GENERATED) * len(each)
     assert max(uids) < 2**32
 

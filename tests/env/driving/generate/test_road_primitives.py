@@ -20,7 +20,7 @@ def network_of(family: str, seed: int = 0):
 
 def test_an_arc_has_its_length_and_stays_at_its_radius():
     xy = curves.arc(np.zeros(2), 0.0, -50.0, 40.0)
-    assert curves.arc_lengths(xy)[-1] == pytest.approx(40, abs=0.01)
+    assert curves.lengths_along(xy)[-1] == pytest.approx(40, abs=0.01)
     np.testing.assert_allclose(np.hypot(*(xy - [0, -50]).T), 50)
     assert xy[-1, 1] < 0  # a negative radius turns to the right
 
@@ -102,7 +102,7 @@ def test_who_enters_a_roundabout_lets_those_on_it_pass():
 
 
 def test_lights_of_the_two_roads_are_never_both_open():
-    plan = signals.plan_of(np.random.default_rng(0), 3.0, None)
+    plan = signals.signal_plan_of(np.random.default_rng(0), 3.0, None)
     first, second = (signals.states(plan, phase, 600) for phase in (0, 1))
     assert not ((first != RED) & (second != RED)).any()
     assert {GREEN, YELLOW, RED} <= set(first)
@@ -113,5 +113,5 @@ def test_lights_of_the_two_roads_are_never_both_open():
 @pytest.mark.parametrize("phase", [0, 1])
 def test_a_light_is_red_when_the_ego_arrives_where_that_is_asked_for(phase):
     for seed in range(20):
-        plan = signals.plan_of(np.random.default_rng(seed), 3.0, (phase, 4.0))
+        plan = signals.signal_plan_of(np.random.default_rng(seed), 3.0, (phase, 4.0))
         assert signals.states(plan, phase, 91)[40] == RED

@@ -7,7 +7,7 @@ from itertools import islice
 
 import jax
 
-from vibe_rl.env.driving.generate.making import Wanted, made
+from vibe_rl.env.driving.generate.making import WantedScene, made
 from vibe_rl.env.driving.knobs import Knobs
 from vibe_rl.env.driving.scenarios.codes import GENERATED
 from vibe_rl.env.driving.scenarios.scenario import Dims, Scenario
@@ -63,7 +63,7 @@ def _check(seed: int, count: int, families: Sequence[str], processes: int) -> No
         )
 
 
-def _order(seed: int, families: Sequence[str], knobs: Knobs) -> Iterator[Wanted]:
+def _order(seed: int, families: Sequence[str], knobs: Knobs) -> Iterator[WantedScene]:
     """Without end: always the family that lacks most of its share."""
     shares: Mapping[str, float] = {family: getattr(knobs, family) for family in families}
     whole = sum(shares.values())
@@ -73,16 +73,16 @@ def _order(seed: int, families: Sequence[str], knobs: Knobs) -> Iterator[Wanted]
     while True:
         total = sum(taken.values()) + 1
         family = max(shares, key=lambda f: shares[f] / whole * total - taken[f])
-        yield Wanted(seed, family, taken[family])
+        yield WantedScene(seed, family, taken[family])
         taken[family] += 1
 
 
-def _made_list(wanted: list[Wanted], knobs: Knobs, dims: Dims) -> list[tuple[str, Scenario]]:
+def _made_list(wanted: list[WantedScene], knobs: Knobs, dims: Dims) -> list[tuple[str, Scenario]]:
     return list(made(wanted, knobs, dims))
 
 
 def _by_processes(
-    wanted: Iterable[Wanted], make: partial[list[tuple[str, Scenario]]], processes: int
+    wanted: Iterable[WantedScene], make: partial[list[tuple[str, Scenario]]], processes: int
 ) -> Iterator[tuple[str, Scenario]]:
     wanted = iter(wanted)
     pieces = iter(lambda: list(islice(wanted, PIECE)), [])

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.spatial import KDTree
 
 from vibe_rl.env.driving.generate import curves
-from vibe_rl.env.driving.generate.network import Network, Route
+from vibe_rl.env.driving.generate.network import RoadNetwork, Route
 from vibe_rl.types import AnyArray
 
 NEAR = 2.4
@@ -21,7 +21,7 @@ class Conflicts(NamedTuple):
     must_yield: AnyArray  # bool, whether the first has to let the second pass
 
 
-def conflicts_of(network: Network, routes: list[Route]) -> Conflicts:
+def conflicts_of(network: RoadNetwork, routes: list[Route]) -> Conflicts:
     """Where routes that begin on different lanes come nearer than `NEAR`, first of all."""
     n = len(routes)
     s, other_s = np.full((n, n), np.inf), np.full((n, n), np.inf)
@@ -42,7 +42,7 @@ def conflicts_of(network: Network, routes: list[Route]) -> Conflicts:
     return Conflicts(s, other_s, yields & ~(yields.T & np.tri(n, dtype=bool)))
 
 
-def _near_points(network: Network) -> tuple[AnyArray, AnyArray]:
+def _near_points(network: RoadNetwork) -> tuple[AnyArray, AnyArray]:
     """Pairs of points of lanes that are near each other, the nearest pairs of a point first."""
     points = np.concatenate([lane.xy for lane in network.lanes])
     pairs = KDTree(points).query_pairs(NEAR, output_type="ndarray")
@@ -53,9 +53,9 @@ def _near_points(network: Network) -> tuple[AnyArray, AnyArray]:
     return first[order], second[order]
 
 
-def _along(network: Network, routes: list[Route]) -> AnyArray:
+def _along(network: RoadNetwork, routes: list[Route]) -> AnyArray:
     """`[routes, points of all lanes]`: arc lengths, inf off the route."""
-    lanes = [curves.arc_lengths(lane.xy) for lane in network.lanes]
+    lanes = [curves.lengths_along(lane.xy) for lane in network.lanes]
     begins = np.cumsum([0, *map(len, lanes)])
     along = np.full((len(routes), begins[-1]), np.inf)
     for row, route in zip(along, routes, strict=True):
@@ -64,5 +64,5 @@ def _along(network: Network, routes: list[Route]) -> AnyArray:
     return along
 
 
-def _priorities(network: Network) -> AnyArray:
+def _priorities(network: RoadNetwork) -> AnyArray:
     return np.concatenate([np.full(len(lane.xy), lane.priority) for lane in network.lanes])

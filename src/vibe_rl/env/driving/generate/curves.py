@@ -46,7 +46,7 @@ def resampled(xy: AnyArray, spacing: float = SPACING, exact: bool = False) -> An
 
     With `exact` up to a spacing of the end is left away.
     """
-    at = arc_lengths(xy)
+    at = lengths_along(xy)
     if exact:
         wanted = np.arange(int(at[-1] / spacing + 1e-9) + 1) * spacing
     else:
@@ -59,7 +59,7 @@ def interpolated(at: AnyArray, xy: AnyArray, wanted: AnyArray) -> AnyArray:
     return np.stack([np.interp(wanted, at, xy[:, 0]), np.interp(wanted, at, xy[:, 1])], -1)
 
 
-def arc_lengths(xy: AnyArray) -> AnyArray:
+def lengths_along(xy: AnyArray) -> AnyArray:
     """Of every point, from the first."""
     return np.append(0, np.cumsum(np.hypot(*np.diff(xy, axis=0).T)))
 

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.spatial import KDTree
 
 from vibe_rl.env.driving.generate import curves
-from vibe_rl.env.driving.generate.network import WIDTH, Network
+from vibe_rl.env.driving.generate.network import WIDTH, RoadNetwork
 from vibe_rl.types import AnyArray
 
 CLEAR = WIDTH / 2 + 0.1
@@ -15,14 +15,14 @@ NEIGHBOURS = 4
 """Points within `CLEAR` that are looked at: at most three are of the own lane."""
 
 
-class Line(NamedTuple):
+class _Line(NamedTuple):
     """Points of an edge, the road on their left."""
 
     xy: AnyArray  # [n, 2]
     direction: AnyArray  # [n, 2]
 
 
-def road_edges(network: Network) -> list[Line]:
+def road_edges(network: RoadNetwork) -> list[_Line]:
     """The edges of the road, each in one piece."""
     lanes = [(i, lane.xy) for i, lane in enumerate(network.lanes) if lane.drawn]
     sides = [(i, side) for i, xy in lanes for side in _sides(xy)]
@@ -38,14 +38,14 @@ def road_edges(network: Network) -> list[Line]:
     return [piece for (_, side), mask in kept for piece in _pieces(side, mask)]
 
 
-def _sides(xy: AnyArray) -> tuple[Line, Line]:
+def _sides(xy: AnyArray) -> tuple[_Line, _Line]:
     ahead = curves.direction(curves.headings(xy))
     right, left = curves.offset(xy, -WIDTH / 2), curves.offset(xy, WIDTH / 2)
-    return Line(right, ahead), Line(left[::-1], -ahead[::-1])
+    return _Line(right, ahead), _Line(left[::-1], -ahead[::-1])
 
 
-def _pieces(side: Line, mask: AnyArray) -> list[Line]:
+def _pieces(side: _Line, mask: AnyArray) -> list[_Line]:
     """The runs of points that are kept, of two points or more."""
     steps = np.diff(np.concatenate([[0], mask.astype(np.int8), [0]]))
     runs = zip(np.flatnonzero(steps == 1), np.flatnonzero(steps == -1), strict=True)
-    return [Line(side.xy[a:b], side.direction[a:b]) for a, b in runs if b - a > 1]
+    return [_Line(side.xy[a:b], side.direction[a:b]) for a, b in runs if b - a > 1]

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from vibe_rl.env.driving.generate import highway, intersection, merge, roundabout
-from vibe_rl.env.driving.generate.network import Network, Route
+from vibe_rl.env.driving.generate.network import RoadNetwork, Route
 from vibe_rl.env.driving.generate.spawning import Places
 
 SECONDS = 9.0
@@ -18,7 +18,7 @@ MARGIN = 12.0
 class Family(NamedTuple):
     """A kind of scene."""
 
-    build: Callable[[np.random.Generator, float], Network]
+    build: Callable[[np.random.Generator, float], RoadNetwork]
     places: Callable[[list[Route]], Places]
 
 
@@ -50,9 +50,9 @@ def _spread(count: int, least: float, most: float) -> dict[int, tuple[float, flo
 
 
 TABLE: dict[str, Family] = {
-    "highway": Family(highway.build, _on_highway),
-    "merge": Family(merge.build, _at_merge),
-    "intersection": Family(intersection.build, _at_intersection),
-    "roundabout": Family(roundabout.build, _at_roundabout),
+    "highway": Family(highway.build_roads, _on_highway),
+    "merge": Family(merge.build_roads, _at_merge),
+    "intersection": Family(intersection.build_roads, _at_intersection),
+    "roundabout": Family(roundabout.build_roads, _at_roundabout),
 }
 """By the names in `codes.GENERATED`."""

@@ -3,7 +3,7 @@
 import numpy as np
 
 from vibe_rl.env.driving.generate import curves
-from vibe_rl.env.driving.generate.network import WIDTH, Lane, Network
+from vibe_rl.env.driving.generate.network import WIDTH, Lane, RoadNetwork
 from vibe_rl.types import AnyArray
 
 ARM = 110.0
@@ -13,7 +13,7 @@ STRAIGHT = 2
 """How many arms further one leaves who goes straight on."""
 
 
-def build(rng: np.random.Generator, scale: float) -> Network:
+def build_roads(rng: np.random.Generator, scale: float) -> RoadNetwork:
     """Lanes: four ways in, four ways out, twelve across."""
     half, turn = rng.uniform(11, 15), rng.uniform(-np.pi, np.pi)
     speed, handle = rng.uniform(11, 17) * scale, rng.uniform(0.45, 0.55)
@@ -31,7 +31,7 @@ def build(rng: np.random.Generator, scale: float) -> Network:
             routes.append((start, len(lanes), ARMS + end))
             lights[len(lanes)] = start % 2
             lanes.append(Lane(across, speed, 2 if further == STRAIGHT else 1))
-    return Network(lanes, routes, lights, [crosswalk(angle, half) for angle in angles])
+    return RoadNetwork(lanes, routes, lights, [crosswalk(angle, half) for angle in angles])
 
 
 def arm_in(angle: float, near: float, length: float) -> AnyArray:

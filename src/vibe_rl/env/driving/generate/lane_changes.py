@@ -4,7 +4,7 @@ import numpy as np
 
 from vibe_rl.env.driving.generate import spawning
 from vibe_rl.env.driving.generate.highway import LENGTH, lane_change
-from vibe_rl.env.driving.generate.network import Lane, Network, Route, route_of
+from vibe_rl.env.driving.generate.network import Lane, RoadNetwork, Route, route_of
 from vibe_rl.env.driving.generate.spawning import Driver
 from vibe_rl.env.driving.knobs import Knobs
 
@@ -19,7 +19,7 @@ FACTOR = (0.6, 0.9)
 
 
 def add_lane_changes(
-    rng: np.random.Generator, network: Network, routes: list[Route], ego: Driver, knobs: Knobs
+    rng: np.random.Generator, network: RoadNetwork, routes: list[Route], ego: Driver, knobs: Knobs
 ) -> list[Driver]:
     """Those who change lanes; their ways are added to the network and the routes."""
     count, everybody = len(network.lanes), [ego]
@@ -40,7 +40,7 @@ def _neighbour(rng: np.random.Generator, lane: int, count: int) -> int:
 
 def _changer(
     rng: np.random.Generator,
-    network: Network,
+    network: RoadNetwork,
     routes: list[Route],
     everybody: list[Driver],
     change: tuple[int, int, float],
@@ -54,7 +54,7 @@ def _changer(
     network.lanes.append(way)
     network.routes.append((len(network.lanes) - 1,))
     routes.append(route_of(network, network.routes[-1]))
-    new = spawning.draw(rng, routes, len(routes) - 1, s, knobs)
+    new = spawning.draw_driver(rng, routes, len(routes) - 1, s, knobs)
     factor = rng.uniform(*FACTOR)
     new = new._replace(factor=factor, v=routes[-1].pace[int(s)] * factor)
     return [new] if spawning.is_free(routes, everybody, new) else []

@@ -17,11 +17,11 @@ from vibe_rl.env.driving.geometry import (
 )
 from vibe_rl.env.driving.motion.traffic import (
     Of,
-    Seen,
     Traffic,
+    TruePoses,
     fields_of,
     poses,
-    start,
+    start_traffic,
     traffic_step,
 )
 from vibe_rl.env.driving.scenarios.codes import LANES, STOP_LIGHTS, among
@@ -72,16 +72,16 @@ def _roll_out(scenario: Scenario) -> tuple[Log, Faults]:
         return traffic_step(of, now, seen, frame), (log, now.s)
 
     frames = jnp.arange(scenario.log_yaw.shape[-1], dtype=jnp.int32)
-    log, s = jax.lax.scan(step, start(scenario), frames)[1]
+    log, s = jax.lax.scan(step, start_traffic(scenario), frames)[1]
     return log, faults(scenario, of, log, s[:, EGO])
 
 
-def seen_at(of: Of, now: Traffic, frame: Array) -> Seen:
+def seen_at(of: Of, now: Traffic, frame: Array) -> TruePoses:
     """Everybody: on their routes, or where the log has those who walk."""
     routed, everybody = of("agent_route") >= 0, slice(None)
     walkers = of("log_xy", everybody, frame), of("log_vel", everybody, frame)
     x, y, yaw = poses(of, now.s)
-    return Seen(
+    return TruePoses(
         x=jnp.where(routed, x, walkers[0][:, 0]),
         y=jnp.where(routed, y, walkers[0][:, 1]),
         yaw=jnp.where(routed, yaw, of("log_yaw", everybody, frame)),

@@ -23,7 +23,7 @@ OF_A_SEED, FAMILY_SLOTS = 2**19, 8
 """Numbers that the scenes of each seed have for themselves, and how many have one index."""
 
 
-class Wanted(NamedTuple):
+class WantedScene(NamedTuple):
     """One scene: it is the same whatever others are made."""
 
     seed: int
@@ -44,7 +44,7 @@ class Wanted(NamedTuple):
         return (self.seed * OF_A_SEED + own) % 2**32
 
 
-def made(wanted: Iterable[Wanted], knobs: Knobs, dims: Dims) -> Iterator[tuple[str, Scenario]]:
+def made(wanted: Iterable[WantedScene], knobs: Knobs, dims: Dims) -> Iterator[tuple[str, Scenario]]:
     """Groups and scenes, in order.
 
     Raises:
@@ -65,7 +65,7 @@ def made(wanted: Iterable[Wanted], knobs: Knobs, dims: Dims) -> Iterator[tuple[s
             yield order[0], ready.pop(order.pop(0))
 
 
-def _next_attempt(each: Wanted) -> Wanted:
+def _next_attempt(each: WantedScene) -> WantedScene:
     if each.attempt + 1 == ATTEMPTS:
         raise ConfigError(
             f"{each.group()}: no scene of {ATTEMPTS} can be driven with these knobs; give others."
@@ -74,8 +74,8 @@ def _next_attempt(each: Wanted) -> Wanted:
 
 
 def attempted(
-    tried: list[Wanted], knobs: Knobs, dims: Dims
-) -> Iterator[tuple[Wanted, Scenario, Faults]]:
+    tried: list[WantedScene], knobs: Knobs, dims: Dims
+) -> Iterator[tuple[WantedScene, Scenario, Faults]]:
     """Each with its scene and what is wrong with it, no more than `TOGETHER`."""
     scenes = [_drawn(each, knobs, dims) for each in tried]
     bank = stacked([*scenes, *scenes[:1] * (TOGETHER - len(scenes))])
@@ -83,25 +83,25 @@ def attempted(
     for i, (each, scenario) in enumerate(zip(tried, scenes, strict=True)):
         log = Log(*(field[i] for field in logs))
         reactive = _reactive(each, scenario, knobs)
-        yield each, logged(scenario, log, reactive), Faults(*(field[i] for field in faults))
+        yield each, _logged(scenario, log, reactive), Faults(*(field[i] for field in faults))
 
 
-def _drawn(each: Wanted, knobs: Knobs, dims: Dims) -> Scenario:
+def _drawn(each: WantedScene, knobs: Knobs, dims: Dims) -> Scenario:
     rng = np.random.default_rng([*_numbers(each), 0])
     return scenario_of(draw_scene(rng, each.family, knobs), each.uid(), dims)
 
 
-def _reactive(each: Wanted, scenario: Scenario, knobs: Knobs) -> np.ndarray:
+def _reactive(each: WantedScene, scenario: Scenario, knobs: Knobs) -> np.ndarray:
     chance = np.random.default_rng([*_numbers(each), 1]).random(len(scenario.agent_route))
     may = (scenario.agent_route >= 0) & (np.arange(len(chance)) != EGO)
     return may & (chance < knobs.reactive_fraction)
 
 
-def _numbers(each: Wanted) -> tuple[int, ...]:
+def _numbers(each: WantedScene) -> tuple[int, ...]:
     return each.seed, FAMILIES.index(each.family), each.index, each.attempt
 
 
-def logged(scenario: Scenario, log: Log, reactive: np.ndarray) -> Scenario:
+def _logged(scenario: Scenario, log: Log, reactive: np.ndarray) -> Scenario:
     """The scenario with the drives of those who have a route, and who of them may react."""
     there = (scenario.agent_route >= 0) | scenario.log_valid.any(1)
     x, y, yaw, speed = (np.where(there, field, 0).T for field in log)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from vibe_rl.env.driving.generate import curves
-from vibe_rl.env.driving.generate.network import WIDTH, Lane, Network
+from vibe_rl.env.driving.generate.network import WIDTH, Lane, RoadNetwork
 from vibe_rl.env.driving.scenarios.codes import FREEWAY_LANE
 
 LENGTH, JOIN, RAMP = 420.0, 210.0, 150.0
@@ -12,7 +12,7 @@ SLOW = 20.0
 """m/s, the limit of the ramp."""
 
 
-def build(rng: np.random.Generator, scale: float) -> Network:
+def build_roads(rng: np.random.Generator, scale: float) -> RoadNetwork:
     """Lanes: right up to the ramp, right beyond it, left, the ramp."""
     turn, speed = rng.uniform(-np.pi, np.pi), rng.uniform(22, 30) * scale
     angle = np.deg2rad(rng.uniform(6, 14))
@@ -26,4 +26,4 @@ def build(rng: np.random.Generator, scale: float) -> Network:
     ]
     lanes = [Lane(curves.rotated(xy, turn), speed, kind=FREEWAY_LANE) for xy in main]
     slow = Lane(curves.rotated(ramp, turn), min(speed, SLOW * scale), 1, FREEWAY_LANE)
-    return Network([*lanes, slow], [(0, 1), (2,), (3, 1)], {}, [])
+    return RoadNetwork([*lanes, slow], [(0, 1), (2,), (3, 1)], {}, [])

@@ -23,7 +23,7 @@ class Lane(NamedTuple):
     drawn: bool = True  # whether it is on the map; a change of lanes is not
 
 
-class Network(NamedTuple):
+class RoadNetwork(NamedTuple):
     """A road network; lanes are known by their places in the list."""
 
     lanes: list[Lane]
@@ -43,12 +43,12 @@ class Route(NamedTuple):
     lanes: tuple[int, ...]
 
 
-def route_of(network: Network, lanes: tuple[int, ...]) -> Route:
+def route_of(network: RoadNetwork, lanes: tuple[int, ...]) -> Route:
     """The route over lanes that follow each other."""
     pieces = [network.lanes[i].xy for i in lanes]
     whole = np.concatenate([pieces[0], *(piece[1:] for piece in pieces[1:])])
     ends = np.cumsum([len(pieces[0]), *(len(piece) - 1 for piece in pieces[1:])]) - 1
-    at = curves.arc_lengths(whole)
+    at = curves.lengths_along(whole)
     wanted = np.arange(int(at[-1]) + 1.0)
     xy = curves.interpolated(at, whole, wanted)
     starts = np.append(0, at[ends[:-1]])

@@ -4,7 +4,7 @@ import numpy as np
 
 from vibe_rl.env.driving.generate import curves
 from vibe_rl.env.driving.generate.intersection import ARMS, arm_in, arm_out
-from vibe_rl.env.driving.generate.network import Lane, Network
+from vibe_rl.env.driving.generate.network import Lane, RoadNetwork
 from vibe_rl.types import AnyArray
 
 ARM, APPROACH = 90.0, 12.0
@@ -13,7 +13,7 @@ OPENING = np.deg2rad(28) * 18
 """Metres along the circle from the middle of an arm to where one enters or leaves."""
 
 
-def build(rng: np.random.Generator, scale: float) -> Network:
+def build_roads(rng: np.random.Generator, scale: float) -> RoadNetwork:
     """Lanes: ways in, ways out, entries, exits, arcs across arms, arcs between arms; four each."""
     radius, turn = rng.uniform(14, 22), rng.uniform(-np.pi, np.pi)
     speed, handle = rng.uniform(9, 13) * scale, rng.uniform(0.45, 0.55)
@@ -45,7 +45,7 @@ def build(rng: np.random.Generator, scale: float) -> Network:
     lanes = [Lane(xy, speed) for xy in (*ways_in, *ways_out, *entries, *exits, *across, *between)]
     for i in (*range(ARMS), *range(2 * ARMS, 3 * ARMS)):
         lanes[i] = lanes[i]._replace(priority=1)
-    return Network(lanes, [way(i, n) for i in range(ARMS) for n in (1, 2, 3)], {}, [])
+    return RoadNetwork(lanes, [way(i, n) for i in range(ARMS) for n in (1, 2, 3)], {}, [])
 
 
 def on_circle(radius: float, angle: float, turned: float) -> AnyArray:

@@ -14,7 +14,7 @@ AGO = (0.5, 4.0)
 """Seconds for which a light has been red when the ego arrives, where it is to be red."""
 
 
-class Plan(NamedTuple):
+class SignalPlan(NamedTuple):
     """When what is shown."""
 
     green: float  # seconds
@@ -26,9 +26,11 @@ class Plan(NamedTuple):
         return self.green + self.yellow + ALL_RED
 
 
-def plan_of(rng: np.random.Generator, yellow: float, red_at: tuple[int, float] | None) -> Plan:
+def signal_plan_of(
+    rng: np.random.Generator, yellow: float, red_at: tuple[int, float] | None
+) -> SignalPlan:
     """A plan at random; `red_at` says of which phase a light is red, and at how many seconds."""
-    plan = Plan(rng.uniform(8, 15), yellow, 0.0)
+    plan = SignalPlan(rng.uniform(8, 15), yellow, 0.0)
     if red_at is None:
         return plan._replace(offset=rng.uniform(0, 2 * plan.turn()))
     phase, arrival = red_at
@@ -36,7 +38,7 @@ def plan_of(rng: np.random.Generator, yellow: float, red_at: tuple[int, float] |
     return plan._replace(offset=(red_since + rng.uniform(*AGO) - arrival) % (2 * plan.turn()))
 
 
-def states(plan: Plan, phase: int, frames: int) -> AnyArray:
+def states(plan: SignalPlan, phase: int, frames: int) -> AnyArray:
     """What the lights of a phase, 0 or 1, show in each frame; int32 `[frames]`."""
     time = np.arange(frames) * DT + plan.offset - phase * plan.turn()
     time = time % (2 * plan.turn())

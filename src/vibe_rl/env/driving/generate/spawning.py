@@ -38,7 +38,7 @@ class Places(NamedTuple):
 def ego(rng: np.random.Generator, routes: list[Route], places: Places, knobs: Knobs) -> Driver:
     """The vehicle that is driven."""
     route, where = places.ego[rng.integers(len(places.ego))]
-    return draw(rng, routes, route, rng.uniform(*where), knobs)
+    return draw_driver(rng, routes, route, rng.uniform(*where), knobs)
 
 
 def fill(
@@ -57,7 +57,7 @@ def fill(
         if len(everybody) == wanted:
             break
         way = int(rng.choice(list(places.others)))
-        new = draw(rng, routes, way, rng.uniform(*places.others[way]), knobs)
+        new = draw_driver(rng, routes, way, rng.uniform(*places.others[way]), knobs)
         if is_free(routes, everybody, new):
             everybody = [*everybody, new]
     return careful(routes, everybody)
@@ -100,20 +100,20 @@ def careful(routes: list[Route], everybody: list[Driver]) -> list[Driver]:
     return calm
 
 
-def size_of(rng: np.random.Generator, truck_share: float) -> tuple[float, float, float]:
+def _size_of(rng: np.random.Generator, truck_share: float) -> tuple[float, float, float]:
     """Of a car, or of a truck."""
     if rng.random() < truck_share:
         return rng.uniform(7, 10), 2.3, rng.uniform(2.8, 3.8)
     return rng.uniform(4.2, 5.2), rng.uniform(1.75, 2.05), rng.uniform(1.4, 1.8)
 
 
-def draw(
+def draw_driver(
     rng: np.random.Generator, routes: list[Route], route: int, s: float, knobs: Knobs
 ) -> Driver:
     """A road user at a place of a route."""
     factor, pace = rng.uniform(0.75, 1.05), routes[route].pace[int(s)]
     v = pace * factor * rng.uniform(0.7, 1)
-    return Driver(route, s, v, factor, size_of(rng, knobs.truck_share))
+    return Driver(route, s, v, factor, _size_of(rng, knobs.truck_share))
 
 
 def _slow_leader(
@@ -123,7 +123,7 @@ def _slow_leader(
     s = first.s + rng.uniform(12, 45)
     if s > len(routes[first.route].pace) - 1:
         return []
-    leader = draw(rng, routes, first.route, s, knobs)
+    leader = draw_driver(rng, routes, first.route, s, knobs)
     v = routes[first.route].pace[int(s)] * factor * rng.uniform(0.7, 1)
     leader = leader._replace(factor=factor, v=v)
     return [leader] if is_free(routes, everybody, leader) else []

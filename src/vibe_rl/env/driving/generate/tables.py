@@ -8,32 +8,32 @@ import numpy as np
 from vibe_rl.env.driving.generate import curves
 from vibe_rl.env.driving.generate.conflicts import conflicts_of
 from vibe_rl.env.driving.generate.edges import road_edges
-from vibe_rl.env.driving.generate.network import WIDTH, Network, Route
-from vibe_rl.env.driving.generate.signals import Plan, states
+from vibe_rl.env.driving.generate.network import WIDTH, RoadNetwork, Route
+from vibe_rl.env.driving.generate.signals import SignalPlan, states
 from vibe_rl.env.driving.generate.spawning import Driver
 from vibe_rl.env.driving.generate.walking import Walker, put_walkers
 from vibe_rl.env.driving.scenarios.codes import CROSSWALK, FAMILIES, ROAD_EDGE, VEHICLE
-from vibe_rl.env.driving.scenarios.scenario import NO_STOP_LINE, Dims, Scenario, empty
+from vibe_rl.env.driving.scenarios.scenario import NO_STOP_LINE, Dims, Scenario, empty_scenario
 from vibe_rl.types import AnyArray
 
 BEHIND = 5.0
 """Metres of a route behind where somebody begins on it."""
 
 
-class Drawn(NamedTuple):
+class DrawnScene(NamedTuple):
     """All that was decided at random of a scene."""
 
     family: str
-    network: Network
+    network: RoadNetwork
     routes: list[Route]
     drivers: list[Driver]  # the ego first
-    plan: Plan | None  # of the lights
+    plan: SignalPlan | None  # of the lights
     walkers: list[Walker]
 
 
-def scenario_of(drawn: Drawn, uid: int, dims: Dims) -> Scenario:
+def scenario_of(drawn: DrawnScene, uid: int, dims: Dims) -> Scenario:
     """The scenario; of logs it has only those of people who walk."""
-    scenario = empty(dims)._replace(
+    scenario = empty_scenario(dims)._replace(
         speed_limit_default=np.float32(max(lane.speed for lane in drawn.network.lanes)),
         family=np.int32(FAMILIES.index(drawn.family)),
         scenario_uid=np.uint32(uid),
@@ -48,7 +48,7 @@ def scenario_of(drawn: Drawn, uid: int, dims: Dims) -> Scenario:
     return scenario
 
 
-def _map(scenario: Scenario, network: Network) -> None:
+def _map(scenario: Scenario, network: RoadNetwork) -> None:
     at = 0
     for i, piece in enumerate(_pieces(network)):
         end = at + len(piece["map_xy"])
@@ -58,7 +58,7 @@ def _map(scenario: Scenario, network: Network) -> None:
         at = end
 
 
-def _pieces(network: Network) -> Iterator[dict[str, Any]]:
+def _pieces(network: RoadNetwork) -> Iterator[dict[str, Any]]:
     """Fields of the lanes, edges and crosswalks; lanes say their id."""
     for i, lane in enumerate(network.lanes):
         if lane.drawn:
@@ -75,7 +75,7 @@ def _piece(xy: AnyArray, ahead: AnyArray, kind: int) -> dict[str, Any]:
     return {"map_xy": xy, "map_dir": ahead, "map_type": kind}
 
 
-def _lights(scenario: Scenario, drawn: Drawn) -> None:
+def _lights(scenario: Scenario, drawn: DrawnScene) -> None:
     if drawn.plan is None:
         return
     for i, (lane, phase) in enumerate(drawn.network.lights.items()):
@@ -91,20 +91,20 @@ def _users(scenario: Scenario, drivers: list[Driver]) -> None:
     scenario.size[:n] = [driver.size for driver in drivers]
     scenario.agent_v0[:n] = [driver.v for driver in drivers]
     scenario.agent_speed_factor[:n] = [driver.factor for driver in drivers]
-    scenario.agent_s0[:n] = [driver.s - cut(driver) for driver in drivers]
+    scenario.agent_s0[:n] = [driver.s - _cut(driver) for driver in drivers]
 
 
-def cut(driver: Driver) -> float:
+def _cut(driver: Driver) -> float:
     """Metres of its route that are left away, a whole number of them."""
     return float(max(int(driver.s - BEHIND), 0))
 
 
-def _routes(scenario: Scenario, drawn: Drawn) -> None:
+def _routes(scenario: Scenario, drawn: DrawnScene) -> None:
     """Everybody's own, cut short behind them."""
     lights = list(drawn.network.lights)
     n = scenario.route_vref.shape[1]
     for i, driver in enumerate(drawn.drivers):
-        route, first = drawn.routes[driver.route], int(cut(driver))
+        route, first = drawn.routes[driver.route], int(_cut(driver))
         scenario.route_xy[i] = _extended(route, first, n)
         scenario.route_yaw[i] = _held(route.yaw[first:], n)
         scenario.route_vref[i] = _held(route.pace[first:], n)
@@ -126,11 +126,11 @@ def _held(x: Any, n: int) -> Any:
     return np.pad(x[:n], (0, max(0, n - len(x))), "edge")
 
 
-def _conflicts(scenario: Scenario, drawn: Drawn) -> None:
+def _conflicts(scenario: Scenario, drawn: DrawnScene) -> None:
     """Those between the ways that were cut short: what lies behind is none."""
     of_routes = conflicts_of(drawn.network, drawn.routes)
     way = [driver.route for driver in drawn.drivers]
-    behind = np.array([cut(driver) for driver in drawn.drivers])
+    behind = np.array([_cut(driver) for driver in drawn.drivers])
     n, pairs = len(way), np.ix_(way, way)
     s = of_routes.s[pairs] - behind[:, None]
     other_s = of_routes.other_s[pairs] - behind[None]
@@ -140,10 +140,10 @@ def _conflicts(scenario: Scenario, drawn: Drawn) -> None:
     scenario.must_yield[:n, :n] = of_routes.must_yield[pairs] & there
 
 
-def _paths(scenario: Scenario, drawn: Drawn) -> None:
+def _paths(scenario: Scenario, drawn: DrawnScene) -> None:
     """The ego's way first, then the others that begin on its lane."""
     ego = drawn.drivers[0]
-    first, own = int(cut(ego)), drawn.routes[ego.route]
+    first, own = int(_cut(ego)), drawn.routes[ego.route]
     others = [
         route
         for route in drawn.routes

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from vibe_rl.env.driving.generate.network import Network
+from vibe_rl.env.driving.generate.network import RoadNetwork
 from vibe_rl.env.driving.scenarios.codes import PEDESTRIAN
 from vibe_rl.env.driving.scenarios.scenario import DT, Scenario
 from vibe_rl.types import AnyArray
@@ -22,7 +22,9 @@ class Walker(NamedTuple):
     velocity: AnyArray  # [2], m/s
 
 
-def crossing(rng: np.random.Generator, network: Network, rate: float, most: int) -> list[Walker]:
+def crossing(
+    rng: np.random.Generator, network: RoadNetwork, rate: float, most: int
+) -> list[Walker]:
     """One on each of some crosswalks, in a share `rate` of scenes; no more than `most`."""
     if not network.crossings or rng.random() >= rate:
         return []

@@ -9,7 +9,7 @@ import numpy as np
 
 from vibe_rl.env.driving.io.manifest import Manifest, read_manifest
 from vibe_rl.env.driving.io.npz import read_shard
-from vibe_rl.env.driving.io.split import Members, check_disjoint, drawn
+from vibe_rl.env.driving.io.split import Members, at_most, check_disjoint
 from vibe_rl.env.driving.scenarios.codes import FAMILIES
 from vibe_rl.env.driving.scenarios.scenario import (
     Dims,
@@ -129,7 +129,7 @@ def shard(path: Path, manifest: Manifest, number: int) -> Scenario:
 def _wanted(path: Path, manifest: Manifest, split: str, limit: int | None) -> Members:
     if limit is not None and limit < 1:
         raise ConfigError(f"limit {limit}: give at least 1, or None for all.")
-    found = drawn(manifest.members(split), limit, manifest.split)
+    found = at_most(manifest.members(split), limit, manifest.split)
     if not found.ids:
         raise ConfigError(
             f"{shown(path)} has no scenario of the split {split!r}: add scenarios, write it with "

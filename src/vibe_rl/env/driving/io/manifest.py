@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from vibe_rl.env.driving.io.split import Members, SplitRule, members
+from vibe_rl.env.driving.io.split import Members, SplitRule, members_of_split
 from vibe_rl.env.driving.scenarios.codes import FAMILIES
 from vibe_rl.env.driving.scenarios.scenario import DT, Dims
 from vibe_rl.errors import ConfigError, reason, shown
@@ -36,7 +36,7 @@ class Manifest(NamedTuple):
 
     def members(self, split: str) -> Members:
         """The scenarios of a split."""
-        return members(self.ids, self.groups, self.split, split)
+        return members_of_split(self.ids, self.groups, self.split, split)
 
 
 def write_manifest(directory: Path, manifest: Manifest) -> None:

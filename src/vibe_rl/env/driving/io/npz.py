@@ -38,7 +38,7 @@ def _npy(array: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
-def checksum(content: bytes) -> str:
+def checksum_of_shard(content: bytes) -> str:
     """SHA-256, as hexadecimal digits."""
     return hashlib.sha256(content).hexdigest()
 
@@ -59,7 +59,7 @@ def read_shard(path: Path, sha256: str, count: int, dims: Dims) -> Scenario:
         raise ConfigError(
             f"{shown(path)} cannot be read ({error.strerror}): copy the set of scenarios anew."
         ) from None
-    found = checksum(content)
+    found = checksum_of_shard(content)
     if found != sha256:
         raise ConfigError(
             f"{shown(path)} is damaged, its sha256 is {found[:12]}... and {sha256[:12]}... in the "

@@ -88,7 +88,7 @@ def prolonged(xy: np.ndarray, metres: float, heading: float) -> np.ndarray:
     return np.concatenate([xy, xy[-1:] + metres * ahead])
 
 
-def nearest(points: np.ndarray, to: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def nearest_on_line(points: np.ndarray, to: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """For points `[n, 2]` the nearest of `to` `[m, 2]`: its index, and its distance in metres."""
     distance, index = KDTree(to).query(points)
     return np.asarray(index), np.asarray(distance)

@@ -47,7 +47,9 @@ def is_held_out(group: str, rule: SplitRule) -> bool:
     return hashed(f"{rule.salt}:{group}") % _BUCKETS < _BUCKETS * rule.valid_fraction
 
 
-def members(ids: Sequence[int], groups: Sequence[str], rule: SplitRule, split: str) -> Members:
+def members_of_split(
+    ids: Sequence[int], groups: Sequence[str], rule: SplitRule, split: str
+) -> Members:
     """Those of "train", of "valid", or all.
 
     Raises:
@@ -77,7 +79,7 @@ def check_disjoint(train: Members, valid: Members) -> None:
             )
 
 
-def drawn(found: Members, limit: int | None, rule: SplitRule) -> Members:
+def at_most(found: Members, limit: int | None, rule: SplitRule) -> Members:
     """At most `limit` of them, chosen by a hash and not by their order, which may follow families.
 
     Fewer are always among more.

@@ -10,7 +10,7 @@ from vibe_rl.env.driving.io.loading import bounds, shard
 from vibe_rl.env.driving.io.manifest import Manifest
 from vibe_rl.env.driving.scenarios.codes import EDGES, LANES
 from vibe_rl.env.driving.scenarios.scenario import DT, EGO, Scenario, bytes_of, chosen
-from vibe_rl.env.driving.scenarios.validate import problems
+from vibe_rl.env.driving.scenarios.validate import problems_of_scenario
 from vibe_rl.errors import ConfigError, shown
 from vibe_rl.system.memory import format_bytes, free_on_host
 
@@ -56,7 +56,7 @@ def summary_of_scenario(s: Scenario) -> list[str]:
         f"Map | {len(kept):,} points: {points}; {int(s.light_valid.sum())} lights",
         f"Ways | {int(s.path_valid.any(1).sum())} paths of the ego, {int((s.route_len > 0).sum())} "
         "routes",
-        *(f"Problem | {problem}" for problem in problems(s)),
+        *(f"Problem | {problem}" for problem in problems_of_scenario(s)),
     ]
 
 
@@ -67,7 +67,7 @@ def counted(names: Iterable[str]) -> str:
     )
 
 
-def find(path: Path, manifest: Manifest, uid: int) -> Scenario:
+def find_scenario(path: Path, manifest: Manifest, uid: int) -> Scenario:
     """The scenario with this uid; ConfigError if there is none."""
     if uid not in manifest.ids:
         raise ConfigError(

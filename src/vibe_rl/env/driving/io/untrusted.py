@@ -17,7 +17,7 @@ LONGEST_NAME = 200
 _NUMBERS = (int, float, np.generic)
 
 
-def text(value: Any) -> str:
+def text_of(value: Any) -> str:
     """A name; of what is neither text nor a number only its type."""
     plain = isinstance(value, (str, *_NUMBERS))
     return str(value)[:LONGEST_NAME] if plain else f"({type(value).__name__})"
@@ -47,8 +47,8 @@ def _is_row(row: Any) -> bool:
     return isinstance(row, _NUMBERS)
 
 
-def names(value: Any) -> Sequence[str]:
+def names_in(value: Any) -> Sequence[str]:
     """The names in a list or array; of None, or anything else, none."""
     if isinstance(value, np.ndarray):
-        return [text(x) for x in value.ravel().tolist()]
-    return [text(x) for x in value] if isinstance(value, (list, tuple, set)) else []
+        return [text_of(x) for x in value.ravel().tolist()]
+    return [text_of(x) for x in value] if isinstance(value, (list, tuple, set)) else []

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from vibe_rl.env.driving.io.manifest import Manifest, Shard, write_manifest
-from vibe_rl.env.driving.io.npz import checksum, shard_bytes
+from vibe_rl.env.driving.io.npz import checksum_of_shard, shard_bytes
 from vibe_rl.env.driving.io.split import SplitRule, check_rule
 from vibe_rl.env.driving.scenarios.codes import FAMILIES
 from vibe_rl.env.driving.scenarios.scenario import Dims, Scenario, dims_of, stacked
-from vibe_rl.env.driving.scenarios.validate import check, named
+from vibe_rl.env.driving.scenarios.validate import check, naming_scenario
 from vibe_rl.errors import ConfigError, shown, writing
 from vibe_rl.run_dir.files import absolute
 from vibe_rl.run_dir.plain import plain
@@ -48,7 +48,7 @@ def write_scenarios(
         ConfigError: the directory is not empty; there is no scenario; one is refused by `validate`,
             has other slots than the first, or the uid of another.
     """
-    check_free(directory)
+    check_no_set(directory)
     check_rule(split)
     if per_shard < 1:
         raise ConfigError(f"per_shard {per_shard}: give at least 1.")
@@ -62,7 +62,7 @@ def write_scenarios(
         return files.finish(split, plain(generator or {}))
 
 
-def check_free(directory: str | os.PathLike[str]) -> None:
+def check_no_set(directory: str | os.PathLike[str]) -> None:
     """Raises ConfigError if there is something where a directory is to be written."""
     path = Path(directory)
     if path.exists() and not path.is_dir():
@@ -100,7 +100,7 @@ class _Files:
         place = len(self.places)
         check(place, scenario)
         for wrong in self._unlike(scenario):
-            raise ConfigError(named(place, scenario, wrong))
+            raise ConfigError(naming_scenario(place, scenario, wrong))
         uid, family = int(scenario.scenario_uid), FAMILIES[scenario.family]
         self.places[uid] = place
         self.groups.append(f"{family}/{uid}" if group is None else group)
@@ -121,7 +121,7 @@ class _Files:
         content = shard_bytes(stacked(self.waiting))
         with writing(self.draft):
             (self.draft / f"{len(self.shards)}").write_bytes(content)
-        self.shards.append(Shard("", len(self.waiting), checksum(content)))
+        self.shards.append(Shard("", len(self.waiting), checksum_of_shard(content)))
         self.waiting.clear()
 
     def finish(self, split: SplitRule, generator: Mapping[str, Any]) -> Manifest:

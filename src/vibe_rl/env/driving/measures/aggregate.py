@@ -73,7 +73,7 @@ def added(totals: Totals, metrics: Metrics) -> Totals:
     )
 
 
-def named(totals: Totals) -> tuple[dict[str, Array], dict[str, Array], dict[str, Array]]:
+def _named(totals: Totals) -> tuple[dict[str, Array], dict[str, Array], dict[str, Array]]:
     """Sums, largest and smallest values by their names."""
     names = SUMS, LARGEST, SMALLEST
     rows = totals.sums, totals.largest, totals.smallest
@@ -83,7 +83,7 @@ def named(totals: Totals) -> tuple[dict[str, Array], dict[str, Array], dict[str,
 
 def drive_of(totals: Totals, wrong: Array) -> scores.Drive:
     """What scores are made of; `wrong` is how far one drove the wrong way, m."""
-    sums, most, least = named(totals)
+    sums, most, least = _named(totals)
     seconds = totals.steps.astype(jnp.float32) * np.float32(DT)
     return scores.Drive(
         at_fault=most["at_fault_collision"],
@@ -108,7 +108,7 @@ def episode_metrics(totals: Totals, last: Metrics, preset: str) -> dict[str, Arr
         preset: "vmax" or "nuplan", which count the wrong direction differently.
     """
     steps = totals.steps.astype(jnp.float32)
-    sums, most, least = named(totals)
+    sums, most, least = _named(totals)
     means = {name: sums[name] / steps for name in SUMS[:3]}
     wrong = sums["wrong_direction"] if preset == "vmax" else totals.worst_wrong
     drive = drive_of(totals, wrong)

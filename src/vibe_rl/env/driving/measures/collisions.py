@@ -22,7 +22,7 @@ PARALLEL = np.float32(1e-6)
 """m/s, below which two boxes do not come nearer along an axis."""
 
 
-class Seen(NamedTuple):
+class SeenUsers(NamedTuple):
     """Others as seen from the ego, `[N]`."""
 
     boxes: Boxes
@@ -36,12 +36,12 @@ def all_like(ego: Boxes, count: int) -> Boxes:
     return Boxes(*(jnp.broadcast_to(x, (count, *x.shape)) for x in ego))
 
 
-def hits(ego: Boxes, seen: Seen) -> Bool[Array, " N"]:
+def hits(ego: Boxes, seen: SeenUsers) -> Bool[Array, " N"]:
     """Whom the ego overlaps."""
     return obb_overlap(all_like(ego, len(seen.there)), seen.boxes) & seen.there
 
 
-def from_rear_axle(ego: Boxes, seen: Seen) -> tuple[Float[Array, " N"], Float[Array, " N"]]:
+def from_rear_axle(ego: Boxes, seen: SeenUsers) -> tuple[Float[Array, " N"], Float[Array, " N"]]:
     """How far others are ahead of the ego's rear axle, and to its left; metres."""
     c, s = jnp.cos(ego.yaw), jnp.sin(ego.yaw)
     dx, dy = seen.users.x - ego.xy[0], seen.users.y - ego.xy[1]
@@ -49,7 +49,7 @@ def from_rear_axle(ego: Boxes, seen: Seen) -> tuple[Float[Array, " N"], Float[Ar
 
 
 def at_fault(
-    ego: Boxes, speed: Array, seen: Seen, hit: Bool[Array, " N"], astride: Array
+    ego: Boxes, speed: Array, seen: SeenUsers, hit: Bool[Array, " N"], astride: Array
 ) -> Bool[Array, ""]:
     """Whether the ego is to blame for any hit.
 
@@ -69,7 +69,9 @@ def at_fault(
     return jnp.any(hit & blamed)
 
 
-def time_to_collision(ego: Boxes, motion: Motion, seen: Seen, horizon: float) -> Float[Array, ""]:
+def time_to_collision(
+    ego: Boxes, motion: Motion, seen: SeenUsers, horizon: float
+) -> Float[Array, ""]:
     """Seconds until the ego overlaps one ahead, all going on as they do; the horizon if none.
 
     Times are multiples of 0.1 s. Along each of the four sides of two boxes their shadows overlap

@@ -8,11 +8,11 @@ from jaxtyping import Array, Float
 
 from vibe_rl.env.driving.geometry import corners
 from vibe_rl.env.driving.measures import comfort
-from vibe_rl.env.driving.measures.collisions import Seen, at_fault, hits, time_to_collision
+from vibe_rl.env.driving.measures.collisions import SeenUsers, at_fault, hits, time_to_collision
 from vibe_rl.env.driving.motion.dynamics import Motion
-from vibe_rl.env.driving.motion.routes import Place, passes_stop_line, progression
+from vibe_rl.env.driving.motion.routes import RoutePlace, passes_stop_line, progression
 from vibe_rl.env.driving.road import road
-from vibe_rl.env.driving.rows import nearest
+from vibe_rl.env.driving.rows import smallest_entry
 from vibe_rl.env.driving.scenarios.codes import STOP_LIGHTS, among
 from vibe_rl.env.driving.scenarios.scenario import DT, EGO, FIRST_FRAME
 from vibe_rl.env.driving.scenarios.scene import Scene, Users, boxes_of, ego_box, others
@@ -45,12 +45,12 @@ class Metrics(NamedTuple):
     wrong_direction: AnyArray  # m driven where all lanes lead the other way
 
 
-def measured(
+def measured_step(
     scene: Scene,
     frame: Array,
     history: Motion,
     users: Users,
-    place: tuple[Place, Place],
+    place: tuple[RoutePlace, RoutePlace],
     tolerance: AnyArray,
     kinds: tuple[str, str],
 ) -> Metrics:
@@ -68,7 +68,7 @@ def measured(
     (before, after), (test, preset) = place, kinds
     ego = Motion(*(row[0] for row in history))
     box = ego_box(scene, ego)
-    seen = Seen(boxes_of(scene, users), users, others(scene, users), scene.of("obj_type"))
+    seen = SeenUsers(boxes_of(scene, users), users, others(scene, users), scene.of("obj_type"))
     hit, red = hits(box, seen), red_lights(scene, frame)
     at = road(scene, ego, corners(box), tolerance, test)
     speed = jnp.hypot(ego.vx, ego.vy)
@@ -114,7 +114,7 @@ def log_progress(scene: Scene, ego: Motion) -> Float[Array, ""]:
     dx, dy = log[:, 0] - ego.x, log[:, 1] - ego.y
     room = -len(log) % 20
     distances = jnp.pad(dx * dx + dy * dy, (0, room), constant_values=np.inf)
-    at = nearest(distances)[1] + FIRST_FRAME
+    at = smallest_entry(distances)[1] + FIRST_FRAME
     whole = scene.row("log_s", scene.frames - 1)
     driven = scene.row("log_s", at)
     return jnp.where(whole < np.float32(0.5), 1, driven / jnp.maximum(whole, np.float32(0.5)))

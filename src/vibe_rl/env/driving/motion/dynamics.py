@@ -82,7 +82,7 @@ def bicycle_inverse(
     return jnp.clip(jnp.stack([acceleration / MAX_ACCELERATION, steer]), -1, 1)
 
 
-def shifted(motion: Motion, dx: Array, dy: Array, turn: Array) -> Motion:
+def _shifted(motion: Motion, dx: Array, dy: Array, turn: Array) -> Motion:
     """The motion after 0.1 s in which a vehicle moved by metres along the axes, and turned."""
     vx, vy, yaw = dx / STEP, dy / STEP, wrap(motion.yaw + turn)
     speed = vx * jnp.cos(yaw) + vy * jnp.sin(yaw)
@@ -95,7 +95,7 @@ def delta_local(
     """The motion after a displacement ahead, to the left and of the heading, each from -1 to 1."""
     ahead, left, turn = jnp.clip(action, -1, 1) * np.array(limits, np.float32)
     c, s = jnp.cos(motion.yaw), jnp.sin(motion.yaw)
-    return shifted(motion, c * ahead - s * left, s * ahead + c * left, turn)
+    return _shifted(motion, c * ahead - s * left, s * ahead + c * left, turn)
 
 
 def delta_global(
@@ -103,7 +103,7 @@ def delta_global(
 ) -> Motion:
     """The motion after a displacement along x, along y and of the heading, each from -1 to 1."""
     dx, dy, turn = jnp.clip(action, -1, 1) * np.array(limits, np.float32)
-    return shifted(motion, dx, dy, turn)
+    return _shifted(motion, dx, dy, turn)
 
 
 def delta_inverse(

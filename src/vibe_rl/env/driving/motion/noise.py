@@ -6,9 +6,9 @@ import numpy as np
 from jaxtyping import Array
 
 from vibe_rl.env.driving.geometry import corners
-from vibe_rl.env.driving.measures.collisions import Seen, hits
+from vibe_rl.env.driving.measures.collisions import SeenUsers, hits
 from vibe_rl.env.driving.motion.dynamics import Motion, bicycle
-from vibe_rl.env.driving.road import around
+from vibe_rl.env.driving.road import bits_around
 from vibe_rl.env.driving.scenarios.scenario import FIRST_FRAME
 from vibe_rl.env.driving.scenarios.scene import Scene, boxes_of, ego_box, logged, logged_ego, others
 from vibe_rl.types import AnyArray, Key
@@ -20,7 +20,7 @@ WIDEST, NARROWEST, FAST = np.float32(0.4), np.float32(0.03), np.float32(40 / 3.6
 """Steering at most when one stands, and at this speed in m/s and above."""
 
 
-def random_action(key: Key, speed: Array) -> Array:
+def _random_action(key: Key, speed: Array) -> Array:
     """An acceleration from 0 to 0.6, mostly from 0.54 on, and a steering that suits the speed."""
     strong_key, acceleration_key, steering_key = jax.random.split(key, 3)
     strong = jax.random.bernoulli(strong_key, STRONG)
@@ -35,7 +35,7 @@ def noisy_history(scene: Scene, key: Key, frames: int, tolerance: AnyArray) -> M
 
     Where none is, as the log has it.
     """
-    drive = lambda key: driven(scene, key, tolerance)  # noqa: E731
+    drive = lambda key: _driven(scene, key, tolerance)  # noqa: E731
     histories, safe = jax.vmap(drive)(jax.random.split(key, TRIES))
     first = jnp.argmax(safe)
     past = logged_ego(scene, FIRST_FRAME - np.arange(frames, dtype=np.int32))
@@ -44,10 +44,10 @@ def noisy_history(scene: Scene, key: Key, frames: int, tolerance: AnyArray) -> M
     )
 
 
-def driven(scene: Scene, key: Key, tolerance: AnyArray) -> tuple[Motion, Array]:
+def _driven(scene: Scene, key: Key, tolerance: AnyArray) -> tuple[Motion, Array]:
     """Ten frames from the log's first one on, the newest first, and whether they were safe."""
     start = logged_ego(scene, jnp.int32(0))
-    action = random_action(key, start.speed)
+    action = _random_action(key, start.speed)
 
     def body(ego: Motion, frame: Array) -> tuple[Motion, tuple[Motion, Array]]:
         ego = bicycle(ego, action)
@@ -61,6 +61,6 @@ def driven(scene: Scene, key: Key, tolerance: AnyArray) -> tuple[Motion, Array]:
 def is_safe(scene: Scene, ego: Motion, frame: Array, tolerance: AnyArray) -> Array:
     """Whether the ego overlaps nobody and stands within the lanes."""
     box, users = ego_box(scene, ego), logged(scene, frame)
-    seen = Seen(boxes_of(scene, users), users, others(scene, users), scene.of("obj_type"))
-    within = around(scene, ego, corners(box), tolerance) & 15
+    seen = SeenUsers(boxes_of(scene, users), users, others(scene, users), scene.of("obj_type"))
+    within = bits_around(scene, ego, corners(box), tolerance) & 15
     return ~hits(box, seen).any() & (within == 15)

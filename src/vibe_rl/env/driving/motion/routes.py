@@ -20,7 +20,7 @@ LANE = np.float32(3.7)
 """Metres to the side within which one passes a stop line."""
 
 
-class Place(NamedTuple):
+class RoutePlace(NamedTuple):
     """A vehicle beside its paths; float32 scalars unless it says otherwise."""
 
     path: Array  # int32, the nearest one that leads where the log does
@@ -33,12 +33,12 @@ class Place(NamedTuple):
     bumper_off: Array  # metres from the first path, of the front
 
 
-def beside(
+def _beside(
     x: Array, y: Array, px: Float[Array, "*k q"], py: Float[Array, "*k q"]
 ) -> tuple[Float[Array, "*k"], Int[Array, "*k"]]:
     """How far a point is from rows of points, and the nearest of each."""
     dx, dy = px - x, py - y
-    squared, nearest = rows.nearest(dx * dx + dy * dy)
+    squared, nearest = rows.smallest_entry(dx * dx + dy * dy)
     return jnp.sqrt(squared), nearest
 
 
@@ -49,10 +49,10 @@ def arc_length(scene: Scene, path: Array | int, point: Array, x: Array, y: Array
     return scene.of("path_s", path, point) + jnp.clip(ahead, -1, 1)
 
 
-def place(scene: Scene, motion: Motion) -> Place:
+def place(scene: Scene, motion: Motion) -> RoutePlace:
     """Where the ego is."""
     px, py = scene.row("path_x"), scene.row("path_y")
-    distances, points = beside(motion.x, motion.y, px, py)
+    distances, points = _beside(motion.x, motion.y, px, py)
     on_route = scene.of("path_on_route")
     on = jnp.where(on_route, distances, jnp.inf)
     path, nearest_on = jax.lax.argmin(on, 0, jnp.int32), on.min()
@@ -62,9 +62,9 @@ def place(scene: Scene, motion: Motion) -> Place:
     half = scene.of("size", EGO, 0) / 2
     front_x = motion.x + half * jnp.cos(motion.yaw)
     front_y = motion.y + half * jnp.sin(motion.yaw)
-    bumper_off, front = beside(front_x, front_y, px[0], py[0])
+    bumper_off, front = _beside(front_x, front_y, px[0], py[0])
     point = points[path]
-    return Place(
+    return RoutePlace(
         path=path,
         point=points[scene.row("main_path")],
         driven=arc_length(scene, path, point, motion.x, motion.y) - scene.row("path_first", path),
@@ -77,7 +77,7 @@ def place(scene: Scene, motion: Motion) -> Place:
 
 
 def passes_stop_line(
-    before: Place, after: Place, stop_s: Float[Array, " L"], stops: Array
+    before: RoutePlace, after: RoutePlace, stop_s: Float[Array, " L"], stops: Array
 ) -> Array:
     """Whether the front came over the stop line of a light that says stop.
 
@@ -91,7 +91,7 @@ def passes_stop_line(
     return jnp.any(over & stops) & (after.bumper_off < LANE)
 
 
-def progression(scene: Scene, at: Place) -> Array:
+def progression(scene: Scene, at: RoutePlace) -> Array:
     """The metres driven over those of the log; 1 where the log stands still."""
     whole = scene.row("path_last", at.path) - scene.row("path_first", at.path)
     return jnp.where(whole < np.float32(0.5), 1, at.driven / jnp.maximum(whole, np.float32(0.5)))

@@ -42,7 +42,7 @@ class Traffic(NamedTuple):
     v: AnyArray  # m/s
 
 
-class Seen(NamedTuple):
+class TruePoses(NamedTuple):
     """Everybody's true pose, `[N]`; sizes are those of the scenario."""
 
     x: AnyArray  # m
@@ -64,7 +64,7 @@ def fields_of(scenario: Scenario) -> Of:
     return lambda field, *place: jnp.asarray(getattr(scenario, field))[place]
 
 
-def traffic_step(of: Of, now: Traffic, seen: Seen, frame: AnyArray) -> Traffic:
+def traffic_step(of: Of, now: Traffic, seen: TruePoses, frame: AnyArray) -> Traffic:
     """Everybody along their route one frame later; who has none stays where they are.
 
     Args:
@@ -95,7 +95,7 @@ def desired(of: Of, s: Float[AnyArray, " N"]) -> Float[Array, " N"]:
     return of("route_vref", route, _points(of, s)) * of("agent_speed_factor")
 
 
-def leaders(of: Of, now: Traffic, seen: Seen) -> Leaders:
+def leaders(of: Of, now: Traffic, seen: TruePoses) -> Leaders:
     """Those whose boxes reach into the way of each, `[N, N]`."""
     point = (
         jnp.clip(now.s, 0, None).astype(jnp.int32)[:, None] + np.arange(LOOK, dtype=np.int32)[None]
@@ -130,11 +130,11 @@ def nearest_point(squared: Float[Array, "*n LOOK"]) -> tuple[Array, Array]:
 
 def lights(of: Of, now: Traffic, frame: AnyArray) -> Leaders:
     """The stop line of whoever has to stop there, `[N, 1]`."""
-    gap = jnp.where(held(of, now, frame), _to_stop_line(of, now), jnp.inf)[:, None]
+    gap = jnp.where(_held(of, now, frame), _to_stop_line(of, now), jnp.inf)[:, None]
     return Leaders(gap, jnp.zeros_like(gap))
 
 
-def held(of: Of, now: Traffic, frame: AnyArray) -> Bool[Array, " N"]:
+def _held(of: Of, now: Traffic, frame: AnyArray) -> Bool[Array, " N"]:
     """Whether a light stops each: a red one, or a yellow one before which one can stop."""
     can = now.v * now.v / (2 * BRAKING) < _to_stop_line(of, now) + 1
     return faces(of, now, frame, STOP_LIGHTS) | (faces(of, now, frame, CAUTION_LIGHTS) & can)
@@ -148,7 +148,7 @@ def faces(of: Of, now: Traffic, frame: AnyArray, codes: tuple[int, ...]) -> Bool
     return there & (distance > 0) & (distance < np.float32(NO_STOP_LINE / 2)) & shown
 
 
-def conflicts(of: Of, now: Traffic, seen: Seen, frame: AnyArray) -> Leaders:
+def conflicts(of: Of, now: Traffic, seen: TruePoses, frame: AnyArray) -> Leaders:
     """The points at which each has to let somebody pass, `[N, N]`; nobody waits for whom red holds.
 
     Who stops at a yellow light may still go on, and is waited for.
@@ -184,7 +184,7 @@ def poses(of: Of, s: Float[AnyArray, " N"]) -> tuple[Array, Array, Array]:
     return x[:, 0] + (x[:, 1] - x[:, 0]) * part, y[:, 0] + (y[:, 1] - y[:, 0]) * part, wrapped
 
 
-def tracked(of: Of, now: Traffic, seen: Seen) -> Traffic:
+def tracked(of: Of, now: Traffic, seen: TruePoses) -> Traffic:
     """Where on their routes those are whom something else moved, near where they were.
 
     The nearest of the points around the old place, to the metre and by the heading to its parts.
@@ -217,7 +217,7 @@ def route_yaw(of: Of, point: Int[Array, "N n"]) -> Float[Array, "N n"]:
     return of("route_yaw", _routes(of)[:, None], jnp.minimum(point, last))
 
 
-def start(scenario: Scenario) -> Traffic:
+def start_traffic(scenario: Scenario) -> Traffic:
     """Everybody at frame 0."""
     return Traffic(jnp.asarray(scenario.agent_s0), jnp.asarray(scenario.agent_v0))
 

@@ -12,7 +12,7 @@ from vibe_rl.env.driving.params import DrivingParams, driving_params, with_scena
 from vibe_rl.env.driving.params import default_params as built_in
 from vibe_rl.env.driving.reward import TERMS
 from vibe_rl.env.driving.scenarios.scenario import Scenario, count_of
-from vibe_rl.env.driving.scenarios.tables import Tables, prepare
+from vibe_rl.env.driving.scenarios.tables import Tables, prepare_tables
 from vibe_rl.errors import ConfigError, unknown
 from vibe_rl.spaces import Flat, Tokens
 from vibe_rl.types import PyTree
@@ -73,7 +73,7 @@ def banks_of(scenarios: str, held_out: str, limit: int, held_out_limit: int) -> 
     """To train with, and held out; see `load_banks` and `ScenarioDriving`."""
     limits = {"limit": limit or None, "valid_limit": held_out_limit or None}
     train, valid = load_banks(scenarios, held_out or None, **limits)
-    return Bank(train, prepare(train)), Bank(valid, prepare(valid))
+    return Bank(train, prepare_tables(train)), Bank(valid, prepare_tables(valid))
 
 
 def every_scenario(params: DrivingParams) -> DrivingParams:

@@ -123,7 +123,7 @@ def shape_of(field: str, dims: Dims) -> tuple[int, ...]:
     return tuple(int(axis) if axis.isdigit() else getattr(dims, axis) for axis in _AXES[field])
 
 
-def empty(dims: Dims = Dims()) -> Scenario:  # noqa: B008 - immutable
+def empty_scenario(dims: Dims = Dims()) -> Scenario:  # noqa: B008 - immutable
     """A scenario in which nothing is valid."""
     return Scenario(
         *(
@@ -156,7 +156,7 @@ def bytes_of(count: int, dims: Dims = Dims()) -> int:  # noqa: B008 - immutable
     return count * sum(sizes)
 
 
-def padded(scenario: Scenario, dims: Dims) -> Scenario:
+def padded_scenario(scenario: Scenario, dims: Dims) -> Scenario:
     """The scenario with as many slots as `dims` says; those that are added are not valid.
 
     Raises:

@@ -56,7 +56,7 @@ class Tables(NamedTuple):
     log_s: AnyArray  # [T], metres driven in the log since frame 10
 
 
-def prepare(bank: Scenario, interval: int = 2, kinds: tuple[int, ...] = SEEN) -> Tables:
+def prepare_tables(bank: Scenario, interval: int = 2, kinds: tuple[int, ...] = SEEN) -> Tables:
     """The tables of a bank, on the host.
 
     Args:

@@ -21,7 +21,7 @@ def validate(scenario: Scenario) -> None:
     """Checks one scenario, not a bank.
 
     Raises:
-        ConfigError: the first of its `problems`.
+        ConfigError: the first of its `problems_of_scenario`.
     """
     problem = next(_faults(scenario), None)
     if problem is not None:
@@ -29,18 +29,18 @@ def validate(scenario: Scenario) -> None:
 
 
 def check(place: int, scenario: Scenario) -> None:
-    """Raises ConfigError for the first of a scenario's `problems`; says which scenario it is."""
+    """Raises ConfigError for the first of `problems_of_scenario`; says which scenario it is."""
     problem = next(_faults(scenario), None)
     if problem is not None:
-        raise ConfigError(named(place, scenario, problem))
+        raise ConfigError(naming_scenario(place, scenario, problem))
 
 
-def named(place: int, scenario: Scenario, problem: str) -> str:
+def naming_scenario(place: int, scenario: Scenario, problem: str) -> str:
     """A problem after the scenario's place in its set, and its uid."""
     return f"scenario {place} (uid {scenario.scenario_uid}): {problem}"
 
 
-def problems(scenario: Scenario) -> list[str]:
+def problems_of_scenario(scenario: Scenario) -> list[str]:
     """All that is wrong with one scenario, a sentence for each rule that does not hold.
 
     Where shapes or types are wrong, nothing else is looked at.

@@ -87,14 +87,14 @@ class Bitboard(NamedTuple):
         return ((words >> shifts) & ONE != 0).ravel()
 
 
-def row(cell: Any) -> Any:
+def row_of_cell(cell: Any) -> Any:
     """The row of a cell: its number divided by 6, without a division."""
     return (cell * 43) >> 8
 
 
-def column(cell: Any) -> Any:
+def column_of_cell(cell: Any) -> Any:
     """The column of a cell."""
-    return cell - SIDE * row(cell)
+    return cell - SIDE * row_of_cell(cell)
 
 
 def nth_of_pair(low: Any, high: Any, half: int, n: Any) -> Array:

@@ -17,15 +17,15 @@ def decoded(seen: Mapping[str, Any]) -> dict[str, np.ndarray]:
     """player: (10,) float32, programs: (23,) int32, grid: (6, 6, 42) float32."""
     owned = np.zeros(rules.N_PROGRAMS, np.int32)
     owned[[action - rules.FIRST_PROGRAM for action in seen["ownedPrograms"]]] = 1
-    grid = [[channels(cell) for cell in row] for row in seen["cells"]]
+    grid = [[_channels(cell) for cell in row] for row in seen["cells"]]
     return {
-        "player": np.asarray(player_numbers(seen), np.float32),
+        "player": np.asarray(_player_numbers(seen), np.float32),
         "programs": owned,
         "grid": np.asarray(grid, np.float32),
     }
 
 
-def player_numbers(seen: Mapping[str, Any]) -> list[float]:
+def _player_numbers(seen: Mapping[str, Any]) -> list[float]:
     """The 10 numbers of the player."""
     last = rules.SIDE - 1
     return [
@@ -42,12 +42,12 @@ def player_numbers(seen: Mapping[str, Any]) -> list[float]:
     ]
 
 
-def channels(cell: Mapping[str, Any]) -> list[float]:
+def _channels(cell: Mapping[str, Any]) -> list[float]:
     """The 42 numbers of a cell."""
     transmission = cell.get("transmission", {"turnsUntilSpawn": 0})
     return [
-        *enemy_channels(cell.get("enemy", {})),
-        *block_channels(cell.get("block", {})),
+        *_enemy_channels(cell.get("enemy", {})),
+        *_block_channels(cell.get("block", {})),
         min(transmission["turnsUntilSpawn"] / 4, 1.0),
         cell.get("credits", 0) / 3,
         cell.get("energy", 0) / 3,
@@ -57,24 +57,24 @@ def channels(cell: Mapping[str, Any]) -> list[float]:
     ]
 
 
-def enemy_channels(enemy: Mapping[str, Any]) -> list[float]:
+def _enemy_channels(enemy: Mapping[str, Any]) -> list[float]:
     """Type, hp, stunned, from a siphon; zeros of {}, as below."""
     flags = [float(enemy.get(name, False)) for name in ("isStunned", "spawnedFromSiphon")]
-    return [*one_hot(enemy.get("type"), ENEMY_NAMES), enemy.get("hp", 0) / rules.MAX_HP, *flags]
+    return [*_one_hot(enemy.get("type"), ENEMY_NAMES), enemy.get("hp", 0) / rules.MAX_HP, *flags]
 
 
-def block_channels(block: Mapping[str, Any]) -> list[float]:
+def _block_channels(block: Mapping[str, Any]) -> list[float]:
     """Kind, points, siphoned, program, transmissions that it would release."""
     program = block.get("programActionIndex")
     return [
-        *one_hot(block.get("blockType"), BLOCK_NAMES),
+        *_one_hot(block.get("blockType"), BLOCK_NAMES),
         block.get("points", 0) / rules.MOST_POINTS,
         float(block.get("isSiphoned", False)),
-        *one_hot(program, range(rules.FIRST_PROGRAM, rules.N_ACTIONS)),
+        *_one_hot(program, range(rules.FIRST_PROGRAM, rules.N_ACTIONS)),
         block.get("transmissionSpawnCount", 0) / 9,
     ]
 
 
-def one_hot(value: Any, values: Sequence[Any]) -> list[float]:
+def _one_hot(value: Any, values: Sequence[Any]) -> list[float]:
     """1 at the place of a value, 0 elsewhere."""
     return [float(each == value) for each in values]

@@ -16,16 +16,19 @@ def text_board(seen: Seen) -> str:
     """The board, row 0 at the bottom, and the player's means."""
     rows = [EDGE]
     for cells in reversed(seen["cells"]):
-        rows += [joined([beings(seen, cell) for cell in cells]), joined(list(map(ground, cells)))]
-    return "\n".join([*rows, EDGE, *means(seen)])
+        rows += [
+            _joined([_beings(seen, cell) for cell in cells]),
+            _joined(list(map(ground, cells))),
+        ]
+    return "\n".join([*rows, EDGE, *_means(seen)])
 
 
-def joined(cells: Sequence[str]) -> str:
+def _joined(cells: Sequence[str]) -> str:
     """A row of the board."""
     return "|" + "|".join(cells) + "|"
 
 
-def beings(seen: Seen, cell: Seen) -> str:
+def _beings(seen: Seen, cell: Seen) -> str:
     """The player, an enemy, a transmission; at the right what siphoning a block releases."""
     here = (cell["row"], cell["col"]) == (seen["playerRow"], seen["playerCol"])
     text = "@" if here else ""
@@ -44,7 +47,7 @@ def beings(seen: Seen, cell: Seen) -> str:
 def ground(cell: Seen) -> str:
     """What a cell is: a block, in small letters once it is siphoned, or what lies there."""
     if block := cell.get("block"):
-        return f"{block_name(block)[:WIDTH]:{WIDTH}}"
+        return f"{_block_name(block)[:WIDTH]:{WIDTH}}"
     name = "EXIT" if cell["isExit"] else "[S]" if cell["isDataSiphon"] else ""
     lying = "".join(f"{cell[kind]}{kind[0]}" for kind in ("credits", "energy") if kind in cell)
     mark = "*" if cell["siphonCenter"] else ""
@@ -52,7 +55,7 @@ def ground(cell: Seen) -> str:
     return f"{(name + lying)[:room]:{room}}{mark}"
 
 
-def block_name(block: Seen) -> str:
+def _block_name(block: Seen) -> str:
     """What is known of a block."""
     if block["blockType"] == "question":
         return " ???"
@@ -60,7 +63,7 @@ def block_name(block: Seen) -> str:
     return name if block["isSiphoned"] else name.upper()
 
 
-def means(seen: Seen) -> list[str]:
+def _means(seen: Seen) -> list[str]:
     """The player's numbers, and the programs that it owns with their credits and energy."""
     hp, actions = seen["playerHP"], seen["ownedPrograms"]
     owned = [rules.PROGRAMS[action - rules.FIRST_PROGRAM] for action in actions]

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Array, Bool
 
 from vibe_rl.env.hackmatrix import rules
-from vibe_rl.env.hackmatrix.chance import Chance, pick
+from vibe_rl.env.hackmatrix.chance import Chance, pick_below
 from vibe_rl.env.hackmatrix.combat import (
     Deed,
     damage,
@@ -39,20 +39,20 @@ from vibe_rl.env.hackmatrix.rules import (
 from vibe_rl.env.hackmatrix.rules import (
     MAX_HP as FULL_HP,
 )
-from vibe_rl.env.hackmatrix.state import EMPTY, Board, Game
+from vibe_rl.env.hackmatrix.state import EMPTY, GameBoard, GameState
 
 
-def push(game: Game, known: Facts, chance: Chance) -> Deed:
+def _push(game: GameState, known: Facts, chance: Chance) -> Deed:
     """Every enemy one cell away from the player, the oldest first."""
     return deed(game._replace(enemies=shoved(game, sign=1)))
 
 
-def pull(game: Game, known: Facts, chance: Chance) -> Deed:
+def _pull(game: GameState, known: Facts, chance: Chance) -> Deed:
     """Every enemy one cell towards the player, the oldest first."""
     return deed(game._replace(enemies=shoved(game, sign=-1)))
 
 
-def crash(game: Game, known: Facts, chance: Chance) -> Deed:
+def _crash(game: GameState, known: Facts, chance: Chance) -> Deed:
     """Destroys blocks, enemies and transmissions on the eight cells around.
 
     Of the enemies on a cell one at most is a kill: the oldest, unless it came by schedule.
@@ -61,7 +61,7 @@ def crash(game: Game, known: Facts, chance: Chance) -> Deed:
     near = known.beside.mask()
     falls = near & board.is_block()
     empty = put(board, content=EMPTY, value=0, spawn=0, hidden=False)
-    cleared = Board(jnp.where(falls, empty.word, board.word))
+    cleared = GameBoard(jnp.where(falls, empty.word, board.word))
     hit = enemies.alive & known.beside.has(enemies.cell)
     kills = total(first_on_cell(enemies.cell, hit) & ~enemies.from_schedule)
     after = remove_enemies(game._replace(board=cleared), hit).game
@@ -77,11 +77,11 @@ def first_on_cell(cell: Array, of: Bool[Array, " n"]) -> Bool[Array, " n"]:
     return of & ~some(older & of[None] & (cell[None] == cell[:, None]))
 
 
-def warp(game: Game, known: Facts, chance: Chance) -> Deed:
+def _warp(game: GameState, known: Facts, chance: Chance) -> Deed:
     """To the cell of an enemy or a transmission; that is removed, and all enemies with it."""
     enemies, eggs = game.enemies, game.transmissions
     n_enemies = enemies.count()
-    k = pick(chance.warp, n_enemies + eggs.count())
+    k = pick_below(chance.warp, n_enemies + eggs.count())
     on_enemy = k < n_enemies
     target = enemies.alive & (before(enemies.alive) == k)
     egg = eggs.alive & (before(eggs.alive) == k - n_enemies)
@@ -98,10 +98,10 @@ def warp(game: Game, known: Facts, chance: Chance) -> Deed:
     return deed(moved, jnp.where(on_enemy, counts, egg_kills), cell == game.exit)
 
 
-def poly(game: Game, known: Facts, chance: Chance) -> Deed:
+def _poly(game: GameState, known: Facts, chance: Chance) -> Deed:
     """Every enemy becomes one of another kind; the damage that it has taken stays."""
     enemies = game.enemies
-    other = pick(chance.poly, len(ENEMIES) - 1)
+    other = pick_below(chance.poly, len(ENEMIES) - 1)
     # the numbers are those of the living enemies in their order, which have the first slots
     kind = other + (other >= enemies.kind)
     taken = of_kind(MAX_HP, enemies.kind) - enemies.hp
@@ -110,37 +110,37 @@ def poly(game: Game, known: Facts, chance: Chance) -> Deed:
     return remove_enemies(game._replace(enemies=changed), hp == 0)
 
 
-def wait(game: Game, known: Facts, chance: Chance) -> Deed:
+def _wait(game: GameState, known: Facts, chance: Chance) -> Deed:
     """Nothing, but the turn ends."""
     return deed(game)
 
 
-def debug(game: Game, known: Facts, chance: Chance) -> Deed:
+def _debug(game: GameState, known: Facts, chance: Chance) -> Deed:
     """Hits all enemies on blocks."""
     return damage(game, known.on_block, game.player.attack)
 
 
-def row(game: Game, known: Facts, chance: Chance) -> Deed:
+def _row(game: GameState, known: Facts, chance: Chance) -> Deed:
     """Hits all enemies in the player's row."""
     return damage(game, known.in_row, game.player.attack)
 
 
-def column(game: Game, known: Facts, chance: Chance) -> Deed:
+def _column(game: GameState, known: Facts, chance: Chance) -> Deed:
     """Hits all enemies in the player's column."""
     return damage(game, known.in_column, game.player.attack)
 
 
-def hack(game: Game, known: Facts, chance: Chance) -> Deed:
+def _hack(game: GameState, known: Facts, chance: Chance) -> Deed:
     """Hits all enemies on siphoned cells."""
     return damage(game, known.on_siphoned, game.player.attack)
 
 
-def anti_virus(game: Game, known: Facts, chance: Chance) -> Deed:
+def anti_virus(game: GameState, known: Facts, chance: Chance) -> Deed:
     """Takes 1 hp from all viruses."""
     return damage(game, game.enemies.kind == VIRUS, 1)
 
 
-def daemon_bomb(game: Game, known: Facts, chance: Chance) -> Deed:
+def daemon_bomb(game: GameState, known: Facts, chance: Chance) -> Deed:
     """Removes the nearest daemon, the oldest of equals; those around it lose 1 hp."""
     enemies = game.enemies
     daemons = enemies.alive & (enemies.kind == DAEMON)
@@ -152,7 +152,7 @@ def daemon_bomb(game: Game, known: Facts, chance: Chance) -> Deed:
     return deed(after, removed + killed)
 
 
-def undo(game: Game, known: Facts, chance: Chance) -> Deed:
+def undo(game: GameState, known: Facts, chance: Chance) -> Deed:
     """Back to the beginning of this turn; then to that of the one before, and so on."""
     newest = jax.tree.map(lambda x: x[0], game.history.snapshots)
     rest = jax.tree.map(lambda x: jnp.roll(x, -1, axis=0), game.history.snapshots)
@@ -160,51 +160,51 @@ def undo(game: Game, known: Facts, chance: Chance) -> Deed:
     return deed(game._replace(**newest._asdict(), history=history))
 
 
-def step(game: Game, known: Facts, chance: Chance) -> Deed:
+def _step(game: GameState, known: Facts, chance: Chance) -> Deed:
     """The enemies' next turn does not take place."""
     return deed(game._replace(step_armed=jnp.array(True)))
 
 
-def siphon_plus(game: Game, known: Facts, chance: Chance) -> Deed:
+def siphon_plus(game: GameState, known: Facts, chance: Chance) -> Deed:
     """One more data siphon."""
     siphons = game.player.data_siphons + 1
     return deed(game._replace(player=game.player._replace(data_siphons=siphons)))
 
 
-def exchange(game: Game, known: Facts, chance: Chance) -> Deed:
+def _exchange(game: GameState, known: Facts, chance: Chance) -> Deed:
     """Energy for the credits that it has cost."""
     energy = game.player.energy + EXCHANGED
     return deed(game._replace(player=game.player._replace(energy=energy)))
 
 
-def show(game: Game, known: Facts, chance: Chance) -> Deed:
+def _show(game: GameState, known: Facts, chance: Chance) -> Deed:
     """Cryptogs are seen for the rest of the stage."""
     return deed(game._replace(show=jnp.array(True)))
 
 
-def reset_hp(game: Game, known: Facts, chance: Chance) -> Deed:
+def reset_hp(game: GameState, known: Facts, chance: Chance) -> Deed:
     """Full health."""
     return deed(game._replace(player=game.player._replace(hp=jnp.int32(FULL_HP))))
 
 
-def calm(game: Game, known: Facts, chance: Chance) -> Deed:
+def _calm(game: GameState, known: Facts, chance: Chance) -> Deed:
     """No scheduled spawns for the rest of the stage."""
     return deed(game._replace(calm=jnp.array(True)))
 
 
-def delay(game: Game, known: Facts, chance: Chance) -> Deed:
+def _delay(game: GameState, known: Facts, chance: Chance) -> Deed:
     """All transmissions hatch later."""
     eggs = game.transmissions
     return deed(game._replace(transmissions=put(eggs, timer=eggs.timer + DELAY_TURNS)))
 
 
-def score(game: Game, known: Facts, chance: Chance) -> Deed:
+def score(game: GameState, known: Facts, chance: Chance) -> Deed:
     """As many points as there are stages ahead."""
     points = game.player.score + STAGES - game.stage
     return deed(game._replace(player=game.player._replace(score=points)))
 
 
-def reduce_spawns(game: Game, known: Facts, chance: Chance) -> Deed:
+def reduce_spawns(game: GameState, known: Facts, chance: Chance) -> Deed:
     """Blocks that are not siphoned yet release one transmission less."""
     board = game.board
     fewer = board.is_block() & ~board.siphoned
@@ -212,40 +212,40 @@ def reduce_spawns(game: Game, known: Facts, chance: Chance) -> Deed:
     return deed(game._replace(board=put(board, spawn=spawn)))
 
 
-def attack_plus(game: Game, known: Facts, chance: Chance) -> Deed:
+def attack_plus(game: GameState, known: Facts, chance: Chance) -> Deed:
     """The player hits harder from now on."""
     player = game.player._replace(attack=game.player.attack + 1)
     return deed(game._replace(player=player, atk_uses=game.atk_uses + 1))
 
 
-Effect = Callable[[Game, Facts, Chance], Deed]
+Effect = Callable[[GameState, Facts, Chance], Deed]
 
 EFFECTS: dict[int, Effect] = {
-    rules.PUSH: push,
-    rules.PULL: pull,
-    rules.CRASH: crash,
-    rules.WARP: warp,
-    rules.POLY: poly,
-    rules.WAIT: wait,
-    rules.DEBUG: debug,
-    rules.ROW: row,
-    rules.COL: column,
+    rules.PUSH: _push,
+    rules.PULL: _pull,
+    rules.CRASH: _crash,
+    rules.WARP: _warp,
+    rules.POLY: _poly,
+    rules.WAIT: _wait,
+    rules.DEBUG: _debug,
+    rules.ROW: _row,
+    rules.COL: _column,
     rules.UNDO: undo,
-    rules.STEP: step,
+    rules.STEP: _step,
     rules.SIPH_PLUS: siphon_plus,
-    rules.EXCH: exchange,
-    rules.SHOW: show,
+    rules.EXCH: _exchange,
+    rules.SHOW: _show,
     rules.RESET: reset_hp,
-    rules.CALM: calm,
+    rules.CALM: _calm,
     rules.D_BOM: daemon_bomb,
-    rules.DELAY: delay,
+    rules.DELAY: _delay,
     rules.ANTI_V: anti_virus,
     rules.SCORE: score,
     rules.REDUC: reduce_spawns,
     rules.ATK_PLUS: attack_plus,
-    rules.HACK: hack,
+    rules.HACK: _hack,
 }
 
 
-DEAR = (push, pull, crash, warp, poly, daemon_bomb)
+DEAR = (_push, _pull, _crash, _warp, _poly, daemon_bomb)
 """Those that cost something even where they are not executed, if it were not for `only_if_any`."""

@@ -27,13 +27,13 @@ from vibe_rl.env.hackmatrix.rules import (
 from vibe_rl.env.hackmatrix.rules import (
     MAX_HP as FULL_HP,
 )
-from vibe_rl.env.hackmatrix.state import Game, changed, only_if_any
+from vibe_rl.env.hackmatrix.state import GameState, changed, only_if_any
 
 CREDITS = np.array([program.credits for program in PROGRAMS], np.int32)
 ENERGY = np.array([program.energy for program in PROGRAMS], np.int32)
 
 
-def applicable(game: Game, known: Facts) -> Bool[Array, " programs"]:
+def applicable(game: GameState, known: Facts) -> Bool[Array, " programs"]:
     """Whether each program has something to do; price and ownership are another matter."""
     enemies, eggs = game.enemies, game.transmissions
     enemy, egg, always = some(enemies.alive), some(eggs.alive), jnp.array(True)
@@ -66,14 +66,14 @@ def applicable(game: Game, known: Facts) -> Bool[Array, " programs"]:
     return jnp.stack([needs[program] for program in range(N_PROGRAMS)])
 
 
-def affordable(game: Game) -> Bool[Array, " programs"]:
+def affordable(game: GameState) -> Bool[Array, " programs"]:
     """Whether the player owns each program and can pay for it."""
     player = game.player
     owned = (player.owned >> np.arange(N_PROGRAMS, dtype=np.uint32)) & 1 != 0
     return owned & (player.credits >= CREDITS) & (player.energy >= ENERGY)
 
 
-def execute(game: Game, program: Array, known: Facts, chance: Chance) -> Deed:
+def execute(game: GameState, program: Array, known: Facts, chance: Chance) -> Deed:
     """The program is paid for, then takes effect; below 0 none is executed."""
     paid = pay(game, program)
     nothing = deed(paid)
@@ -88,11 +88,13 @@ def execute(game: Game, program: Array, known: Facts, chance: Chance) -> Deed:
     return result
 
 
-def _taken(chosen: Array, effect: Effect, inputs: tuple[Game, Facts, Chance], so_far: Deed) -> Deed:
+def _taken(
+    chosen: Array, effect: Effect, inputs: tuple[GameState, Facts, Chance], so_far: Deed
+) -> Deed:
     return changed(chosen, effect(*inputs), deed(inputs[0]), so_far)
 
 
-def pay(game: Game, program: Array) -> Game:
+def pay(game: GameState, program: Array) -> GameState:
     """Less the program's price; below 0 nothing is paid."""
     chosen = jnp.arange(N_PROGRAMS, dtype=jnp.int32) == program
     price = lambda prices: jnp.where(chosen, prices, 0).sum(dtype=jnp.int32)  # noqa: E731

@@ -9,10 +9,10 @@ from vibe_rl.env.hackmatrix.compact.packed import put
 from vibe_rl.env.hackmatrix.compact.rows import some
 from vibe_rl.env.hackmatrix.enemies import manhattan
 from vibe_rl.env.hackmatrix.rules import N_CELLS, SIDE
-from vibe_rl.env.hackmatrix.state import Enemies, Game
+from vibe_rl.env.hackmatrix.state import Enemies, GameState
 
 
-def shoved(game: Game, sign: int) -> Enemies:
+def shoved(game: GameState, sign: int) -> Enemies:
     """The enemies a cell further from the player (1) or nearer to it (-1); see `wishes`.
 
     An enemy whose wish an older one has claimed stays, and claims nothing.
@@ -33,9 +33,9 @@ def wishes(cell: Array, player: Array, sign: int) -> tuple[Array, Bool[Array, " 
     farthest or the nearest; the first of equals.
     """
     at, to = jnp.asarray(cell, jnp.int32), jnp.asarray(player, jnp.int32)
-    rows, columns = bitboard.row(at), bitboard.column(at)
-    down = sign * jnp.sign(rows - bitboard.row(to))
-    right = sign * jnp.sign(columns - bitboard.column(to))
+    rows, columns = bitboard.row_of_cell(at), bitboard.column_of_cell(at)
+    down = sign * jnp.sign(rows - bitboard.row_of_cell(to))
+    right = sign * jnp.sign(columns - bitboard.column_of_cell(to))
     options = ((down, right, True), (down, 0, down != 0), (0, right, right != 0))
     best, farthest = at, jnp.full_like(at, -N_CELLS)
     for vertical, horizontal, open_way in options:

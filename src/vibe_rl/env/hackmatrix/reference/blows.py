@@ -2,7 +2,7 @@
 
 from vibe_rl.env.hackmatrix import rules
 from vibe_rl.env.hackmatrix.reference.board import PLACES, SURROUNDINGS, Place, apart
-from vibe_rl.env.hackmatrix.reference.chance import Chance, pick
+from vibe_rl.env.hackmatrix.reference.chance import Chance, pick_below
 from vibe_rl.env.hackmatrix.reference.damage import Deeds, counts, damage, kill
 from vibe_rl.env.hackmatrix.reference.spawning import TYPES
 from vibe_rl.env.hackmatrix.reference.state import Enemy, State
@@ -34,7 +34,7 @@ def warp(state: State, chance: Chance, deeds: Deeds) -> None:
 
     With an enemy all on its cell are gone, and count for one.
     """
-    target = pick(chance(("prog", "warp")), [*state.enemies, *state.transmissions])
+    target = pick_below(chance(("prog", "warp")), [*state.enemies, *state.transmissions])
     state.player.go(target.place)
     deeds.exit_reached = target.place == state.exit_pos
     if not isinstance(target, Enemy):
@@ -50,7 +50,7 @@ def poly(state: State, chance: Chance, deeds: Deeds) -> None:
     for i, enemy in enumerate(state.enemies):
         taken = enemy.kind.max_hp - enemy.hp
         others = [each for each in TYPES if each != enemy.type]
-        enemy.type = pick(chance(("prog", "poly", i)), others)
+        enemy.type = pick_below(chance(("prog", "poly", i)), others)
         enemy.hp = enemy.kind.max_hp - taken
     kill(state, [enemy for enemy in state.enemies if enemy.hp <= 0], deeds)
 

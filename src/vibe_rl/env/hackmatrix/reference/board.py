@@ -20,15 +20,15 @@ def moved(place: Place, direction: Place) -> Place:
     return place[0] + direction[0], place[1] + direction[1]
 
 
-def around(place: Place, directions: Iterable[Place]) -> list[Place]:
+def _around(place: Place, directions: Iterable[Place]) -> list[Place]:
     """The cells one step away that the board has."""
     return [near for near in (moved(place, each) for each in directions) if inside(near)]
 
 
-NEIGHBOURS = {place: around(place, rules.DIRECTIONS) for place in PLACES}
+NEIGHBOURS = {place: _around(place, rules.DIRECTIONS) for place in PLACES}
 """Up to four of each place: up, down, left, right."""
 ALL_ROUND = [(row, col) for row in (-1, 0, 1) for col in (-1, 0, 1) if (row, col) != (0, 0)]
-SURROUNDINGS = {place: around(place, ALL_ROUND) for place in PLACES}
+SURROUNDINGS = {place: _around(place, ALL_ROUND) for place in PLACES}
 """Up to eight of each place, row by row."""
 
 

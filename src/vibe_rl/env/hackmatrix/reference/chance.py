@@ -30,7 +30,7 @@ def random_chance(random: Random) -> Chance:
     return lambda slot: random.randrange(rules.DRAWS)
 
 
-def pick(draw: int, options: Sequence[T]) -> T:
+def pick_below(draw: int, options: Sequence[T]) -> T:
     """One of the options, each as likely."""
     return options[draw * len(options) // rules.DRAWS]
 

@@ -16,7 +16,7 @@ def enemy_turn(state: State, chance: Chance) -> None:
         return
     state.turn += 1
     hatch(state)
-    act(state, chance)
+    _act(state, chance)
     spawn_scheduled(state, chance)
     spawn_pending(state, chance)
     for enemy in state.enemies:
@@ -51,7 +51,7 @@ def hatched(egg: Transmission) -> Enemy:
     )
 
 
-def act(state: State, chance: Chance) -> None:
+def _act(state: State, chance: Chance) -> None:
     """The sub-steps, in each of which all enemies act one after the other.
 
     They go on when the player is dead; an enemy that has attacked is done for this turn.

@@ -9,18 +9,18 @@ from vibe_rl.env.hackmatrix.reference.damage import Deeds
 from vibe_rl.env.hackmatrix.reference.enemies import enemy_turn
 from vibe_rl.env.hackmatrix.reference.moves import may_move, move
 from vibe_rl.env.hackmatrix.reference.observation import flat, observation
-from vibe_rl.env.hackmatrix.reference.programs import may_run, run
+from vibe_rl.env.hackmatrix.reference.programs import may_run, run_program
 from vibe_rl.env.hackmatrix.reference.siphon import siphon, siphon_quality
 from vibe_rl.env.hackmatrix.reference.stage import complete_stage
 from vibe_rl.env.hackmatrix.reference.stage import new_game as reset
 from vibe_rl.env.hackmatrix.reference.state import State
 from vibe_rl.errors import ConfigError, unknown
 
-__all__ = ["Outcome", "flat", "legal", "observation", "reset", "step"]
+__all__ = ["StepOutcome", "flat", "legal", "observation", "reset", "step"]
 
 
 @dataclass
-class Outcome:
+class StepOutcome:
     """What a step brought. `reward` is the sum of `parts`."""
 
     parts: dict[str, float] = field(default_factory=reward.no_parts)
@@ -59,7 +59,7 @@ def is_legal(state: State, action: int) -> bool:
     return may_run(state, action - rules.FIRST_PROGRAM)
 
 
-def step(state: State, action: int, chance: Chance, shaping: str = reward.PUBLISHED) -> Outcome:
+def step(state: State, action: int, chance: Chance, shaping: str = reward.PUBLISHED) -> StepOutcome:
     """Plays an action, which changes `state`; one that is not allowed changes nothing.
 
     Raises:
@@ -67,17 +67,17 @@ def step(state: State, action: int, chance: Chance, shaping: str = reward.PUBLIS
     """
     check_arguments(action, shaping)
     if not is_legal(state, action):
-        return Outcome(invalid=True)
-    exit_pos, before = state.exit_pos, reward.facts(state, state.exit_pos)
+        return StepOutcome(invalid=True)
+    exit_pos, before = state.exit_pos, reward.facts_for_reward(state, state.exit_pos)
     missed = siphon_quality(state) if action == rules.SIPHON else 0
-    deeds = act(state, action, chance)
+    deeds = _act(state, action, chance)
     if deeds.exit_reached:
         complete_stage(state, chance)
     elif ends_turn(action):
         enemy_turn(state, chance)
-    after, signed = reward.facts(state, exit_pos), shaping == reward.SIGNED
+    after, signed = reward.facts_for_reward(state, exit_pos), shaping == reward.SIGNED
     siphon_death = reward.is_siphon_death(state)
-    return outcome(reward.Change(action, before, after, deeds, missed, siphon_death, signed))
+    return _outcome(reward.Change(action, before, after, deeds, missed, siphon_death, signed))
 
 
 def check_arguments(action: int, shaping: str) -> None:
@@ -88,7 +88,7 @@ def check_arguments(action: int, shaping: str) -> None:
         raise unknown("shaping", shaping, reward.SHAPINGS)
 
 
-def act(state: State, action: int, chance: Chance) -> Deeds:
+def _act(state: State, action: int, chance: Chance) -> Deeds:
     """The player's part of a step."""
     deeds = Deeds()
     if action in rules.MOVES:
@@ -96,7 +96,7 @@ def act(state: State, action: int, chance: Chance) -> Deeds:
     elif action == rules.SIPHON:
         siphon(state, deeds)
     else:
-        run(state, action - rules.FIRST_PROGRAM, chance, deeds)
+        run_program(state, action - rules.FIRST_PROGRAM, chance, deeds)
     return deeds
 
 
@@ -105,10 +105,10 @@ def ends_turn(action: int) -> bool:
     return action <= rules.SIPHON or action == rules.FIRST_PROGRAM + rules.WAIT
 
 
-def outcome(change: reward.Change) -> Outcome:
+def _outcome(change: reward.Change) -> StepOutcome:
     """That of a step that was allowed."""
-    return Outcome(
-        reward.parts(change),
+    return StepOutcome(
+        reward.reward_parts(change),
         died=change.died,
         won=change.won,
         stage_complete=change.deeds.exit_reached,

@@ -18,7 +18,7 @@ def move(state: State, direction: int, deeds: Deeds) -> None:
     """Attacks what is in that direction, however far away, or walks a cell if there is nothing."""
     target = first_target(state, direction)
     if target is None:
-        walk(state, direction, deeds)
+        _walk(state, direction, deeds)
     elif isinstance(target, Transmission):
         kill(state, [target], deeds)
     else:
@@ -40,7 +40,7 @@ def first_target(state: State, direction: int) -> Enemy | Transmission | None:
     return None
 
 
-def walk(state: State, direction: int, deeds: Deeds) -> None:
+def _walk(state: State, direction: int, deeds: Deeds) -> None:
     """Walks a cell and takes the data siphon there; credits and energy stay where they are."""
     state.player.go(moved(state.player.place, rules.DIRECTIONS[direction]))
     cell = state.at(state.player.place)

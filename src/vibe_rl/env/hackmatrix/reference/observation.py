@@ -10,12 +10,14 @@ Observation = tuple[list[float], list[int], list[list[Channels]]]
 
 def observation(state: State) -> Observation:
     """10 numbers of the player, 23 flags of programs owned, and 42 numbers of each cell."""
-    grid = [[channels(state, (row, col)) for col in range(rules.SIDE)] for row in range(rules.SIDE)]
+    grid = [
+        [_channels(state, (row, col)) for col in range(rules.SIDE)] for row in range(rules.SIDE)
+    ]
     owned = [int(program in state.owned) for program in range(rules.N_PROGRAMS)]
-    return player_numbers(state), owned, grid
+    return _player_numbers(state), owned, grid
 
 
-def player_numbers(state: State) -> list[float]:
+def _player_numbers(state: State) -> list[float]:
     """Place, hp, possessions, stage, data siphons, attack, and whether SHOW and CALM are on.
 
     Data siphons and attack have no upper bound; the others are within 0 and 1.
@@ -35,12 +37,12 @@ def player_numbers(state: State) -> list[float]:
     ]
 
 
-def channels(state: State, place: Place) -> Channels:
+def _channels(state: State, place: Place) -> Channels:
     """The numbers of a cell."""
     cell = state.at(place)
     return [
-        *enemy_channels(seen_enemy(state, place)),
-        *block_channels(cell),
+        *_enemy_channels(seen_enemy(state, place)),
+        *_block_channels(cell),
         timer_channel(state.transmission_at(place)),
         *resource_channels(cell),
         float(cell.content == Content.DATA_SIPHON),
@@ -61,15 +63,15 @@ def is_hidden(state: State, enemy: Enemy) -> bool:
     return lurks and not in_line(enemy.place, state.player.place)
 
 
-def enemy_channels(enemy: Enemy | None) -> Channels:
+def _enemy_channels(enemy: Enemy | None) -> Channels:
     """0 to 6: type, hp, stunned, from a siphon."""
     if enemy is None:
         return [0.0] * (len(rules.ENEMIES) + 3)
     states = [float(enemy.stunned), float(enemy.from_siphon)]
-    return [*one_hot(enemy.type, len(rules.ENEMIES)), enemy.hp / rules.MAX_HP, *states]
+    return [*_one_hot(enemy.type, len(rules.ENEMIES)), enemy.hp / rules.MAX_HP, *states]
 
 
-def block_channels(cell: Cell) -> Channels:
+def _block_channels(cell: Cell) -> Channels:
     """7 to 35: kind, points, siphoned, program, transmissions that it would release."""
     if not cell.is_block:
         return [0.0] * (6 + rules.N_PROGRAMS)
@@ -77,7 +79,7 @@ def block_channels(cell: Cell) -> Channels:
         return [0.0, 0.0, 1.0, *[0.0] * (3 + rules.N_PROGRAMS)]
     kinds = [float(cell.content == Content.DATA), float(cell.content == Content.PROGRAM), 0.0]
     known = [cell.points / rules.MOST_POINTS, float(cell.siphoned)]
-    return [*kinds, *known, *one_hot(cell.program, rules.N_PROGRAMS), cell.spawn / 9]
+    return [*kinds, *known, *_one_hot(cell.program, rules.N_PROGRAMS), cell.spawn / 9]
 
 
 def timer_channel(transmission: Transmission | None) -> float:
@@ -92,7 +94,7 @@ def resource_channels(cell: Cell) -> Channels:
     return [cell.credits / 3, cell.energy / 3]
 
 
-def one_hot(index: int | None, size: int) -> Channels:
+def _one_hot(index: int | None, size: int) -> Channels:
     """1 at an index, 0 elsewhere."""
     return [float(i == index) for i in range(size)]
 

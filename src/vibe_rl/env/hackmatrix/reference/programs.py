@@ -23,7 +23,7 @@ def may_run(state: State, program: int) -> bool:
     return program in state.owned and is_affordable(state, program) and APPLIES[program](state)
 
 
-def run(state: State, program: int, chance: Chance, deeds: Deeds) -> None:
+def run_program(state: State, program: int, chance: Chance, deeds: Deeds) -> None:
     """Pays for a program and does what it does; the turn of the enemies is not part of it."""
     state.player.credits -= rules.PROGRAMS[program].credits
     state.player.energy -= rules.PROGRAMS[program].energy
@@ -66,12 +66,12 @@ def gain_siphon(state: State) -> None:
     state.player.data_siphons += 1
 
 
-def exchange(state: State) -> None:
+def _exchange(state: State) -> None:
     """EXCH: energy for the price."""
     state.player.energy += rules.EXCHANGED
 
 
-def show(state: State) -> None:
+def _show(state: State) -> None:
     """SHOW: all cryptogs are seen in this stage."""
     state.show = True
 
@@ -81,12 +81,12 @@ def heal(state: State) -> None:
     state.player.hp = rules.MAX_HP
 
 
-def calm(state: State) -> None:
+def _calm(state: State) -> None:
     """CALM: no scheduled transmission in this stage."""
     state.calm = True
 
 
-def delay(state: State) -> None:
+def _delay(state: State) -> None:
     """DELAY: all transmissions hatch three turns later."""
     for each in state.transmissions:
         each.timer += rules.DELAY_TURNS
@@ -109,7 +109,7 @@ def strengthen(state: State) -> None:
     state.atk_uses += 1
 
 
-def wait(state: State) -> None:
+def _wait(state: State) -> None:
     """WAIT: nothing; the enemies' turn follows."""
 
 
@@ -143,15 +143,15 @@ APPLIES: dict[int, Callable[[State], bool]] = {
 QUIET: dict[int, Callable[[State], None]] = {
     rules.PUSH: push,
     rules.PULL: pull,
-    rules.WAIT: wait,
+    rules.WAIT: _wait,
     rules.UNDO: restore,
     rules.STEP: arm_step,
     rules.SIPH_PLUS: gain_siphon,
-    rules.EXCH: exchange,
-    rules.SHOW: show,
+    rules.EXCH: _exchange,
+    rules.SHOW: _show,
     rules.RESET: heal,
-    rules.CALM: calm,
-    rules.DELAY: delay,
+    rules.CALM: _calm,
+    rules.DELAY: _delay,
     rules.SCORE: gain_score,
     rules.REDUC: reduce,
     rules.ATK_PLUS: strengthen,

@@ -14,7 +14,7 @@ PUBLISHED, SIGNED = SHAPINGS = ("published", "signed")
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class _Facts:
     """What the reward compares before and after."""
 
     stage: int
@@ -25,11 +25,11 @@ class Facts:
     distance: int
 
 
-def facts(state: State, exit_pos: Place) -> Facts:
+def facts_for_reward(state: State, exit_pos: Place) -> _Facts:
     """Those of a state, with the steps to this exit."""
     player = state.player
     distance = path_distance(state, player.place, exit_pos)
-    return Facts(state.stage, player.score, player.hp, player.credits, player.energy, distance)
+    return _Facts(state.stage, player.score, player.hp, player.credits, player.energy, distance)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +37,8 @@ class Change:
     """A legal step, as the reward sees it."""
 
     action: int
-    before: Facts
-    after: Facts
+    before: _Facts
+    after: _Facts
     deeds: Deeds
     missed: int = 0  # credits and energy that a siphon missed
     siphon_death: bool = False
@@ -66,7 +66,7 @@ def step_penalty(change: Change) -> float:
     return -0.01
 
 
-def stage_completion(change: Change) -> float:
+def _stage_completion(change: Change) -> float:
     """More for later stages."""
     paid = rules.STAGE_REWARDS[change.before.stage - 1]
     return float(paid) if change.deeds.exit_reached else 0.0
@@ -106,7 +106,7 @@ def hp_recovery(change: Change) -> float:
     return 1.0 * max(0, change.after.hp - change.before.hp)
 
 
-def victory(change: Change) -> float:
+def _victory(change: Change) -> float:
     """Of the last stage, more with a higher score."""
     reward = rules.VICTORY_REWARD + rules.VICTORY_PER_POINT * change.after.score
     return float(reward) if change.won else 0.0
@@ -135,33 +135,33 @@ def resource_holding(change: Change) -> float:
     return 0.01 * held if change.deeds.exit_reached else 0.0
 
 
-def program_waste(change: Change) -> float:
+def _program_waste(change: Change) -> float:
     """Of RESET for a single hp."""
     is_reset = change.action == rules.FIRST_PROGRAM + rules.RESET
     return -0.3 if is_reset and change.before.hp == rules.MAX_HP - 1 else 0.0
 
 
-def siphon_quality(change: Change) -> float:
+def _siphon_quality(change: Change) -> float:
     """Of what a siphon elsewhere would have brought besides."""
     return -0.5 * 0.05 * change.missed
 
 
 TERMS: dict[str, Callable[[Change], float]] = {
     "step_penalty": step_penalty,
-    "stage_completion": stage_completion,
+    "stage_completion": _stage_completion,
     "score_gain": score_gain,
     "kills": kills,
     "data_siphon": data_siphon,
     "distance_shaping": distance_shaping,
     "damage_penalty": damage_penalty,
     "hp_recovery": hp_recovery,
-    "victory": victory,
+    "victory": _victory,
     "death_penalty": death_penalty,
     "siphon_death_penalty": siphon_death_penalty,
     "resource_gain": resource_gain,
     "resource_holding": resource_holding,
-    "program_waste": program_waste,
-    "siphon_quality": siphon_quality,
+    "program_waste": _program_waste,
+    "siphon_quality": _siphon_quality,
 }
 
 
@@ -170,6 +170,6 @@ def no_parts() -> dict[str, float]:
     return dict.fromkeys(rules.PARTS, 0.0)
 
 
-def parts(change: Change) -> dict[str, float]:
+def reward_parts(change: Change) -> dict[str, float]:
     """All 15, whose sum is the reward."""
     return {name: TERMS[name](change) for name in rules.PARTS}

@@ -13,14 +13,14 @@ def siphon(state: State, deeds: Deeds) -> None:
     state.at(state.player.place).siphon_center = True
     for place in cross(state.player.place):
         if not state.at(place).siphoned:
-            take(state, state.at(place))
+            _take(state, state.at(place))
     state.player.data_siphons -= 1
     state.interval = max(rules.SHORTEST_INTERVAL, state.interval - 1)
     state.next_spawn_turn += rules.SIPHON_DELAY
     deeds.siphoned += 1
 
 
-def take(state: State, cell: Cell) -> None:
+def _take(state: State, cell: Cell) -> None:
     """Takes what a cell holds; a block shows what it was and stays."""
     player = state.player
     if cell.content == Content.DATA:
@@ -35,7 +35,7 @@ def take(state: State, cell: Cell) -> None:
 
 
 @dataclass(frozen=True)
-class Yield:
+class _Yield:
     """What siphoning at a place would bring, hidden contents included."""
 
     credits: int = 0
@@ -43,21 +43,21 @@ class Yield:
     points: tuple[int, ...] = ()  # of its data, in ascending order
     programs: frozenset[int] = frozenset()  # those that the player does not own
 
-    def beats(self, other: "Yield") -> bool:
+    def beats(self, other: "_Yield") -> bool:
         """Whether it brings the same data and programs, and more credits or energy, none less."""
         same = (self.points, self.programs) == (other.points, other.programs)
         no_less = self.credits >= other.credits and self.energy >= other.energy
         return same and no_less and self != other
 
 
-def siphon_yield(state: State, place: Place) -> Yield:
+def siphon_yield(state: State, place: Place) -> _Yield:
     """What siphoning at a place would bring; on a block it counts as nothing."""
     if state.at(place).is_block:
-        return Yield()
+        return _Yield()
     cells = [state.at(each) for each in cross(place) if not state.at(each).siphoned]
     open_cells = [cell for cell in cells if not cell.is_block]
     programs = {cell.program for cell in cells if cell.program is not None}
-    return Yield(
+    return _Yield(
         sum(cell.credits for cell in open_cells),
         sum(cell.energy for cell in open_cells),
         tuple(sorted(cell.points for cell in cells if cell.content == Content.DATA)),
@@ -65,7 +65,7 @@ def siphon_yield(state: State, place: Place) -> Yield:
     )
 
 
-def rivals(state: State, mine: Yield) -> list[Place]:
+def rivals(state: State, mine: _Yield) -> list[Place]:
     """The places that the player's is compared with.
 
     If it yields data or programs, those whose cross has all its blocks; otherwise all open ones.

@@ -2,7 +2,7 @@
 
 from vibe_rl.env.hackmatrix import rules
 from vibe_rl.env.hackmatrix.reference.board import PLACES, Place, between, in_line
-from vibe_rl.env.hackmatrix.reference.chance import Chance, Slot, pick
+from vibe_rl.env.hackmatrix.reference.chance import Chance, Slot, pick_below
 from vibe_rl.env.hackmatrix.reference.state import State, Transmission
 
 TYPES = range(len(rules.ENEMIES))
@@ -46,7 +46,7 @@ def spawn(
     """
     places = eligible_places(state)
     if places:
-        row, col = pick(chance((*slot, "cell")), places)
-        kind = pick(chance((*slot, "type")), TYPES)
+        row, col = pick_below(chance((*slot, "cell")), places)
+        kind = pick_below(chance((*slot, "type")), TYPES)
         new = Transmission(row, col, rules.NEW_TIMER, kind, from_schedule, from_siphon)
         state.transmissions.append(new)

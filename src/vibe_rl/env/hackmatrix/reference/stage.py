@@ -4,7 +4,7 @@ from collections.abc import Set
 
 from vibe_rl.env.hackmatrix import rules
 from vibe_rl.env.hackmatrix.reference.board import NEIGHBOURS, PLACES, Place
-from vibe_rl.env.hackmatrix.reference.chance import Chance, Slot, amount, coin, hides, pick
+from vibe_rl.env.hackmatrix.reference.chance import Chance, Slot, amount, coin, hides, pick_below
 from vibe_rl.env.hackmatrix.reference.paths import distances
 from vibe_rl.env.hackmatrix.reference.spawning import spawn
 from vibe_rl.env.hackmatrix.reference.state import (
@@ -19,8 +19,8 @@ from vibe_rl.env.hackmatrix.reference.state import (
 
 def new_game(chance: Chance, undo_depth: int = UNDO_DEPTH) -> State:
     """The state at the start of a game."""
-    player = Player(*pick(chance(("reset", "corner")), rules.CORNERS))
-    bonus, units = pick(chance(("reset", "bonus")), rules.STARTING_BONUS)
+    player = Player(*pick_below(chance(("reset", "corner")), rules.CORNERS))
+    bonus, units = pick_below(chance(("reset", "bonus")), rules.STARTING_BONUS)
     setattr(player, bonus, units)
     state = State(player, undo_depth=undo_depth)
     enter_stage(state, chance)
@@ -52,7 +52,7 @@ def enter_stage(state: State, chance: Chance) -> None:
 def place_corners(state: State, chance: Chance) -> None:
     """The exit on a corner without the player, data siphons on the other two."""
     corners = [corner for corner in rules.CORNERS if corner != state.player.place]
-    state.exit_pos = pick(chance(("gen", "exit")), corners)
+    state.exit_pos = pick_below(chance(("gen", "exit")), corners)
     for corner in corners:
         state.at(corner).content = Content.DATA_SIPHON
     state.at(state.exit_pos).content = Content.EXIT
@@ -61,7 +61,7 @@ def place_corners(state: State, chance: Chance) -> None:
 def place_blocks(state: State, chance: Chance) -> None:
     """The first of up to 100 layouts that is valid; no block without one."""
     counts = range(rules.FEWEST_BLOCKS, rules.MOST_BLOCKS + 1)
-    count = pick(chance(("gen", "count")), counts)
+    count = pick_below(chance(("gen", "count")), counts)
     for attempt in range(rules.LAYOUT_ATTEMPTS):
         blocks = draw_blocks(state, count, ("gen", "att", attempt), chance)
         if is_valid(set(blocks), state.exit_pos):
@@ -77,7 +77,7 @@ def draw_blocks(state: State, count: int, slot: Slot, chance: Chance) -> dict[Pl
     programs = list(range(rules.N_PROGRAMS))
     blocks = {}
     for j in range(min(count, len(places))):
-        place = pick(chance((*slot, "blk", j, "cell")), places)
+        place = pick_below(chance((*slot, "blk", j, "cell")), places)
         places.remove(place)
         blocks[place] = draw_block((*slot, "blk", j), programs, chance)
     return blocks
@@ -87,9 +87,9 @@ def draw_block(slot: Slot, programs: list[int], chance: Chance) -> Cell:
     """Data or one of the programs, which is taken out of the list."""
     value, hidden = chance((*slot, "val")), hides(chance((*slot, "q")))
     if coin(chance((*slot, "data"))):
-        points = pick(value, range(1, rules.MOST_POINTS + 1))
+        points = pick_below(value, range(1, rules.MOST_POINTS + 1))
         return Cell(Content.DATA, points=points, hidden=hidden, spawn=points)
-    program = pick(value, programs)
+    program = pick_below(value, programs)
     programs.remove(program)
     spawns = rules.PROGRAMS[program].spawn
     return Cell(Content.PROGRAM, program=program, hidden=hidden, spawn=spawns)

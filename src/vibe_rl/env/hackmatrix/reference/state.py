@@ -88,7 +88,7 @@ class Enemy:
         return self.row, self.col
 
     @property
-    def kind(self) -> rules.Enemy:
+    def kind(self) -> rules.EnemyKind:
         """What all enemies of its type have."""
         return rules.ENEMIES[self.type]
 
@@ -122,7 +122,7 @@ def empty_cells() -> Cells:
     return [[Cell() for _ in range(rules.SIDE)] for _ in range(rules.SIDE)]
 
 
-def copied(cells: Cells) -> Cells:
+def copied_game(cells: Cells) -> Cells:
     """A board that shares nothing with the other."""
     return [[replace(cell) for cell in row] for row in cells]
 

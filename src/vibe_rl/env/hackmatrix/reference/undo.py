@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import TypeVar
 
-from vibe_rl.env.hackmatrix.reference.state import Enemy, Snapshot, State, Transmission, copied
+from vibe_rl.env.hackmatrix.reference.state import Enemy, Snapshot, State, Transmission, copied_game
 
 Being = TypeVar("Being", Enemy, Transmission)
 
@@ -18,7 +18,7 @@ def remember(state: State) -> None:
         state.show,
         state.calm,
         state.atk_uses,
-        copied(state.cells),
+        copied_game(state.cells),
         without_origin(state.enemies),
         without_origin(state.transmissions),
     )

@@ -31,7 +31,7 @@ def sheet(width: float | int, height: float | int) -> Iterator[Any]:
         yield figure
 
 
-def describe(axes: Any, title: str, xlabel: str, ylabel: str) -> None:
+def name_axes(axes: Any, title: str, xlabel: str, ylabel: str) -> None:
     """Names a panel and its axes, and writes large numbers short."""
     axes.set_title(title)
     axes.set_xlabel(xlabel)
@@ -120,7 +120,7 @@ def legend_beside(axes: Any) -> None:
         axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), borderaxespad=0)
 
 
-def table(axes: Any, rows: Sequence[Sequence[str]], align: str, header: bool = False) -> None:
+def table_panel(axes: Any, rows: Sequence[Sequence[str]], align: str, header: bool = False) -> None:
     """Text in rows that fill the panel.
 
     Args:

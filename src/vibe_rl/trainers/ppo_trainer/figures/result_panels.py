@@ -23,7 +23,7 @@ _PARTS = {"actor": "Actor", "policy": "Actor", "critic": "Critic", "value": "Cri
 def draw_rewards(axes: Any, results: Record, settings: Record, widths: tuple[int, ...]) -> None:
     """Each episode's reward, its means over so many episodes, and the target."""
     rewards = series(results.get("episode_rewards"))
-    panels.describe(axes, "Rewards", EPISODE, REWARD)
+    panels.name_axes(axes, "Rewards", EPISODE, REWARD)
     if panels.is_blank(axes, rewards):
         return
     panels.curve_and_means(axes, rewards, widths, "each episode")
@@ -34,7 +34,7 @@ def draw_rewards(axes: Any, results: Record, settings: Record, widths: tuple[int
 def draw_lengths(axes: Any, results: Record) -> None:
     """Each episode's length and its mean."""
     lengths = series(results.get("episode_lengths"))
-    panels.describe(axes, "Lengths", EPISODE, "Env steps")
+    panels.name_axes(axes, "Lengths", EPISODE, "Env steps")
     if not panels.is_blank(axes, lengths):
         panels.curve_and_means(axes, lengths, [mean_width(len(lengths))], "each episode")
         panels.legend_above(axes)
@@ -42,7 +42,7 @@ def draw_lengths(axes: Any, results: Record) -> None:
 
 def draw_histogram(axes: Any, title: str, rewards: Values, settings: Record) -> None:
     """How often each reward occurs."""
-    panels.describe(axes, title, REWARD, "Episodes")
+    panels.name_axes(axes, title, REWARD, "Episodes")
     if not panels.is_blank(axes, rewards):
         panels.histogram(axes, rewards, settings.get("target_reward"))
         panels.legend_above(axes)
@@ -52,7 +52,7 @@ def draw_loss(axes: Any, results: Record, name: str) -> None:
     """A loss after each update."""
     losses = series(results.get("losses", {}).get(name))
     unit = "Negative entropy [nats]" if name == "entropy_loss" else ""
-    panels.describe(axes, name.replace("_", " ").capitalize(), UPDATE, unit)
+    panels.name_axes(axes, name.replace("_", " ").capitalize(), UPDATE, unit)
     if not panels.is_blank(axes, losses):
         panels.curve(axes, losses, linewidth=1.2)
 
@@ -62,7 +62,7 @@ def draw_evaluations(axes: Any, results: Record, settings: Record) -> None:
     columns = [series(results.get(key)) for key in ("eval_episodes_at", "eval_rewards")]
     n = min(map(len, columns))
     at, means = (column[:n] for column in columns)
-    panels.describe(axes, "Evaluations, mean ± standard deviation", EPISODE, REWARD)
+    panels.name_axes(axes, "Evaluations, mean ± standard deviation", EPISODE, REWARD)
     if panels.is_blank(axes, at + means):
         return
     stds = np.append(series(results.get("eval_stds")), np.zeros(n))[:n]
@@ -75,7 +75,7 @@ def draw_evaluations(axes: Any, results: Record, settings: Record) -> None:
 def draw_norms(axes: Any, title: str, norms: Mapping[str, Values]) -> None:
     """Means of the gradient norms of layers, on a logarithmic scale, which has no zero."""
     width = mean_width(max(map(len, norms.values()), default=0))
-    panels.describe(axes, title, UPDATE, f"Gradient norm, mean of {width}")
+    panels.name_axes(axes, title, UPDATE, f"Gradient norm, mean of {width}")
     means = {name: windows(x, width).mean(axis=-1) for name, x in norms.items()}
     positive = {name: np.where(x > 0, x, np.nan) for name, x in means.items()}
     if panels.is_blank(axes, np.concatenate([np.empty(0), *positive.values()])):
@@ -87,7 +87,7 @@ def draw_norms(axes: Any, title: str, norms: Mapping[str, Values]) -> None:
     panels.legend_beside(axes)
 
 
-def parts(norms: Mapping[str, Any]) -> dict[str, dict[str, Values]]:
+def norms_by_part(norms: Mapping[str, Any]) -> dict[str, dict[str, Values]]:
     """Gradient norms of the actor's and the critic's layers, and of others if there are any."""
     found: dict[str, dict[str, Values]] = {"Actor": {}, "Critic": {}}
     for name, norm in norms.items():
@@ -111,7 +111,7 @@ def stability(rewards: Values, target: float | int | None) -> list[tuple[str, st
     ]
 
 
-def outcome(results: Record) -> list[list[str]]:
+def outcome_rows(results: Record) -> list[list[str]]:
     """What a training came to, in rows of two words."""
     rows = {
         "Episodes": results.get("total_episodes"),

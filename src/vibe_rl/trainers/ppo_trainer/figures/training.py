@@ -26,8 +26,8 @@ from vibe_rl.trainers.ppo_trainer.figures.result_panels import (
     draw_rewards,
     losses,
     mean_width,
-    outcome,
-    parts,
+    norms_by_part,
+    outcome_rows,
     stability,
 )
 from vibe_rl.trainers.ppo_trainer.performance import STABILITY_WINDOW, known, series
@@ -44,10 +44,10 @@ def training_progress(results: Record, settings: Record) -> "matplotlib.figure.F
     rewards = series(results.get("episode_rewards"))
     with panels.sheet(11, 7) as figure:
         (first, second), below = figure.subplots(2, 2)
-        panels.describe(first, "Reward per episode", EPISODE, REWARD)
+        panels.name_axes(first, "Reward per episode", EPISODE, REWARD)
         if not panels.is_blank(first, rewards):
             panels.curve(first, rewards, linewidth=1)
-        panels.describe(second, "Moving average", EPISODE, REWARD)
+        panels.name_axes(second, "Moving average", EPISODE, REWARD)
         if not panels.is_blank(second, rewards):
             panels.mean_curve(second, rewards, mean_width(len(rewards)))
             panels.mark_target(second, settings.get("target_reward"))
@@ -70,7 +70,7 @@ def advanced_learning_curves(results: Record, settings: Record) -> "matplotlib.f
             axes[i].set_axis_on()
             draw_loss(axes[i], results, name)
         draw_evaluations(axes["evaluations"], results, settings)
-        panels.table(axes["outcome"], outcome(results), "lr")
+        panels.table_panel(axes["outcome"], outcome_rows(results), "lr")
     return figure
 
 
@@ -81,7 +81,7 @@ def training_stability(results: Record, settings: Record) -> "matplotlib.figure.
     with panels.sheet(11, 7) as figure:
         grid = figure.subplots(2, 2).flat
         for axes, (title, unit, values) in zip(grid, stability(rewards, target), strict=True):
-            panels.describe(axes, title, EPISODE, unit)
+            panels.name_axes(axes, title, EPISODE, unit)
             if not panels.is_blank(axes, values, "no data" if len(values) else missing):
                 panels.curve(axes, values, first=STABILITY_WINDOW)
         mean, *_, share = figure.axes
@@ -112,9 +112,9 @@ def training_summary(results: Record, settings: Record) -> "matplotlib.figure.Fi
     with panels.sheet(13, sum(heights) + 1.2) as figure:
         axes = figure.subplot_mosaic(layout, height_ratios=heights)
         draw_histogram(axes["rewards"], f"Last {len(rewards)} episodes", rewards, settings)
-        panels.table(axes["losses"], losses(results), "lrrr", header=True)
-        panels.table(axes["outcome"], outcome(results), "lr")
-        panels.table(axes["settings"], rows or [["none", *[""] * 7]], "lr lr lr")
+        panels.table_panel(axes["losses"], losses(results), "lrrr", header=True)
+        panels.table_panel(axes["outcome"], outcome_rows(results), "lr")
+        panels.table_panel(axes["settings"], rows or [["none", *[""] * 7]], "lr lr lr")
         for name, title in (("losses", "Losses"), ("outcome", "Outcome"), ("settings", "Settings")):
             axes[name].set_title(title)
     return figure
@@ -147,7 +147,7 @@ def kl_divergence(results: Record, settings: Record) -> "matplotlib.figure.Figur
     values = series(results.get("kl_divergences"))
     with panels.sheet(8, 5) as figure:
         axes = figure.subplots()
-        panels.describe(axes, "KL divergence of updates", UPDATE, "KL divergence [nats]")
+        panels.name_axes(axes, "KL divergence of updates", UPDATE, "KL divergence [nats]")
         if not panels.is_blank(axes, values):
             panels.curve_and_means(axes, values, [mean_width(len(values))], "each update")
             panels.mark_target(axes, settings.get("target_kl"))
@@ -157,7 +157,7 @@ def kl_divergence(results: Record, settings: Record) -> "matplotlib.figure.Figur
 
 def gradient_flow(results: Record, settings: Record) -> "matplotlib.figure.Figure":
     """The norm of each layer's gradient, those of actor, critic and what they share apart."""
-    layers = parts(results.get("gradient_norms", {}))
+    layers = norms_by_part(results.get("gradient_norms", {}))
     with panels.sheet(11, 3.5 * len(layers)) as figure:
         column = figure.subplots(len(layers), squeeze=False)[:, 0]
         for axes, (title, norms) in zip(column, layers.items(), strict=True):

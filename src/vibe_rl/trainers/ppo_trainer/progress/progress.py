@@ -100,8 +100,8 @@ class Progress:
         return {
             "episode_rewards": returns,
             "episode_lengths": lengths,
-            "avg_reward": mean_of(returns),
-            "avg_length": mean_of(lengths),
+            "avg_reward": mean_or_none(returns),
+            "avg_length": mean_or_none(lengths),
             "total_steps": self.step_count,
             "episode_reward": returns[-1] if returns else None,
             "episode_length": lengths[-1] if lengths else None,
@@ -142,7 +142,7 @@ class Progress:
         }
 
 
-def mean_of(numbers: Sequence[float | int]) -> float | None:
+def mean_or_none(numbers: Sequence[float | int]) -> float | None:
     """Their mean; None of none."""
     return float(np.mean(numbers)) if numbers else None
 

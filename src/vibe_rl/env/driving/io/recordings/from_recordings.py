@@ -8,7 +8,7 @@ from math import inf
 
 import numpy as np
 
-from vibe_rl.env.driving.io.polylines import about_a_metre, nearest
+from vibe_rl.env.driving.io.polylines import about_a_metre, nearest_on_line
 from vibe_rl.env.driving.io.recordings.inferred import (
     edges_bound,
     usual_limit,
@@ -22,13 +22,13 @@ from vibe_rl.env.driving.io.recordings.recording import (
     Line,
     Recording,
     has_overpass,
-    windows,
+    windows_of_recording,
 )
 from vibe_rl.env.driving.io.tables.columns import Table
 from vibe_rl.env.driving.io.tables.from_tables import MOST_UID, from_tables
 from vibe_rl.env.driving.scenarios.codes import LANES, LINES, VEHICLE
 from vibe_rl.env.driving.scenarios.scenario import Dims, Scenario
-from vibe_rl.env.driving.scenarios.validate import problems
+from vibe_rl.env.driving.scenarios.validate import problems_of_scenario
 from vibe_rl.system.notices import say_once
 
 MARGINS = (60.0, 50.0, 40.0, 30.0, 20.0)
@@ -37,7 +37,9 @@ MOVES = 2.0
 """Metres that a vehicle has to drive if it is to react."""
 
 
-def scenarios_of(recordings: Iterable[Recording], dims: Dims) -> Iterator[tuple[str, Scenario]]:
+def scenarios_of_recordings(
+    recordings: Iterable[Recording], dims: Dims
+) -> Iterator[tuple[str, Scenario]]:
     """The scenarios of recordings, each after its group.
 
     Recordings with overpasses and windows that `validate` refuses are left out, and counted in a
@@ -47,7 +49,7 @@ def scenarios_of(recordings: Iterable[Recording], dims: Dims) -> Iterator[tuple[
     for recording in map(with_velocities, map(plausible, recordings)):
         for start, window in _cut(recording, dims.T, left_out):
             scenario = _scenario(window, dims, _uid(recording, start, uids))
-            if problems(scenario):
+            if problems_of_scenario(scenario):
                 left_out["windows that validate refuses"] += 1
             else:
                 yield recording.group, scenario
@@ -60,7 +62,7 @@ def _cut(r: Recording, frames: int, left_out: Counter[str]) -> list[tuple[int, R
     if has_overpass(r):
         left_out["recordings with an overpass"] += 1
         return []
-    found = [*windows(r, frames)]
+    found = [*windows_of_recording(r, frames)]
     if not found:
         left_out[f"recordings in which the ego is not there for {frames} frames"] += 1
     return found
@@ -198,7 +200,7 @@ def _lights(window: Recording, lines: list[tuple[int, Line]], slots: int) -> Tab
     log = window.xy[window.ego, window.valid[window.ego]]
     lanes = {whole for whole, piece in lines if piece.kind in LANES}
     there = [x for x in window.lights if x.lane in lanes]
-    there.sort(key=lambda light: float(nearest(light.xy[None], log)[1][0]))
+    there.sort(key=lambda light: float(nearest_on_line(light.xy[None], log)[1][0]))
     chosen, frames = there[:slots], window.valid.shape[1]
     of = [int(_pieces_at(lines, x.lane, x.xy[None])[0]) for x in chosen]
     xy = np.array([light.xy for light in chosen]).reshape(-1, 2).repeat(frames, 0)
@@ -217,7 +219,7 @@ def _pieces_at(lines: list[tuple[int, Line]], whole: int, points: np.ndarray) ->
     if not pieces:
         return np.full(len(points), whole)
     ids = np.repeat([piece.id for piece in pieces], [len(piece.xy) for piece in pieces])
-    return ids[nearest(points, np.concatenate([piece.xy for piece in pieces]))[0]]
+    return ids[nearest_on_line(points, np.concatenate([piece.xy for piece in pieces]))[0]]
 
 
 def _paths(window: Recording, lines: list[tuple[int, Line]], dims: Dims) -> Table:

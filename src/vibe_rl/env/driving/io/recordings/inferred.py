@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from vibe_rl.env.driving.io.polylines import directions, nearest
+from vibe_rl.env.driving.io.polylines import directions, nearest_on_line
 from vibe_rl.env.driving.io.recordings.recording import MPH, Line, Recording
 from vibe_rl.env.driving.scenarios.codes import EDGES, FREEWAY_LANE, LANES
 from vibe_rl.env.driving.scenarios.scenario import DT
@@ -74,7 +74,7 @@ def edges_bound(lines: Sequence[Line], log: np.ndarray) -> bool:
     if not edges:
         return False
     ahead = np.concatenate([directions(xy) for xy in edges])
-    index = nearest(log, np.concatenate(edges))[0]
+    index = nearest_on_line(log, np.concatenate(edges))[0]
     offset = log - np.concatenate(edges)[index]
     left = ahead[index, 0] * offset[:, 1] - ahead[index, 1] * offset[:, 0]
     return bool((left >= 0).mean() >= WITHIN)

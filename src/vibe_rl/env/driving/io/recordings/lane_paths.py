@@ -9,7 +9,7 @@ from vibe_rl.env.driving.io.polylines import (
     arc_lengths,
     directions,
     every_metre,
-    nearest,
+    nearest_on_line,
     prolonged,
     without_standing,
 )
@@ -48,18 +48,18 @@ def ways_of(window: Recording, count: int, points: int) -> list[Way]:
     if not found or not _follows(found[0].xy, log):
         found.insert(0, _logged(log, yaw, points))
     logged = found[0].xy
-    driven = logged[: int(nearest(log[-1:], logged)[0][0]) + 1]
+    driven = logged[: int(nearest_on_line(log[-1:], logged)[0][0]) + 1]
     chosen = _different(found, count)
     return [way._replace(on_route=_lies_on(driven, way.xy, 2 * SAME)) for way in chosen]
 
 
 def _order(log: np.ndarray, way: Way) -> tuple[float, int]:
     """The nearest to the log first, of equal ones the longest."""
-    return round(float(nearest(log, way.xy)[1].sum()), 1), -len(way.xy)
+    return round(float(nearest_on_line(log, way.xy)[1].sum()), 1), -len(way.xy)
 
 
 def _follows(way: np.ndarray, log: np.ndarray) -> bool:
-    distance = nearest(log, way)[1]
+    distance = nearest_on_line(log, way)[1]
     return bool(distance.mean() < ON_LOG and distance[-1] < ON_LOG)
 
 
@@ -78,14 +78,14 @@ def _different(ways: Sequence[Way], count: int) -> list[Way]:
 
 
 def _lies_on(part: np.ndarray, way: np.ndarray, within: float) -> bool:
-    return bool((nearest(part, way)[1] < within).all())
+    return bool((nearest_on_line(part, way)[1] < within).all())
 
 
 def _from(way: Way, start: np.ndarray, points: int) -> Way:
     """The way from the point nearest to a place on, with points 1 m apart."""
     s, xy = arc_lengths(way.xy), every_metre(way.xy)
     lane = way.lane[np.searchsorted(s, np.arange(len(xy)), "right") - 1]
-    begin = int(nearest(start[None], xy)[0][0])
+    begin = int(nearest_on_line(start[None], xy)[0][0])
     return Way(xy[begin:][:points], way.on_route, lane[begin:][:points])
 
 

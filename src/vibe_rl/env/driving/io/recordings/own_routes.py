@@ -5,7 +5,12 @@ None of them conflicts with another, and none has a light.
 
 import numpy as np
 
-from vibe_rl.env.driving.io.polylines import every_metre, nearest, prolonged, without_standing
+from vibe_rl.env.driving.io.polylines import (
+    every_metre,
+    nearest_on_line,
+    prolonged,
+    without_standing,
+)
 from vibe_rl.env.driving.motion.paces import paces
 from vibe_rl.env.driving.scenarios.codes import LANES
 from vibe_rl.env.driving.scenarios.scenario import EGO, Scenario
@@ -47,5 +52,5 @@ def limits(s: Scenario, way: np.ndarray) -> np.ndarray:
     everywhere = np.full(len(way), s.speed_limit_default, np.float64)
     if not lanes.size:
         return everywhere
-    index, distance = nearest(way, s.map_xy[lanes])
+    index, distance = nearest_on_line(way, s.map_xy[lanes])
     return np.where(distance < BESIDE, s.map_speed[lanes][index], everywhere)

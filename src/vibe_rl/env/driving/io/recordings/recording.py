@@ -80,7 +80,7 @@ def has_overpass(recording: Recording) -> bool:
     return bool((np.abs(z[near] - z[:-1, None]) > HEIGHT).any())
 
 
-def windows(recording: Recording, frames: int) -> Iterator[tuple[int, Recording]]:
+def windows_of_recording(recording: Recording, frames: int) -> Iterator[tuple[int, Recording]]:
     """The first frame and the recording of each window in which the ego is there all the time.
 
     Coordinates are those of the ego's position where its episode begins.

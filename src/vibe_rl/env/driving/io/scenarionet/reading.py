@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 
 from vibe_rl.env.driving.io.loading import Folder
-from vibe_rl.env.driving.io.recordings.from_recordings import scenarios_of
+from vibe_rl.env.driving.io.recordings.from_recordings import scenarios_of_recordings
 from vibe_rl.env.driving.io.recordings.recording import KMH, MPH, Light, Line, Recording
 from vibe_rl.env.driving.io.scenarionet.names import LIGHTS, PARTS, USERS
 from vibe_rl.env.driving.io.scenarionet.restricted_pickle import read_pickle
-from vibe_rl.env.driving.io.untrusted import array, names, text
+from vibe_rl.env.driving.io.untrusted import array, names_in, text_of
 from vibe_rl.env.driving.scenarios.codes import CROSSWALK, OTHER, UNKNOWN_LIGHT
 from vibe_rl.env.driving.scenarios.scenario import DT, Dims, Scenario
 from vibe_rl.errors import ConfigError, shown, unknown
@@ -36,14 +36,14 @@ def read_scenarionet(path: Folder, dims: Dims) -> Iterator[tuple[str, Scenario]]
     files = [file for file in found if file.name not in _NO_SCENARIOS]
     if not files:
         raise ConfigError(f"{shown(path)} has no scenario of ScenarioNet: name a folder of .pkl.")
-    return scenarios_of(map(read_recording, files), dims)
+    return scenarios_of_recordings(map(read_recording, files), dims)
 
 
 def read_recording(path: Path) -> Recording:
     """What one pickle holds; ConfigError if it is none of ScenarioNet."""
     content = read_pickle(path)
     try:
-        return recording(content, path)
+        return _recording(content, path)
     except ConfigError as error:
         raise ConfigError(f"{shown(path)}: {error}") from None
     except (ValueError, TypeError, AttributeError, IndexError, OverflowError) as error:
@@ -52,7 +52,7 @@ def read_recording(path: Path) -> Recording:
         ) from None
 
 
-def recording(content: Any, path: Path) -> Recording:
+def _recording(content: Any, path: Path) -> Recording:
     """A recording from the dicts of ScenarioNet.
 
     Raises:
@@ -61,8 +61,8 @@ def recording(content: Any, path: Path) -> Recording:
     metadata, tracks = _dict(content, "metadata"), _dict(content, "tracks")
     frames = _length(content, metadata)
     _check_most("frames of road users", len(tracks) * frames)
-    ids = [text(x) for x in tracks]
-    ego = text(_get(metadata, "sdc_id"))
+    ids = [text_of(x) for x in tracks]
+    ego = text_of(_get(metadata, "sdc_id"))
     if ego not in ids:
         raise ConfigError(f"metadata sdc_id {ego!r} is none of the tracks: export the ego too.")
     users = [_track(f"tracks {i}", track, frames) for i, track in tracks.items()]
@@ -71,7 +71,7 @@ def recording(content: Any, path: Path) -> Recording:
     lights = _lights(content.get("dynamic_map_states") or {}, lanes, lines, frames)
     name = metadata.get("log_name") or metadata.get("scenario_id") or content.get("id")
     return Recording(
-        *(text(name or path.stem), path.name, ids.index(ego)),
+        *(text_of(name or path.stem), path.name, ids.index(ego)),
         *(xy, yaw, vel, valid, size, kind, lines, lights),
     )
 
@@ -83,7 +83,7 @@ def _check_most(what: str, count: int) -> None:
 
 def _get(data: Mapping[Any, Any], key: str) -> Any:
     if key not in data:
-        others = ", ".join(map(text, [*data][:9])) or "nothing"
+        others = ", ".join(map(text_of, [*data][:9])) or "nothing"
         raise ConfigError(f"it has no {key}, only {others}: add it.")
     return data[key]
 
@@ -101,7 +101,7 @@ def _length(content: Mapping[Any, Any], metadata: Mapping[Any, Any]) -> int:
     """How many frames there are, which have to be 0.1 s apart."""
     length = _get(content, "length")
     if type(length) is not int or length < 1:
-        raise ConfigError(f"length is {text(length)!r}: give the number of frames.")
+        raise ConfigError(f"length is {text_of(length)!r}: give the number of frames.")
     times = metadata.get("ts", metadata.get("timestep"))
     steps = np.diff(array("metadata ts", [] if times is None else times).ravel())
     units = np.array([1.0, 1e3, 1e6])  # seconds, milliseconds, microseconds
@@ -136,7 +136,7 @@ def _track(what: str, track: Any, frames: int) -> tuple[Any, ...]:
         _size(column(key, 1)[valid, 0] if key in state else np.zeros(0), usual)
         for key, usual in zip(("length", "width", "height"), USUAL_SIZE, strict=True)
     ]
-    return xy, yaw, vel, valid, sizes, USERS.get(text(track.get("type")), OTHER)
+    return xy, yaw, vel, valid, sizes, USERS.get(text_of(track.get("type")), OTHER)
 
 
 def _size(values: np.ndarray, usual: float) -> float:
@@ -146,7 +146,7 @@ def _size(values: np.ndarray, usual: float) -> float:
 
 def _lines(features: Mapping[Any, Any]) -> tuple[tuple[Line, ...], Mapping[str, int]]:
     """The parts of the map that are known, and the number of each by its name."""
-    known = {text(name): x for name, x in features.items() if _kind(x) is not None}
+    known = {text_of(name): x for name, x in features.items() if _kind(x) is not None}
     _check_most("map points", sum(_points_of(x) for x in known.values()))
     numbers = {name: i for i, name in enumerate(known)}
     lines = (_line(name, numbers, x) for name, x in known.items())
@@ -159,7 +159,7 @@ def _points_of(feature: Mapping[str, Any]) -> int:
 
 
 def _kind(feature: Any) -> int | None:
-    return PARTS.get(text(feature.get("type"))) if isinstance(feature, dict) else None
+    return PARTS.get(text_of(feature.get("type"))) if isinstance(feature, dict) else None
 
 
 def _line(name: str, numbers: Mapping[str, int], feature: Mapping[str, Any]) -> Line | None:
@@ -176,7 +176,7 @@ def _line(name: str, numbers: Mapping[str, int], feature: Mapping[str, Any]) -> 
     kind = PARTS[feature["type"]]
     if kind == CROSSWALK and key == "polygon":
         points = np.concatenate([points, points[:1]])
-    exits = [numbers.get(x) for x in names(feature.get("exit_lanes"))]
+    exits = [numbers.get(x) for x in names_in(feature.get("exit_lanes"))]
     return Line(
         *(numbers[name], kind, points[:, :2], points[:, 2] if points.shape[1] > 2 else None),
         _limit(feature),
@@ -211,13 +211,13 @@ def _lights(
     """The lights of lanes that are there; one without a stop point is where its lane begins."""
     begins, found = {line.id: line.xy[0] for line in lines if len(line.xy)}, []
     for name, light in states.items():
-        lane = lanes.get(text(light.get("lane", name)))
+        lane = lanes.get(text_of(light.get("lane", name)))
         state = _dict(light, "state")
         where = light.get("stop_point", state.get("stop_point"))
         if lane not in begins or lane is None:
             continue
-        xy = begins[lane] if where is None else array(f"light {text(name)}", where).ravel()[:2]
-        codes = [_code(text(name), x) for x in names(_get(state, "object_state"))[:frames]]
+        xy = begins[lane] if where is None else array(f"light {text_of(name)}", where).ravel()[:2]
+        codes = [_code(text_of(name), x) for x in names_in(_get(state, "object_state"))[:frames]]
         codes += [0] * (frames - len(codes))
         if np.isfinite(xy).all() and len(xy) == 2:
             found.append(Light(lane, xy, np.array(codes)))

@@ -18,23 +18,23 @@ Table = Mapping[str, np.ndarray]
 Tables = Mapping[str, Table]
 
 
-class Column(NamedTuple):
+class _Column(NamedTuple):
     """What is in a column."""
 
     kind: type  # int, float or str
     default: Any = ...  # where the column is not there; `...`: it has to be
 
 
-_UID = Column(int)
-_WHOLE, _REAL = Column(int), Column(float)
-COLUMNS: Mapping[str, Mapping[str, Column]] = {
+_UID = _Column(int)
+_WHOLE, _REAL = _Column(int), _Column(float)
+COLUMNS: Mapping[str, Mapping[str, _Column]] = {
     "scenario": {
         "uid": _UID,
-        "group": Column(str, ""),
-        "family": Column(str, "imported"),
-        "split": Column(str, ""),  # for the reader: it follows from the group
-        "speed_limit": Column(float, 13.9),
-        "has_edges": Column(int, -1),  # -1: whether the map has some
+        "group": _Column(str, ""),
+        "family": _Column(str, "imported"),
+        "split": _Column(str, ""),  # for the reader: it follows from the group
+        "speed_limit": _Column(float, 13.9),
+        "has_edges": _Column(int, -1),  # -1: whether the map has some
     },
     "tracks": {
         "uid": _UID,
@@ -45,12 +45,12 @@ COLUMNS: Mapping[str, Mapping[str, Column]] = {
         "yaw": _REAL,
         "vx": _REAL,
         "vy": _REAL,
-        "valid": Column(int, 1),
+        "valid": _Column(int, 1),
         "length": _REAL,
         "width": _REAL,
-        "height": Column(float, 1.6),
-        "type": Column(int, 1),
-        "reactive": Column(int, 0),
+        "height": _Column(float, 1.6),
+        "type": _Column(int, 1),
+        "reactive": _Column(int, 0),
     },
     "map": {
         "uid": _UID,
@@ -59,8 +59,8 @@ COLUMNS: Mapping[str, Mapping[str, Column]] = {
         "seq": _WHOLE,  # of a point along its line
         "x": _REAL,
         "y": _REAL,
-        "speed": Column(float, -1.0),
-        "width": Column(float, 3.7),
+        "speed": _Column(float, -1.0),
+        "width": _Column(float, 3.7),
     },
     "lights": {
         "uid": _UID,
@@ -77,15 +77,15 @@ COLUMNS: Mapping[str, Mapping[str, Column]] = {
         "seq": _WHOLE,
         "x": _REAL,
         "y": _REAL,
-        "lane": Column(int, -1),  # -1: the nearest
-        "on_route": Column(int, -1),  # -1: whether it comes by where the log ends
+        "lane": _Column(int, -1),  # -1: the nearest
+        "on_route": _Column(int, -1),  # -1: whether it comes by where the log ends
     },
 }
 """The columns of each table, see `codes` for types, states and families; m, rad, s."""
 OPTIONAL = ("lights", "paths")
 
 
-def checked(file: str, name: str, table: Table) -> Table:
+def checked_table(file: str, name: str, table: Table) -> Table:
     """The table with all its columns, those that may be missing filled, of their types.
 
     Args:
@@ -112,7 +112,7 @@ def checked(file: str, name: str, table: Table) -> Table:
     }
 
 
-def _typed(file: str, name: str, values: np.ndarray, column: Column) -> np.ndarray:
+def _typed(file: str, name: str, values: np.ndarray, column: _Column) -> np.ndarray:
     """The values of a column as numbers, or as text."""
     try:
         return _converted(values, column.kind)

@@ -11,16 +11,16 @@ from vibe_rl.env.driving.io.loading import Folder, iterate
 from vibe_rl.env.driving.io.manifest import read_manifest
 from vibe_rl.env.driving.io.split import is_held_out
 from vibe_rl.env.driving.io.tables import csv_tables, parquet
-from vibe_rl.env.driving.io.tables.columns import COLUMNS, OPTIONAL, Table, checked, to_tables
+from vibe_rl.env.driving.io.tables.columns import COLUMNS, OPTIONAL, Table, checked_table, to_tables
 from vibe_rl.env.driving.io.tables.from_tables import from_tables
-from vibe_rl.env.driving.io.writing import appearing, check_free
+from vibe_rl.env.driving.io.writing import appearing, check_no_set
 from vibe_rl.env.driving.scenarios.scenario import Dims, Scenario
 from vibe_rl.env.driving.scenarios.validate import check
 from vibe_rl.errors import ConfigError, shown, unknown, writing
 from vibe_rl.run_dir.files import absolute
 
 
-class Kind(NamedTuple):
+class _Kind(NamedTuple):
     """How tables are read and written."""
 
     suffix: str
@@ -29,8 +29,8 @@ class Kind(NamedTuple):
 
 
 KINDS = {
-    "csv": Kind(csv_tables.SUFFIX, csv_tables.read_csv, csv_tables.csv_writer),
-    "parquet": Kind(parquet.SUFFIX, parquet.read_parquet, parquet.parquet_writer),
+    "csv": _Kind(csv_tables.SUFFIX, csv_tables.read_csv, csv_tables.csv_writer),
+    "parquet": _Kind(parquet.SUFFIX, parquet.read_parquet, parquet.parquet_writer),
 }
 
 
@@ -68,7 +68,7 @@ def write_tables(kind: str, path: Folder, directory: Folder) -> None:
             is not empty.
     """
     how, manifest = _kind(kind), read_manifest(Path(path))
-    check_free(directory)
+    check_no_set(directory)
     with appearing(absolute(directory)) as draft, writing(draft), how.writer(draft) as append:
         for place, scenario in enumerate(iterate(path)):
             check(place, scenario)
@@ -77,15 +77,15 @@ def write_tables(kind: str, path: Folder, directory: Folder) -> None:
             append(to_tables(scenario, group, side))
 
 
-def _kind(name: str) -> Kind:
+def _kind(name: str) -> _Kind:
     if name not in KINDS:
         raise unknown("kind of tables", name, KINDS)
     return KINDS[name]
 
 
-def _table(path: Path, name: str, how: Kind) -> Table:
+def _table(path: Path, name: str, how: _Kind) -> Table:
     if path.exists():
-        return checked(shown(path), name, how.read(path))
+        return checked_table(shown(path), name, how.read(path))
     if name in OPTIONAL:
-        return checked(shown(path), name, {column: np.array([]) for column in COLUMNS[name]})
+        return checked_table(shown(path), name, {column: np.array([]) for column in COLUMNS[name]})
     raise ConfigError(f"there is no {shown(path)}: give the tables {', '.join(COLUMNS)}.")

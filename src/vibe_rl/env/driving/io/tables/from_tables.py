@@ -10,12 +10,12 @@ from vibe_rl.env.driving.io.polylines import (
     about_a_metre,
     arc_lengths,
     directions,
-    nearest,
+    nearest_on_line,
 )
 from vibe_rl.env.driving.io.recordings.own_routes import fill_routes, logged_way
 from vibe_rl.env.driving.io.tables.columns import Table, Tables
 from vibe_rl.env.driving.scenarios.codes import EDGES, FAMILIES, LANES
-from vibe_rl.env.driving.scenarios.scenario import EGO, Dims, Scenario, empty
+from vibe_rl.env.driving.scenarios.scenario import EGO, Dims, Scenario, empty_scenario
 from vibe_rl.errors import ConfigError, unknown
 
 NEAR_LANE = 5.0
@@ -29,7 +29,7 @@ def from_tables(tables: Tables, dims: Dims = Dims()) -> Iterator[tuple[str, Scen
     """The group and the scenario of each row of the table "scenario", in its order.
 
     Args:
-        tables: all five, `checked`; rows in any order.
+        tables: all five, `checked_table`; rows in any order.
         dims: the slots of the scenarios.
 
     Raises:
@@ -74,7 +74,7 @@ def _rows(table: Table, rows: np.ndarray | slice) -> Table:
 
 
 def _scenario(rows: Tables, dims: Dims) -> Scenario:
-    s = empty(dims)
+    s = empty_scenario(dims)
     facts = {name: values[0] for name, values in rows["scenario"].items()}
     _fill_tracks(s, rows["tracks"])
     _fill_map(s, rows["map"])
@@ -195,7 +195,7 @@ def _fill_paths(s: Scenario, rows: Table) -> None:
         raise ConfigError(f"the table paths has path {outside[0]}: number them 0 to {paths - 1}.")
     for path, along, xy in _lines("paths", rows, "path"):
         way = a_metre_apart(xy)
-        lanes = along["lane"] if way is xy else along["lane"][nearest(way, xy)[0]]
+        lanes = along["lane"] if way is xy else along["lane"][nearest_on_line(way, xy)[0]]
         on_route = along["on_route"][0]
         _fill_path(s, path, way, lanes, bool(_leads(way, logged) if on_route < 0 else on_route))
 
@@ -220,5 +220,5 @@ def _lanes_at(s: Scenario, way: np.ndarray) -> np.ndarray:
     lanes = np.flatnonzero(s.map_valid & np.isin(s.map_type, LANES))
     if not lanes.size:
         return np.full(len(way), -1)
-    index, distance = nearest(way, s.map_xy[lanes])
+    index, distance = nearest_on_line(way, s.map_xy[lanes])
     return np.where(distance < NEAR_LANE, s.map_id[lanes][index], -1)

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from vibe_rl.env.driving.io.loading import Folder
-from vibe_rl.env.driving.io.polylines import nearest
-from vibe_rl.env.driving.io.recordings.from_recordings import scenarios_of
+from vibe_rl.env.driving.io.polylines import nearest_on_line
+from vibe_rl.env.driving.io.recordings.from_recordings import scenarios_of_recordings
 from vibe_rl.env.driving.io.recordings.recording import MPH, NO_LANE, Light, Line, Recording, Way
 from vibe_rl.env.driving.io.scenarionet.reading import USUAL_SIZE
 from vibe_rl.env.driving.io.womd.tfexample import Features, features
@@ -37,7 +37,7 @@ def read_womd(path: Folder, dims: Dims) -> Iterator[tuple[str, Scenario]]:
     files = _files(Path(path))
     if not files:
         raise ConfigError(f"{shown(path)} has no records: name a folder of .tfrecord files.")
-    return scenarios_of((x for file in files for x in read_recordings(file)), dims)
+    return scenarios_of_recordings((x for file in files for x in read_recordings(file)), dims)
 
 
 def _files(path: Path) -> list[Path]:
@@ -52,7 +52,7 @@ def read_recordings(path: Path) -> Iterator[Recording]:
     for offset, content in read_records(path):
         place = f"{path.name}@{offset}"
         try:
-            yield recording(features(content), place)
+            yield _recording(features(content), place)
         except ConfigError as error:
             raise ConfigError(f"{shown(path)} at byte {offset}: {error}") from None
         except WireError as error:
@@ -61,7 +61,7 @@ def read_recordings(path: Path) -> Iterator[Recording]:
             ) from None
 
 
-def recording(found: Features, place: str) -> Recording:
+def _recording(found: Features, place: str) -> Recording:
     """A recording from the features of a record.
 
     Args:
@@ -71,7 +71,7 @@ def recording(found: Features, place: str) -> Recording:
     Raises:
         ConfigError: the message names the key, and neither file nor place.
     """
-    users = len(numbers(found, "state/id"))
+    users = len(_numbers(found, "state/id"))
     state = {
         key: over_time(found, f"state/{{}}/{key}", users)
         for key in ("x", "y", "bbox_yaw", "velocity_x", "velocity_y", "valid")
@@ -84,7 +84,7 @@ def recording(found: Features, place: str) -> Recording:
         *(_name(found) or place, place, _ego(found, users)),
         *(np.stack([state["x"], state["y"]], -1), state["bbox_yaw"]),
         np.stack([state["velocity_x"], state["velocity_y"]], -1),
-        *(valid, _sizes(sizes, valid), _kinds(numbers(found, "state/type", users))),
+        *(valid, _sizes(sizes, valid), _kinds(_numbers(found, "state/type", users))),
         *(lines, _lights(found), _ways(found, lines)),
     )
 
@@ -95,7 +95,7 @@ def _name(found: Features) -> str:
     return names[0].decode(errors="replace") if isinstance(names, list) and names else ""
 
 
-def numbers(found: Features, key: str, *shape: int) -> np.ndarray:
+def _numbers(found: Features, key: str, *shape: int) -> np.ndarray:
     """A feature as float64, or as int64; ConfigError if it is missing or of another size."""
     values = found.get(key)
     if values is None or isinstance(values, list):
@@ -110,12 +110,12 @@ def numbers(found: Features, key: str, *shape: int) -> np.ndarray:
 
 def over_time(found: Features, key: str, users: int) -> np.ndarray:
     """A feature of all road users and frames `[users, 91]`."""
-    parts = [numbers(found, key.format(time), users, n) for time, n in TIMES.items()]
+    parts = [_numbers(found, key.format(time), users, n) for time, n in TIMES.items()]
     return np.concatenate(parts, 1)
 
 
 def _ego(found: Features, users: int) -> int:
-    egos = np.flatnonzero(numbers(found, "state/is_sdc", users) == 1)
+    egos = np.flatnonzero(_numbers(found, "state/is_sdc", users) == 1)
     if len(egos) != 1:
         raise ConfigError(f"state/is_sdc is 1 for {len(egos)} road users: mark one.")
     return int(egos[0])
@@ -138,14 +138,14 @@ def _kinds(kinds: np.ndarray) -> np.ndarray:
 
 
 def _lines(found: Features) -> tuple[Line, ...]:
-    ids = numbers(found, "roadgraph_samples/id")
+    ids = _numbers(found, "roadgraph_samples/id")
     count = len(ids)
-    xyz = numbers(found, "roadgraph_samples/xyz", count, 3)
-    kinds = numbers(found, "roadgraph_samples/type", count)
-    valid = numbers(found, "roadgraph_samples/valid", count) > 0
+    xyz = _numbers(found, "roadgraph_samples/xyz", count, 3)
+    kinds = _numbers(found, "roadgraph_samples/type", count)
+    valid = _numbers(found, "roadgraph_samples/valid", count) > 0
     limits = np.full(count, -1.0)
     if "roadgraph_samples/speed_limit" in found:
-        limits = numbers(found, "roadgraph_samples/speed_limit", count)
+        limits = _numbers(found, "roadgraph_samples/speed_limit", count)
     valid &= np.isfinite(xyz).all(1) & (kinds >= 0) & (kinds <= SPEED_BUMP)
     points = np.flatnonzero(valid)
     pairs = np.stack([ids[points], kinds[points]], 1)
@@ -172,10 +172,10 @@ def _number(wanted: int, taken: set[int]) -> int:
 
 def _lights(found: Features) -> tuple[Light, ...]:
     """The lights, by the lanes that they are of."""
-    total = numbers(found, "traffic_light_state/current/id").size
+    total = _numbers(found, "traffic_light_state/current/id").size
     parts = {
         key: np.concatenate(
-            [numbers(found, f"traffic_light_state/{t}/{key}", n, total) for t, n in TIMES.items()]
+            [_numbers(found, f"traffic_light_state/{t}/{key}", n, total) for t, n in TIMES.items()]
         )
         for key in ("state", "valid", "id", "x", "y")
     }
@@ -194,19 +194,19 @@ def _ways(found: Features, lines: tuple[Line, ...]) -> tuple[Way, ...]:
     """Paths of ScenarioMax; WOMD itself has none."""
     if "path_samples/on_route" not in found:
         return ()
-    on_route = numbers(found, "path_samples/on_route") > 0
+    on_route = _numbers(found, "path_samples/on_route") > 0
     count = len(on_route)
-    valid = numbers(found, "path_samples/valid")
+    valid = _numbers(found, "path_samples/valid")
     if not count or len(valid) % count:
         raise ConfigError(
             f"path_samples/valid has {len(valid)} values: give as many for each of {count} paths."
         )
     valid = valid.reshape(count, -1) > 0
-    xyz = numbers(found, "path_samples/xyz", *valid.shape, 3)
+    xyz = _numbers(found, "path_samples/xyz", *valid.shape, 3)
     valid &= np.isfinite(xyz).all(-1)
     ids = np.full(valid.shape, NO_LANE)
     if "path_samples/id" in found:
-        ids = numbers(found, "path_samples/id", *valid.shape).astype(int)
+        ids = _numbers(found, "path_samples/id", *valid.shape).astype(int)
     ways = (Way(xyz[i, valid[i], :2], bool(on_route[i]), ids[i, valid[i]]) for i in range(count))
     return tuple(_on_lanes(way, lines) for way in ways if len(way.xy) > 1)
 
@@ -217,5 +217,5 @@ def _on_lanes(way: Way, lines: tuple[Line, ...]) -> Way:
     for line in lines:
         there = np.flatnonzero(way.lane == line.id)
         if line.kind in LANES and there.size:
-            lane[there[nearest(way.xy[there], line.xy)[1] < BESIDE]] = line.id
+            lane[there[nearest_on_line(way.xy[there], line.xy)[1] < BESIDE]] = line.id
     return way._replace(lane=lane)

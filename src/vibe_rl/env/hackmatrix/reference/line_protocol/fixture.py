@@ -48,7 +48,7 @@ POINTS, PROGRAM_SPAWN = 5, 2
 """Of a block whose points, or whose program's transmissions, are not given."""
 
 
-def load(given: Any, undo_depth: int = UNDO_DEPTH) -> State:
+def load_state(given: Any, undo_depth: int = UNDO_DEPTH) -> State:
     """The state that an object of JSON describes.
 
     Its exit is at the last corner, whatever was put there, and its schedule that of the first

@@ -4,7 +4,7 @@ from typing import Any
 
 from vibe_rl.env.hackmatrix import rules
 from vibe_rl.env.hackmatrix.reference.board import Place
-from vibe_rl.env.hackmatrix.reference.game import Outcome
+from vibe_rl.env.hackmatrix.reference.game import StepOutcome
 from vibe_rl.env.hackmatrix.reference.line_protocol.fixture import ENEMY_NAMES, PROGRAM_NAMES
 from vibe_rl.env.hackmatrix.reference.observation import is_hidden, seen_enemy
 from vibe_rl.env.hackmatrix.reference.state import Cell, Content, Enemy, State
@@ -46,7 +46,7 @@ class Hints:
         return [{"row": row, "col": col} for row, col in lost]
 
 
-def observation(state: State, hints: list[dict[str, int]]) -> dict[str, Any]:
+def observation_as_json(state: State, hints: list[dict[str, int]]) -> dict[str, Any]:
     """All that the player sees; `ownedPrograms` are actions."""
     player = state.player
     return {
@@ -77,13 +77,13 @@ def cell(state: State, place: Place) -> dict[str, Any]:
         "isDataSiphon": here.content == Content.DATA_SIPHON,
         "isExit": here.content == Content.EXIT,
         "siphonCenter": here.siphon_center,
-        **beings(state, place),
+        **_beings(state, place),
         **({"block": block(here)} if here.is_block else {}),
         **(resources(here) if here.siphoned or not here.is_block else {}),
     }
 
 
-def beings(state: State, place: Place) -> dict[str, Any]:
+def _beings(state: State, place: Place) -> dict[str, Any]:
     """The enemy and the transmission that are seen on a cell."""
     seen, transmission, found = seen_enemy(state, place), state.transmission_at(place), {}
     if seen is not None:
@@ -121,7 +121,7 @@ def resources(here: Cell) -> dict[str, int]:
     return {kind: units for kind, units in found.items() if units}
 
 
-def info(outcome: Outcome) -> dict[str, Any]:
+def info(outcome: StepOutcome) -> dict[str, Any]:
     """What a step brought: flags that are there if they are true, and the reward's parts."""
     flags = {
         "invalid_action": outcome.invalid,

@@ -77,7 +77,7 @@ class Server:
         """Goes on from a state."""
         if "state" not in command.fields:
             raise KnownError("Missing state data for setState command: give state.")
-        return self.begin(fixture.load(command.fields["state"]))
+        return self.begin(fixture.load_state(command.fields["state"]))
 
     def begin(self, state: State) -> Reply:
         """The reply of a game's first state."""
@@ -86,7 +86,7 @@ class Server:
 
     def seen(self) -> Reply:
         """The observation of the present state, and what is allowed in it."""
-        seen = protocol.observation(self.started(), self.hints.look(self.started()))
+        seen = protocol.observation_as_json(self.started(), self.hints.look(self.started()))
         return {"observation": seen, **self.valid_actions()}
 
     def started(self) -> State:
