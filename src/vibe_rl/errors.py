@@ -132,17 +132,6 @@ def check_kind(name: str, value: Any, *kinds: type) -> None:
     raise ConfigError(f"{name} is {found}: give {wanted}.")
 
 
-def check_whole(name: str, value: Any, least: int = 1) -> None:
-    """Raises ConfigError for what is no whole number of at least so many."""
-    try:
-        fits = _int(value) >= least
-    except TypeError:
-        fits = False
-    if not fits:
-        told = f"{name} {short(value, str)}"
-        raise ConfigError(f"{told}: give a whole number of at least {least}.")
-
-
 def check_flag(name: str, value: Any) -> None:
     """Raises ConfigError for what is neither True nor False."""
     try:

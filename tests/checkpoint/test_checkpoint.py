@@ -240,7 +240,7 @@ def test_an_unfinished_checkpoint_is_none(tmp_path):
 
 
 def test_a_save_that_fails_leaves_no_checkpoint(tmp_path):
-    with pytest.raises(TypeError):
+    with pytest.raises(ConfigError, match="metadata cannot be written as JSON"):
         save_checkpoint(tmp_path, {"a": jnp.ones(1)}, step=1, metadata={"bad": object()})
     assert saved_steps(tmp_path) == []
 

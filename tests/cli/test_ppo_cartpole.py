@@ -156,7 +156,7 @@ def test_bad_input_gets_one_sentence_and_leaves_nothing(tmp_path, capsys, words,
 @pytest.mark.parametrize("name", [*AGENTS, *TRAINERS, "seed"])
 def test_options_have_the_defaults_of_what_they_set(name):
     argument = NAMES.get(name, name)
-    if argument == "mlflow_experiment_name":
+    if argument in ("mlflow_experiment_name", "register_stage"):
         expected = inspect.signature(PPOTrainer).parameters[argument].default
     else:
         expected = getattr(AgentConfig if name in AGENTS else TrainerSettings, argument)

@@ -4,8 +4,8 @@ import io
 
 import pytest
 import tyro
-from vibe_rl.cli.options import parse_int, parse_words, whole_options
 
+from vibe_rl.cli.shared.options import parse_int, parse_words, whole_options
 from vibe_rl.configs import PRESETS, cli, update_config
 from vibe_rl.errors import ConfigError
 from vibe_rl.plotting import PlotConfig

@@ -153,7 +153,7 @@ def test_the_wrapper_draws_and_films(tmp_path):
         (lambda: CartPoleWrapper(render_mode="human"), "render_mode 'human': no window is opened"),
         (
             lambda: CartPoleWrapper(max_episode_steps=0),
-            "max_episode_steps 0: give a whole number of at least 1.",
+            "max_episode_steps 0: give at least 1.",
         ),
         (lambda: CartPoleWrapper().render(), "render_mode None draws nothing"),
     ],

@@ -6,6 +6,7 @@ read, because Orbax casts silently where they differ.
 """
 
 import json
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -107,8 +108,13 @@ def as_json(name: str, record: Mapping[str, Any], taken: Sequence[str] = ()) -> 
 
 
 def _as_numbers(value: Any) -> Any:
-    """An array as numbers, which may be NaN in Python's JSON; all else as in a config."""
-    return value.tolist() if hasattr(value, "tolist") else plain(value)
+    """An array as numbers, which may be NaN in Python's JSON; paths and records as in a config."""
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    written = plain(value)
+    if isinstance(written, str) and not isinstance(value, os.PathLike):  # only called like it
+        raise TypeError(f"{short(value)} is neither")
+    return written
 
 
 def load_checkpoint(

@@ -26,7 +26,7 @@ class KeysAndValues(NamedTuple):
     there: Array  # bool [n], or [queries, n] where each query may see others
 
 
-class Attention(eqx.Module):
+class AttentionLayer(eqx.Module):
     """Vectors, each with what it attends to added (Vaswani et al. 2017, arXiv:1706.03762)."""
 
     queries: RowLinear
@@ -91,12 +91,12 @@ class FeedForward(eqx.Module):
 class SelfAttention(eqx.Module):
     """Vectors that attend to each other, then are changed one by one."""
 
-    attention: Attention
+    attention: AttentionLayer
     feed_forward: FeedForward
 
     def __init__(self, key: Key, width: int, heads: tuple[int, int], activation: str):
         keys = jax.random.split(key)
-        self.attention = Attention(keys[0], width, width, heads)
+        self.attention = AttentionLayer(keys[0], width, width, heads)
         self.feed_forward = FeedForward(keys[1], width, activation)
 
     def __call__(self, x: Vectors) -> Vectors:

@@ -179,7 +179,7 @@ def _crop_backward(viewer: Array, slope: Array) -> tuple[Array, None]:
 crop.defvjp(_crop_forward, _crop_backward)
 
 
-class BoardAttention(eqx.Module):
+class Attention(eqx.Module):
     """One block of self-attention over the cells (Vaswani et al. 2017, arXiv:1706.03762)."""
 
     embed: CellLayer

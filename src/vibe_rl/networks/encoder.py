@@ -109,7 +109,7 @@ ENCODERS: dict[str, Choice] = {
     "rolled": as_board(boards.Rolled),
     "centred": as_board(boards.Centred),
     "conv": as_board(boards.Convolutions),
-    "attention": as_board(boards.BoardAttention),
+    "attention": as_board(boards.Attention),
     **dict.fromkeys(OF_TOKENS, beside_tokens),
 }
 """What looks at each array of an observation before all is joined; None flattens it."""

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from vibe_rl.networks.attention import Attention, FeedForward, SelfAttention
+from vibe_rl.networks.attention import AttentionLayer, FeedForward, SelfAttention
 from vibe_rl.networks.tokens import Embed, Sets, TokenGroup, embeds, join_groups
 from vibe_rl.types import Key
 
@@ -31,7 +31,7 @@ class LatentQueries(eqx.Module):
 
     embed: tuple[Embed, ...]
     latents: Array  # [n_latents, latent_width]
-    cross: tuple[Attention, ...]  # of each group
+    cross: tuple[AttentionLayer, ...]  # of each group
     feed_forward: FeedForward
     among: SelfAttention
     rounds: int = eqx.field(static=True)
@@ -44,7 +44,7 @@ class LatentQueries(eqx.Module):
         self.embed = embeds(keys[0], sets)
         self.latents = fresh_latents(keys[1], sets)
         self.cross = tuple(
-            Attention(k, width, seen, sets.heads) for k in jax.random.split(keys[2], n_groups)
+            AttentionLayer(k, width, seen, sets.heads) for k in jax.random.split(keys[2], n_groups)
         )
         self.feed_forward = FeedForward(keys[3], width, sets.activation)
         self.among = SelfAttention(keys[4], width, sets.heads, sets.activation)
@@ -67,7 +67,7 @@ class LatentAttention(eqx.Module):
     """Latents that ask a group of tokens once, then each other."""
 
     latents: Array  # [n_latents, latent_width]
-    cross: Attention
+    cross: AttentionLayer
     feed_forward: FeedForward
     among: tuple[SelfAttention, ...]
 
@@ -75,7 +75,7 @@ class LatentAttention(eqx.Module):
         depth, width = sets.layers(DEPTH), sets.fields.latent_width
         keys = jax.random.split(key, 3 + depth)
         self.latents = fresh_latents(keys[0], sets)
-        self.cross = Attention(keys[1], width, seen_width, sets.heads)
+        self.cross = AttentionLayer(keys[1], width, seen_width, sets.heads)
         self.feed_forward = FeedForward(keys[2], width, sets.activation)
         self.among = tuple(
             SelfAttention(keys[3 + i], width, sets.heads, sets.activation) for i in range(depth - 1)

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from vibe_rl.networks.attention import Attention, FeedForward
+from vibe_rl.networks.attention import AttentionLayer, FeedForward
 from vibe_rl.networks.tokens import Embed, Sets, TokenGroup, embeds, join_groups, mean_of
 from vibe_rl.spaces import Tokens
 from vibe_rl.types import Key
@@ -25,12 +25,12 @@ LAYERS = 4
 class LocalLayer(eqx.Module):
     """Tokens, each with what it finds near it added, then changed one by one."""
 
-    attention: Attention
+    attention: AttentionLayer
     feed_forward: FeedForward
 
     def __init__(self, key: Key, sets: Sets):
         keys, width = jax.random.split(key), sets.fields.token_width
-        self.attention = Attention(keys[0], width, width, sets.heads)
+        self.attention = AttentionLayer(keys[0], width, width, sets.heads)
         self.feed_forward = FeedForward(keys[1], width, sets.activation)
 
     def __call__(

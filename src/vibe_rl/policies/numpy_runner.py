@@ -130,7 +130,7 @@ def digest(path: Path) -> str:
 def leaf(obs: Any, spec: Mapping[str, Any]) -> np.ndarray:
     """One array of an observation, of the type and, but for a batch's axis, the shape wanted."""
     for key in spec["path"]:
-        obs = _entry(obs, key)
+        obs = entry(obs, key)
     x = np.asarray(obs)
     wanted, shape = np.dtype(spec["dtype"]), tuple(spec["shape"])
     if x.shape[max(x.ndim - len(shape), 0) :] != shape or x.ndim > len(shape) + 1:
@@ -140,7 +140,7 @@ def leaf(obs: Any, spec: Mapping[str, Any]) -> np.ndarray:
     return x.astype(wanted)
 
 
-def _entry(obs: Any, key: str) -> Any:
+def entry(obs: Any, key: str) -> Any:
     """The part of an observation that has this name."""
     if isinstance(obs, tuple) and len(obs) == len(MASKED) and key in MASKED:
         return obs[MASKED.index(key)]
@@ -150,7 +150,7 @@ def _entry(obs: Any, key: str) -> Any:
     return obs[key]
 
 
-def _cast(x: np.ndarray, dtype: str) -> np.ndarray:
+def cast(x: np.ndarray, dtype: str) -> np.ndarray:
     """Another type."""
     with np.errstate(invalid="ignore"):  # of NaN, as anywhere else
         return x.astype(np.dtype(dtype))
@@ -244,7 +244,7 @@ def activate(x: np.ndarray, kind: str) -> np.ndarray:
     return ACTIVATIONS[kind](x)
 
 
-def _dense(x: np.ndarray, weight: np.ndarray, bias: np.ndarray) -> np.ndarray:
+def dense(x: np.ndarray, weight: np.ndarray, bias: np.ndarray) -> np.ndarray:
     """x W + b."""
     return x @ weight + bias
 
@@ -254,7 +254,7 @@ def part(x: np.ndarray, begin: int, end: int) -> np.ndarray:
     return x[:, begin:end]
 
 
-def _clip(x: np.ndarray, low: float, high: float) -> np.ndarray:
+def clip(x: np.ndarray, low: float, high: float) -> np.ndarray:
     """Between two bounds."""
     return np.clip(x, np.float32(low), np.float32(high))
 
@@ -269,7 +269,7 @@ def mask(x: np.ndarray, legal: np.ndarray) -> np.ndarray:
     return np.where(legal, x, np.finfo(np.float32).min)
 
 
-def _choose(x: np.ndarray, counts: Sequence[int]) -> np.ndarray:
+def choose(x: np.ndarray, counts: Sequence[int]) -> np.ndarray:
     """The greatest of each group of columns, `[B, K]`."""
     ends = np.cumsum(counts)
     groups = [x[:, end - n : end].argmax(1) for n, end in zip(counts, ends, strict=True)]
@@ -281,7 +281,7 @@ def repeat(like: np.ndarray, value: np.ndarray) -> np.ndarray:
     return np.broadcast_to(value, like.shape)
 
 
-def _rescale(
+def rescale(
     unit: np.ndarray,
     low: np.ndarray,
     high: np.ndarray,
@@ -329,8 +329,8 @@ ACTIVATIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 OPERATIONS: dict[str, Callable[..., np.ndarray]] = {
     function.__name__: function
     for function in (
-        *(_cast, reshape, transpose, divide, standardise, one_hot, concatenate, convolve, activate),
-        *(_dense, part, _clip, join_streams, mask, _choose, repeat, _rescale),
+        *(cast, reshape, transpose, divide, standardise, one_hot, concatenate, convolve, activate),
+        *(dense, part, clip, join_streams, mask, choose, repeat, rescale),
         *(pad, viewer_cell, look_up, rearrange, add_outside, add, dense_cells),
     )
 }

@@ -34,7 +34,7 @@ class EnvParamsSchedule:
     def __post_init__(self):
         if not callable(self.at):
             raise ConfigError(f"at {short(self.at)} of a schedule of env_params: give a function.")
-        every = whole_number("every of a schedule of env_params", self.every, 1)
+        every = whole_number("every", self.every, 1, "a schedule of env_params")
         object.__setattr__(self, "every", every)
 
     def next_change(self, update: int) -> int:

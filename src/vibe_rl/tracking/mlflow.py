@@ -244,7 +244,7 @@ def read_ids(run_dir: RunDir | None) -> dict[str, str]:
     return {} if path is None or not path.exists() else read_json(path)
 
 
-def _branch(run_dir: RunDir, step: int, folder: Path) -> None:
+def branch(run_dir: RunDir, step: int, folder: Path) -> None:
     """Sets the ids of a run aside: metrics stay there for good, so what resumes has another run."""
     path = run_dir.root / ID_FILE
     if path.exists():
@@ -278,7 +278,7 @@ def pieces(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
     return (items[i : i + size] for i in range(0, len(items), size))
 
 
-def _check_settings() -> None:
+def check_settings() -> None:
     """Raises ConfigError if the environment names an address that cannot work."""
     check_address(given_address() or default_address(Path.cwd()))
 

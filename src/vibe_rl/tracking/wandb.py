@@ -238,7 +238,7 @@ def answers(address: str, seconds: float = SECONDS) -> bool:
         return False
 
 
-def _branch(run_dir: RunDir, step: int, folder: Path) -> None:
+def branch(run_dir: RunDir, step: int, folder: Path) -> None:
     """Sets the id of a run aside, and notes where what resumes is to continue it."""
     path = run_dir.root / ID_FILE
     if not path.exists():

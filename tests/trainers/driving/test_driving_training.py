@@ -37,7 +37,9 @@ def pendulums() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch, as_users_do():
         patch.setattr(plans, "ENV_ID", "Pendulum-v1")
         patch.setattr(plans, "env_kwargs", lambda keys, values: {})
-        patch.setattr("vibe_rl.trainers.driving.training.with_scenarios", lambda config, *_: config)
+        patch.setattr(
+            "vibe_rl.trainers.driving.training.with_scenarios_of", lambda config, *_: config
+        )
         patch.setattr("vibe_rl.trainers.driving.training.are_to_be_made", lambda *_: False)
         yield
 
@@ -193,7 +195,7 @@ def test_scenarios_are_made_only_for_a_run_that_can_work(words, said, run, monke
     tree = compose([*other, "total_timesteps=800", *words])
     with pendulums(), monkeypatch.context() as patch:
         patch.setattr("vibe_rl.trainers.driving.training.are_to_be_made", lambda *_: True)
-        patch.setattr("vibe_rl.trainers.driving.training.with_scenarios", pytest.fail)
+        patch.setattr("vibe_rl.trainers.driving.training.with_scenarios_of", pytest.fail)
         with pytest.raises(ConfigError) as refused:
             train_tree(tree)
     assert said in str(refused.value)

@@ -12,7 +12,7 @@ import numpy as np
 
 from vibe_rl.env import AutoResetWrapper, make
 from vibe_rl.env.pictures.drawing import draw
-from vibe_rl.errors import ConfigError, check_flag, check_kind, check_whole
+from vibe_rl.errors import ConfigError, check_flag, check_kind, whole_number
 from vibe_rl.ops import prng
 from vibe_rl.ops.normalization import RunningStatistics, normalize
 from vibe_rl.runner.recording import frames, record, write_gif
@@ -53,9 +53,9 @@ class CartPoleWrapper:
             raise ConfigError(
                 f"render_mode {render_mode!r}: no window is opened, give rgb_array or None."
             )
-        check_whole("max_episode_steps", max_episode_steps)
+        whole_number("max_episode_steps", max_episode_steps, 1)
         if video_record_freq is not None:
-            check_whole("video_record_freq", video_record_freq, 0)
+            whole_number("video_record_freq", video_record_freq)
         if video_dir is not None:
             check_kind("video_dir", video_dir, str, os.PathLike)
         check_flag("normalize_observations", normalize_observations)

@@ -8,7 +8,7 @@ import jax
 
 from vibe_rl.algorithms.ppo import PPOState
 from vibe_rl.configs.train_config import TrainConfig
-from vibe_rl.errors import ConfigError, check_whole
+from vibe_rl.errors import ConfigError, whole_number
 from vibe_rl.experiment.build import build
 from vibe_rl.run_dir.files import first_free, numbered_names
 from vibe_rl.runner.evaluation import results_of as episodes_of
@@ -80,7 +80,7 @@ class Playing(Watched):
             ConfigError: the agent has not learned anything.
         """
         episodes = self.settings.eval_episodes if num_episodes is None else num_episodes
-        check_whole("num_episodes", episodes)
+        whole_number("num_episodes", episodes, 1)
         if not self.agent.trained:
             raise ConfigError(
                 "evaluate comes before train: train first, or give an agent of PPOAgent.load."
@@ -114,7 +114,7 @@ class Playing(Watched):
 
     def collect_batch(self, key: EitherKey, n: int) -> list[rollouts.EpisodeData]:
         """`n` whole episodes, sampled side by side."""
-        check_whole("n", n)
+        whole_number("n", n, 1)
         return rollouts.play_agent(
             self._episodic_run(), self.fitted_state(), checked_key(key, "key of PPOTrainer"), n
         )
