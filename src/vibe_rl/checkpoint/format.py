@@ -28,6 +28,7 @@ from vibe_rl.errors import (
     NoCheckpointError,
     check_kind,
     reason,
+    short,
     shown,
     whole_number,
 )
