@@ -111,7 +111,7 @@ SAID = {
     "evaluate_env('CartPole-v1', episodes='3')": "episodes '3': give a number.",
     "evaluate_env('CartPole-v1', seed=1.5)": ("seed 1.5: give a whole number from 0 to 2^64 - 1."),
     "EnvParamsSchedule(3, 5)": "at 3 of a schedule of env_params: give a function.",
-    "EnvParamsSchedule(len, '5')": "every of a schedule of env_params '5': give a number.",
+    "EnvParamsSchedule(len, '5')": "every '5' of a schedule of env_params: give a number.",
     "make(3)": "name of an environment is a int: give a str.",
     "make('GridWorld-v0', size='8')": "size '8' of GridWorld: give a number.",
     "make('CartPole-v1', gravity=None)": "gravity=None of CartPole-v1: give a number.",
