@@ -10,6 +10,7 @@ import pytest
 from probes import Forbidden, NamedMetric, Probe
 from vibe_rl.algorithms import DQN, PPO, SAC, DQNConfig, PPOConfig, SACConfig
 from vibe_rl.env import AutoResetWrapper, CartPole
+from vibe_rl.env.params.bounds import bounds_of
 from vibe_rl.errors import ConfigError, EnvironmentFaultError
 from vibe_rl.runner import RunnerConfig, train_dqn, train_ppo, train_sac
 from vibe_rl.types import RESERVED_METRICS, MaskedObs
@@ -139,6 +140,18 @@ def test_params_that_their_bounds_exclude_are_refused():
     env = AutoResetWrapper(CartPole())
     with pytest.raises(ConfigError, match=r"env_params.max_steps 0: give at least 1"):
         ppo(env, env.default_params()._replace(max_steps=np.int32(0)))
+
+
+class Limit(NamedTuple):
+    max_steps: Any
+
+
+@pytest.mark.parametrize(
+    ("default", "bounded"),
+    [(np.int32(5), True), (np.array([5, 6]), True), (np.int32(-1), False), (None, False)],
+)
+def test_a_time_limit_that_has_none_by_default_may_be_anything(default, bounded):
+    assert ("max_steps" in bounds_of(Limit(default))) == bounded
 
 
 @pytest.mark.parametrize("algorithm", [PPO, DQN, SAC])

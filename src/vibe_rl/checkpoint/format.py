@@ -5,8 +5,6 @@ and never executes code. Names, shapes and dtypes are compared with the template
 read, because Orbax casts silently where they differ.
 """
 
-import json
-import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -26,13 +24,11 @@ from vibe_rl.errors import (
     ConfigError,
     DamagedCheckpointError,
     NoCheckpointError,
-    check_kind,
     reason,
-    short,
     shown,
     whole_number,
 )
-from vibe_rl.run_dir.plain import plain
+from vibe_rl.run_dir.plain import as_json
 from vibe_rl.types import PyTree
 
 FORMAT = 1
@@ -92,30 +88,6 @@ def save_args(
     own = {"format": FORMAT, "step": step, "digests": digests}
     notes = own | as_json("metadata", metadata or {}, OWN_NOTES)
     return ocp.args.Composite(state=ocp.args.PyTreeSave(named), metadata=ocp.args.JsonSave(notes))
-
-
-def as_json(name: str, record: Mapping[str, Any], taken: Sequence[str] = ()) -> dict[str, Any]:
-    """An argument as JSON brings it back; ConfigError if it cannot be written, or takes a name."""
-    check_kind(name, record, dict, Mapping)
-    for key in taken:
-        if key in record:
-            raise ConfigError(f"{name} {key!r} is a name of the checkpoint's own: rename it.")
-    try:
-        return json.loads(json.dumps(dict(record), default=_as_numbers))
-    except (TypeError, ValueError, RecursionError) as error:
-        raise ConfigError(
-            f"{name} cannot be written as JSON ({reason(error)}): give names and numbers."
-        ) from None
-
-
-def _as_numbers(value: Any) -> Any:
-    """An array as numbers, which may be NaN in Python's JSON; paths and records as in a config."""
-    if hasattr(value, "tolist"):
-        return value.tolist()
-    written = plain(value)
-    if isinstance(written, str) and not isinstance(value, os.PathLike):  # only called like it
-        raise TypeError(f"{short(value)} is neither")
-    return written
 
 
 def load_checkpoint(

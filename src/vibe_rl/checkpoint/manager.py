@@ -13,9 +13,10 @@ from typing import Any, NamedTuple
 
 import jax
 
-from vibe_rl.checkpoint.format import as_json, load_checkpoint, save_args, saved_steps
+from vibe_rl.checkpoint.format import load_checkpoint, save_args, saved_steps
 from vibe_rl.checkpoint.orbax_logs import quieten_orbax
 from vibe_rl.errors import ConfigError, reason, short, shown, unknown, whole_number, writing
+from vibe_rl.run_dir.plain import as_json
 from vibe_rl.system.processes import greatest, is_first, run_on_first
 from vibe_rl.types import PyTree
 

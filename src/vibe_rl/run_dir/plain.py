@@ -3,8 +3,11 @@
 import dataclasses
 import json
 import math
-from collections.abc import Iterable, Mapping
+import os
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+
+from vibe_rl.errors import ConfigError, check_kind, reason, short
 
 
 def plain(value: Any) -> Any:
@@ -21,6 +24,39 @@ def plain(value: Any) -> Any:
     if isinstance(value, Iterable):
         return [plain(item) for item in value]
     return getattr(value, "__qualname__", None) or str(value)
+
+
+def as_json(name: str, record: Mapping[str, Any], taken: Sequence[str] = ()) -> dict[str, Any]:
+    """A user's record as JSON brings it back.
+
+    Args:
+        name: what messages call it.
+        record: names and what JSON can hold, arrays as lists.
+        taken: names that are not free.
+
+    Raises:
+        ConfigError: it cannot be written, or has a name that is not free.
+    """
+    check_kind(name, record, dict, Mapping)
+    for key in taken:
+        if key in record:
+            raise ConfigError(f"{name} {key!r} is a name of the checkpoint's own: rename it.")
+    try:
+        return json.loads(json.dumps(dict(record), default=_as_numbers))
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ConfigError(
+            f"{name} cannot be written as JSON ({reason(error)}): give names and numbers."
+        ) from None
+
+
+def _as_numbers(value: Any) -> Any:
+    """An array as numbers, which may be NaN in Python's JSON; paths and records as in a config."""
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    written = plain(value)
+    if isinstance(written, str) and not isinstance(value, os.PathLike):  # only called like it
+        raise TypeError(f"{short(value)} is neither")
+    return written
 
 
 def plain_text(value: Any) -> str:

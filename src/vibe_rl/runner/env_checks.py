@@ -1,6 +1,6 @@
 """Whether the loop can run an environment, found out before anything is compiled."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import jax
@@ -17,7 +17,7 @@ from vibe_rl.env.reductions import reductions, taken_names, unfit_tables
 from vibe_rl.env.wrappers import layers
 from vibe_rl.errors import ConfigError, short
 from vibe_rl.spaces import Space
-from vibe_rl.types import RESERVED_METRICS, PyTree
+from vibe_rl.types import RESERVED_METRICS, Bounds, PyTree
 
 
 def check_is_environment(env: Any) -> None:
@@ -61,12 +61,12 @@ def check_env_params(env: Environment, env_params: PyTree, num_envs: int) -> Non
                 f"{name} has a leading axis of {jnp.shape(leaf)[0]} for {num_envs} envs: give one "
                 "entry per env, or one value."
             )
-    check_param_bounds(env_params)
+    check_param_bounds(env_params, bounds_of(defaults))
 
 
-def check_param_bounds(env_params: PyTree) -> None:
-    """Raises ConfigError for the first number that the bounds of its params' class exclude."""
-    for field, bounds in bounds_of(env_params).items():
+def check_param_bounds(env_params: PyTree, known: Mapping[str, Bounds]) -> None:
+    """Raises ConfigError for the first number that the bounds of its field exclude."""
+    for field, bounds in known.items():
         value = getattr(env_params, field)
         remedy = remedy_for(bounds, value)
         if remedy is not None:
