@@ -12,7 +12,7 @@ from vibe_rl.configs.train_config import from_dict
 from vibe_rl.errors import ConfigError
 from vibe_rl.trainers.sb3 import Settings, load_policy
 from vibe_rl.trainers.sb3.episodes import row_of, snake
-from vibe_rl.trainers.sb3.settings import HYPERPARAMETERS, check_settings
+from vibe_rl.trainers.sb3.settings import HYPERPARAMETERS, check_training
 
 
 def parse(*words):
@@ -60,7 +60,7 @@ def test_every_published_flag_is_understood():
     ],
 )
 def test_every_command_of_the_seed_is_understood(words):
-    check_settings(parse(*words.split()))
+    check_training(parse(*words.split()))
 
 
 def test_a_model_is_watched_by_the_seeds_option_too(capsys):
@@ -97,7 +97,7 @@ def test_games_evaluations_and_resumed_games_have_different_seeds():
 )
 def test_a_setting_that_cannot_work_is_refused(settings, sentence):
     with pytest.raises(ConfigError, match=sentence):
-        check_settings(Settings(**settings))
+        check_training(Settings(**settings))
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from vibe_rl.errors import ConfigError, NonFiniteLossError
 from vibe_rl.runner import RunnerConfig, fit, prepare
 from vibe_rl.runner.many.fit import MemberFiles, fit_many
 from vibe_rl.runner.many.runs import mesh_for, side_by_side, spread
-from vibe_rl.runner.many.slices import entry
+from vibe_rl.runner.many.slices import entry_of_each
 from vibe_rl.runner.train_dqn import dqn
 from vibe_rl.runner.train_ppo import ppo
 from vibe_rl.runner.train_sac import sac
@@ -103,7 +103,7 @@ def test_every_member_of_many_starts_as_it_would_alone_to_the_bit(kind):
     with side_by_side(runs).run.start() as states:
         for i in (0, 1, 15):
             with runs[i].start() as alone:
-                assert as_bits(entry(states, i)) == as_bits(alone)
+                assert as_bits(entry_of_each(states, i)) == as_bits(alone)
 
 
 def test_numbers_may_differ_and_compile_nothing_again(caplog):
@@ -123,7 +123,7 @@ def test_an_entry_is_taken_from_the_device_that_has_it():
     for mesh in (None, mesh_for(16)):  # all on one device; two entries on each of eight
         placed = tree if mesh is None else jax.device_put(tree, spread(mesh))
         for i in (0, 1, 6, 15):
-            found = entry(placed, i)
+            found = entry_of_each(placed, i)
             np.testing.assert_array_equal(found["table"], table[i])
             assert (
                 jax.random.key_data(found["key"]).tolist() == jax.random.key_data(keys)[i].tolist()

@@ -124,7 +124,7 @@ def visited(
     glitch = some(self & (game.enemies.kind == GLITCH))
     attacked = some(self & acting.attacked)
     beside = manhattan(cell, player) == 1
-    walls = bitboard.choose(glitch, bitboard.NONE, walls)
+    walls = bitboard.choose_set(glitch, bitboard.NONE, walls)
     occupied = bitboard.of_cells(acting.cell, alive & ~self) | eggs
     goal = next_cell(cell, player, walls, occupied, ~(beside | attacked))
     moves, hits = ~beside & ~attacked, beside & ~attacked
@@ -163,7 +163,7 @@ def _first_step(
     """The first cell of the shortest path to the player, and whether there is a path."""
     here = bitboard.single(cell)
     start = bitboard.single(player) & enterable
-    start = bitboard.choose(wanted, start, bitboard.NONE)
+    start = bitboard.choose_set(wanted, start, bitboard.NONE)
     reached = bitboard.flood(start, enterable - here, here).reached
     found = (reached & here.neighbours()).any() & (cell != player)
     return first_neighbour(cell, reached), found

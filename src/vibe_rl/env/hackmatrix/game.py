@@ -247,7 +247,7 @@ def first_in_sight(game: GameState, direction: Array, known: Facts) -> bitboard.
     def further(_: Any, seen: Sight) -> Sight:
         ray = ahead(seen.ray, direction)
         found = seen.open & (ray & stops).any()
-        first = bitboard.choose(found, ray & known.entities, seen.first)
+        first = bitboard.choose_set(found, ray & known.entities, seen.first)
         return Sight(ray, first, seen.open & ~found)
 
     here = bitboard.single(game.player.cell)
@@ -259,7 +259,7 @@ def ahead(cells: bitboard.Bitboard, direction: Array) -> bitboard.Bitboard:
     """The cells one step in a direction."""
     result = bitboard.NONE
     for i, step in enumerate(RAYS):
-        result = bitboard.choose(direction == i, step(cells), result)
+        result = bitboard.choose_set(direction == i, step(cells), result)
     return result
 
 

@@ -112,7 +112,7 @@ def goal(game: GameState) -> Bitboard:
     """Data siphons on the board if one is near, else the exit."""
     pickups = bitboard.of_mask(game.board.content == DATA_SIPHON)
     near = steps_to(game, game.player.cell, pickups) <= NEAR
-    return bitboard.choose(near, pickups, bitboard.single(game.exit))
+    return bitboard.choose_set(near, pickups, bitboard.single(game.exit))
 
 
 def steps_to(game: GameState, cell: Array, target: Bitboard) -> Array:

@@ -106,7 +106,7 @@ def comparable(game: GameState) -> Bitboard:
     cells = ~blocks
     for member in (here, *(step(here) for step in RAYS)):
         holds = (member & fresh).any()
-        cells = bitboard.choose(holds, cells & cross(member), cells)
+        cells = bitboard.choose_set(holds, cells & cross(member), cells)
     return cells
 
 
@@ -119,7 +119,7 @@ def missed(game: GameState) -> Array:
     y = yields(game)
     own = jax.tree.map(lambda x: x[game.player.cell], y)
     blocks = game.board.blocks()
-    candidates = bitboard.choose((own.data | own.programs) != 0, comparable(game), ~blocks)
+    candidates = bitboard.choose_set((own.data | own.programs) != 0, comparable(game), ~blocks)
     same = (y.data == own.data) & (y.programs == own.programs)
     least = (y.credits >= own.credits) & (y.energy >= own.energy)
     dominates: Bool[Array, " cells"] = candidates.mask() & same & least

@@ -77,7 +77,7 @@ def spawn(game: GameState, wave: Wave, draw: Callable[[Array], Where]) -> GameSt
 
     def another(s: Spawning) -> Spawning:
         safe = s.free - in_sight
-        eligible = bitboard.choose(safe.any(), safe, s.free)
+        eligible = bitboard.choose_set(safe.any(), safe, s.free)
         possible, numbers = eligible.any(), draw(s.i)
         cell = eligible.nth(pick_below(numbers.cell, eligible.size()))
         scheduled = s.i < wave.scheduled

@@ -17,7 +17,7 @@ from vibe_rl.runner.fit import FitResult, Host, drive_chunks, evaluate_apart, ro
 from vibe_rl.runner.loop import Chunk, TrainState, empty_chunk
 from vibe_rl.runner.many.exchange import Exchanger, take_over
 from vibe_rl.runner.many.runs import ManyRuns, stack
-from vibe_rl.runner.many.slices import entry, split_table
+from vibe_rl.runner.many.slices import entry_of_each, split_table
 from vibe_rl.runner.resuming import Found
 from vibe_rl.runner.run import Run
 from vibe_rl.runner.saving import Saver
@@ -188,9 +188,9 @@ class Hosts:
         began = time.monotonic()
         for i, host in self.sound:
             with self._surviving(i, update):
-                host.save(chunk._replace(state=entry(chunk.state, i)), update, each[i])
+                host.save(chunk._replace(state=entry_of_each(chunk.state, i)), update, each[i])
         for i in self._diverged_and_saved():
-            self._saver(i).save(update, entry(chunk.state, i), [], None)
+            self._saver(i).save(update, entry_of_each(chunk.state, i), [], None)
         for i in sound:
             self._saver(i).took(time.monotonic() - began)
 
@@ -210,7 +210,7 @@ class Hosts:
     def end(self, update: int, state: TrainState, signal: int) -> list[FitResult]:
         """Handles what is left of every agent."""
         each = range(len(self.hosts))
-        results = [self._result(i, update, entry(state, i), signal) for i in each]
+        results = [self._result(i, update, entry_of_each(state, i), signal) for i in each]
         seconds = self.timing.totals()  # of all together, at one moment
         return [result._replace(seconds=seconds) for result in results]
 

@@ -28,7 +28,7 @@ def split_table(table: MetricTable, n_members: int) -> list[MetricTable]:
     return [MetricTable(Slice(rows, i), Slice(episodes, i), table.names) for i in range(n_members)]
 
 
-def entry(tree: PyTree, i: int) -> PyTree:
+def entry_of_each(tree: PyTree, i: int) -> PyTree:
     """An entry of the leading axis of every leaf, taken on the device where it is, in one go."""
     pieces = [piece_with(leaf, i) for leaf in jax.tree.leaves(tree)]
     here = jax.tree.unflatten(jax.tree.structure(tree), pieces)

@@ -92,7 +92,7 @@ class Settings(Typed):
         return int(words[0] >> 1)  # a C int
 
 
-def check_settings(settings: Settings) -> None:
+def check_training(settings: Settings) -> None:
     """Raises ConfigError for a setting that cannot work, or would be ignored."""
     check_bounds(settings, Settings.section)
     if "/" in settings.run_suffix or "\\" in settings.run_suffix:

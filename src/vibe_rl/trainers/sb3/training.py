@@ -28,7 +28,7 @@ from vibe_rl.trainers.sb3.place import (
     open_place,
     record_place,
 )
-from vibe_rl.trainers.sb3.settings import Settings, check_settings
+from vibe_rl.trainers.sb3.settings import Settings, check_training
 
 DIED = (EOFError, ConnectionError, EnvironmentDiedError)
 """What a process that plays a game leaves behind."""
@@ -60,7 +60,7 @@ def train_masked_ppo(settings: Settings, trackers: Sequence[LogBackend] = ()) ->
         EnvironmentDiedError: a game's process has ended; `crash_recovery_model.zip` is saved.
         TrainingInterrupted: Ctrl-C or SIGTERM; `interrupted_model.zip` is saved.
     """
-    check_settings(settings)
+    check_training(settings)
     require_sb3()
     step = _where_to_resume(settings)
     with StopRequest() as stop, _open_envs(settings, settings.num_envs) as envs:

@@ -158,7 +158,7 @@ def as_arrays(cells: Bitboard) -> Bitboard:
     return Bitboard(jnp.asarray(cells.low), jnp.asarray(cells.high))
 
 
-def choose(condition: Any, yes: Bitboard, no: Bitboard) -> Bitboard:
+def choose_set(condition: Any, yes: Bitboard, no: Bitboard) -> Bitboard:
     """One of two sets."""
     return Bitboard(jnp.where(condition, yes.low, no.low), jnp.where(condition, yes.high, no.high))
 
@@ -202,7 +202,7 @@ def flood(start: Bitboard, open_cells: Bitboard, until: Bitboard) -> Flood:
             beside = (f.reached & wanted).any()
             further = f.reached | (f.reached.neighbours() & open_cells)
             grown = ~beside & ((further.low ^ f.reached.low) | (further.high ^ f.reached.high) != 0)
-            f = Flood(choose(beside, f.reached, further), f.rounds + grown, grown)
+            f = Flood(choose_set(beside, f.reached, further), f.rounds + grown, grown)
         return f
 
     begin = as_arrays(start)
